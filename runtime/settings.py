@@ -1,12 +1,12 @@
 """Settings from the environment (``TURNGATE_…``), checked once at start.
 
-Each service subclasses `Settings` and adds its own fields, every one with a default, a unit in its name and a description:
-`docs/configuration.md` is generated from them.
+Each service subclasses `Settings` and adds its own fields, every one with a default, a unit in its name and a
+description: `docs/configuration.md` is generated from them.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, RedisDsn, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,7 +23,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe level that is logged."
+    )
     log_format: Literal["json", "console"] = Field(
         "json", description="`json` for log collectors, `console` for people."
     )
@@ -43,7 +45,7 @@ class BrokerSettings(Settings):
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-def load(kind: type[AnySettings], **overrides: object) -> AnySettings:
+def load(kind: type[AnySettings], **overrides: Any) -> AnySettings:
     """Read the settings of one service from the environment; ``overrides`` (from the command line) win.
 
     Raises `SettingsError`, whose text names the first setting that is wrong and what it may be.

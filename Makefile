@@ -1,0 +1,59 @@
+# Every target sets up what it needs in .venv by itself, the first time and whenever what is installed changes.
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-docker check clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := pyproject.toml constraints.txt
+PYTEST := $(BIN)/python -m pytest
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.local ## everything on this machine: broker, services, and a simulator when there is no OPENAI_API_KEY
+	@$(BIN)/turngate run
+
+demo: $(VENV)/.local ## a scripted conversation with speech, functions and updates, which checks itself
+	@$(BIN)/turngate demo
+
+test: $(VENV)/.dev ## unit, integration and end-to-end tests on an embedded broker; no Docker
+	@$(PYTEST) -m "not docker"
+
+test-docker: $(VENV)/.dev ## the integration tests on a Redis container, then the compose file itself
+	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
+	@$(PYTEST) tests/docker -m docker
+
+check: $(VENV)/.dev ## style, types, import walls, and whether generated pages are up to date
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/turngate config --markdown | diff -u docs/configuration.md - \
+		|| { echo "docs/configuration.md is out of date: make docs" >&2; exit 1; }
+
+.PHONY: docs
+docs: $(VENV)/.dev ## make the generated pages again
+	@$(BIN)/turngate config --markdown > docs/configuration.md
+
+clean: ## remove .venv and everything else that was made here
+	@rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Two levels of installation; the one for development is also good for running.
+$(VENV)/.local: $(SETUP) | $(BIN)/python
+	@[ -e $(VENV)/.dev ] && [ $(VENV)/.dev -nt pyproject.toml ] && [ $(VENV)/.dev -nt constraints.txt ] \
+		|| { echo "installing turngate into $(VENV) ..."; $(BIN)/python -m pip install -q -c constraints.txt -e '.[local]'; }
+	@touch $@
+
+$(VENV)/.dev: $(SETUP) | $(BIN)/python
+	@echo "installing turngate and its development tools into $(VENV) ..."
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(BIN)/python:
+	@for python in python3 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "making $(VENV) with $$($$python --version) ..."; exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "turngate needs Python 3.11 or newer, and none of python3, python3.13, python3.12, python3.11 here is" >&2; exit 1

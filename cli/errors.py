@@ -1,0 +1,34 @@
+"""How a command fails: one clear line on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import typer
+
+FAILED = 1
+#: A wrong option, setting or file, as command lines have it.
+MISUSED = 2
+
+
+class CommandError(Exception):
+    """The command cannot go on. The text is one line: what happened and what to do.
+
+    ``exit_code`` is `MISUSED` when the person's input was wrong, `FAILED` when something else was.
+    """
+
+    def __init__(self, text: str, exit_code: int = FAILED) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def run(command: Coroutine[Any, Any, int]) -> None:
+    """Run a command to its end and leave with its exit code; a `CommandError` becomes its line and its code."""
+    try:
+        code = asyncio.run(command)
+    except CommandError as error:
+        typer.echo(f"turngate: {error}", err=True)
+        code = error.exit_code
+    raise typer.Exit(code)

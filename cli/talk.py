@@ -1,0 +1,79 @@
+"""``turngate talk``: say a recording to the agent and keep what it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.chat import DEFAULT_URL, render
+from cli.conversation import open_conversation
+from cli.errors import FAILED, MISUSED, CommandError, run
+from cli.functions import Functions
+from cli.messages import COMPONENT_PATH, OUTPUT_RATE, Message, settings
+from cli.speech import speak
+from cli.wav import Recording, read_wav, write_wav
+
+#: The rates (Hz) that the server takes as they are.
+INPUT_RATES = (16_000, 24_000)
+
+
+def talk(
+    recording: Annotated[Path, typer.Argument(help="A WAV file: 16-bit mono PCM, 16000 or 24000 Hz.")],
+    out: Annotated[Path, typer.Option(help="Where the agent's voice goes: 24000 Hz WAV.")] = Path("reply.wav"),
+    url: Annotated[str, typer.Option(help="The gateway.")] = DEFAULT_URL,
+    path: Annotated[str, typer.Option(help="/openai or /v1/agent/converse.")] = COMPONENT_PATH,
+    prompt: Annotated[str | None, typer.Option(help="What the agent is told to be.")] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime/--fast", help="As fast as spoken, or as fast as possible.")
+    ] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the reply after the recording.")] = 60.0,
+) -> None:
+    """Say a recording to the agent, print both sides' words, and write the agent's voice to a file."""
+    run(
+        _talk(url, path, prompt, recording, out, realtime=realtime, timeout_s=timeout, console=Console(highlight=False))
+    )
+
+
+async def _talk(
+    url: str,
+    path: str,
+    prompt: str | None,
+    source: Path,
+    out: Path,
+    *,
+    realtime: bool,
+    timeout_s: float,
+    console: Console,
+) -> int:
+    recording = checked(read_wav(source))
+    voice = bytearray()
+
+    def listen(message: Message | bytes) -> None:
+        if isinstance(message, bytes):
+            voice.extend(message)
+        elif (text := render(message)) is not None:
+            console.print(text, soft_wrap=True)
+
+    opening = settings(prompt, input_rate=recording.sample_rate)
+    async with open_conversation(url, path, opening, Functions(), listen=listen) as conversation:
+        try:
+            await speak(conversation, recording, realtime=realtime, timeout_s=timeout_s)
+        finally:
+            if voice:
+                seconds = write_wav(out, bytes(voice), OUTPUT_RATE)
+                console.print(f"{seconds:.1f} s of the agent's voice in {out}", style="dim")
+        return FAILED if conversation.errors else 0
+
+
+def checked(recording: Recording) -> Recording:
+    """The recording, if the server takes its rate and there is something in it. Raises `CommandError`."""
+    if recording.sample_rate not in INPUT_RATES:
+        rates = " or ".join(str(rate) for rate in INPUT_RATES)
+        remedy = f"give {rates} Hz (`sox IN -r {INPUT_RATES[0]} OUT` converts it)"
+        raise CommandError(f"{recording.name}: {recording.sample_rate} Hz is not supported; {remedy}", MISUSED)
+    if not recording.pcm:
+        raise CommandError(f"{recording.name}: no audio in it", MISUSED)
+    return recording

@@ -1,0 +1,49 @@
+"""The client protocol: Deepgram's Voice Agent v1 and the React component's extensions, as one superset.
+
+`errors`, `values`, `settings`, `messages` and `parse` are about what clients send; `events` is what they are sent.
+"""
+
+from contracts.agent.errors import (
+    AGENT_ID_NOT_SUPPORTED,
+    INVALID_SETTINGS,
+    UNPARSABLE,
+    ClientProtocolError,
+    UnknownMessageTypeError,
+)
+from contracts.agent.messages import (
+    ClientMessage,
+    ForceEndTurn,
+    FunctionCallResponse,
+    InjectAgentMessage,
+    InjectUserMessage,
+    KeepAlive,
+    Settings,
+    UpdateListen,
+    UpdatePrompt,
+    UpdateSpeak,
+    UpdateThink,
+    UserTurnEnded,
+)
+from contracts.agent.parse import parse_client_message, read_message
+
+__all__ = [
+    "AGENT_ID_NOT_SUPPORTED",
+    "INVALID_SETTINGS",
+    "UNPARSABLE",
+    "ClientMessage",
+    "ClientProtocolError",
+    "ForceEndTurn",
+    "FunctionCallResponse",
+    "InjectAgentMessage",
+    "InjectUserMessage",
+    "KeepAlive",
+    "Settings",
+    "UnknownMessageTypeError",
+    "UpdateListen",
+    "UpdatePrompt",
+    "UpdateSpeak",
+    "UpdateThink",
+    "UserTurnEnded",
+    "parse_client_message",
+    "read_message",
+]

@@ -1,0 +1,61 @@
+"""The base of the client's messages, and the kinds of values in them.
+
+Types are strict (a number is not a string), but a whole number may be written as a float, since some languages do, and
+what is optional may be null. Unknown fields are kept apart, so that they can be named: `ClientValue.unknown_fields`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+
+T = TypeVar("T")
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
+Many: TypeAlias = Annotated[tuple[T, ...], Strict(False)]
+#: Marks a field whose list may be written as its one element, so that its paths read as they were written.
+_ONE_OR_MANY = "one or many"
+#: One object, or a list of them in the order of preference.
+OneOrMany: TypeAlias = Annotated[
+    tuple[T, ...], Strict(False), Field(min_length=1), BeforeValidator(_as_list), _ONE_OR_MANY
+]
+MaybeOneOrMany: TypeAlias = Annotated[OneOrMany[T] | None, _ONE_OR_MANY]
+
+
+class ClientValue(BaseModel):
+    """Base of everything that a client writes."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    @property
+    def unknown_fields(self) -> tuple[str, ...]:
+        """The paths of the fields that this server does not know, as the client wrote them."""
+        return tuple(self.model_extra or ()) + tuple(
+            f"{info.alias or name}{path}"
+            for name, info in type(self).model_fields.items()
+            for path in _unknown_below(getattr(self, name), one_or_many=_ONE_OR_MANY in info.metadata)
+        )
+
+
+def _unknown_below(value: object, *, one_or_many: bool) -> list[str]:
+    if isinstance(value, ClientValue):
+        return [f".{path}" for path in value.unknown_fields]
+    if not isinstance(value, tuple):
+        return []
+    indexed = len(value) > 1 or not one_or_many
+    return [
+        f"[{index}].{path}" if indexed else f".{path}"
+        for index, element in enumerate(value)
+        if isinstance(element, ClientValue)
+        for path in element.unknown_fields
+    ]

@@ -1,0 +1,91 @@
+"""The service: wires a gateway process, starts it, and stops it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+from faststream import AckPolicy
+from redis.exceptions import RedisError
+
+from contracts.broker import GATEWAYS, Command, commands_stream
+from gateway.config import GatewaySettings
+from gateway.publisher import Publisher
+from gateway.server import GatewayServer
+from gateway.upstream import Dialler
+from runtime import logging
+from runtime.broker import Consumers, connect, make_broker, require_redis, subscription
+from runtime.service import listen
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that clients get to be told good-bye, and last records to be published.
+_FAREWELL = 3.0
+
+
+def run(settings: GatewaySettings) -> None:
+    """Run a gateway until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
+    logging.configure(settings, "gateway")
+    uvloop.run(_run(settings))
+
+
+async def _run(settings: GatewaySettings) -> None:
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    gateway = Gateway(settings)
+    await gateway.start()
+    log.info("started", gateway=settings.gateway_id, upstream=settings.upstream, simulated=settings.simulated)
+    await stopping.wait()
+    await gateway.stop()
+    log.info("stopped", gateway=settings.gateway_id)
+
+
+class Gateway:
+    """Every part of a gateway process, connected."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._stream = commands_stream(settings.gateway_id)
+        self._redis = connect(settings)
+        self._broker = make_broker(settings)
+        self._publisher = Publisher(self._broker, settings.stream_max_length, settings.publishers)
+        self._consumers = Consumers(self._broker, self._redis, [(self._stream, GATEWAYS)])
+        self._server = GatewayServer(
+            settings, Dialler(settings), self._publisher, self._consumers.alive, self._consumers.ready
+        )
+
+        # A command that failed is not tried again here: its session asks again by itself.
+        self._broker.subscriber(stream=subscription(self._stream, GATEWAYS, records=64), ack_policy=AckPolicy.ACK)(
+            self._on_command
+        )
+
+    async def _on_command(self, command: Command) -> None:
+        self._server.command(command)
+
+    async def start(self) -> None:
+        """Listen, connect to the broker, and accept clients. Raises `SettingsError`."""
+        settings = self._settings
+        listener = listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
+        try:
+            await require_redis(self._redis, settings)
+        except BaseException:
+            listener.close()
+            await self._redis.aclose()
+            raise
+        await self._consumers.start()
+        self._publisher.start()
+        await self._server.start(listener)
+
+    async def stop(self) -> None:
+        """Say good-bye to every client, publish the last records, and leave nothing behind in Redis."""
+        await self._server.stop(_FAREWELL)
+        await self._publisher.stop(_FAREWELL)
+        await self._consumers.stop()
+        try:
+            await self._redis.unlink(self._stream)
+        except (RedisError, OSError) as error:
+            log.warning("stream_left_behind", stream=self._stream, error=str(error))
+        await self._redis.aclose()

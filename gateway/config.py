@@ -1,0 +1,120 @@
+"""The settings of a gateway."""
+
+from __future__ import annotations
+
+import os
+import socket
+from uuid import uuid4
+
+from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
+
+from gateway.ledger import Patience
+from gateway.limits import Limits
+from runtime.settings import BrokerSettings
+
+OPENAI_URL = "wss://api.openai.com/v1/realtime"
+
+
+def _own_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+
+
+class GatewaySettings(BrokerSettings):
+    """The service itself, its upstream, and the bounds of its sessions."""
+
+    gateway_host: str = Field("127.0.0.1", description="Address that clients connect to.")
+    gateway_port: int = Field(8080, ge=0, le=65535, description="Its port, for both dialects, health and metrics.")
+    gateway_id: str = Field(
+        default_factory=_own_name,
+        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        description="Names this process on the streams; different for each process and each start.",
+    )
+    upstream_url: WebsocketUrl | None = Field(
+        None,
+        description="A server that speaks the OpenAI Realtime protocol. Default: OpenAI with a key, else simulated.",
+    )
+    upstream_model: str = Field("gpt-realtime", description="The realtime model that conversations run on.")
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("TURNGATE_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="Key for the upstream; `OPENAI_API_KEY` is read too.",
+    )
+    simulator_url: WebsocketUrl = Field(
+        WebsocketUrl("ws://127.0.0.1:8083/v1/realtime"),
+        description="Where the simulator listens, for use without a key.",
+    )
+    upstream_connect_timeout_ms: int = Field(
+        15_000, ge=100, description="How long to try to reach the upstream, all attempts together."
+    )
+    upstream_reply_timeout_ms: int = Field(
+        15_000, ge=100, description="How long the upstream may take to answer a `session.update` or `response.create`."
+    )
+    promise_grace_ms: int = Field(
+        3_000, ge=50, description="How long to wait for the response that the upstream's VAD is about to begin."
+    )
+    sessions_max: int = Field(1_000, ge=1, description="Sessions of one gateway; a further client gets HTTP 429.")
+    session_requests_max: int = Field(
+        256, ge=1, description="Unsettled requests of one session; a further one gets the Warning `TOO_MANY_REQUESTS`."
+    )
+    session_calls_max: int = Field(64, ge=1, description="Open function calls of one session; the oldest is forgotten.")
+    function_call_timeout_ms: int = Field(
+        30_000, ge=100, description="How long a client may take to answer a function call before the model is told."
+    )
+    early_audio_max_bytes: int = Field(
+        480_000,
+        ge=0,
+        description="Audio kept until the session is configured; past it the oldest is dropped with a Warning.",
+    )
+    client_frame_max_bytes: int = Field(1_048_576, ge=1_024, description="A larger frame closes the session with 1009.")
+    client_stall_ms: int = Field(
+        10_000, ge=100, description="A client (or upstream) that takes nothing for so long while data waits is closed."
+    )
+    client_ping_interval_ms: int = Field(
+        20_000, ge=100, description="Between two pings of a client; dead peers are closed."
+    )
+    heartbeat_ms: int = Field(
+        10_000, ge=100, description="Between two turn records of a session in which nothing changes."
+    )
+    retransmit_after_ms: int = Field(
+        1_000,
+        ge=50,
+        description="A request that no translator answered is published again after this, doubling up to 8 s.",
+    )
+    release_patience_ms: int = Field(
+        4_000, ge=50, description="A request that no free turn took for so long is published again."
+    )
+    request_timeout_ms: int = Field(
+        60_000,
+        ge=100,
+        description="A request that could not be carried out for so long is reported: `REQUEST_TIMED_OUT`.",
+    )
+    publishers: int = Field(4, ge=1, description="Messages to the broker that may be on their way at once.")
+
+    @property
+    def upstream(self) -> str:
+        """The upstream's URL: the one that is set, OpenAI when there is a key, else the simulator."""
+        if self.upstream_url is not None:
+            return str(self.upstream_url)
+        return OPENAI_URL if self.openai_api_key is not None else str(self.simulator_url)
+
+    @property
+    def simulated(self) -> bool:
+        """True when replies come from the simulator."""
+        return self.upstream_url is None and self.openai_api_key is None
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of one conversation, in seconds."""
+        return Limits(
+            requests=self.session_requests_max,
+            calls=self.session_calls_max,
+            promise=self.promise_grace_ms / 1000,
+            reply=self.upstream_reply_timeout_ms / 1000,
+            call=self.function_call_timeout_ms / 1000,
+            heartbeat=self.heartbeat_ms / 1000,
+            patience=Patience(
+                translation=self.retransmit_after_ms / 1000,
+                release=self.release_patience_ms / 1000,
+                give_up=self.request_timeout_ms / 1000,
+            ),
+        )

@@ -1,0 +1,116 @@
+"""The configuration that is in force upstream, and the one change that may be on its way.
+
+One ``session.update`` is in flight at a time: the upstream's ``session.updated`` carries no id, so this is the only
+way to know what it confirms. What a change means is decided by the translator; here it is completed with what only
+this gateway knows: the instructions in force (for text to be appended) and the fields that can no longer change.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.broker import Configuration
+
+#: Errors that say that one field cannot change any more, where ``param`` does not name it.
+_FIELD_BY_CODE = {"cannot_update_voice": "audio.output.voice"}
+#: Errors whose ``param`` names a field that this upstream or this session will never take.
+_FIELD_IN_PARAM = {"unknown_parameter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A ``session.update`` in flight."""
+
+    event_id: str
+    session: dict[str, Any]
+    #: The requests it contains.
+    configures: tuple[int, ...]
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A session object ready to send, and the fields that had to be left out of it."""
+
+    session: dict[str, Any]
+    left_out: tuple[str, ...]
+
+
+class SessionConfiguration:
+    """What the upstream last confirmed, as far as later changes need it."""
+
+    __slots__ = ("_fixed", "_instructions", "_voice", "server_responds", "update")
+
+    def __init__(self) -> None:
+        #: The update whose answer is awaited.
+        self.update: Update | None = None
+        #: Whether the upstream responds by itself when the user's turn ends (its VAD with ``create_response``).
+        self.server_responds = True
+        self._instructions = ""
+        self._voice: Any = None
+        self._fixed: set[str] = set()
+
+    def prepare(self, change: Configuration) -> Prepared:
+        """Complete a change for sending: append to the instructions in force, leave out what cannot change any more."""
+        session = copy.deepcopy(change.session)
+        if change.append_instructions is not None:
+            session["instructions"] = append_text(self._instructions, change.append_instructions)
+        left_out = tuple(
+            path
+            for path in sorted(self._fixed)
+            if (value := _get(session, path)) is not None and not (path.endswith(".voice") and value == self._voice)
+        )
+        for path in left_out:
+            _remove(session, path)
+        session["type"] = "realtime"
+        return Prepared(session, left_out)
+
+    def sent(self, update: Update) -> None:
+        """This update goes out now; its answer is `confirm` or `refuse`."""
+        self.update = update
+
+    def confirm(self, session: dict[str, Any]) -> Update | None:
+        """``session.updated`` came with the full effective configuration. Returns the update that it confirms, if one
+        was out."""
+        detection = _get(session, "audio.input.turn_detection")
+        self.server_responds = isinstance(detection, dict) and detection.get("create_response", True) is not False
+        self._instructions = session.get("instructions") or ""
+        self._voice = _get(session, "audio.output.voice")
+        update, self.update = self.update, None
+        return update
+
+    def refuse(self, code: str | None, param: str | None) -> tuple[Update, str | None] | None:
+        """The update in flight got an error. Returns it, and the field without which it may be tried again, if there
+        is one."""
+        update, self.update = self.update, None
+        if update is None:
+            return None
+        path = _FIELD_BY_CODE.get(code or "")
+        if path is None and code in _FIELD_IN_PARAM and param is not None:
+            path = param.removeprefix("session.").split("[")[0]
+        if path is None or path == "type" or _get(update.session, path) is None:
+            return update, None
+        self._fixed.add(path)
+        return update, path
+
+
+def append_text(text: str, addition: str) -> str:
+    """Instructions with an addition: a paragraph of its own."""
+    return f"{text}\n\n{addition}" if text else addition
+
+
+def _get(tree: Any, path: str) -> Any:
+    for part in path.split("."):
+        if not isinstance(tree, dict):
+            return None
+        tree = tree.get(part)
+    return tree
+
+
+def _remove(tree: dict[str, Any], path: str) -> None:
+    *parents, leaf = path.split(".")
+    for part in parents:
+        tree = tree[part]
+    del tree[leaf]

@@ -1,0 +1,68 @@
+"""The two dialects of the client protocol, as data. The client chooses by the path of its upgrade request.
+
+A dialect says what is an error and what is sent; it is never a second code path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.agent import UNPARSABLE, ClientProtocolError, UnknownMessageTypeError
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    name: str
+    #: Of the upgrade request, without the query.
+    path: str
+    #: An unknown field is an error (True) or named once in a ``Warning`` (False).
+    strict_fields: bool
+    #: A second ``Settings`` reconfigures the session (True) or is `SETTINGS_ALREADY_APPLIED` (False).
+    settings_may_repeat: bool
+    #: What a client may send before its first ``Settings``; anything else is `NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`.
+    messages_before_settings: frozenset[str]
+    #: A first message that is not a valid ``Settings`` ends the session (True) or is only an error (False).
+    ends_on_bad_start: bool
+    #: The code of the error for a message type that no client may send.
+    unknown_message_code: str
+    #: The greeting is said by the agent (True) or only shown as text (False).
+    speaks_greeting: bool
+    #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentThinking`` and ``AgentDone``, and treats a reply that only calls
+    #: functions as one in which the agent speaks.
+    sends_extensions: bool
+    #: Sends ``History``, unless the client's ``flags.history`` is false.
+    sends_history: bool
+
+    def code_of(self, error: ClientProtocolError) -> str:
+        """The code under which this dialect's clients know ``error``."""
+        return self.unknown_message_code if isinstance(error, UnknownMessageTypeError) else error.code
+
+
+AGENT = Dialect(
+    name="agent",
+    path="/v1/agent/converse",
+    strict_fields=True,
+    settings_may_repeat=False,
+    messages_before_settings=frozenset({"KeepAlive"}),
+    ends_on_bad_start=True,
+    unknown_message_code=UNPARSABLE,
+    speaks_greeting=True,
+    sends_extensions=False,
+    sends_history=True,
+)
+
+COMPONENT = Dialect(
+    name="component",
+    path="/openai",
+    strict_fields=False,
+    settings_may_repeat=True,
+    messages_before_settings=frozenset({"KeepAlive", "InjectUserMessage"}),
+    ends_on_bad_start=False,
+    unknown_message_code="disallowed_client_message_type",
+    speaks_greeting=False,
+    sends_extensions=True,
+    sends_history=False,
+)
+
+DIALECTS = {dialect.path: dialect for dialect in (AGENT, COMPONENT)}
+BY_NAME = {dialect.name: dialect for dialect in (AGENT, COMPONENT)}

@@ -1,0 +1,26 @@
+"""The bounds of one conversation. Every one is a setting; see `gateway.config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.ledger import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times are in seconds."""
+
+    #: Requests of one session that may be unsettled; a further one is refused with a Warning.
+    requests: int = 256
+    #: Function calls that may be open; past it the oldest is forgotten.
+    calls: int = 64
+    #: How long the upstream may take to begin the response that its VAD promised.
+    promise: float = 3.0
+    #: How long the upstream may take to answer a ``session.update`` or a ``response.create``.
+    reply: float = 15.0
+    #: How long a client may take to answer a function call.
+    call: float = 30.0
+    #: Between two records of a session in which nothing changes.
+    heartbeat: float = 10.0
+    patience: Patience = field(default_factory=Patience)

@@ -1,0 +1,111 @@
+"""Dialling the upstream, with retries, and naming why it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from gateway.config import GatewaySettings
+from gateway.conversation import UpstreamProblem
+
+log = structlog.get_logger(__name__)
+
+#: 60 s of 24 kHz pcm16 in base64; no server event is near it.
+_MAX_EVENT_BYTES = 4 * 1024 * 1024
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_NO_RETRY = 1000
+_MAY_RETRY = 1011
+#: Close codes with which OpenAI refuses a key or a model, after the upgrade succeeded.
+_REFUSALS = frozenset({3000, 4000, 4004})
+_SESSION_OVER = 1001
+
+
+class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client is told
+    """There is no upstream for this session; ``problem`` says what to tell the client."""
+
+    def __init__(self, problem: UpstreamProblem) -> None:
+        super().__init__(problem.description)
+        self.problem = problem
+
+
+class Dialler:
+    """Opens upstream connections. Wire one per gateway."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none"
+        # No other header: OpenAI ends a connection that carries the beta's.
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._url = _with_model(settings.upstream, settings.upstream_model)
+        self._stall = settings.client_stall_ms / 1000
+
+    async def dial(self) -> ClientConnection:
+        """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await connect(
+                    self._url,
+                    additional_headers=self._headers,
+                    compression=None,
+                    max_size=_MAX_EVENT_BYTES,
+                    ping_timeout=max(20.0, self._stall),
+                    close_timeout=2,
+                )
+            except InvalidStatus as refused:
+                status = refused.response.status_code
+                if 400 <= status < 500 and status not in (408, 425, 429):
+                    raise UpstreamUnavailable(
+                        UpstreamProblem(
+                            "upstream_refused", f"The upstream refused the connection with HTTP {status}.", _NO_RETRY
+                        )
+                    ) from None
+                log.warning("upstream_not_reached", status=status)
+            except (OSError, TimeoutError, InvalidHandshake) as error:
+                log.warning("upstream_not_reached", error=str(error) or type(error).__name__)
+            await asyncio.sleep(random.uniform(pause / 2, pause))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def unreachable(url: str) -> UpstreamProblem:
+    """No connection came about in time."""
+    host = urlsplit(url).netloc
+    return UpstreamProblem("upstream_unreachable", f"The upstream at {host} cannot be reached.", _MAY_RETRY)
+
+
+def closed(error: ConnectionClosed, said: tuple[str, str] | None) -> UpstreamProblem:
+    """Why the upstream closed; ``said`` is the code and message of an error that it sent before the session began."""
+    code = error.rcvd.code if error.rcvd is not None else None
+    reason = error.rcvd.reason if error.rcvd is not None else ""
+    if said is not None:
+        close_code = _NO_RETRY if code in _REFUSALS else _MAY_RETRY
+        return UpstreamProblem(said[0], f"The upstream refused the session: {said[1]}", close_code)
+    if code in _REFUSALS:
+        return UpstreamProblem(
+            reason.rpartition(".")[2] or "upstream_refused", f"The upstream refused: {reason}", _NO_RETRY
+        )
+    if code == _SESSION_OVER:
+        return UpstreamProblem("session_max_duration", "The upstream's longest session is over.", _NO_RETRY)
+    return UpstreamProblem(
+        "upstream_closed",
+        f"The upstream closed the connection ({code or 'lost'}{f': {reason}' if reason else ''}).",
+        _MAY_RETRY,
+        early=True,
+    )
+
+
+def may_redial(error: ConnectionClosed, said: tuple[str, str] | None) -> bool:
+    """True when a connection that closed before the session began is worth another try."""
+    return said is None and (error.rcvd is None or error.rcvd.code not in _REFUSALS)
+
+
+def _with_model(url: str, model: str) -> str:
+    parts = urlsplit(url)
+    query = (
+        parts.query if "model=" in parts.query else "&".join(filter(None, [parts.query, urlencode({"model": model})]))
+    )
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,58 @@
+"""What children write: all of it to bounded files, and what a person must see of it to the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+_SHOWN_LEVELS = frozenset({"warning", "error", "critical"})
+_NOT_SHOWN = frozenset({"level", "event", "timestamp", "logger", "service", "exception"})
+_FILE_BYTES = 5_000_000
+_LINES_KEPT = 50
+
+
+def notable(line: str) -> str | None:
+    """A service's log line as a person reads it, if it is a warning, an error or no log line at all; otherwise None."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line or None
+    if not isinstance(entry, dict) or "event" not in entry:
+        return line
+    if entry.get("level") not in _SHOWN_LEVELS:
+        return None
+    words = [f"{entry['level']}: {entry['event']}"]
+    words += [f"{key}={value}" for key, value in entry.items() if key not in _NOT_SHOWN]
+    if trace := str(entry.get("exception", "")).strip():
+        words.append(f"({trace.splitlines()[-1].strip()})")
+    return " ".join(words)
+
+
+class LogFile:
+    """One child's log: the newest lines in memory, and with a folder also a file of at most twice 5 MB."""
+
+    def __init__(self, name: str, folder: Path | None) -> None:
+        self._recent: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._file: RotatingFileHandler | None = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{name}.log"
+            path.unlink(missing_ok=True)
+            self._file = RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=1, encoding="utf-8")
+
+    def write(self, line: str) -> None:
+        self._recent.append(line)
+        if self._file is not None:
+            self._file.emit(logging.makeLogRecord({"msg": line}))
+
+    def last_words(self) -> str:
+        """The last line that a person must see, else the last line, for the message about an early end."""
+        shown = [text for line in self._recent if (text := notable(line))]
+        return (shown or [*self._recent] or ["it wrote nothing"])[-1]
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

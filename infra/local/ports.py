@@ -1,0 +1,29 @@
+"""TCP ports of this machine."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+# Below the range that kernels hand to outgoing connections (32768 and up on Linux), so that nobody else gets the port
+# between this look and the service's own bind.
+_CANDIDATES = range(20_000, 32_000)
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """True when a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port on which nobody listens; bind it soon. Raises OSError when none is found."""
+    for port in random.sample(_CANDIDATES, 100):
+        if is_free(port, host):
+            return port
+    raise OSError(f"no free TCP port on {host} among 100 tried")

@@ -1,0 +1,166 @@
+"""The connection to Redis, and consumers that stay alive.
+
+FastStream carries the streams. What it does not do by itself is here: groups are created at ``0`` before consuming
+starts (its own default would skip a backlog), a group that was lost with the server's data is created again, and what
+a dead consumer left pending is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, StreamSub
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from runtime.settings import BrokerSettings, SettingsError
+
+if TYPE_CHECKING:
+    from faststream._internal.basic_types import LoggerProto
+
+log = structlog.get_logger(__name__)
+
+#: Milliseconds that an idle read blocks in the server; shorter than the socket's timeout.
+_BLOCK_MS = 2_000
+_CONNECTION: dict[str, Any] = {
+    # redis-py refuses instead of waiting when the pool is exhausted, and every blocked read holds one connection.
+    "max_connections": 512,
+    # Must be longer than a blocked read.
+    "socket_timeout": 15,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 15,
+}
+#: Seconds between two looks at the consumers.
+_WATCH_INTERVAL = 0.5
+
+
+def connect(settings: BrokerSettings) -> Redis:
+    """A client for commands of our own (scripts, groups). Close it with ``aclose()``."""
+    client: Redis = Redis.from_url(str(settings.redis_url), retry=_retry(), **_CONNECTION)
+    return client
+
+
+def make_broker(settings: BrokerSettings, *middlewares: Any) -> RedisBroker:
+    """A broker that survives a restart of the server. Declare subscribers on it, then hand it to `Consumers`."""
+    return RedisBroker(
+        str(settings.redis_url),
+        retry=_retry(),
+        # A message whose handling failed stays pending, and a reclaimer takes it up again.
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        graceful_timeout=5,
+        logger=cast("LoggerProto", None),  # two lines per message otherwise
+        middlewares=middlewares,
+        **_CONNECTION,
+    )
+
+
+def _retry() -> Retry:
+    return Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.5), 20)
+
+
+def consumer_name() -> str:
+    """A name for this process within a consumer group."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def subscription(stream: str, group: str, *, records: int = 16, reclaim_after_ms: int | None = None) -> StreamSub:
+    """Read a stream as a member of a group: new entries, or (with ``reclaim_after_ms``) those that others left
+    pending."""
+    if reclaim_after_ms is None:
+        return StreamSub(stream, group=group, consumer=consumer_name(), max_records=records, polling_interval=_BLOCK_MS)
+    return StreamSub(
+        stream,
+        group=group,
+        consumer=consumer_name(),
+        min_idle_time=reclaim_after_ms,
+        polling_interval=reclaim_after_ms // 2,
+    )
+
+
+async def require_redis(redis: Redis, settings: BrokerSettings) -> None:
+    """Raise `SettingsError` unless a server answers within a few seconds."""
+    try:
+        async with asyncio.timeout(5):
+            await redis.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        raise SettingsError(
+            f"TURNGATE_REDIS_URL: no Redis answers at {settings.redis_url} ({error or type(error).__name__})"
+        ) from None
+
+
+class Consumers:
+    """The subscribers of one process, kept alive from `start` to `stop`."""
+
+    def __init__(self, broker: RedisBroker, redis: Redis, groups: Sequence[tuple[str, str]]) -> None:
+        """``groups`` are the (stream, group) pairs that the broker's subscribers read."""
+        self._broker = broker
+        self._redis = redis
+        self._groups = tuple(groups)
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Create the groups, start consuming, and watch over it."""
+        await self._create_groups()
+        await self._broker.start()
+        self._watch = asyncio.create_task(self._keep_alive())
+
+    async def stop(self) -> None:
+        """Stop watching and consuming; handlers that run are waited for, within the broker's graceful timeout."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._broker.stop()
+
+    def alive(self) -> bool:
+        """True while every subscriber is reading. A server that answers a ping is not enough: a consumer can be dead
+        beside it."""
+        return all(map(_reading, self._subscribers()))
+
+    async def ready(self) -> bool:
+        """True when the server answers and every subscriber is reading."""
+        try:
+            async with asyncio.timeout(1):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return self.alive()
+
+    def _subscribers(self) -> Iterable[Any]:
+        return self._broker.subscribers
+
+    async def _create_groups(self) -> None:
+        for stream, group in self._groups:
+            try:
+                await self._redis.xgroup_create(stream, group, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            if self.alive():
+                continue
+            try:
+                # Reads the whole of the new stream: nothing that was published since the loss is skipped.
+                await self._create_groups()
+                for subscriber in self._subscribers():
+                    if not _reading(subscriber):
+                        await subscriber.stop()
+                        await subscriber.start()
+                log.warning("consumers_revived", groups=[group for _, group in self._groups])
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("consumers_not_revived", error=str(error))
+
+
+def _reading(subscriber: Any) -> bool:
+    return bool(subscriber.running) and any(not task.done() for task in subscriber.tasks)

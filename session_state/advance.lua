@@ -1,0 +1,156 @@
+-- One session, one atomic step: take in what is new, then grant what may go.
+--
+-- Every operation of session-state is this script with other arguments: a reservation brings a record and an intent, a turn
+-- record brings a record, the sweeper brings nothing.
+--
+-- Keys it owns
+--   KEYS[1] turngate:session:<id>   hash: turn       the newest turn record, JSON
+--                                         release    the outstanding release, JSON {id, until, configures, responds}
+--                                         head:<seq> of a waiting intent: JSON {kind, since, answers}
+--                                         body:<seq> the intent itself, JSON, never parsed here
+--   KEYS[2] turngate:sessions       sorted set: session -> when its last record came (ms)
+--   KEYS[3] turngate:waiting        sorted set: session -> when the sweeper should look at it (ms)
+--   KEYS[4] turngate:gateways       sorted set: gateway -> when its last record came (ms)
+-- Arguments
+--   ARGV[1] session   ARGV[2] turn record JSON or ''   ARGV[3] seq of the intent or ''   ARGV[4] its kind
+--   ARGV[5] its answers, a JSON array   ARGV[6] the intent JSON   ARGV[7] lease ms   ARGV[8] time to live ms
+--   ARGV[9] the id for a release, if one is granted   ARGV[10] the most intents that may wait
+-- Returns
+--   {outcome, gateway, intent JSON...}; outcome is 'granted' (the intents follow), 'held', 'settled' (the intent is not needed
+--   any more), 'idle' (nothing waits), 'full' (the intent was not taken) or 'unknown' (no record: not free).
+--
+-- session_state/rules.py is the same in Python; a test plays random histories through both.
+
+local session_key, session = KEYS[1], ARGV[1]
+local lease, ttl = tonumber(ARGV[7]), tonumber(ARGV[8])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function null(value) return value == nil or value == cjson.null end
+
+local stored = {}
+local flat = redis.call('HGETALL', session_key)
+for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
+
+-- 1. The newest record wins, whatever the order of arrival.
+local turn = stored.turn and cjson.decode(stored.turn)
+if ARGV[2] ~= '' then
+  local offered = cjson.decode(ARGV[2])
+  if turn == nil or offered.version > turn.version then
+    turn = offered
+    redis.call('HSET', session_key, 'turn', ARGV[2])
+  end
+  redis.call('ZADD', KEYS[2], now, session)
+  redis.call('ZADD', KEYS[4], now, offered.gateway)
+  redis.call('PEXPIRE', session_key, ttl)
+end
+if turn == nil then
+  redis.call('ZREM', KEYS[3], session)
+  return { 'unknown', '' }
+end
+if turn.slot == 'closed' then
+  -- The record stays as a tombstone for its time to live, so that an older one that comes late does not bring the session back.
+  for field in pairs(stored) do
+    if field ~= 'turn' then redis.call('HDEL', session_key, field) end
+  end
+  redis.call('ZREM', KEYS[2], session)
+  redis.call('ZREM', KEYS[3], session)
+  return { 'settled', turn.gateway }
+end
+
+-- 2. What is open, in the order of the client's asking. Everything else up to last_seq is settled.
+local open, kind_of = {}, {}
+for _, seq in ipairs(turn.open_configuration) do open[#open + 1] = seq; kind_of[seq] = 'configuration' end
+for _, seq in ipairs(turn.open_responses) do open[#open + 1] = seq; kind_of[seq] = 'response' end
+table.sort(open)
+local configuring = not null(turn.configuring_seq) and turn.configuring_seq or 0
+local function on_its_way(seq) return kind_of[seq] == 'configuration' and seq <= configuring end
+
+-- 3. Forget intents that are settled, take the new one in.
+local heads, waiting = {}, 0
+for field, value in pairs(stored) do
+  local seq = tonumber(string.match(field, '^head:(%d+)$'))
+  if seq then
+    if seq <= turn.last_seq and not kind_of[seq] then
+      redis.call('HDEL', session_key, field, 'body:' .. seq)
+    else
+      heads[seq] = cjson.decode(value)
+      waiting = waiting + 1
+    end
+  end
+end
+local asked = tonumber(ARGV[3])
+if asked then
+  if asked <= turn.last_seq and not kind_of[asked] then
+    asked = nil
+  elseif not heads[asked] then
+    if waiting >= tonumber(ARGV[10]) then return { 'full', turn.gateway } end
+    heads[asked] = { kind = ARGV[4], since = now, answers = cjson.decode(ARGV[5]) }
+    waiting = waiting + 1
+    redis.call('HSET', session_key, 'head:' .. asked, cjson.encode(heads[asked]), 'body:' .. asked, ARGV[6])
+    stored['body:' .. asked] = ARGV[6]
+  end
+end
+
+-- 4. One release at a time, until its intents are settled or on their way, or its lease ends. A slot that is not free ends it
+--    too: it was either sent, or the gateway will drop it.
+local free = turn.slot == 'idle' or turn.slot == 'unconfigured'
+local release = stored.release and cjson.decode(stored.release)
+if release then
+  local outstanding = false
+  if free and now < release['until'] and turn.dropped_release ~= release.id then
+    for _, seq in ipairs(release.seqs) do
+      if (kind_of[seq] or seq > turn.last_seq) and not on_its_way(seq) then outstanding = true end
+    end
+  end
+  if not outstanding then
+    redis.call('HDEL', session_key, 'release')
+    release = nil
+  end
+end
+
+-- 5. Grant everything that may go: in order, and nothing past an intent that is still on its way to us.
+local grant = {}
+if free and not release then
+  local calls_open = false
+  local answered = {}
+  for _, head in pairs(heads) do
+    for _, call in ipairs(head.answers) do answered[call] = true end
+  end
+  for _, call in ipairs(turn.open_calls) do
+    if not answered[call] then calls_open = true end
+  end
+  for _, seq in ipairs(open) do
+    local head = heads[seq]
+    if not on_its_way(seq) then
+      if not head then break end
+      if head.kind == 'configuration' then
+        if configuring > 0 then break end
+        grant[#grant + 1] = seq
+      elseif turn.slot == 'idle' and not turn.user_speaking and (#head.answers == 0 or not calls_open) then
+        grant[#grant + 1] = seq
+      end
+    end
+  end
+end
+
+local look_again
+local result
+if #grant > 0 then
+  redis.call('HSET', session_key, 'release', cjson.encode({ id = ARGV[9], ['until'] = now + lease, seqs = grant }))
+  look_again = now + lease
+  result = { 'granted', turn.gateway }
+  for _, seq in ipairs(grant) do result[#result + 1] = stored['body:' .. seq] end
+elseif asked or (ARGV[3] == '' and waiting > 0) then
+  look_again = release and release['until'] or now + lease
+  result = { 'held', turn.gateway }
+else
+  result = { ARGV[3] ~= '' and 'settled' or 'idle', turn.gateway }
+  look_again = release and release['until'] or now + lease
+end
+if waiting > 0 then
+  redis.call('ZADD', KEYS[3], look_again, session)
+else
+  redis.call('ZREM', KEYS[3], session)
+end
+return result

@@ -1,0 +1,106 @@
+"""The service: turn records in, releases out, a sweeper for what was lost on the way, and an admin HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from faststream.redis import RedisBroker
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from contracts.broker import RELEASES, SESSION_STATES, TURNS, TurnRecord
+from runtime import logging, service
+from runtime.broker import Consumers, connect, make_broker, subscription
+from runtime.service import Service, json_response
+from session_state.config import SessionStateSettings
+from session_state.store import Step, Store
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: SessionStateSettings) -> None:
+    """Run session-state until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
+    logging.configure(settings, "session-state")
+    service.run(lambda: wire(settings))
+
+
+def wire(settings: SessionStateSettings) -> Service:
+    """Every part of a session-state process, connected."""
+    redis = connect(settings)
+    broker = make_broker(settings)
+    store = Store(redis, settings)
+    releases = Releases(broker, settings.stream_max_length)
+    sweeper = Sweeper(store, releases, settings)
+
+    async def observe(record: TurnRecord) -> None:
+        await releases.publish(await store.observe(record))
+
+    broker.subscriber(stream=subscription(TURNS, SESSION_STATES, records=64))(observe)
+    return Service(
+        name="session-state",
+        settings=settings,
+        redis=redis,
+        consumers=Consumers(broker, redis, [(TURNS, SESSION_STATES)]),
+        host=settings.session_state_host,
+        port=settings.session_state_port,
+        port_setting="TURNGATE_SESSION_STATE_PORT",
+        routes=admin_routes(store),
+        background=[sweeper.run],
+    )
+
+
+class Releases:
+    """Publishes what was granted."""
+
+    def __init__(self, broker: RedisBroker, max_length: int) -> None:
+        self._broker = broker
+        self._max_length = max_length
+
+    async def publish(self, step: Step) -> None:
+        """Wake a translator for this release. What is lost here is granted again when its lease ends."""
+        if step.release is not None:
+            await self._broker.publish(step.release, stream=RELEASES, maxlen=self._max_length)
+
+
+class Sweeper:
+    """Finds what sleeps although it could go: lost releases, wake-ups that died with their process, silent gateways."""
+
+    def __init__(self, store: Store, releases: Releases, settings: SessionStateSettings) -> None:
+        self._store = store
+        self._releases = releases
+        self._interval = settings.sweep_interval_ms / 1000
+        self._batch = settings.sweep_batch
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self.sweep()
+            except (RedisError, OSError) as error:
+                log.warning("sweep_failed", error=str(error))
+
+    async def sweep(self) -> None:
+        """Look once at everything that is due."""
+        for session in await self._store.overdue(self._batch):
+            await self._releases.publish(await self._store.revisit(session))
+        for gateway in await self._store.forget_silent():
+            log.warning("gateway_forgotten", gateway=gateway)
+
+
+def admin_routes(store: Store) -> list[Route]:
+    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first."""
+
+    async def sessions(_: Request) -> Response:
+        return json_response({"sessions": [described async for described in store.sessions()]})
+
+    async def session(request: Request) -> Response:
+        name = request.path_params["session"]
+        described = await store.session(name)
+        if described is None:
+            return json_response({"error": f"no live session {name}"}, 404)
+        return json_response(described)
+
+    return [Route("/sessions", sessions), Route("/sessions/{session}", session)]

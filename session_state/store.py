@@ -1,0 +1,161 @@
+"""The store: session keys in Redis, changed only by one atomic script (`advance.lua`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from redis.asyncio import Redis
+
+from contracts.broker import Intent, Release, TurnRecord, commands_stream
+from session_state.config import ReservationSettings
+
+SESSION_KEY = "turngate:session:"
+SESSIONS = "turngate:sessions"
+WAITING = "turngate:waiting"
+GATEWAYS = "turngate:gateways"
+_SCRIPT = (Path(__file__).parent / "advance.lua").read_text()
+
+
+class Outcome(StrEnum):
+    """What a step came to."""
+
+    GRANTED = "granted"
+    HELD = "held"
+    SETTLED = "settled"
+    IDLE = "idle"
+    FULL = "full"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The result of one step; ``release`` is set when the outcome is `GRANTED`: publish it or carry it out."""
+
+    outcome: Outcome
+    release: Release | None = None
+
+
+class Store:
+    """Every operation on session keys. Redis errors pass through."""
+
+    def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._script = redis.register_script(_SCRIPT)
+
+    async def reserve(self, record: TurnRecord, intent: Intent) -> Step:
+        """Store the intent, and grant everything that waits if the turn is free, the record taken in first."""
+        return await self._advance(record.session, record, intent)
+
+    async def observe(self, record: TurnRecord) -> Step:
+        """Take a turn record in, and grant what waits if it frees the turn."""
+        return await self._advance(record.session, record, None)
+
+    async def revisit(self, session: str) -> Step:
+        """Grant again what was granted and lost, and what a process that died left asleep."""
+        return await self._advance(session, None, None)
+
+    async def overdue(self, limit: int) -> list[str]:
+        """Sessions that should be revisited now."""
+        now = await self._now()
+        found = await self._redis.zrangebyscore(WAITING, 0, now, start=0, num=limit)
+        return [_text(session) for session in found]
+
+    async def forget_silent(self) -> list[str]:
+        """Drop sessions whose heartbeat stopped, and the streams of gateways that have none left. Returns the
+        gateways."""
+        horizon = await self._now() - self._settings.session_ttl_ms
+        await self._redis.zremrangebyscore(SESSIONS, 0, horizon)
+        gone = [_text(gateway) for gateway in await self._redis.zrangebyscore(GATEWAYS, 0, horizon)]
+        if gone:
+            await self._redis.unlink(*map(commands_stream, gone))
+            await self._redis.zrem(GATEWAYS, *gone)
+        return gone
+
+    async def sessions(self) -> AsyncIterator[dict[str, Any]]:
+        """Every live session as an operator wants to see it; see `describe`."""
+        now = await self._now()
+        async for session, seen in self._redis.zscan_iter(SESSIONS):
+            described = await self._describe(_text(session), now, int(seen))
+            if described is not None:
+                yield described
+
+    async def session(self, session: str) -> dict[str, Any] | None:
+        """One session as in `sessions`; None when it is not known."""
+        seen = await self._redis.zscore(SESSIONS, session)
+        return None if seen is None else await self._describe(session, await self._now(), int(seen))
+
+    async def _describe(self, session: str, now: int, seen: int) -> dict[str, Any] | None:
+        fields = {_text(key): value for key, value in (await self._redis.hgetall(SESSION_KEY + session)).items()}
+        if "turn" not in fields:
+            return None
+        return describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, seen)
+
+    async def _advance(self, session: str, record: TurnRecord | None, intent: Intent | None) -> Step:
+        settings = self._settings
+        release_id = uuid4().hex
+        reply: Sequence[bytes] = await self._script(
+            keys=[SESSION_KEY + session, SESSIONS, WAITING, GATEWAYS],
+            args=[
+                session,
+                record.model_dump_json() if record is not None else "",
+                intent.seq if intent is not None else "",
+                kind_of(intent) if intent is not None else "",
+                orjson.dumps(intent.answers) if intent is not None else "[]",
+                intent.model_dump_json() if intent is not None else "",
+                settings.release_lease_ms,
+                settings.session_ttl_ms,
+                release_id,
+                settings.session_intents_max,
+            ],
+        )
+        outcome, gateway, *bodies = reply
+        if _text(outcome) != Outcome.GRANTED:
+            return Step(Outcome(_text(outcome)))
+        intents = tuple(Intent.model_validate_json(body) for body in bodies)
+        return Step(Outcome.GRANTED, Release(id=release_id, session=session, gateway=_text(gateway), intents=intents))
+
+    async def _now(self) -> int:
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def kind_of(intent: Intent) -> str:
+    """``configuration`` or ``response``."""
+    return "configuration" if intent.configuration is not None else "response"
+
+
+def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> dict[str, Any]:
+    """One session for an operator: where it lives, who holds the turn, what is held and for how long (ms)."""
+    heads = {
+        int(name.removeprefix("head:")): orjson.loads(value)
+        for name, value in fields.items()
+        if name.startswith("head:")
+    }
+    release = orjson.loads(fields["release"]) if "release" in fields else None
+    return {
+        **turn.model_dump(mode="json", exclude={"dropped_release"}),
+        "configured_seq": turn.configured_seq,
+        "answered_seq": turn.answered_seq,
+        "heartbeat_ms_ago": max(0, now - seen),
+        "held": [
+            {
+                "seq": seq,
+                "kind": head["kind"],
+                "since_ms_ago": max(0, now - head["since"]),
+                "answers": head["answers"] or [],
+            }
+            for seq, head in sorted(heads.items())
+        ],
+        "release": release and {"id": release["id"], "expires_in_ms": release["until"] - now},
+    }
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,100 @@
+"""A gateway made of canned behaviour, on a real socket, for the commands that talk to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection, serve
+
+#: What each reply sounds like.
+VOICE = b"\x01\x02" * 240
+#: Silent frames after which a user's turn has ended: 500 ms of 20 ms frames.
+_SILENT_FRAMES = 25
+
+
+class StandIn:
+    """Answers every text with ``You said: …``; some texts do something else (see `_text`)."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.paths: list[str] = []
+        self.messages: list[dict[str, Any]] = []
+        self.audio: list[bytes] = []
+        #: The code of the `Error` that answers `Settings`; None: they are applied.
+        self.settings_error: str | None = None
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["type"] == kind]
+
+    async def handle(self, socket: ServerConnection) -> None:
+        assert socket.request is not None
+        self.paths.append(socket.request.path)
+        await _send(socket, {"type": "Welcome", "request_id": "r"})
+        speaking, silent = False, 0
+        async for frame in socket:
+            if isinstance(frame, str):
+                await self._message(socket, json.loads(frame))
+                continue
+            self.audio.append(frame)
+            loud = any(frame)
+            silent = 0 if loud else silent + 1
+            if loud and not speaking:
+                speaking = True
+                await _send(socket, {"type": "UserStartedSpeaking"})
+            elif speaking and silent >= _SILENT_FRAMES:
+                speaking = False
+                await _send(socket, {"type": "ConversationText", "role": "user", "content": "(speech)"})
+                await _reply(socket, "I heard you.")
+
+    async def _message(self, socket: ServerConnection, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+        match message["type"]:
+            case "Settings" if self.settings_error:
+                await _send(socket, {"type": "Error", "code": self.settings_error, "description": "no such thing"})
+            case "Settings":
+                await _send(socket, {"type": "SettingsApplied"})
+            case "UpdatePrompt":
+                await _send(socket, {"type": "PromptUpdated"})
+            case "FunctionCallResponse":
+                await _reply(socket, f"The result is {message['content']}")
+            case "InjectUserMessage":
+                await self._text(socket, message["content"])
+
+    async def _text(self, socket: ServerConnection, text: str) -> None:
+        await _send(socket, {"type": "ConversationText", "role": "user", "content": text})
+        if text.startswith("weather"):
+            call = {"id": "c1", "name": "get_weather", "arguments": '{"city": "Oslo"}', "client_side": True}
+            await _send(socket, {"type": "AgentStartedSpeaking"})
+            await _send(socket, {"type": "FunctionCallRequest", "functions": [call]})
+            await _send(socket, {"type": "AgentAudioDone"}, {"type": "AgentDone"})
+        elif text == "fail":
+            await _send(socket, {"type": "Error", "code": "FAILED_TO_THINK", "description": "nobody thinks"})
+        elif text == "hang up":
+            await socket.close(1011, "overload")
+        elif text != "say nothing":
+            await _reply(socket, f"You said: {text}")
+
+
+@asynccontextmanager
+async def standin() -> AsyncIterator[StandIn]:
+    """A stand-in that listens until the block ends."""
+    server = StandIn()
+    async with serve(server.handle, "127.0.0.1", 0) as listening:
+        port = next(iter(listening.sockets)).getsockname()[1]
+        server.url = f"ws://127.0.0.1:{port}"
+        yield server
+
+
+async def _reply(socket: ServerConnection, text: str) -> None:
+    await _send(socket, {"type": "AgentStartedSpeaking"})
+    await _send(socket, {"type": "ConversationText", "role": "assistant", "content": text})
+    await socket.send(VOICE)
+    await _send(socket, {"type": "AgentAudioDone"}, {"type": "AgentDone"})
+
+
+async def _send(socket: ServerConnection, *messages: dict[str, Any]) -> None:
+    for message in messages:
+        await socket.send(json.dumps(message))

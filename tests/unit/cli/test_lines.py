@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cli.lines import READ_AHEAD, read_lines
+
+
+async def test_lines_of_a_pipe_come_as_they_are_written() -> None:
+    reader, writer = os.pipe()
+    try:
+        lines = read_lines(reader)
+        os.write(writer, b"one\r\n")
+        assert await anext(lines) == "one"
+        os.write(writer, "zwei äöü\n\nlast".encode())
+        os.close(writer)
+        assert [line async for line in lines] == ["zwei äöü", "", "last"]
+    finally:
+        os.close(reader)
+
+
+async def test_a_plain_file_can_be_longer_than_what_is_read_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    expected = [str(number) for number in range(READ_AHEAD * 3)]
+    path.write_text("\n".join(expected))
+    with path.open("rb") as file:
+        assert [line async for line in read_lines(file.fileno())] == expected

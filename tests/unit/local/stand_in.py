@@ -1,0 +1,35 @@
+"""A stand-in for a service: ``python stand_in.py PORT [MODE]`` answers ``/ready`` and ends on SIGTERM, or misbehaves.
+
+Modes: ``fails`` (one line on standard error, exit 1), ``stubborn`` (ignores SIGTERM), ``unready`` (answers 503),
+``dies-again`` (exits 3 as soon as the file that TURNGATE_TEST_FLAG names exists).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+port, mode = int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "good"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503 if mode == "unready" else 200)
+        self.end_headers()
+        self.wfile.write(b"consumers are not running" if mode == "unready" else b"ok")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+if mode == "fails":
+    print('{"event": "starting", "level": "info"}', file=sys.stderr)
+    sys.exit("TURNGATE_STAND_IN: it is told to fail")
+if mode == "dies-again" and os.path.exists(os.environ["TURNGATE_TEST_FLAG"]):
+    sys.exit(3)
+signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else lambda *_: os._exit(0))
+print('{"event": "a noisy detail", "level": "info"}', file=sys.stderr)
+print('{"event": "a thing to know", "level": "warning", "limit": 3}', file=sys.stderr)
+HTTPServer(("127.0.0.1", port), Handler).serve_forever()

@@ -1,0 +1,46 @@
+"""The official SDKs as judges of what this server writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from deepgram.agent.v1 import types as deepgram
+from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
+from pydantic import BaseModel, TypeAdapter
+
+_CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
+_SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+
+
+def accepted_by_openai(event: dict[str, Any]) -> None:
+    """Fails unless ``event`` is a client event of the Realtime API, down to the last field."""
+    _nothing_unknown(_CLIENT_EVENT.validate_python(event))
+
+
+def sent_by_openai(event: dict[str, Any]) -> dict[str, Any]:
+    """``event``, after it was found to be a server event of the Realtime API: tests feed on nothing else."""
+    _nothing_unknown(_SERVER_EVENT.validate_python(event))
+    return event
+
+
+def accepted_by_deepgram(message: dict[str, Any]) -> None:
+    """Fails unless ``message`` is a server message of Deepgram's, down to the last field."""
+    kinds = {"History": "AgentV1History", "FunctionCallResponse": "AgentV1ReceiveFunctionCallResponse"}
+    model = getattr(deepgram, kinds.get(message["type"], f"AgentV1{message['type']}"))
+    _nothing_unknown(TypeAdapter(model).validate_python(message))
+
+
+def _nothing_unknown(value: Any) -> None:
+    unknown = list(_unknown(value, ""))
+    assert not unknown, f"fields that the SDK does not know: {unknown}"
+
+
+def _unknown(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, BaseModel):
+        yield from (f"{path}.{name}" for name in value.model_extra or ())
+        for name in type(value).model_fields:
+            yield from _unknown(getattr(value, name), f"{path}.{name}")
+    elif isinstance(value, list | tuple):
+        for index, element in enumerate(value):
+            yield from _unknown(element, f"{path}[{index}]")

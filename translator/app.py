@@ -1,0 +1,102 @@
+"""The service: client events and releases in, commands for one gateway out."""
+
+from __future__ import annotations
+
+import structlog
+from faststream.redis import RedisBroker
+
+from contracts.broker import (
+    CLIENT_EVENTS,
+    RELEASES,
+    TRANSLATORS,
+    AddItems,
+    ClientEvent,
+    RefuseRequest,
+    Release,
+    SendRelease,
+    commands_stream,
+)
+from runtime import logging, service
+from runtime.broker import Consumers, connect, make_broker, subscription
+from runtime.service import Service
+from session_state.client import Outcome, SessionStateClient
+from translator.config import TranslatorSettings
+from translator.release import merge
+from translator.translate import Defaults, Refusal, translate
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: TranslatorSettings) -> None:
+    """Run a translator until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
+    logging.configure(settings, "translator")
+    service.run(lambda: wire(settings))
+
+
+def wire(settings: TranslatorSettings) -> Service:
+    """Every part of a translator process, connected."""
+    redis = connect(settings)
+    broker = make_broker(settings)
+    translator = Translator(broker, SessionStateClient(redis, settings), defaults(settings), settings.stream_max_length)
+    for stream, handler in ((CLIENT_EVENTS, translator.on_client_event), (RELEASES, translator.on_release)):
+        broker.subscriber(stream=subscription(stream, TRANSLATORS))(handler)
+        broker.subscriber(stream=subscription(stream, TRANSLATORS, reclaim_after_ms=settings.reclaim_after_ms))(handler)
+    return Service(
+        name="translator",
+        settings=settings,
+        redis=redis,
+        consumers=Consumers(broker, redis, [(CLIENT_EVENTS, TRANSLATORS), (RELEASES, TRANSLATORS)]),
+        host=settings.translator_host,
+        port=settings.translator_port,
+        port_setting="TURNGATE_TRANSLATOR_PORT",
+    )
+
+
+def defaults(settings: TranslatorSettings) -> Defaults:
+    """What a client's Settings start from."""
+    return Defaults(
+        model=settings.upstream_model,
+        voice=settings.upstream_voice,
+        transcription_model=settings.transcription_model or None,
+        turn_owner=settings.turn_owner,
+    )
+
+
+class Translator:
+    """One handler per stream. Both may be called twice for one message: the gateway takes each effect once."""
+
+    def __init__(
+        self, broker: RedisBroker, session_state: SessionStateClient, defaults: Defaults, max_length: int
+    ) -> None:
+        self._broker = broker
+        self._session_state = session_state
+        self._defaults = defaults
+        self._max_length = max_length
+
+    async def on_client_event(self, event: ClientEvent) -> None:
+        """Answer with the event's items, and reserve the turn for what needs one."""
+        try:
+            translation = translate(event, self._defaults)
+        except Refusal as refusal:
+            await self._command(
+                event.gateway,
+                RefuseRequest(session=event.session, seq=event.seq, code=refusal.code, description=refusal.description),
+            )
+            return
+        await self._command(
+            event.gateway,
+            AddItems(session=event.session, seq=event.seq, items=translation.items, notices=translation.notices),
+        )
+        if translation.intent is not None:
+            outcome, release = await self._session_state.reserve(event.turn, translation.intent)
+            if release is not None:
+                await self.on_release(release)
+            elif outcome is Outcome.FULL:
+                log.warning("intents_full", session=event.session, seq=event.seq)
+
+    async def on_release(self, release: Release) -> None:
+        """Merge what was granted, and have the gateway send it."""
+        await self._command(release.gateway, merge(release))
+
+    async def _command(self, gateway: str, command: AddItems | RefuseRequest | SendRelease) -> None:
+        await self._broker.publish(command, stream=commands_stream(gateway), maxlen=self._max_length)

@@ -1,0 +1,49 @@
+"""What goes into the conversation: an earlier history, the user's typed words, words for the agent to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from contracts.agent import InjectAgentMessage, InjectUserMessage, UserTurnEnded
+from contracts.agent.settings import HistoryMessage
+from contracts.broker import ClientEvent
+from translator.translation import Defaults, Translation, item_id, respond
+
+_SAY_EXACTLY = "Say exactly the following words, in this language and order, and nothing before or after them:"
+
+
+def inject_user_message(event: ClientEvent, message: InjectUserMessage, defaults: Defaults) -> Translation:
+    """The user's turn, as text, and the wish for an answer to it."""
+    item = {"id": item_id(event, 0), **_message("user", message.content)}
+    return Translation(items=(item,), intent=respond(event))
+
+
+def inject_agent_message(event: ClientEvent, message: InjectAgentMessage, defaults: Defaults) -> Translation:
+    """The agent's turn, in given words: a response of its own, which no other can stand in for."""
+    overrides = {"instructions": f"{_SAY_EXACTLY}\n\n{message.message}", "tool_choice": "none"}
+    return Translation(intent=respond(event, overrides=overrides, exclusive=True))
+
+
+def user_turn_ended(event: ClientEvent, message: UserTurnEnded, defaults: Defaults) -> Translation:
+    """The user's speech is in the conversation already; it wants an answer."""
+    return Translation(intent=respond(event))
+
+
+def history_items(event: ClientEvent, messages: Iterable[HistoryMessage]) -> tuple[dict[str, Any], ...]:
+    """An earlier conversation, oldest first; a finished function call becomes the call and its output."""
+    items = (item for message in messages for item in _items(message))
+    return tuple({"id": item_id(event, n), **item} for n, item in enumerate(items))
+
+
+def _items(message: HistoryMessage) -> Iterator[dict[str, Any]]:
+    if message.role is not None and message.content is not None:
+        yield _message(message.role, message.content)
+    for call in message.function_calls or ():
+        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+        yield {"type": "function_call_output", "call_id": call.id, "output": call.response}
+
+
+def _message(role: str, text: str) -> dict[str, Any]:
+    part = {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+    return {"type": "message", "role": role, "content": [part]}

@@ -1,0 +1,88 @@
+"""How the upstream listens: transcription and turn detection, from what a client says about ``listen``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.agent import events
+from contracts.agent.events import ServerMessage
+from contracts.agent.settings import Agent, ListenProvider
+from translator.translation import Defaults
+
+#: Milliseconds: what the upstream accepts for ``idle_timeout_ms``.
+_IDLE_MS = (5_000, 30_000)
+
+#: Models that take words to expect, and several languages, as fields of their own.
+_WITH_KEYWORDS = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
+#: Models that take no hints about words in any form.
+_WITHOUT_PROMPT = frozenset({"gpt-realtime-whisper", "gpt-4o-transcribe-diarize"})
+
+#: What Deepgram's listening has and the upstream's has not.
+_NOT_APPLIED = ("eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "smart_format")
+
+
+def transcription(
+    provider: ListenProvider | None, language: str | None, defaults: Defaults
+) -> tuple[dict[str, Any] | None, list[ServerMessage]]:
+    """The upstream's ``transcription`` object, complete, and a ``Warning`` for what it cannot express.
+
+    ``language`` is the fallback where ``provider`` names none. None turns transcription off.
+    """
+    model = defaults.transcription_model
+    if model is None:
+        return None, []
+    config: dict[str, Any] = {"model": model}
+    languages = _languages(provider, language)
+    if len(languages) == 1:
+        config["language"] = languages[0]
+    elif languages and model in _WITH_KEYWORDS:
+        config["languages"] = languages
+    keyterms = list(provider.keyterms or ()) if provider is not None else []
+    if keyterms and model in _WITH_KEYWORDS:
+        config["keywords"] = keyterms
+    elif keyterms and model not in _WITHOUT_PROMPT:
+        # whisper-1 reads its prompt as a list of words, the later models as a sentence about what to expect.
+        words = ", ".join(keyterms)
+        config["prompt"] = words if model == "whisper-1" else f"Expect these words: {words}."
+    elif keyterms:
+        return config, [
+            events.warning(
+                "LISTEN_FIELDS_NOT_APPLIED", f"`keyterms` is not applied: {model} takes no hints about words."
+            )
+        ]
+    return config, []
+
+
+def not_applied(provider: ListenProvider, code: str) -> list[ServerMessage]:
+    """A ``Warning`` that names the fields of ``listen.provider`` that have no counterpart upstream, if any."""
+    fields = [f"`{field}`" for field in _NOT_APPLIED if getattr(provider, field) is not None]
+    if not fields:
+        return []
+    return [events.warning(code, f"Not applied from `listen.provider`: {', '.join(fields)}.")]
+
+
+def turn_detection(agent: Agent, defaults: Defaults) -> dict[str, Any] | None:
+    """The upstream's ``turn_detection`` object, complete; None when the gateway commits the audio itself."""
+    if agent.use_manual_audio_commit:
+        return None
+    detection: dict[str, Any] = {
+        "type": defaults.vad,
+        "create_response": defaults.turn_owner == "server",
+        "interrupt_response": True,
+    }
+    if defaults.vad == "server_vad":
+        detection["idle_timeout_ms"] = _idle_timeout(agent.idle_timeout_ms)
+    return detection
+
+
+def _idle_timeout(wanted: float | None) -> int | None:
+    lowest, highest = _IDLE_MS
+    return None if wanted is None or wanted < 0 else int(min(max(wanted, lowest), highest))
+
+
+def _languages(provider: ListenProvider | None, fallback: str | None) -> list[str]:
+    """ISO 639-1 codes of the languages to expect; empty for any (Deepgram's ``multi``)."""
+    named = [provider.language] if provider is not None and provider.language else []
+    hinted = list(provider.language_hints or ()) if provider is not None else []
+    tags = named or hinted or ([fallback] if fallback else [])
+    return list(dict.fromkeys(tag.partition("-")[0].lower() for tag in tags if tag and tag != "multi"))

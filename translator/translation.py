@@ -1,0 +1,70 @@
+"""What every mapping of the translator starts from and ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from contracts.agent.events import ServerMessage
+from contracts.broker import ClientEvent, Configuration, Intent, ResponseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a client's ``Settings`` start from: the configuration of this installation."""
+
+    #: The realtime model that the gateways connect to. Fixed by the connection, so only needed to say so.
+    model: str = "gpt-realtime"
+    #: Where the client names no voice that exists upstream.
+    voice: str = "marin"
+    #: Turns the user's speech into text for the client; None for no transcripts.
+    transcription_model: str | None = "gpt-4o-mini-transcribe"
+    #: Who asks for the reply when the user's turn ends.
+    turn_owner: Literal["server", "gateway"] = "server"
+    #: How the upstream detects turns.
+    vad: Literal["server_vad", "semantic_vad"] = "server_vad"
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What one client event means upstream."""
+
+    #: Conversation items, to be created at once, in this order.
+    items: tuple[dict[str, Any], ...] = ()
+    #: Messages for the client: what of its request cannot be as it asked.
+    notices: tuple[ServerMessage, ...] = ()
+    #: What needs a free turn; None when nothing does.
+    intent: Intent | None = None
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+    """This client event can have no effect. Tell the client why; the event is settled."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+        self.description = description
+
+
+def configure(event: ClientEvent, session: Mapping[str, Any], append_instructions: str | None = None) -> Intent:
+    """The intent to change the upstream's session; ``session`` holds only the fields that change."""
+    change = Configuration(session={"type": "realtime", **session}, append_instructions=append_instructions)
+    return Intent(seq=event.seq, configuration=change)
+
+
+def respond(
+    event: ClientEvent,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    exclusive: bool = False,
+    answers: tuple[str, ...] = (),
+) -> Intent:
+    """The intent to have the model respond."""
+    request = ResponseRequest(overrides=dict(overrides or {}), exclusive=exclusive)
+    return Intent(seq=event.seq, response=request, answers=answers)
+
+
+def item_id(event: ClientEvent, n: int) -> str:
+    """The id of the ``n``-th item of an event: always the same one, and at most 32 characters."""
+    return f"{event.session[:12]}_{event.seq}_{n}"
