@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -27,20 +26,9 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free o
 
 
 @app.command()
-def gateway(
-    host: Host = None,
-    port: Port = None,
-    without_key: Annotated[
-        str | None,
-        typer.Option(
-            help="The upstream when neither OPENAI_API_KEY nor TURNGATE_UPSTREAM_URL is set, such as a simulator.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
+def gateway(host: Host = None, port: Port = None) -> None:
     """Run a gateway: it holds the clients' sockets and the upstream's."""
-    named = os.environ.get("OPENAI_API_KEY") or os.environ.get("TURNGATE_UPSTREAM_URL")
-    services.GATEWAY.run(gateway_host=host, gateway_port=port, upstream_url=None if named else without_key)
+    services.GATEWAY.run(gateway_host=host, gateway_port=port)
 
 
 @app.command()

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import annotated_types
 import typer
-from pydantic import SecretStr
+from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cli.services import SERVICES
@@ -43,7 +43,7 @@ def config(
     if markdown:
         typer.echo(page(collect()), nl=False)
         return
-    table = Table("variable", "default", "what it is", box=None, pad_edge=False)
+    table = Table(Column("variable", no_wrap=True), "default", "what it is", box=None, pad_edge=False)
     for setting in collect():
         table.add_row(Text(setting.variable, "bold"), Text(setting.default), Text(setting.description))
     Console(highlight=False).print(table)
@@ -89,16 +89,19 @@ def _code(text: str) -> str:
 
 
 def _variable(name: str, field: FieldInfo) -> str:
-    """The variable that sets a field: its alias when it has one (``OPENAI_API_KEY``), else the prefix and its name."""
-    alias = field.validation_alias or field.alias
+    """The variable that sets a field: the prefix and its name, or the first of its aliases."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = alias.choices[0]
     return alias if isinstance(alias, str) else f"{ENV_PREFIX}{name.upper()}"
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
-    if value is None or isinstance(value, SecretStr):
+    if field.default_factory is not None:
+        return "(made at start)"
+    if field.default is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
 
 
 def _accepts(field: FieldInfo) -> str:

@@ -97,9 +97,11 @@ class Store:
             return None
         return describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, seen)
 
-    async def _advance(self, session: str, record: TurnRecord | None, intent: Intent | None) -> Step:
+    async def _advance(
+        self, session: str, record: TurnRecord | None, intent: Intent | None, release_id: str | None = None
+    ) -> Step:
         settings = self._settings
-        release_id = uuid4().hex
+        release_id = release_id or uuid4().hex
         reply: Sequence[bytes] = await self._script(
             keys=[SESSION_KEY + session, SESSIONS, WAITING, GATEWAYS],
             args=[

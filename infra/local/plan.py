@@ -73,7 +73,8 @@ def plan(
         simulators = services("simulator", 1, {} if pace is None else {"TURNGATE_SIMULATOR_PACE": str(pace)})
         upstream = {
             "TURNGATE_UPSTREAM_URL": f"ws://{simulators[0].address}/v1/realtime",
-            "OPENAI_API_KEY": shared.get("TURNGATE_SIMULATOR_API_KEY", "simulator"),
+            # Wins over an OPENAI_API_KEY of this machine, which is none of the simulator's business.
+            "TURNGATE_OPENAI_API_KEY": shared.get("TURNGATE_SIMULATOR_API_KEY", "simulator"),
         }
     session_states = services("session-state", counts["session-state"])
     translators = services("translator", counts["translator"])

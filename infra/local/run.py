@@ -31,9 +31,9 @@ class Launch:
     """The decisions that come before anything starts. Raises `SettingsError` or `StackError`, each one line."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self.simulator = not env.get("OPENAI_API_KEY") and not env.get("TURNGATE_UPSTREAM_URL")
         gateway, session_state = load(GatewaySettings), load(SessionStateSettings)
         load(TranslatorSettings)
+        self.simulator, self.upstream = gateway.simulated, gateway.upstream
         self.ports = {"gateway": gateway.gateway_port, "session-state": session_state.session_state_port}
         self.gateway_host = gateway.gateway_host
         if self.simulator:
@@ -113,22 +113,19 @@ async def _run(launch: Launch, translators: int, console: Console) -> int:
 async def _serve(stack: Stack, launch: Launch, console: Console) -> None:
     """Start, tell, and wait. Cancel it to stop; it returns by itself only when some process is given up."""
     async with stack:
-        for line in welcome(stack.gateway_url, simulator=launch.simulator, command=_command()):
+        for line in welcome(stack.gateway_url, None if launch.simulator else launch.upstream, _command()):
             console.print(line)
         name = await stack.until_given_up()
         console.print(Text(f"turngate: {name} keeps failing; everything is stopped", "red"))
 
 
-def welcome(gateway_url: str, *, simulator: bool, command: str) -> list[Text]:
-    """What a person needs once everything is ready: where to connect, who answers, what to try."""
+def welcome(gateway_url: str, upstream: str | None, command: str) -> list[Text]:
+    """What a person needs once everything is ready: where to connect, who answers (None: the simulator), what to try."""
     url = "" if gateway_url.endswith(":8080") else f" --url {gateway_url}"
-    upstream = (
-        "the simulator (no OPENAI_API_KEY: replies come from the simulator)" if simulator else "the OpenAI Realtime API"
-    )
     rows = [
         ("connect", f"{gateway_url}/v1/agent/converse   Deepgram Voice Agent clients"),
         ("", f"{gateway_url}/openai              the voice component; Settings may be repeated"),
-        ("upstream", upstream),
+        ("upstream", upstream or "no OPENAI_API_KEY: replies come from the simulator"),
         ("try", f"{command} chat{url}"),
         ("", f"{command} talk infra/demo/hello-16k.wav{url}"),
         ("", f"{command} sessions --watch"),

@@ -32,12 +32,12 @@ class SimulatorSettings(Settings):
     )
     simulator_auto_create_fails_silently: bool = Field(
         False,
-        description="What happens when the server's own response finds another active: an `error` event (false) or nothing.",
+        description="When the server's own response finds another active: nothing (true) or an `error` event.",
     )
     simulator_race_window_ms: int = Field(
         300,
         ge=0,
-        description="A collision with a response that the server began by itself this recently, in ms, is marked as a race.",
+        description="A collision with the server's own response is marked as a race for so long, in ms.",
     )
     simulator_record_sessions: int = Field(
         200, ge=1, description="Sessions in the record; the oldest that has ended goes first."

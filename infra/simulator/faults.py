@@ -78,7 +78,7 @@ class Sabotage:
 
     def refuses(self, event: Event) -> bool:
         """Whether this client event is to be answered with a ``server_error``; only the first of its kind is."""
-        if self.fault not in _ANSWERED_WITH_ERROR or event.get("type") != _ANSWERED_WITH_ERROR[self.fault]:
+        if self.fault is None or event.get("type") != _ANSWERED_WITH_ERROR.get(self.fault, ""):
             return False
         self.fault = None
         return True
@@ -96,12 +96,12 @@ class Sabotage:
     def after(self, event: Event) -> Close | None:
         """How the connection ends once this event was sent."""
         in_response = self.fault in (Fault.CLOSE_IN_RESPONSE, Fault.ABORT_IN_RESPONSE)
-        return _BROKEN if in_response and event["type"].endswith(".delta") else None
+        return _BROKEN if in_response and str(event["type"]).endswith(".delta") else None
 
     def withholds(self, event: Event) -> bool:
         """Whether this event is never sent."""
         if self.fault is Fault.SILENT_AFTER_CREATED:
-            return event["type"] != "session.created"
+            return bool(event["type"] != "session.created")
         return self.fault is Fault.SILENT
 
     @property

@@ -1,4 +1,4 @@
-"""Who may begin a session. A refusal comes after HTTP 101, as an ``error`` event and a close, never as an HTTP status."""
+"""Who may begin a session. A refusal comes after HTTP 101, as an ``error`` event and a close, not as an HTTP status."""
 
 from __future__ import annotations
 

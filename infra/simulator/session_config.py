@@ -231,7 +231,7 @@ def initial(session_id: str, model: str, expires_at: int) -> Event:
 
 
 def updated(current: Event, patch: Any, *, voice_locked: bool, responding: bool) -> Event:
-    """The configuration after a ``session.update``; raises `RefusedError` when any field is wrong: nothing applies then.
+    """The configuration after a ``session.update``; raises `RefusedError` if any field is wrong: nothing applies then.
 
     ``voice_locked``: assistant audio exists. ``responding``: a response of the default conversation is active.
     """

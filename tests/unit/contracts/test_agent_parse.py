@@ -326,10 +326,9 @@ def test_no_object_is_worse_than_an_error(message: dict[str, Any]) -> None:
     for kind in ("Settings", "UpdateThink", "FunctionCallResponse", message.get("type")):
         try:
             read = parse({**message, "type": kind}, strict=False)
-        except ClientProtocolError as error:
-            assert error.description.endswith(".")
-        else:
-            assert read_message(read.wire()) == read
+        except ClientProtocolError:
+            continue
+        assert read_message(read.wire()) == read
 
 
 def test_an_empty_settings_keeps_its_type() -> None:

@@ -72,7 +72,7 @@ def test_only_with_the_simulator_is_the_gateway_told_its_upstream(picked: Iterat
     assert simulated["simulator"].env["TURNGATE_SIMULATOR_PACE"] == "0.0"
     real = programs(plan(COUNTS, {}, redis_url=url, simulator=False, pick_port=lambda: next(picked)))
     assert "simulator" not in real
-    assert not {"TURNGATE_UPSTREAM_URL", "OPENAI_API_KEY"} & set(real["gateway-1"].env)
+    assert not {"TURNGATE_UPSTREAM_URL", "TURNGATE_OPENAI_API_KEY"} & set(real["gateway-1"].env)
 
 
 def test_a_gateway_that_listens_everywhere_is_reached_on_loopback(picked: Iterator[int]) -> None:

@@ -154,7 +154,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     ),
     "a reply before the last result": (
         "began after the last",
-        lambda good: changed(good, is_("FunctionCallResponse"), lambda one: replace(one, at=one.at + 0.06)),
+        lambda good: changed(good, is_("FunctionCallResponse"), lambda one: replace(one, at=one.at + 0.1)),
     ),
     "a result not mentioned": (
         "mention every result",

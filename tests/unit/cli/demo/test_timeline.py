@@ -26,11 +26,11 @@ def test_what_is_held_is_told_when_asked_for_released_and_acknowledged() -> None
         (
             False,
             "released",
-            "session.update with Settings and UpdatePrompt: held 0.09 s, 0.08 s, 30 ms after the response's end",
+            "session.update with Settings and UpdatePrompt: held 0.08 s, 0.07 s, 30 ms after the response's end",
         ),
         (False, "upstream", "session.updated"),
         (False, "server", "SettingsApplied, 0.11 s after it was asked for"),
-        (False, "server", "PromptUpdated, 0.11 s after it was asked for"),
+        (False, "server", "PromptUpdated, 0.10 s after it was asked for"),
     ]
 
 
@@ -54,7 +54,7 @@ def test_calls_and_results_are_told() -> None:
 def test_without_a_record_the_clients_view_shows_when_a_response_is_active() -> None:
     lines = told(timeline(replace(faultless(), records={}), COMPONENT, HELD))
     assert (True, "client", "Settings") in lines
-    assert (False, "server", "PromptUpdated, 0.11 s after it was asked for") in lines
+    assert (False, "server", "PromptUpdated, 0.10 s after it was asked for") in lines
     assert not any(who in {"model", "released", "upstream"} for _, who, _ in lines)
 
 

@@ -1,0 +1,162 @@
+"""The atomic script on a real server: the same as its Python form on every history, and what only a server shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from contracts.broker import Configuration, Intent, ResponseRequest, Slot, TurnRecord, commands_stream
+from session_state.config import ReservationSettings
+from session_state.rules import SessionState, advance
+from session_state.store import GATEWAYS, SESSION_KEY, SESSIONS, WAITING, Outcome, Store
+
+#: Long enough that no lease ends by the clock within a history; the rules' own clock stands still too.
+SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6)
+
+
+@pytest.fixture
+async def redis(broker_url: str) -> AsyncIterator[Redis]:
+    client: Redis = Redis.from_url(broker_url)
+    yield client
+    await client.aclose()
+
+
+def record(version: int, slot: Slot = Slot.IDLE, session: str = "s", **fields: object) -> TurnRecord:
+    return TurnRecord.model_validate(
+        {"session": session, "gateway": "g", "version": version, "slot": slot, "last_seq": 0, **fields}
+    )
+
+
+@dataclass
+class Step:
+    record: TurnRecord | None
+    intent: Intent | None
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Step]:
+    """Records and intents in no particular order, as a bad network might deliver them."""
+    kinds = draw(st.lists(st.booleans(), min_size=1, max_size=8))
+    seqs = range(1, len(kinds) + 1)
+    calls = ("a", "b")
+    intents = [
+        Intent(seq=seq, configuration=Configuration(session={"n": seq}))
+        if kinds[seq - 1]
+        else Intent(seq=seq, response=ResponseRequest(), answers=draw(st.sampled_from([(), ("a",), ("b",)])))
+        for seq in seqs
+    ]
+
+    def one_record(version: int) -> TurnRecord:
+        last = draw(st.integers(0, len(kinds)))
+        open_ = [seq for seq in range(1, last + 1) if draw(st.booleans())]
+        configuration = tuple(seq for seq in open_ if kinds[seq - 1])
+        return record(
+            version,
+            draw(st.sampled_from([Slot.IDLE, Slot.IDLE, Slot.IDLE, Slot.UNCONFIGURED, Slot.ACTIVE, Slot.CLOSED])),
+            last_seq=last,
+            open_configuration=configuration,
+            open_responses=tuple(seq for seq in open_ if not kinds[seq - 1]),
+            open_calls=tuple(call for call in calls if draw(st.booleans())),
+            user_speaking=draw(st.booleans()),
+            configuring_seq=draw(st.sampled_from([None, *configuration[:1]])),
+            dropped_release=draw(st.sampled_from([None, "release-1", "release-2"])),
+        )
+
+    return [
+        Step(
+            one_record(draw(st.integers(1, 12))) if draw(st.booleans()) else None,
+            draw(st.sampled_from([None, *intents])),
+        )
+        for _ in range(draw(st.integers(1, 14)))
+    ]
+
+
+@dataclass
+class Twins:
+    """The script and its Python form, given the same."""
+
+    redis: Redis
+    state: SessionState = field(default_factory=SessionState)
+    steps: int = 0
+
+    async def step(self, what: Step) -> None:
+        self.steps += 1
+        release_id = f"release-{self.steps}"
+        store = Store(self.redis, SETTINGS)
+        got = await store._advance("s", what.record, what.intent, release_id)
+        expected = advance(
+            self.state,
+            0,
+            record=what.record,
+            intent=what.intent,
+            lease=SETTINGS.release_lease_ms,
+            release_id=release_id,
+            most=SETTINGS.session_intents_max,
+        )
+        assert got.outcome == expected.outcome
+        assert (got.release.intents if got.release else ()) == expected.granted
+        assert (await self.redis.zscore(WAITING, "s") is not None) == (self.state.look_again is not None)
+        held = {int(name[5:]) for name in await self.redis.hkeys(SESSION_KEY + "s") if name.startswith(b"head:")}
+        assert held == set(self.state.held)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories())
+async def test_the_script_and_the_rules_agree_on_every_history(redis: Redis, history: list[Step]) -> None:
+    await redis.flushdb()
+    twins = Twins(redis)
+    for what in history:
+        await twins.step(what)
+
+
+async def test_two_reservations_at_once_are_granted_once(redis: Redis) -> None:
+    store = Store(redis, SETTINGS)
+    turn = record(1, last_seq=2, open_responses=(1, 2))
+    steps = await asyncio.gather(
+        *(store.reserve(turn, Intent(seq=seq, response=ResponseRequest())) for seq in (1, 2) for _ in range(10))
+    )
+    granted = [step for step in steps if step.outcome is Outcome.GRANTED]
+    assert len(granted) == 1
+
+
+async def test_a_lost_release_is_found_by_the_sweeper(redis: Redis) -> None:
+    store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
+    turn = record(1, last_seq=1, open_responses=(1,))
+    first = await store.reserve(turn, Intent(seq=1, response=ResponseRequest()))
+    assert first.release is not None
+    while not (due := await store.overdue(10)):
+        pass
+    again = await store.revisit(due[0])
+    assert again.release is not None
+    assert again.release.id != first.release.id
+    assert again.release.intents == first.release.intents
+
+
+async def test_silent_sessions_and_gateways_are_forgotten(redis: Redis) -> None:
+    await Store(redis, SETTINGS).observe(record(1))
+    await redis.xadd(commands_stream("g"), {"k": "v"})
+    assert [s["session"] async for s in Store(redis, SETTINGS).sessions()] == ["s"]
+    impatient = Store(redis, SETTINGS.model_copy(update={"session_ttl_ms": 0}))
+    while not (gone := await impatient.forget_silent()):
+        pass
+    assert gone == ["g"]
+    assert not await redis.exists(SESSIONS, GATEWAYS, commands_stream("g"))
+
+
+async def test_an_operator_sees_what_is_held(redis: Redis) -> None:
+    store = Store(redis, SETTINGS)
+    turn = record(3, Slot.ACTIVE, last_seq=1, open_responses=(1,), open_calls=("call_1",), response_id="resp_1")
+    await store.reserve(turn, Intent(seq=1, response=ResponseRequest(), answers=("call_1",)))
+    described = await store.session("s")
+    assert described is not None
+    assert described["slot"] == "active"
+    assert described["answered_seq"] == 0
+    assert described["release"] is None
+    assert [(held["seq"], held["kind"], held["answers"]) for held in described["held"]] == [(1, "response", ["call_1"])]
+    assert await store.session("nobody") is None
