@@ -9,6 +9,7 @@ import typer
 from cli import services
 from cli.chat import chat
 from cli.config import config
+from cli.demo.command import demo
 from cli.run import run
 from cli.sessions import sessions
 from cli.talk import talk
@@ -60,6 +61,7 @@ app.command()(run)
 app.command()(chat)
 app.command()(talk)
 app.command()(sessions)
+app.command()(demo)
 app.command()(config)
 
 

@@ -25,7 +25,6 @@ from cli.errors import FAILED, CommandError, run
 from cli.functions import Functions
 from cli.messages import OUTPUT_RATE
 from cli.wav import parse_wav, write_wav
-from infra.local.stack import Stack, StackError
 
 _RECORDINGS = {"hello": "hello-16k.wav", "rivers": "rivers-16k.wav", "goodbye": "goodbye-24k.wav"}
 
@@ -89,8 +88,10 @@ async def _services(given: Services | None, console: Console) -> AsyncIterator[S
     if given is not None:
         yield given
         return
-    simulated = not os.environ.get("OPENAI_API_KEY")
-    upstream = "the simulator" if simulated else "OpenAI (OPENAI_API_KEY is set)"
+    from infra.local.stack import Stack, StackError  # Only this command needs it.
+
+    simulated = not os.environ.get("OPENAI_API_KEY") and not os.environ.get("TURNGATE_UPSTREAM_URL")
+    upstream = "the simulator" if simulated else "a real one, by your settings"
     console.print(f"starting turngate; the model is {upstream}", style="dim")
     try:
         async with Stack(simulator=simulated) as stack:
@@ -111,19 +112,20 @@ def _report(console: Console, verdicts: list[Verdict]) -> int:
     """Print every verdict; the exit code."""
     console.print()
     for verdict in verdicts:
-        if verdict.unchecked is not None:
-            console.print(
-                Text.assemble(("  – ", "yellow"), f"{verdict.expectation} (not checked: {verdict.unchecked})")
-            )
-        elif verdict.failed:
-            console.print(Text.assemble(("  ✗ ", "bold red"), verdict.expectation))
-            for problem in verdict.problems:
-                console.print(f"      {problem}", soft_wrap=True, markup=False)
-        else:
-            console.print(Text.assemble(("  ✓ ", "bold green"), verdict.expectation))
+        console.print(draw(verdict), soft_wrap=True)
     failed = sum(verdict.failed for verdict in verdicts)
     met = sum(not verdict.failed and verdict.unchecked is None for verdict in verdicts)
     console.print(
         f"\n{met} of {len(verdicts)} expectations met" + (f", {failed} failed" if failed else ""), style="bold"
     )
     return FAILED if failed else 0
+
+
+def draw(verdict: Verdict) -> Text:
+    """One verdict for a terminal, with what was seen instead."""
+    if verdict.unchecked is not None:
+        return Text.assemble(("  – ", "yellow"), f"{verdict.expectation} (not checked: {verdict.unchecked})")
+    if not verdict.failed:
+        return Text.assemble(("  ✓ ", "bold green"), verdict.expectation)
+    problems = "".join(f"\n      {problem}" for problem in verdict.problems)
+    return Text.assemble(("  ✗ ", "bold red"), verdict.expectation, problems)

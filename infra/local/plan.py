@@ -108,22 +108,20 @@ def _broker(server: Path, port: int, url: str) -> Program:
 
 
 def _service(kind: str, number: int, host: str, port: int, env: Mapping[str, str]) -> Program:
-    """One service; it can work when its ``/ready`` says so."""
+    """One service of its kind."""
     address = f"{_HOST if host in _EVERYWHERE else host}:{port}"
     variable = f"TURNGATE_{kind.replace('-', '_').upper()}"
     return Program(
         name="simulator" if kind == "simulator" else f"{kind}-{number}",
         command=(sys.executable, "-m", "cli.app", kind),
-        complaint=ready(address),
+        # The simulator waits for nobody: that it lives is all there is to know.
+        complaint=answers(address, "/health" if kind == "simulator" else "/ready"),
         address=address,
         env={**env, f"{variable}_HOST": host, f"{variable}_PORT": str(port)},
     )
 
 
-def ready(address: str) -> Callable[[], Awaitable[str | None]]:
-    """A look at the ``/ready`` of the service at this address."""
-
-    async def unready() -> str | None:
-        return await asyncio.to_thread(complaint, f"http://{address}/ready")
-
-    return unready
+def answers(address: str, path: str) -> Callable[[], Awaitable[str | None]]:
+    """A look at a path of the service at this address: None when it answers 200, else the complaint."""
+    url = f"http://{address}{path}"
+    return lambda: asyncio.to_thread(complaint, url)

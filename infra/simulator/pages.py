@@ -1,6 +1,6 @@
 """What the simulator answers over plain HTTP, as JSON: its health, what it has recorded, and the faults it is to make.
 
-- ``/health``: 200 while it runs.
+- ``/health``, ``/ready``: 200 while it runs.
 - ``/sessions``: one line for each session; ``/record``: everything of all; ``/record/<session>``: everything of one.
 - ``/faults``: what is armed; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms.
 
@@ -23,7 +23,7 @@ def page(target: str, ledger: Ledger, faults: Faults) -> Page:
     """The answer to a request for this path and query."""
     url = urlsplit(target)
     match url.path.strip("/").split("/"):
-        case ["health"]:
+        case ["health" | "ready"]:
             return 200, {"service": "simulator", "sessions": sum(entry.ended_at is None for entry in ledger)}
         case ["sessions"]:
             return 200, {"sessions": [entry.summary() for entry in ledger]}

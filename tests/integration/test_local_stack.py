@@ -45,6 +45,7 @@ class Run:
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     @property
@@ -70,6 +71,10 @@ class Run:
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def press_ctrl_c(self) -> None:
+        """As a terminal does: SIGINT for the whole process group."""
+        os.killpg(self.pid, signal.SIGINT)
 
     def children(self) -> dict[int, int]:
         """A pidfd for every child process, by process id; close them."""
@@ -102,7 +107,7 @@ def all_ended(pidfds: dict[int, int]) -> bool:
     return not waiting
 
 
-def test_everything_gets_ready_and_one_signal_stops_it_in_order(tmp_path: Path) -> None:
+def test_everything_gets_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.until("logs ")
         said = "\n".join(run.lines)
@@ -112,15 +117,15 @@ def test_everything_gets_ready_and_one_signal_stops_it_in_order(tmp_path: Path) 
         assert f"ws://127.0.0.1:{run.ports['GATEWAY']}/openai" in said
         assert "no OPENAI_API_KEY: replies come from the simulator" in said
         assert f"chat --url ws://127.0.0.1:{run.ports['GATEWAY']}" in said
-        for port in run.ports.values():
-            assert complaint(f"http://127.0.0.1:{port}/ready") is None
+        for kind, path in (("GATEWAY", "ready"), ("SESSION_STATE", "ready"), ("SIMULATOR", "health")):
+            assert complaint(f"http://127.0.0.1:{run.ports[kind]}/{path}") is None
         children = run.children()
         assert len(children) == 6
-        run.send(signal.SIGINT)
+        run.press_ctrl_c()
         code, said = run.end()
         assert all_ended(children)
     assert code == 0
-    assert "killed" not in said
+    assert said.endswith("stopping; Ctrl-C again: at once\nstopped"), "no child may have heard the signal itself"
     assert (tmp_path / "out/logs/gateway-1.log").exists()
 
 

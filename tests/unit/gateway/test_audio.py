@@ -25,7 +25,7 @@ def converted(rate: int, pcm: bytes, chunk_bytes: int) -> bytes:
 
 
 def fitted(pcm: bytes, frequency: float) -> tuple[float, float, float]:
-    """Signal-to-noise ratio (dB), amplitude and delay (s, modulo one period) of a tone at 24 kHz, once it has settled."""
+    """Signal-to-noise ratio (dB), amplitude and delay (s, modulo one period) of a tone, once it has settled."""
     samples: NDArray[np.float64] = np.frombuffer(pcm, "<i2").astype(np.float64)[2400:]
     angles = 2 * np.pi * frequency * (np.arange(len(samples)) + 2400) / UPSTREAM_RATE
     basis = np.stack([np.sin(angles), np.cos(angles)], axis=1)
@@ -88,13 +88,12 @@ def test_24_khz_passes_untouched() -> None:
 
 def test_the_loudest_audio_is_clipped_and_does_not_wrap() -> None:
     square = np.where(np.arange(16_000) // 20 % 2, 32767, -32768).astype("<i2").tobytes()
-    loud = np.frombuffer(converted(16_000, square, 640), "<i2").astype(int)
+    loud = np.frombuffer(converted(16_000, square, 640), "<i2").astype(int)[100:]
+    # The filter overshoots behind each edge. Held at the limit these samples stay; wrapped, the sign would change far
+    # more often than once in each half period of 30 samples.
     assert loud.max() == 32767
     assert loud.min() == -32768
-    # Away from its edges a square stays where it is; a sample that wrapped would lie on the other side.
-    middle = loud[10 * 30 :: 30]
-    assert np.abs(np.diff(np.sign(middle))).sum() <= 2 * len(middle)
-    assert np.abs(middle).min() > 16_000
+    assert np.count_nonzero(np.diff(np.sign(loud))) <= len(loud) / 30 + 1
 
 
 def test_unsupported_input_is_refused_with_what_is_supported() -> None:

@@ -1,5 +1,7 @@
 """A stand-in for a service: ``python stand_in.py PORT [MODE]`` answers ``/ready`` and ends on SIGTERM, or misbehaves.
 
+It writes a line to the file that TURNGATE_TEST_JOURNAL names when it starts and when it ends.
+
 Modes: ``fails`` (one line on standard error, exit 1), ``stubborn`` (ignores SIGTERM), ``unready`` (answers 503),
 ``dies-again`` (exits 3 as soon as the file that TURNGATE_TEST_FLAG names exists).
 """
@@ -29,7 +31,22 @@ if mode == "fails":
     sys.exit("TURNGATE_STAND_IN: it is told to fail")
 if mode == "dies-again" and os.path.exists(os.environ["TURNGATE_TEST_FLAG"]):
     sys.exit(3)
-signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else lambda *_: os._exit(0))
+
+
+def end(*_: object) -> None:
+    note("ends")
+    os._exit(0)
+
+
+def note(what: str) -> None:
+    if journal := os.environ.get("TURNGATE_TEST_JOURNAL"):
+        with open(journal, "a") as file:
+            file.write(f"{what} {port}\n")
+
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "stubborn" else end)
 print('{"event": "a noisy detail", "level": "info"}', file=sys.stderr)
 print('{"event": "a thing to know", "level": "warning", "limit": 3}', file=sys.stderr)
-HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+server = HTTPServer(("127.0.0.1", port), Handler)
+note("starts")
+server.serve_forever()

@@ -16,7 +16,7 @@ import pytest
 from infra.local import child as child_module
 from infra.local.child import Child, ChildError, Program
 from infra.local.leash import leashed
-from infra.local.plan import ready
+from infra.local.plan import answers
 from infra.local.ports import free_port, is_free
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
@@ -46,7 +46,9 @@ def make(mode: str, reports: Reports, *, env: dict[str, str] | None = None, fold
     port = free_port()
     address = f"127.0.0.1:{port}"
     command = (sys.executable, STAND_IN, str(port), mode)
-    return Child(Program("service", command, ready(address), address, env or {}), reports, log_folder=folder)
+    return Child(
+        Program("service", command, answers(address, "/ready"), address, env or {}), reports, log_folder=folder
+    )
 
 
 async def test_it_is_ready_when_start_returns_and_gone_when_stop_returns(tmp_path: Path) -> None:
@@ -133,8 +135,10 @@ def test_children_die_with_a_parent_that_is_killed() -> None:
             sys.executable,
             "-c",
             "import subprocess, sys, time\n"
+            "from infra.local.health import complaint\n"
             "from infra.local.leash import leashed\n"
             f"child = subprocess.Popen(leashed([sys.executable, {STAND_IN!r}, '{port}', 'stubborn']))\n"
+            f"while complaint('http://127.0.0.1:{port}/ready'): pass\n"
             "print(child.pid, flush=True)\n"
             "time.sleep(60)\n",
         ],
@@ -150,6 +154,15 @@ def test_children_die_with_a_parent_that_is_killed() -> None:
         assert select.select([pidfd], [], [], 20)[0], "the child outlived its parent"
     os.close(pidfd)
     assert is_free(port)
+
+
+def test_a_child_whose_parent_is_gone_already_does_not_start(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    command = leashed(["touch", str(touched)])
+    nobody = "0"
+    assert command[4] == str(os.getpid())
+    assert subprocess.run([*command[:4], nobody, *command[5:]], stderr=subprocess.DEVNULL).returncode == 1
+    assert not touched.exists()
 
 
 def test_a_thread_may_not_hold_a_leash() -> None:

@@ -29,7 +29,7 @@ def test_what_is_held_is_told_when_asked_for_released_and_acknowledged() -> None
             "session.update with Settings and UpdatePrompt: held 0.08 s, 0.07 s, 30 ms after the response's end",
         ),
         (False, "upstream", "session.updated"),
-        (False, "server", "SettingsApplied, 0.11 s after it was asked for"),
+        (False, "server", "SettingsApplied, 0.10 s after it was asked for"),
         (False, "server", "PromptUpdated, 0.10 s after it was asked for"),
     ]
 

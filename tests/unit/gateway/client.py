@@ -1,0 +1,50 @@
+"""A client at the end of a downlink, for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from contracts.agent.events import ServerMessage
+from contracts.realtime import ServerEvent
+from gateway.dialect import AGENT, Dialect
+from gateway.downlink import Downlink
+from tests.unit.schemas import accepted_by_deepgram
+
+EXTENSIONS = {"Transcript", "UtteranceEnd", "AgentDone"}
+
+
+class Client:
+    """A downlink and everything that it told; every message is checked against the official SDK."""
+
+    def __init__(self, dialect: Dialect = AGENT, *, history: bool = False, **limits: int) -> None:
+        self.downlink = Downlink(dialect, history, **limits)
+        self.told: list[ServerMessage] = []
+        self.now = 0.0
+
+    def hears(self, *events: ServerEvent) -> list[str]:
+        """The types of the messages that these events mean; each event comes one second after the other."""
+        before = len(self.told)
+        for event in events:
+            self.now += 1
+            self.tell(self.downlink.handle(event, self.now))
+        return [message["type"] for message in self.told[before:]]
+
+    def audio(self, item_id: str = "item_1", response_id: str = "resp_1") -> list[str] | None:
+        self.now += 1
+        messages = self.downlink.audio(response_id, item_id, self.now)
+        return None if messages is None else [message["type"] for message in self.tell(messages)]
+
+    def tell(self, messages: Iterable[ServerMessage]) -> list[ServerMessage]:
+        messages = list(messages)
+        for message in messages:
+            if message["type"] not in EXTENSIONS:
+                accepted_by_deepgram(message)
+        self.told += messages
+        return messages
+
+    def last(self, kind: str) -> dict[str, Any]:
+        return next(message for message in reversed(self.told) if message["type"] == kind)
+
+    def texts(self) -> list[tuple[str, str]]:
+        return [(m["role"], m["content"]) for m in self.told if m["type"] == "ConversationText"]

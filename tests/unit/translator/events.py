@@ -1,0 +1,51 @@
+"""Client events for the tests, and their translations, every part of which the official SDK has accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.broker import ClientEvent, Slot, TurnRecord
+from contracts.realtime import item_create, response_create, session_update
+from tests.unit.schemas import accepted_by_openai
+from translator.translate import Defaults, Translation, translate
+
+SESSION = "0123456789abcdef"
+TURN = TurnRecord(session=SESSION, gateway="g", version=1, slot=Slot.IDLE)
+
+
+def event(message: dict[str, Any], *, seq: int = 1, repeated: bool = False) -> ClientEvent:
+    return ClientEvent(session=SESSION, gateway="g", seq=seq, message=message, repeated=repeated, turn=TURN)
+
+
+def translated(message: dict[str, Any], defaults: Defaults | None = None, *, repeated: bool = False) -> Translation:
+    """The translation of one message, judged; translating it again gives the same."""
+    client_event = event(message, repeated=repeated)
+    translation = translate(client_event, defaults or Defaults())
+    assert translate(client_event, defaults or Defaults()) == translation
+    for item in translation.items:
+        accepted_by_openai(item_create(item, "evt_1"))
+    intent = translation.intent
+    assert intent is not None
+    assert intent.seq == client_event.seq
+    assert (intent.configuration is None) != (intent.response is None)
+    if intent.configuration is not None:
+        accepted_by_openai(session_update(intent.configuration.session, "evt_1"))
+    if intent.response is not None:
+        accepted_by_openai(response_create(intent.response.overrides, "evt_1"))
+    return translation
+
+
+def session_of(message: dict[str, Any], defaults: Defaults | None = None, *, repeated: bool = False) -> dict[str, Any]:
+    """The partial session that a configuration message becomes."""
+    intent = translated(message, defaults, repeated=repeated).intent
+    assert intent is not None
+    assert intent.configuration is not None
+    return intent.configuration.session
+
+
+def settings(agent: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "Settings", "audio": {}, "agent": agent or {}}
+
+
+def think(**fields: Any) -> dict[str, Any]:
+    return {"provider": {"type": "open_ai"}, **fields}

@@ -1,0 +1,74 @@
+"""What goes into the conversation, and what wants a response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.translator.events import event, settings, translated
+from translator.translate import Defaults, translate
+
+
+def test_typed_words_are_an_item_and_want_a_response() -> None:
+    translation = translated({"type": "InjectUserMessage", "content": "hi"})
+    assert translation.items == (
+        {
+            "id": "0123456789ab_1_0",
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": "hi"}],
+        },
+    )
+    assert translation.intent is not None
+    assert translation.intent.response is not None
+    assert not translation.intent.response.exclusive
+    assert translation.intent.answers == ()
+
+
+def test_given_words_are_a_response_of_their_own() -> None:
+    translation = translated({"type": "InjectAgentMessage", "message": "Goodbye, Ann."})
+    assert translation.items == ()
+    assert translation.intent is not None
+    assert translation.intent.response is not None
+    assert translation.intent.response.exclusive
+    assert "Goodbye, Ann." in translation.intent.response.overrides["instructions"]
+    assert translation.intent.response.overrides["tool_choice"] == "none"
+
+
+def test_the_end_of_the_users_turn_wants_a_response() -> None:
+    translation = translated({"type": "UserTurnEnded"})
+    assert translation.items == ()
+    assert translation.intent is not None
+    assert translation.intent.response is not None
+    assert translation.intent.response.overrides == {}
+
+
+def test_an_earlier_conversation_becomes_its_items() -> None:
+    messages: list[dict[str, Any]] = [
+        {"type": "History", "role": "user", "content": "Weather?"},
+        {
+            "type": "History",
+            "function_calls": [
+                {"id": "c1", "name": "f", "client_side": True, "arguments": "{}", "response": "rain"},
+                {"id": "c2", "name": "g", "client_side": True, "arguments": "{}", "response": "snow"},
+            ],
+        },
+        {"type": "History", "role": "assistant", "content": "Rain."},
+    ]
+    items = translated(settings({"context": {"messages": messages}})).items
+    assert [(item["type"], item.get("role"), item.get("call_id")) for item in items] == [
+        ("message", "user", None),
+        ("function_call", None, "c1"),
+        ("function_call_output", None, "c1"),
+        ("function_call", None, "c2"),
+        ("function_call_output", None, "c2"),
+        ("message", "assistant", None),
+    ]
+    assert items[-1]["content"] == [{"type": "output_text", "text": "Rain."}]
+    assert items[2]["output"] == "rain"
+    assert [item["id"] for item in items] == [f"0123456789ab_1_{n}" for n in range(6)]
+
+
+def test_item_ids_fit_the_upstream_for_as_long_as_a_session_can_last() -> None:
+    message = {"type": "InjectUserMessage", "content": "hi"}
+    [item] = translate(event(message, seq=10**9), Defaults()).items
+    assert len(item["id"]) <= 32

@@ -1,0 +1,271 @@
+"""Configuration messages, field by field, as partial sessions of the Realtime API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.translator.events import event, session_of, settings, think, translated
+from translator.translate import Defaults, Refusal, translate
+
+PCM = {"type": "audio/pcm", "rate": 24000}
+
+
+def speak(**provider: Any) -> dict[str, Any]:
+    return {"provider": {"type": "deepgram", **provider}}
+
+
+def codes(message: dict[str, Any], defaults: Defaults | None = None) -> list[str]:
+    return [notice["code"] for notice in translated(message, defaults).notices]
+
+
+def test_bare_settings_are_the_installations_defaults() -> None:
+    assert session_of(settings()) == {
+        "type": "realtime",
+        "audio": {
+            "input": {
+                "format": PCM,
+                "transcription": {"model": "gpt-4o-mini-transcribe"},
+                "turn_detection": {
+                    "type": "server_vad",
+                    "create_response": True,
+                    "interrupt_response": True,
+                    "idle_timeout_ms": None,
+                },
+            },
+            "output": {"format": PCM, "voice": "marin"},
+        },
+    }
+    assert codes(settings()) == []
+
+
+def test_the_installation_decides_about_turns_and_transcripts() -> None:
+    defaults = Defaults(turn_owner="gateway", vad="semantic_vad", transcription_model=None, voice="voice_abc")
+    audio = session_of(settings({"idleTimeoutMs": 6000}), defaults)["audio"]
+    assert audio["input"]["turn_detection"] == {
+        "type": "semantic_vad",
+        "create_response": False,
+        "interrupt_response": True,
+    }
+    assert audio["input"]["transcription"] is None
+    assert audio["output"]["voice"] == {"id": "voice_abc"}
+
+
+FUNCTION = {"name": "get_weather", "description": "The weather.", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("block", "field", "value"),
+    [
+        ({"prompt": "Be brief."}, "instructions", "Be brief."),
+        ({"prompt": ""}, "instructions", ""),
+        ({"functions": [FUNCTION]}, "tools", [{"type": "function", **FUNCTION}]),
+        (
+            {"functions": [{"name": "stop"}]},
+            "tools",
+            [{"type": "function", "name": "stop", "parameters": {"type": "object", "properties": {}}}],
+        ),
+        ({"functions": []}, "tools", []),
+        ({"toolChoice": "required"}, "tool_choice", "required"),
+        ({"toolChoice": {"type": "function", "name": "f"}}, "tool_choice", {"type": "function", "name": "f"}),
+        ({"outputModalities": ["text"]}, "output_modalities", ["text"]),
+        ({"outputModalities": ["text", "audio"]}, "output_modalities", ["audio"]),
+        ({"maxOutputTokens": 200}, "max_output_tokens", 200),
+        ({"maxOutputTokens": 4096}, "max_output_tokens", 4096),
+        ({"maxOutputTokens": 4097}, "max_output_tokens", "inf"),
+        ({"managedPrompt": {"id": "p"}}, "prompt", {"id": "p"}),
+        (
+            {"managedPrompt": {"id": "p", "version": "2", "variables": {"name": "Ann"}}},
+            "prompt",
+            {"id": "p", "version": "2", "variables": {"name": "Ann"}},
+        ),
+    ],
+)
+def test_the_think_block_field_by_field(block: dict[str, Any], field: str, value: Any) -> None:
+    assert session_of(settings({"think": think(**block)}))[field] == value
+    assert session_of({"type": "UpdateThink", "think": think(**block)})[field] == value
+
+
+def test_what_the_think_block_does_not_say_is_left_as_it_is() -> None:
+    assert set(session_of(settings({"think": think()}))) == {"type", "audio"}
+
+
+def test_of_several_think_blocks_the_first_counts() -> None:
+    assert session_of(settings({"think": [think(prompt="One."), think(prompt="Two.")]}))["instructions"] == "One."
+
+
+def test_update_think_replaces_the_block() -> None:
+    assert session_of({"type": "UpdateThink", "think": think()}) == {
+        "type": "realtime",
+        "instructions": "",
+        "tools": [],
+        "tool_choice": "auto",
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (None, []),
+        ("gpt-realtime", []),
+        ("gpt-realtime-mini", ["THINK_MODEL_NOT_CHANGED"]),
+        ("gpt-4o-mini", ["THINK_MODEL_NOT_REALTIME"]),
+    ],
+)
+def test_a_model_that_does_not_answer_is_said(model: str | None, expected: list[str]) -> None:
+    block = {"provider": {"type": "open_ai", "model": model, "temperature": 0.5}}
+    for message in (settings({"think": block}), {"type": "UpdateThink", "think": block}):
+        assert codes(message) == expected
+        session = session_of(message)
+        assert "model" not in session
+        assert "temperature" not in session
+
+
+def test_an_endpoint_that_is_not_called_is_said() -> None:
+    function = {**FUNCTION, "endpoint": {"url": "https://example.org"}}
+    [notice] = translated(settings({"think": think(functions=[function, FUNCTION])})).notices
+    assert notice["code"] == "FUNCTION_ENDPOINT_NOT_CALLED"
+    assert "get_weather" in notice["description"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "voice"),
+    [
+        ({"type": "open_ai", "voice": "coral"}, "coral"),
+        ({"type": "open_ai", "voice": "onyx"}, "ash"),
+        ({"type": "open_ai", "voice": {"id": "voice_1"}}, {"id": "voice_1"}),
+        ({"type": "open_ai", "voice": "voice_1"}, {"id": "voice_1"}),
+        ({"type": "deepgram", "model": "aura-2-thalia-en"}, "marin"),
+        ({"type": "deepgram", "model": "aura-orion-en"}, "cedar"),
+    ],
+)
+def test_voices_are_mapped_to_the_nearest(provider: dict[str, Any], voice: Any) -> None:
+    for message in (
+        settings({"speak": {"provider": provider}}),
+        {"type": "UpdateSpeak", "speak": {"provider": provider}},
+    ):
+        assert session_of(message)["audio"]["output"]["voice"] == voice
+        assert codes(message) == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ({"type": "cartesia", "model_id": "sonic-2", "voice": {"mode": "id", "id": "v-1"}}, "v-1"),
+        ({"type": "deepgram", "model": "flux-kit-en"}, "flux-kit-en"),
+        ({"type": "deepgram"}, "deepgram"),
+        ({"type": "open_ai", "voice": "robot"}, "robot"),
+        ({"type": "eleven_labs", "model_id": "eleven_turbo_v2_5"}, "eleven_turbo_v2_5"),
+    ],
+)
+def test_a_voice_without_a_counterpart_is_said(provider: dict[str, Any], name: str) -> None:
+    update = {"type": "UpdateSpeak", "speak": {"provider": provider}}
+    [notice] = translated(update).notices
+    assert notice["code"] == "SPEAK_VOICE_NOT_AVAILABLE"
+    assert f" {name} " in notice["description"]
+    assert session_of(update) == {"type": "realtime"}
+    assert session_of(settings({"speak": {"provider": provider}}))["audio"]["output"]["voice"] == "marin"
+
+
+def test_of_several_voices_the_first_that_exists_counts() -> None:
+    preferences = [{"provider": {"type": "cartesia", "model_id": "s"}}, speak(model="aura-2-zeus-en", speed=1.2)]
+    message = {"type": "UpdateSpeak", "speak": preferences}
+    assert session_of(message) == {"type": "realtime", "audio": {"output": {"voice": "cedar", "speed": 1.2}}}
+    assert codes(message) == []
+
+
+def test_the_direct_way_to_the_upstreams_audio_wins() -> None:
+    agent = {
+        "speak": speak(model="aura-2-zeus-en", speed=0.9),
+        "sessionAudioOutput": {"voice": "sage", "speed": 1.1, "format": {"type": "audio/pcm"}},
+    }
+    assert session_of(settings(agent))["audio"]["output"] == {"format": PCM, "voice": "sage", "speed": 1.1}
+    assert session_of(settings({"sessionAudioOutput": {"speed": 1.2}}))["audio"]["output"]["speed"] == 1.2
+    unknown = settings({"sessionAudioOutput": {"voice": "robot"}})
+    assert codes(unknown) == ["SPEAK_VOICE_NOT_AVAILABLE"]
+    assert session_of(unknown)["audio"]["output"]["voice"] == "marin"
+
+
+@pytest.mark.parametrize("format_", [{"type": "audio/pcmu"}, {"type": "audio/pcm", "rate": 16000}, {}])
+def test_another_output_format_is_refused(format_: dict[str, Any]) -> None:
+    with pytest.raises(Refusal, match=r"agent\.sessionAudioOutput\.format") as caught:
+        translate(event(settings({"sessionAudioOutput": {"format": format_}})), Defaults())
+    assert caught.value.code == "INVALID_SETTINGS"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"), [(-1, None), (None, None), (100, 5000), (5000.5, 5000), (12_000, 12_000), (60_000, 30_000)]
+)
+def test_the_idle_timeout_is_kept_within_the_upstreams_limits(wanted: float | None, sent: int | None) -> None:
+    detection = session_of(settings({"idleTimeoutMs": wanted}))["audio"]["input"]["turn_detection"]
+    assert detection["idle_timeout_ms"] == sent
+
+
+def test_manual_commit_turns_detection_off() -> None:
+    session = session_of(settings({"useOpenAIManualAudioCommit": True}))
+    assert session["audio"]["input"]["turn_detection"] is None
+
+
+def listening(model: str, provider: dict[str, Any], agent_language: str | None = None) -> Any:
+    agent = {"listen": {"provider": {"type": "deepgram", **provider}}, "language": agent_language}
+    return session_of(settings(agent), Defaults(transcription_model=model))["audio"]["input"]["transcription"]
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "expected"),
+    [
+        ("whisper-1", {"language": "de-CH"}, {"language": "de"}),
+        ("whisper-1", {"language": "multi"}, {}),
+        ("whisper-1", {"language_hints": ["en-US", "en-GB"]}, {"language": "en"}),
+        ("whisper-1", {"language_hints": ["en", "de"]}, {}),
+        ("gpt-transcribe", {"language_hints": ["en", "de"]}, {"languages": ["en", "de"]}),
+        ("gpt-transcribe", {"keyterms": ["Oslo"]}, {"keywords": ["Oslo"]}),
+        ("whisper-1", {"keyterms": ["Oslo", "Bergen"]}, {"prompt": "Oslo, Bergen"}),
+        ("gpt-4o-transcribe", {"keyterms": ["Oslo", "Bergen"]}, {"prompt": "Expect these words: Oslo, Bergen."}),
+        ("gpt-realtime-whisper", {"keyterms": ["Oslo"]}, {}),
+    ],
+)
+def test_what_to_listen_for(model: str, provider: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert listening(model, provider) == {"model": model, **expected}
+    update = {"type": "UpdateListen", "listen": {"provider": {"type": "deepgram", **provider}}}
+    heard = {"transcription": {"model": model, **expected}}
+    assert session_of(update, Defaults(transcription_model=model)) == {"type": "realtime", "audio": {"input": heard}}
+
+
+def test_the_agents_language_is_the_fallback() -> None:
+    assert listening("whisper-1", {}, "fr")["language"] == "fr"
+    assert listening("whisper-1", {"language": "en"}, "fr")["language"] == "en"
+    assert session_of(settings({"language": "fr"}))["audio"]["input"]["transcription"]["language"] == "fr"
+
+
+def test_what_listening_cannot_do_is_said() -> None:
+    provider = {"type": "deepgram", "eot_threshold": 0.8, "smart_format": True, "keyterms": ["a"]}
+    update = {"type": "UpdateListen", "listen": {"provider": provider}}
+    assert codes(update) == ["UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED"]
+    assert codes(
+        settings({"listen": {"provider": provider}}), Defaults(transcription_model="gpt-realtime-whisper")
+    ) == [
+        "LISTEN_FIELDS_NOT_APPLIED",
+        "LISTEN_FIELDS_NOT_APPLIED",
+    ]
+    [notice] = translated(update).notices
+    assert "`eot_threshold`, `smart_format`" in notice["description"]
+
+
+def test_update_prompt_adds_to_the_instructions() -> None:
+    intent = translated({"type": "UpdatePrompt", "prompt": "Speak French."}).intent
+    assert intent is not None
+    assert intent.configuration is not None
+    assert intent.configuration.append_instructions == "Speak French."
+    assert intent.configuration.session == {"type": "realtime"}
+
+
+def test_repeated_settings_configure_but_seed_nothing() -> None:
+    agent = {"context": {"messages": [{"role": "user", "content": "hi"}]}, "think": think(prompt="Two.")}
+    assert len(translated(settings(agent)).items) == 1
+    again = translated(settings(agent), repeated=True)
+    assert again.items == ()
+    session = session_of(settings(agent), repeated=True)
+    assert session["instructions"] == "Two."
+    assert "voice" not in session["audio"]["output"], "the voice may be locked by now; what was not asked is not sent"
