@@ -74,6 +74,7 @@ class Counters:
     answered_by_another: int = 0
     republished: int = 0
     given_up: int = 0
+    malformed_events: int = 0
 
 
 class Conversation:
@@ -122,7 +123,11 @@ class Conversation:
 
     def upstream_event(self, data: dict[str, Any], now: float) -> None:
         """A server event, audio deltas excepted (`audio_delta`). A malformed one is counted and otherwise ignored."""
-        event = realtime.parse_server_event(data)
+        try:
+            event = realtime.parse_server_event(data)
+        except realtime.UpstreamProtocolError:
+            self.counters.malformed_events += 1
+            return
         if event is not None:
             self._upstream.event(event, now)
             self._changed(now)

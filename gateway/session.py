@@ -176,28 +176,36 @@ class Session:
     ) -> None:
         conversation, clock = self.conversation, self._clock
         while True:
-            data = orjson.loads(await upstream.recv(decode=False))
-            kind = data.get("type")
+            frame = await upstream.recv(decode=False)
+            try:
+                data = orjson.loads(frame)
+                kind = data["type"]
+                if kind == _AUDIO_DELTA:
+                    response_id, item_id = data["response_id"], data["item_id"]
+                    pcm = pybase64.b64decode(data["delta"], validate=True)
+            except (ValueError, TypeError, KeyError):
+                conversation.counters.malformed_events += 1
+                continue
             if kind == _AUDIO_DELTA:
-                await self._forward_audio(data)
+                await self._forward_audio(response_id, item_id, pcm)
                 continue
             if not conversation.connected:
                 if kind == "error":
-                    said.append((data["error"].get("code") or "upstream_refused", data["error"].get("message") or ""))
+                    error = data.get("error") or {}
+                    said.append((error.get("code") or "upstream_refused", error.get("message") or "no reason given"))
                     continue
                 if kind == "session.created":
                     patience.reschedule(None)
             conversation.upstream_event(data, clock())
             await self._flush()
 
-    async def _forward_audio(self, data: dict[str, Any]) -> None:
-        before = self.conversation.downlink.audio(data["response_id"], data["item_id"], self._clock())
+    async def _forward_audio(self, response_id: str, item_id: str, pcm: bytes) -> None:
+        before = self.conversation.downlink.audio(response_id, item_id, self._clock())
         if before is None:
             return
         if before:
             self.conversation.tell(*before)
             await self._flush()
-        pcm = pybase64.b64decode(data["delta"], validate=True)
         await self._to_client.direct(self._client, pcm, self._clock, text=False)
 
     # --- putting out

@@ -1,0 +1,153 @@
+"""A conversation on a bench: one line per thing that happens, and what it puts out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from contracts.broker import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
+from gateway.conversation import Conversation, Outputs
+from gateway.dialect import COMPONENT, Dialect
+from gateway.limits import Limits
+
+SETTINGS: dict[str, Any] = {
+    "type": "Settings",
+    "audio": {"input": {"encoding": "linear16", "sample_rate": 24000}},
+    "agent": {"think": {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "Be kind."}},
+}
+
+
+class Bench:
+    """A conversation, the time, and the last outputs."""
+
+    def __init__(self, dialect: Dialect = COMPONENT, limits: Limits | None = None) -> None:
+        self.now = 0.0
+        self.conversation = Conversation("session-0001", "gw", dialect, limits or Limits(), self.now)
+        self.out = Outputs()
+        self._events = 0
+
+    # --- the client
+
+    def say(self, **message: Any) -> Outputs:
+        return self.frame(orjson.dumps(message))
+
+    def frame(self, data: bytes) -> Outputs:
+        self.conversation.client_text(data, self.now)
+        return self._drain()
+
+    # --- the upstream
+
+    def event(self, kind: str, **fields: Any) -> Outputs:
+        self._events += 1
+        self.conversation.upstream_event({"type": kind, "event_id": f"event_{self._events}", **fields}, self.now)
+        return self._drain()
+
+    def created(self, response_id: str, request_id: str | None = None, *, conversation: str | None = "conv") -> Outputs:
+        return self.event("response.created", response=_response(response_id, "in_progress", request_id, conversation))
+
+    def done(
+        self,
+        response_id: str,
+        request_id: str | None = None,
+        *,
+        status: str = "completed",
+        conversation: str | None = "conv",
+    ) -> Outputs:
+        return self.event("response.done", response=_response(response_id, status, request_id, conversation))
+
+    def item(self, item_id: str, kind: str = "message", **fields: Any) -> Outputs:
+        return self.event("conversation.item.added", item={"id": item_id, "type": kind, "role": "user", **fields})
+
+    def error(self, code: str, about: str | None = None, **fields: Any) -> Outputs:
+        error = {"type": "invalid_request_error", "code": code, "message": code, "event_id": about, **fields}
+        return self.event("error", error=error)
+
+    def call(self, response_id: str, call_id: str, name: str = "f") -> Outputs:
+        item = {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", "call_id": call_id, "name": name}
+        return self.event("response.output_item.done", response_id=response_id, item={**item, "arguments": "{}"})
+
+    # --- the translators
+
+    def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Outputs:
+        items = tuple({"id": item_id, "type": "message"} for item_id in item_ids)
+        self.conversation.command(AddItems(session="s", seq=seq, items=items, notices=notices), self.now)
+        return self._drain()
+
+    def refused(self, seq: int, code: str = "INVALID_SETTINGS") -> Outputs:
+        self.conversation.command(RefuseRequest(session="s", seq=seq, code=code, description="no"), self.now)
+        return self._drain()
+
+    def release(
+        self,
+        configures: tuple[int, ...] = (),
+        responds: tuple[int, ...] = (),
+        name: str = "r",
+        append: str | None = None,
+        **session: Any,
+    ) -> Outputs:
+        self.conversation.command(
+            SendRelease(
+                session="s",
+                release=name,
+                configuration=Configuration(session=session, append_instructions=append) if configures else None,
+                configures=configures,
+                response=ResponseRequest() if responds else None,
+                responds=responds,
+            ),
+            self.now,
+        )
+        return self._drain()
+
+    # --- time, and whole passages
+
+    def wait(self, seconds: float) -> Outputs:
+        self.now += seconds
+        self.conversation.tick(self.now)
+        return self._drain()
+
+    def configured(self, **settings: Any) -> Bench:
+        """Connected, with its first Settings (seq 1) applied."""
+        self.event("session.created", session={})
+        self.say(**{**SETTINGS, **settings})
+        self.translated(1)
+        self.release((1,))
+        self.event("session.updated", session=effective())
+        return self
+
+    def asked(self, seq: int, text: str = "Hi") -> Bench:
+        """A text turn, its item in the conversation."""
+        self.say(type="InjectUserMessage", content=text)
+        self.translated(seq, f"item_{seq}")
+        self.item(f"item_{seq}")
+        return self
+
+    def requested(self, seq: int) -> str:
+        """A text turn whose ``response.create`` is out; returns its event id."""
+        self.asked(seq)
+        return str(self.release(responds=(seq,)).to_upstream[-1]["event_id"])
+
+    def _drain(self) -> Outputs:
+        self.out = self.conversation.drain()
+        return self.out
+
+
+def effective(**session: Any) -> dict[str, Any]:
+    """A full effective configuration, as ``session.updated`` shows it."""
+    detection = {"type": "server_vad", "create_response": True}
+    return {"instructions": "Be kind.", "audio": {"input": {"turn_detection": detection}, "output": {}}, **session}
+
+
+def types(messages: list[dict[str, Any]]) -> list[str]:
+    return [message["type"] for message in messages]
+
+
+def _response(response_id: str, status: str, request_id: str | None, conversation: str | None) -> dict[str, Any]:
+    metadata = {"turngate": request_id} if request_id is not None else None
+    return {
+        "id": response_id,
+        "status": status,
+        "metadata": metadata,
+        "conversation_id": conversation,
+        "output": [],
+    }
