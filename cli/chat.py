@@ -65,11 +65,14 @@ async def _chat(
     timeout_s: float,
     console: Console,
 ) -> int:
-    def show(message: Message | bytes) -> None:
-        if (text := render(message)) is not None:
+    def show(direction: str, message: Message | bytes) -> None:
+        if isinstance(message, bytes) or (direction == "sent" and message["type"] != "FunctionCallResponse"):
+            return
+        echo = by_hand and message.get("role") == "user"  # What a person has typed is on the screen already.
+        if not echo and (text := render(message)) is not None:
             console.print(text, soft_wrap=True)
 
-    async with open_conversation(url, path, opening, functions, listen=show) as conversation:
+    async with open_conversation(url, path, opening, functions, observe=show) as conversation:
         if by_hand:
             console.print(Text("/prompt TEXT adds to the prompt, /quit ends", "dim"))
             return await _by_hand(conversation, lines, console)
@@ -126,10 +129,8 @@ async def _act(conversation: Conversation, line: str) -> bool:
     return True
 
 
-def render(message: Message | bytes) -> Text | None:
-    """What a person sees of one message from the server; None for what does not concern them."""
-    if isinstance(message, bytes):
-        return None
+def render(message: Message) -> Text | None:
+    """What a person sees of one message; None for what does not concern them."""
     match message.get("type"):
         case "ConversationText":
             speaker = "you" if message["role"] == "user" else "agent"
@@ -137,6 +138,8 @@ def render(message: Message | bytes) -> Text | None:
         case "FunctionCallRequest":
             calls = ", ".join(f"{call['name']} {call['arguments']}" for call in message["functions"])
             return _said("calls", "magenta", calls)
+        case "FunctionCallResponse":
+            return _said("answers", "magenta", f"{message['name']} {message['content']}")
         case "SettingsApplied" | "PromptUpdated" | "ThinkUpdated" | "SpeakUpdated" as acknowledged:
             return _said("server", "dim", acknowledged)
         case "Warning" | "Error" as kind:

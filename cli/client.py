@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from cli.errors import MISUSED, CommandError
+from cli.errors import MISUSED, CommandError, refusal
 from cli.messages import KEEP_ALIVE, Message
 
 #: Seconds between `KeepAlive` messages; the protocol asks for one every 8 s while no audio is sent.
@@ -88,8 +88,9 @@ async def open_agent(url: str, path: str, observe: Observer) -> AsyncIterator[Ag
         )
     except InvalidURI:
         raise CommandError(f"--url {url}: not a WebSocket address (ws://host:port)", MISUSED) from None
-    except InvalidStatus as refusal:
-        raise CommandError(f"{address} refused the connection: HTTP {refusal.response.status_code}") from None
+    except InvalidStatus as refused:
+        words = refusal(refused.response.status_code, refused.response.body)
+        raise CommandError(f"{address} refused the connection: {words}") from None
     except (OSError, InvalidHandshake, EOFError) as failure:
         raise CommandError(f"cannot connect to {address}: {_reason(failure)}; is `turngate run` running?") from None
     keeping_alive = asyncio.create_task(_keep_alive(connection))

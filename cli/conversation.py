@@ -9,31 +9,28 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from cli.client import AgentClient, Observer, open_agent
+from cli.client import AgentClient, DisconnectedError, Observer, open_agent
 from cli.errors import CommandError
 from cli.functions import Functions
 from cli.messages import Message, user_message
 from cli.turns import Turns
 from contracts.agent.events import ACKNOWLEDGEMENTS
 
-#: Called with each message from the server, and each piece of the agent's audio.
-Listener = Callable[[Message | bytes], None]
-
 
 class Conversation:
     """Made by `open_conversation`, which has already sent `Settings` and seen it applied."""
 
-    def __init__(self, client: AgentClient, functions: Functions, listen: Listener) -> None:
+    def __init__(self, client: AgentClient, functions: Functions) -> None:
         self.turns = Turns()
         #: Every `Error` so far.
         self.errors: list[Message] = []
         self._client = client
         self._functions = functions
-        self._listen = listen
         self._acknowledged: dict[str, int] = {}
         self._requested: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
+        self._answering: set[asyncio.Task[None]] = set()
         self._end: CommandError | None = None
 
     @property
@@ -86,15 +83,24 @@ class Conversation:
                 self.turns.receive(message)
                 if not isinstance(message, bytes):
                     self._note(message)
-                self._listen(message)
                 self._changed.set()
                 if not isinstance(message, bytes) and message.get("type") == "FunctionCallRequest":
-                    for result in self._functions.results(message):
-                        await self._client.send(result)
+                    for after_s, result in self._functions.results(message):
+                        answering = asyncio.create_task(self._answer(after_s, result))
+                        self._answering.add(answering)
+                        answering.add_done_callback(self._answering.discard)
         except CommandError as end:
             self._end = end
             self._closed.set()
             self._changed.set()
+        finally:
+            for answering in self._answering:
+                answering.cancel()
+
+    async def _answer(self, after_s: float, result: Message) -> None:
+        await asyncio.sleep(after_s)
+        with suppress(DisconnectedError):  # `receive` learns it too.
+            await self._client.send(result)
 
     def _note(self, message: Message) -> None:
         kind = message.get("type", "")
@@ -111,13 +117,12 @@ async def open_conversation(
     settings: Message,
     functions: Functions,
     *,
-    listen: Listener = lambda message: None,
     observe: Observer = lambda direction, message: None,
     timeout_s: float = 10.0,
 ) -> AsyncIterator[Conversation]:
     """Connect, send `Settings`, and wait until they are applied. Raises `CommandError` when they are not."""
     async with open_agent(url, path, observe) as client:
-        conversation = Conversation(client, functions, listen)
+        conversation = Conversation(client, functions)
         receiving = asyncio.create_task(conversation.receive())
         try:
             await conversation.request(settings)

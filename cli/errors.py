@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from typing import Any
 
@@ -22,6 +23,14 @@ class CommandError(Exception):
     def __init__(self, text: str, exit_code: int = FAILED) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+
+
+def refusal(status: int, body: bytes | bytearray | None) -> str:
+    """An HTTP refusal in words: its status and, when the body is JSON with an ``error``, what that says."""
+    try:
+        return f"HTTP {status}: {json.loads(body or b'')['error']}"
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP {status}"
 
 
 def run(command: Coroutine[Any, Any, int]) -> None:

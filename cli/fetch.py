@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
-from cli.errors import MISUSED, CommandError
+from cli.errors import MISUSED, CommandError, refusal
 
 TIMEOUT_S = 5.0
 
@@ -25,8 +25,9 @@ async def fetch_json(url: str, *, option: str) -> Any:
         raise CommandError(f"{option} {url}: not an HTTP address (http://host:port)", MISUSED)
     try:
         return json.loads(await asyncio.to_thread(_get, url))
-    except HTTPError as refusal:
-        raise CommandError(f"{url} answered HTTP {refusal.code} ({option})") from None
+    except HTTPError as refused:
+        with refused:
+            raise CommandError(f"{url} answered {refusal(refused.code, refused.read())} ({option})") from None
     except (URLError, OSError) as failure:
         reason = getattr(failure, "reason", failure)
         words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

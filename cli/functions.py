@@ -6,12 +6,13 @@ The file is JSON::
       {"name": "get_weather",
        "description": "The weather in a city.",
        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+       "takes_ms": 300,
        "answers": [{"when": {"city": "Oslo"}, "answer": {"sky": "snow"}},
                    {"answer": {"sky": "unknown"}}]}]}
 
 ``name``, ``description`` and ``parameters`` go to the model as they are. Of ``answers``, the first whose ``when``
-agrees with the call's arguments is given; ``when`` need not name every argument, and one without ``when`` always
-agrees. An ``answer`` may be any JSON.
+agrees with the call's arguments is given, ``takes_ms`` after the call; ``when`` need not name every argument, and one
+without ``when`` always agrees. An ``answer`` may be any JSON.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Function(BaseModel):
     name: str
     description: str = ""
     parameters: dict[str, Any]
+    #: How long the function pretends to work, in milliseconds.
+    takes_ms: int = Field(0, ge=0, le=60_000)
     answers: tuple[Answer, ...] = ()
 
     def declaration(self) -> Message:
@@ -68,10 +71,15 @@ class Functions(BaseModel):
         """What goes into `Settings`."""
         return [function.declaration() for function in self.functions]
 
-    def results(self, request: Message) -> Iterable[Message]:
-        """One `FunctionCallResponse` per call of a `FunctionCallRequest`, in its order. The caller sends them."""
+    def results(self, request: Message) -> Iterable[tuple[float, Message]]:
+        """One `FunctionCallResponse` per call of a `FunctionCallRequest`, in its order.
+
+        The caller sends each so many seconds after the request.
+        """
         for call in request["functions"]:
-            yield function_result(call["id"], call["name"], self.answer(call["name"], call["arguments"]))
+            name: str = call["name"]
+            takes_ms = next((function.takes_ms for function in self.functions if function.name == name), 0)
+            yield takes_ms / 1000, function_result(call["id"], name, self.answer(name, call["arguments"]))
 
     def answer(self, name: str, arguments: str) -> str:
         """The prepared answer as JSON, or ``{"error": …}`` for the model when there is none for this call."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -66,21 +67,28 @@ async def _fetch(url: str, session: str | None) -> list[Session]:
 
 def table(found: Sequence[Session]) -> Table:
     """One row per session, in the order given."""
-    rows = Table(title=f"{len(found)} live session{'' if len(found) == 1 else 's'}", title_justify="left", expand=False)
-    for heading in ("session", "gateway", "turn", "response", "user", "open calls", "waiting", "heartbeat"):
-        rows.add_column(heading, justify="right" if heading == "heartbeat" else "left", overflow="fold")
+    rows = Table(
+        box=SIMPLE_HEAD, title=f"{len(found)} live session{'' if len(found) == 1 else 's'}", title_justify="left"
+    )
+    rows.add_column("session", no_wrap=True)
+    rows.add_column("turn", overflow="fold")
+    rows.add_column("waiting", overflow="fold")
     for one in found:
-        rows.add_row(
-            one["session"],
-            one["gateway"],
-            Text(one["slot"], _SLOT_STYLES.get(one["slot"], "")),
-            one["response_id"] or "",
-            "speaking" if one["user_speaking"] else "",
-            ", ".join(one["open_calls"]),
-            _waiting(one),
-            f"{_seconds(one['heartbeat_ms_ago'])} ago",
-        )
+        home = f"{one['gateway']}, {_seconds(one['heartbeat_ms_ago'])} ago"
+        rows.add_row(Text.assemble(one["session"], (f"\n{home}", "dim")), _turn(one), _waiting(one))
     return rows
+
+
+def _turn(one: Session) -> Text:
+    """Who has the turn, and what is unfinished about it."""
+    turn = Text(one["slot"], _SLOT_STYLES.get(one["slot"], ""))
+    if one["response_id"]:
+        turn.append(f"\n{one['response_id']}", "dim")
+    if one["user_speaking"]:
+        turn.append("\nuser speaking", "cyan")
+    for call in one["open_calls"]:
+        turn.append(f"\ncall {call}", "magenta")
+    return turn
 
 
 def _waiting(one: Session) -> str:

@@ -51,14 +51,14 @@ async def _talk(
     recording = checked(read_wav(source))
     voice = bytearray()
 
-    def listen(message: Message | bytes) -> None:
+    def observe(direction: str, message: Message | bytes) -> None:
         if isinstance(message, bytes):
             voice.extend(message)
         elif (text := render(message)) is not None:
             console.print(text, soft_wrap=True)
 
     opening = settings(prompt, input_rate=recording.sample_rate)
-    async with open_conversation(url, path, opening, Functions(), listen=listen) as conversation:
+    async with open_conversation(url, path, opening, Functions(), observe=observe) as conversation:
         try:
             await speak(conversation, recording, realtime=realtime, timeout_s=timeout_s)
         finally:

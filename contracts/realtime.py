@@ -25,7 +25,6 @@ CANCEL_NOT_ACTIVE = "response_cancel_not_active"
 VOICE_LOCKED = "cannot_update_voice"
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 
-_RECOGNISED_CODES = frozenset({ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED, COMMIT_EMPTY})
 _CODE_BY_MESSAGE = (
     ("conversation already has an active response", ACTIVE_RESPONSE),
     ("cancellation failed", CANCEL_NOT_ACTIVE),
@@ -68,18 +67,16 @@ Maybe: TypeAlias = Annotated[T | None, BeforeValidator(_object)]
 class ErrorDetail(Part):
     type: str | None = None
     code: str | None = None
-    message: str = ""
+    message: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
     param: str | None = None
     #: The ``event_id`` of the client event that was refused; the outer one is the server's own.
     event_id: str | None = None
 
     @property
     def known_code(self) -> str:
-        """The code, wherever this server put it: ``code``, else ``type``, else recognised by how the message begins."""
+        """The code, wherever this server put it: in ``code``, in how the message begins, or in ``type``."""
         if self.code:
             return self.code
-        if self.type in _RECOGNISED_CODES:
-            return self.type
         message = self.message.casefold()
         recognised = next((code for beginning, code in _CODE_BY_MESSAGE if message.startswith(beginning)), None)
         return recognised or self.type or "unknown_error"
@@ -278,8 +275,11 @@ class OutputAudioDelta:
     delta: str
 
     def pcm(self) -> bytes:
-        """The audio: 16-bit little-endian mono PCM, 24 kHz. Raises ``binascii.Error`` for bad base64."""
-        return pybase64.b64decode(self.delta, validate=True)
+        """The audio: 16-bit little-endian mono PCM, 24 kHz. Raises `UpstreamProtocolError` for what is not base64."""
+        try:
+            return pybase64.b64decode(self.delta, validate=True)
+        except (TypeError, ValueError) as error:
+            raise UpstreamProtocolError("response.output_audio.delta", "delta", str(error)) from None
 
 
 ServerEvent: TypeAlias = (

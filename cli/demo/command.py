@@ -115,9 +115,9 @@ def _report(console: Console, verdicts: list[Verdict]) -> int:
         console.print(draw(verdict), soft_wrap=True)
     failed = sum(verdict.failed for verdict in verdicts)
     met = sum(not verdict.failed and verdict.unchecked is None for verdict in verdicts)
-    console.print(
-        f"\n{met} of {len(verdicts)} expectations met" + (f", {failed} failed" if failed else ""), style="bold"
-    )
+    unchecked = len(verdicts) - met - failed
+    rest = "".join(f", {count} {what}" for count, what in ((failed, "failed"), (unchecked, "not checked")) if count)
+    console.print(f"\n{met} of {len(verdicts)} expectations met{rest}", style="bold")
     return FAILED if failed else 0
 
 

@@ -8,6 +8,9 @@ from cli.demo.observations import Entry, Observation, Performance, Record, instr
 from cli.demo.script import prompt_of
 from contracts.agent.events import ACKNOWLEDGEMENTS
 
+#: How far the clocks of two processes may differ: each counts from its own start.
+CLOCK_TOLERANCE_S = 0.005
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveResponse:
@@ -77,6 +80,6 @@ def _asked_and_told(performance: Performance, scene: str, kind: str) -> tuple[li
 
 def _first_with(record: Record, kind: str, request: Observation) -> Entry | None:
     for entry in record.of_type(kind):
-        if entry.at >= request.at and prompt_of(request.message) in instructions(entry):
+        if entry.at >= request.at - CLOCK_TOLERANCE_S and prompt_of(request.message) in instructions(entry):
             return entry
     return None

@@ -1,14 +1,21 @@
 """What must have happened on the upstream wire, judged by the upstream's own record.
 
-Client and upstream keep the same clock when they run on one machine, as they do here; a record from another machine
-would need its clock compared first.
+Client and upstream keep the same clock when they run on one machine, as they do here, up to `CLOCK_TOLERANCE_S`; a
+record from another machine would need its clock compared first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cli.demo.correlation import acknowledged_at, active_at, carried_by, confirmed_by, is_request
+from cli.demo.correlation import (
+    CLOCK_TOLERANCE_S,
+    acknowledged_at,
+    active_at,
+    carried_by,
+    confirmed_by,
+    is_request,
+)
 from cli.demo.observations import Observation, Performance, Record, instructions
 from cli.demo.script import OPENING, Scene, prompt_of
 from cli.demo.verdict import Verdict, judged
@@ -49,7 +56,7 @@ def acknowledged_when_true(performance: Performance, scene: Scene, record: Recor
         acknowledged = acknowledged_at(performance, request)
         if confirmed is None:
             yield f"no session.updated contains {request.type}"
-        elif acknowledged is not None and acknowledged < confirmed.at:
+        elif acknowledged is not None and acknowledged < confirmed.at - CLOCK_TOLERANCE_S:
             yield f"{request.type} was acknowledged {confirmed.at - acknowledged:.3f} s too early"
 
 

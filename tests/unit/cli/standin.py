@@ -25,6 +25,7 @@ class StandIn:
         self.audio: list[bytes] = []
         #: The code of the `Error` that answers `Settings`; None: they are applied.
         self.settings_error: str | None = None
+        self.open_calls = 0
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
@@ -59,16 +60,21 @@ class StandIn:
             case "UpdatePrompt":
                 await _send(socket, {"type": "PromptUpdated"})
             case "FunctionCallResponse":
-                await _reply(socket, f"The result is {message['content']}")
+                self.open_calls -= 1
+                if not self.open_calls:
+                    await _reply(socket, f"The result is {message['content']}")
             case "InjectUserMessage":
                 await self._text(socket, message["content"])
 
     async def _text(self, socket: ServerConnection, text: str) -> None:
         await _send(socket, {"type": "ConversationText", "role": "user", "content": text})
         if text.startswith("weather"):
-            call = {"id": "c1", "name": "get_weather", "arguments": '{"city": "Oslo"}', "client_side": True}
+            names = ["get_weather"] if text.startswith("weather in") else ["get_time", "get_weather"]
             await _send(socket, {"type": "AgentStartedSpeaking"})
-            await _send(socket, {"type": "FunctionCallRequest", "functions": [call]})
+            self.open_calls = len(names)
+            for name in names:
+                call = {"id": f"c-{name}", "name": name, "arguments": '{"city": "Oslo"}', "client_side": True}
+                await _send(socket, {"type": "FunctionCallRequest", "functions": [call]})
             await _send(socket, {"type": "AgentAudioDone"}, {"type": "AgentDone"})
         elif text == "fail":
             await _send(socket, {"type": "Error", "code": "FAILED_TO_THINK", "description": "nobody thinks"})

@@ -14,7 +14,12 @@ from cli.messages import settings
 from tests.unit.cli.standin import StandIn, standin
 
 FUNCTIONS = Functions.model_validate(
-    {"functions": [{"name": "get_weather", "parameters": {}, "answers": [{"answer": {"sky": "snow"}}]}]}
+    {
+        "functions": [
+            {"name": "get_weather", "parameters": {}, "answers": [{"answer": {"sky": "snow"}}]},
+            {"name": "get_time", "parameters": {}, "answers": [{"answer": "noon"}], "takes_ms": 50},
+        ]
+    }
 )
 
 
@@ -67,10 +72,21 @@ async def test_settings_declare_the_prompt_and_the_functions(server: StandIn) ->
 async def test_a_function_call_is_answered_and_its_reply_waited_for(server: StandIn) -> None:
     code, shown = await chat(server.url, "weather in Oslo?")
     assert code == 0
-    assert shown[-2:] == ['calls  get_weather {"city": "Oslo"}', 'agent  The result is {"sky": "snow"}']
-    assert server.of_type("FunctionCallResponse") == [
-        {"type": "FunctionCallResponse", "id": "c1", "name": "get_weather", "content": '{"sky": "snow"}'}
+    assert shown[-3:] == [
+        'calls  get_weather {"city": "Oslo"}',
+        'answers  get_weather {"sky": "snow"}',
+        'agent  The result is {"sky": "snow"}',
     ]
+    assert server.of_type("FunctionCallResponse") == [
+        {"type": "FunctionCallResponse", "id": "c-get_weather", "name": "get_weather", "content": '{"sky": "snow"}'}
+    ]
+
+
+async def test_a_slow_function_does_not_keep_a_quick_one_waiting(server: StandIn) -> None:
+    code, shown = await chat(server.url, "weather and time in Oslo?")
+    assert code == 0
+    assert [answer["name"] for answer in server.of_type("FunctionCallResponse")] == ["get_weather", "get_time"]
+    assert shown[-1] == 'agent  The result is "noon"'
 
 
 async def test_prompt_is_updated_before_the_next_line(server: StandIn) -> None:
@@ -131,6 +147,32 @@ async def test_by_hand_the_servers_end_is_noticed_while_nothing_is_typed(server:
             timeout_s=10,
             console=Console(file=io.StringIO()),
         )
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "expected"), [(True, ["agent  You said: one"]), (False, ["you  one", "agent  You said: one"])]
+)
+async def test_what_was_typed_by_hand_is_not_shown_again(server: StandIn, by_hand: bool, expected: list[str]) -> None:
+    replied = asyncio.Event()
+
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            if "You said" in text:
+                replied.set()
+            return super().write(text)
+
+    async def type_and_read() -> AsyncIterator[str]:
+        yield "one"
+        await replied.wait()
+
+    screen = Screen()
+    console = Console(file=screen, color_system=None)
+    lines = type_and_read()
+    await _chat(
+        server.url, "/openai", settings(), Functions(), lines=lines, by_hand=by_hand, timeout_s=10, console=console
+    )
+    assert [line.strip() for line in screen.getvalue().splitlines()][-len(expected) :] == expected
+    assert screen.getvalue().count("one") == len(expected)
 
 
 async def test_refused_settings_are_told(server: StandIn) -> None:

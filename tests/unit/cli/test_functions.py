@@ -22,7 +22,7 @@ WEATHER = {
 @pytest.fixture
 def functions() -> Functions:
     return Functions.model_validate(
-        {"functions": [WEATHER, {"name": "ping", "parameters": {}, "answers": [{"answer": "pong"}]}]}
+        {"functions": [WEATHER, {"name": "ping", "parameters": {}, "takes_ms": 250, "answers": [{"answer": "pong"}]}]}
     )
 
 
@@ -50,9 +50,9 @@ def test_declarations_keep_the_answers_to_themselves(functions: Functions) -> No
 def test_every_call_of_a_request_gets_a_result(functions: Functions) -> None:
     calls = [{"id": f"c{n}", "name": "ping", "arguments": "{}"} for n in (1, 2)]
     results = list(functions.results({"type": "FunctionCallRequest", "functions": calls}))
-    assert [(result["id"], result["name"], result["content"]) for result in results] == [
-        ("c1", "ping", '"pong"'),
-        ("c2", "ping", '"pong"'),
+    assert [(after_s, result["id"], result["name"], result["content"]) for after_s, result in results] == [
+        (0.25, "c1", "ping", '"pong"'),
+        (0.25, "c2", "ping", '"pong"'),
     ]
 
 

@@ -49,7 +49,7 @@ async def admin(answers: dict[str, Any]) -> AsyncIterator[str]:
 
     def respond(connection: ServerConnection, request: Request) -> Response:
         if request.path not in answers:
-            return connection.respond(HTTPStatus.NOT_FOUND, "no")
+            return connection.respond(HTTPStatus.NOT_FOUND, '{"error": "no such session"}')
         return connection.respond(HTTPStatus.OK, json.dumps(answers[request.path]))
 
     async def no_socket(connection: ServerConnection) -> None:
@@ -60,30 +60,29 @@ async def admin(answers: dict[str, Any]) -> AsyncIterator[str]:
 
 
 def drawn(found: list[dict[str, Any]]) -> list[list[str]]:
+    """The table's lines as a terminal of the usual width shows them, in columns."""
     shown = io.StringIO()
-    Console(file=shown, width=200, color_system=None).print(table(found))
-    return [
-        [cell.strip() for cell in line.split("│")[1:-1]]
-        for line in shown.getvalue().splitlines()
-        if line.startswith("│")
-    ]
+    Console(file=shown, width=80, color_system=None).print(table(found))
+    return [line.split() for line in shown.getvalue().splitlines() if line.strip()]
 
 
 def test_a_row_says_whose_turn_it_is_and_what_waits() -> None:
-    assert drawn([BUSY, IDLE]) == [
-        [
-            "s-busy",
-            "gateway-1",
-            "active",
-            "resp_7",
-            "speaking",
-            "call_1, call_2",
-            "configuration #4 for 2.1 s",
-            "1.2 s ago",
-        ],
-        ["", "", "", "", "", "", "response #5 for 0.3 s", ""],
-        ["s-idle", "gateway-1", "idle", "", "", "", "released, lease 0.9 s", "1.2 s ago"],
+    _title, _heads, _rule, *lines = drawn([BUSY, IDLE])
+    assert lines == [
+        ["s-busy", "active", "configuration", "#4", "for", "2.1", "s"],
+        ["gateway-1,", "1.2", "s", "ago", "resp_7", "response", "#5", "for", "0.3", "s"],
+        ["user", "speaking"],
+        ["call", "call_1"],
+        ["call", "call_2"],
+        ["s-idle", "idle", "released,", "lease", "0.9", "s"],
+        ["gateway-1,", "1.2", "s", "ago"],
     ]
+
+
+def test_a_session_id_is_never_cut() -> None:
+    name = "0b1d3f5a-7c9e-4b2d-8f6a-1c3e5a7b9d0f"
+    lines = drawn([BUSY | {"session": name, "response_id": "resp_" + "0" * 30}])
+    assert lines[3][0] == name
 
 
 def test_no_session_is_an_empty_table() -> None:
@@ -123,7 +122,7 @@ async def test_json_is_what_the_server_said(
 
 async def test_an_unknown_session_is_told() -> None:
     async with admin({}) as url:
-        with pytest.raises(CommandError, match=r"/sessions/nobody answered HTTP 404 \(--url\)"):
+        with pytest.raises(CommandError, match=r"/sessions/nobody answered HTTP 404: no such session \(--url\)"):
             await shown(url, "nobody")
 
 

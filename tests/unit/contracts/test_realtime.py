@@ -157,6 +157,7 @@ def test_a_response_done_is_read_whatever_its_optional_parts_are(odd: dict[str, 
         ({"code": "invalid_value", "message": "Cancellation failed"}, "invalid_value"),
         ({"type": "server_error", "message": "oops"}, "server_error"),
         ({"code": 429}, "429"),
+        ({"code": "x", "message": None}, "x"),
         ({}, "unknown_error"),
     ],
 )
@@ -189,8 +190,12 @@ def test_audio_is_decoded_only_when_asked() -> None:
     assert delta == OutputAudioDelta("r", "i", "AQIDBA==")
     assert isinstance(delta, OutputAudioDelta)
     assert delta.pcm() == b"\x01\x02\x03\x04"
-    with pytest.raises(ValueError, match="base64"):
-        OutputAudioDelta("r", "i", "!").pcm()
+
+
+@pytest.mark.parametrize("delta", ["!", None, 3])
+def test_audio_that_is_not_base64_is_a_protocol_error(delta: Any) -> None:
+    with pytest.raises(UpstreamProtocolError, match=r"response\.output_audio\.delta: delta: "):
+        OutputAudioDelta("r", "i", delta).pcm()
 
 
 @pytest.mark.parametrize(

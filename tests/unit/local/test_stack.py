@@ -92,7 +92,7 @@ async def test_it_tells_which_process_was_given_up(stand_in: Callable[[Stages], 
 
 async def test_killed_for_good_nothing_comes_back(stand_in: Callable[[Stages], None], journal: Journal) -> None:
     ports = [free_port(), free_port()]
-    stand_in([[(ports[0], "stubborn")], [(ports[1], "stubborn")]])
+    stand_in([[(ports[0], "good")], [(ports[1], "good")]])
     async with Stack() as stack:
         stack.kill()
     assert len(journal.lines()) == 2

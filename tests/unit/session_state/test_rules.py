@@ -1,4 +1,5 @@
-"""The rules of reservation, one by one, on the Python form; `tests/integration/test_store.py` holds the script to the same."""
+"""The rules of reservation, one by one, on the Python form; `tests/integration/test_store.py` holds the script to the
+same."""
 
 from __future__ import annotations
 

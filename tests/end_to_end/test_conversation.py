@@ -1,0 +1,153 @@
+"""Whole conversations over the public socket, judged from the simulator's own record."""
+
+from __future__ import annotations
+
+import asyncio
+import wave
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from infra.local.stack import Stack
+from tests.end_to_end.client import Client, get, received, record_with, settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PATHS = ["/openai", "/v1/agent/converse"]
+RECORDINGS = Path(__file__).parents[2] / "infra" / "demo"
+
+
+def mark() -> str:
+    """Something that no other session's record contains."""
+    return f"mark-{uuid4().hex}"
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_text_conversation(stack: Stack, path: str) -> None:
+    async with Client(stack, path) as client:
+        welcome = await client.until("Welcome")
+        assert client.socket.response is not None
+        assert client.socket.response.headers["dg-request-id"] == welcome["request_id"]
+        await client.configured()
+        for words in ("Good morning", "How are you?"):
+            assert words in await client.turn(words)
+        assert len(client.of_type("SettingsApplied")) == 1
+        assert len(client.of_type("AgentAudioDone")) == 2
+        assert any(isinstance(message, bytes) for message in client.received), "the agent speaks"
+
+
+async def test_configuration_in_a_reply_is_held_applied_and_acknowledged_in_this_order(stack: Stack) -> None:
+    name = mark()
+    async with Client(stack) as client:
+        await client.configured(prompt=name)
+        await client.say(type="InjectUserMessage", content="[say 60 words]")
+        await client.until("AgentStartedSpeaking")
+        await client.say(type="UpdatePrompt", prompt="Never shout.")
+        await client.say(**settings("Be brief."))
+        await client.until("AgentAudioDone")
+        await client.until("PromptUpdated")
+        await client.until("SettingsApplied")
+        record = await record_with(stack, name)
+    assert record["violations"] == []
+    updates = received(record, "session.update")
+    assert [update["slot"]["active_response"] for update in updates] == [None, None]
+    assert updates[1]["event"]["session"]["instructions"] == "Be brief."
+
+
+async def test_a_second_question_in_the_middle_of_a_reply_gets_an_answer_of_its_own(stack: Stack) -> None:
+    name = mark()
+    async with Client(stack) as client:
+        await client.configured(prompt=name)
+        await client.say(type="InjectUserMessage", content="[say 40 words]")
+        await client.until("AgentStartedSpeaking")
+        assert "And now?" in await _second_reply(client)
+        record = await record_with(stack, name)
+    assert record["violations"] == []
+    assert len(received(record, "response.create")) == 2
+
+
+async def _second_reply(client: Client) -> str:
+    await client.say(type="InjectUserMessage", content="And now?")
+    await client.until("AgentAudioDone")
+    words = await client.until("ConversationText", lambda message: message["role"] == "assistant")
+    await client.until("AgentAudioDone")
+    return str(words["content"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_parallel_function_calls_get_one_reply_that_knows_both_results(stack: Stack, path: str) -> None:
+    name = mark()
+    async with Client(stack, path) as client:
+        await client.configured(prompt=name, functions=True)
+        await client.say(
+            type="InjectUserMessage", content='[call get_weather {"city":"Oslo"}] [call get_time {"city":"Oslo"}]'
+        )
+        calls = [
+            call
+            for message in (await client.until("FunctionCallRequest"), await client.until("FunctionCallRequest"))
+            for call in message["functions"]
+        ]
+        assert sorted(call["name"] for call in calls) == ["get_time", "get_weather"]
+        for call, result in zip(calls, ("sunny-result", "noon-result"), strict=True):
+            await client.say(type="FunctionCallResponse", id=call["id"], name=call["name"], content=result)
+        words = await client.until("ConversationText", lambda message: "result" in message["content"])
+        assert "sunny-result" in words["content"]
+        assert "noon-result" in words["content"]
+        record = await record_with(stack, name)
+    assert record["violations"] == []
+    assert len(received(record, "response.create")) == 2
+
+
+@pytest.mark.parametrize(("recording", "rate"), [("hello-16k.wav", 16000), ("goodbye-24k.wav", 24000)])
+async def test_spoken_words_become_a_turn_and_get_a_spoken_reply(stack: Stack, recording: str, rate: int) -> None:
+    with wave.open(str(RECORDINGS / recording)) as file:
+        assert file.getframerate() == rate
+        speech = file.readframes(file.getnframes())
+    async with Client(stack) as client:
+        await client.configured(rate=rate)
+        silence = bytes(2 * rate)
+        for chunk in (speech, silence):
+            for at in range(0, len(chunk), rate // 25):
+                await client.socket.send(chunk[at : at + rate // 25])
+        await client.until("UserStartedSpeaking")
+        await client.until("AgentStartedSpeaking")
+        await client.until("AgentAudioDone")
+        assert {message["role"] for message in client.of_type("ConversationText")} == {"user", "assistant"}
+        spoken = sum(len(message) for message in client.received if isinstance(message, bytes))
+        assert spoken > 0
+
+
+async def test_a_history_is_seeded_in_order_and_not_repeated(stack: Stack) -> None:
+    name = mark()
+    messages = [
+        {"type": "History", "role": "user", "content": name},
+        {"type": "History", "role": "assistant", "content": "I remember."},
+    ]
+    async with Client(stack) as client:
+        await client.configured(context={"messages": messages}, greeting="Hello!")
+        await client.say(**settings(context={"messages": messages}))
+        await client.until("SettingsApplied")
+        await client.turn("And?")
+        record = await record_with(stack, name)
+        assert all("Hello!" not in message["content"] for message in client.of_type("ConversationText"))
+    texts = [entry["event"]["item"]["content"][0]["text"] for entry in received(record, "conversation.item.create")]
+    assert texts == [name, "I remember.", "And?"]
+
+
+async def test_an_operator_sees_a_live_session_and_what_it_holds(stack: Stack) -> None:
+    async with Client(stack) as client:
+        session = (await client.until("Welcome"))["request_id"]
+        await client.configured()
+        await client.say(type="InjectUserMessage", content="[say 60 words]")
+        await client.until("AgentStartedSpeaking")
+        await client.say(type="UpdatePrompt", prompt="x")
+        async with asyncio.timeout(30):
+            while not (described := await get(f"{stack.session_state_url}/sessions/{session}")).get("held"):
+                pass
+        assert described["slot"] == "active"
+        assert [held["kind"] for held in described["held"]] == ["configuration"]
+        await client.until("PromptUpdated")
+    async with asyncio.timeout(30):
+        while session in str(await get(f"{stack.session_state_url}/sessions")):
+            pass
