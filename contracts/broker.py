@@ -1,7 +1,7 @@
 """The events on the Redis streams, and the names of those streams.
 
-Every model is a value: frozen, complete in itself, and safe to receive twice, late, or not at all. Events are past tense
-(`ClientEvent`), commands imperative (`AddItems`, `SendRelease`, `RefuseRequest`). Session keys are not here: only
+Every model is a value: frozen, complete in itself, and safe to receive twice, late, or not at all. Events are past
+tense (`ClientEvent`), commands imperative (`AddItems`, `SendRelease`, `RefuseRequest`). Session keys are not here: only
 `session_state` knows them.
 """
 

@@ -1,4 +1,4 @@
-"""`advance.lua` in Python: the same rules, for reading, for simulation, and as the measure that the script is tested against.
+"""`advance.lua` in Python: the same rules, for reading, for simulation, and as the measure for the script's tests.
 
 Pure: the session's state and the time go in, the outcome comes out, and the state is changed in place.
 """

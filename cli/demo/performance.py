@@ -80,7 +80,9 @@ class Performer:
         if step.text is not None:
             await conversation.say(step.text)
         if step.updates:
-            await self._settle(conversation, lambda: conversation.turns.replying, "beginning of the reply")
+            turns = conversation.turns
+            # A reply that is over before its beginning was looked at leaves nothing to hold; the judge will say so.
+            await self._settle(conversation, lambda: turns.replying or not turns.waiting, "beginning of the reply")
             async with self._watching():
                 for update in step.updates:
                     await conversation.request(update)

@@ -101,6 +101,13 @@ class Item:
         self.audio_ms = size // bytes_per_ms
         self.heard = f"{self.audio_ms / 1000:.1f}"
 
+    def extend(self, audio: str, size: int, ms: int) -> None:
+        """Take one more piece of base64 audio, of so many bytes; once truncated, an item grows no more."""
+        if not self.truncated:
+            self.audio.append(audio)
+            self.audio_bytes += size
+            self.audio_ms += ms
+
     def finish(self, wire: Event) -> None:
         """Take the final form; a truncation that came before the end still holds."""
         self.wire = _without_transcript(wire) if self.truncated else wire

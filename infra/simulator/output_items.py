@@ -52,7 +52,7 @@ class OutputItem:
         self.item.finish(wire)
         if self._items is not None:
             previous = self._items.before(self.id)
-            self._stage.emit("conversation.item.done", previous_item_id=previous, item=wire)
+            self._stage.emit("conversation.item.done", previous_item_id=previous, item=self.item.wire)
         self._stage.emit("response.output_item.done", **self._place, item=wire)
         return wire
 
@@ -107,10 +107,8 @@ class Message(OutputItem):
             self._take(piece.text)
             self._stage.emit("response.output_audio_transcript.delta", **self._part, delta=piece.text)
             for audio in piece.audio:
-                self.item.audio.append(audio)
-                self.item.audio_bytes += size
+                self.item.extend(audio, size, ms)
                 self.sent_ms += ms
-                self.item.audio_ms += ms
                 self._stage.emit("response.output_audio.delta", **self._part, delta=audio)
                 yield pause
 

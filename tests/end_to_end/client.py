@@ -12,6 +12,7 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from infra.local.stack import Stack
 
@@ -62,7 +63,9 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.socket.close()
+        # After a reset in the middle of a send, asyncio's transport cannot be aborted a second time.
+        if self.socket.state is State.OPEN:
+            await self.socket.close()
 
     async def say(self, **message: Any) -> None:
         await self.socket.send(orjson.dumps(message), text=True)

@@ -102,7 +102,8 @@ class Twins:
         assert got.outcome == expected.outcome
         assert (got.release.intents if got.release else ()) == expected.granted
         assert (await self.redis.zscore(WAITING, "s") is not None) == (self.state.look_again is not None)
-        held = {int(name[5:]) for name in await self.redis.hkeys(SESSION_KEY + "s") if name.startswith(b"head:")}
+        fields = [bytes(name) for name in await self.redis.hkeys(SESSION_KEY + "s")]  # type: ignore[arg-type]
+        held = {int(name[5:]) for name in fields if name.startswith(b"head:")}
         assert held == set(self.state.held)
 
 

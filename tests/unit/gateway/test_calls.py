@@ -32,7 +32,7 @@ def test_an_answered_call_takes_no_second_answer_and_is_open_until_delivered() -
     assert made.open == ("a",)
     made.delivered("a")
     made.delivered("a")
-    assert made.open == ()
+    assert not made.open
 
 
 def test_a_call_that_is_asked_twice_is_one_call() -> None:

@@ -241,7 +241,7 @@ def test_a_voice_that_cannot_change_is_left_out_and_the_rest_is_applied() -> Non
     bench = Bench().configured()
     bench.say(**SETTINGS)
     bench.translated(2)
-    change = {"instructions": "B", "audio": {"output": {"voice": "ash"}}}
+    change: dict[str, Any] = {"instructions": "B", "audio": {"output": {"voice": "ash"}}}
     event_id = bench.release((2,), **change).to_upstream[0]["event_id"]
     out = bench.error("cannot_update_voice", event_id)
     assert out.to_client == []

@@ -8,8 +8,8 @@ from contracts.broker import Configuration, Intent, Release, ResponseRequest, Se
 from translator.release import merge, merge_configurations
 
 
-def configuration(seq: int, append: str | None = None, **session: Any) -> Intent:
-    return Intent(seq=seq, configuration=Configuration(session=session, append_instructions=append))
+def configuration(seq: int, **session: Any) -> Intent:
+    return Intent(seq=seq, configuration=Configuration(session=session))
 
 
 def response(seq: int, exclusive: bool = False, **overrides: Any) -> Intent:
@@ -34,7 +34,7 @@ def test_what_is_not_granted_is_not_sent() -> None:
 
 
 def test_objects_merge_field_by_field_and_variants_replace() -> None:
-    first = {
+    first: dict[str, Any] = {
         "audio": {"output": {"voice": "ash", "speed": 1.2}, "input": {"turn_detection": {"type": "server_vad", "x": 1}}}
     }
     second = {
