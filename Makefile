@@ -29,11 +29,13 @@ check: $(VENV)/.dev ## style, types, import walls, and whether generated pages a
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/turngate config --markdown | diff -u docs/configuration.md - \
-		|| { echo "docs/configuration.md is out of date: make docs" >&2; exit 1; }
+		&& $(BIN)/python -m infra.docs.turn | diff -u docs/turn.md - \
+		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
 
 .PHONY: docs
 docs: $(VENV)/.dev ## make the generated pages again
 	@$(BIN)/turngate config --markdown > docs/configuration.md
+	@$(BIN)/python -m infra.docs.turn > docs/turn.md
 
 clean: ## remove .venv and everything else that was made here
 	@rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
