@@ -16,6 +16,7 @@ PREFIX = "turngate."
 CLIENT_EVENTS = f"{PREFIX}client-events"
 TURNS = f"{PREFIX}turns"
 RELEASES = f"{PREFIX}releases"
+DEAD_LETTERS = f"{PREFIX}dead-letters"
 
 TRANSLATORS = "translator"
 SESSION_STATES = "session-state"
@@ -178,3 +179,19 @@ class SendRelease(Value):
 
 
 Command = Annotated[AddItems | RefuseRequest | SendRelease, Field(discriminator="type")]
+
+
+class DeadLetter(Value):
+    """An entry that no consumer could handle, kept for people; nothing reads it.
+
+    Written as plain fields, so that ``XRANGE turngate.dead-letters - +`` shows it.
+    """
+
+    #: Where it came from: stream, consumer group and entry id.
+    stream: str
+    group: str
+    entry: str
+    deliveries: int
+    reason: str
+    #: As it was published: JSON, unless that was the trouble.
+    body: str

@@ -18,6 +18,7 @@ from contracts.broker import AddItems, ClientEvent, Command, RefuseRequest, Send
 from gateway.calls import Calls
 from gateway.client_side import ClientSide
 from gateway.configuration import SessionConfiguration, Update
+from gateway.counters import Counters
 from gateway.dialect import Dialect
 from gateway.downlink import Downlink
 from gateway.ledger import Kind, Ledger, Request
@@ -65,23 +66,20 @@ class Outputs:
     ending: Ending | None = None
 
 
-@dataclass(slots=True)
-class Counters:
-    """What operators count. Only ever grows."""
-
-    releases_dropped: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
-    collisions_absorbed: int = 0
-    answered_by_another: int = 0
-    republished: int = 0
-    given_up: int = 0
-    malformed_events: int = 0
-
-
 class Conversation:
     """The state of one session, from the client's upgrade to the end. Parts of it are public for the two sides'
     sake."""
 
-    def __init__(self, session: str, gateway: str, dialect: Dialect, limits: Limits, now: float) -> None:
+    def __init__(
+        self,
+        session: str,
+        gateway: str,
+        dialect: Dialect,
+        limits: Limits,
+        now: float,
+        counters: Counters | None = None,
+    ) -> None:
+        """``counters`` may be shared by all conversations of a process."""
         self.session = session
         self.gateway = gateway
         self.dialect = dialect
@@ -91,7 +89,7 @@ class Conversation:
         self.configuration = SessionConfiguration()
         self.calls = Calls(limits.calls)
         self.downlink = Downlink(dialect)
-        self.counters = Counters()
+        self.counters = counters if counters is not None else Counters()
         #: From the upstream's ``session.created`` on.
         self.connected = False
         #: From the first ``session.updated`` that confirms a configuration of the client's on.
@@ -343,8 +341,15 @@ class Conversation:
             self.ledger.settle(what.configures)
             return
         event_id = self.send(lambda event_id: realtime.session_update(prepared.session, event_id), "configure")
+        if any(self._waited(seq) for seq in what.configures):
+            self.counters.release_latency(now - self.turn.since)
         self.configuration.sent(Update(event_id, prepared.session, what.configures, now))
         self.ledger.send(what.configures)
+
+    def _waited(self, seq: int) -> bool:
+        """True when the request came before the turn was last freed, so that its end is what let it go."""
+        request = self.ledger.get(seq)
+        return self.configured and request is not None and request.accepted_at < self.turn.since
 
     def _send_response(self, what: Sendable, now: float) -> None:
         if what.response is None:

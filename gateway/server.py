@@ -18,6 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from contracts.broker import Command
+from gateway import metrics
 from gateway.config import GatewaySettings
 from gateway.conversation import Conversation
 from gateway.dialect import DIALECTS
@@ -51,6 +52,10 @@ class GatewayServer:
         self._publisher = publisher
         self._alive = alive
         self._ready = ready
+        self._counters = metrics.counters()
+        self._metrics = metrics.SessionMetrics(
+            self._counters, lambda: [session.conversation for session in self._sessions.values()]
+        )
         self._sessions: dict[str, Session] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -75,6 +80,7 @@ class GatewayServer:
             server_header="turngate",
         )
         self._ticker = asyncio.create_task(self._tick())
+        self._metrics.register()
 
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
@@ -88,6 +94,7 @@ class GatewayServer:
             if cut:
                 log.warning("sessions_cut", sessions=len(cut))
         self._ticker.cancel()
+        self._metrics.unregister()
         self._server.close()
         await self._server.wait_closed()
 
@@ -101,7 +108,7 @@ class GatewayServer:
         assert client.request is not None
         dialect = DIALECTS[urlsplit(client.request.path).path]
         settings, name = self._settings, str(client.id)
-        conversation = Conversation(name, settings.gateway_id, dialect, self._limits, time.monotonic())
+        conversation = Conversation(name, settings.gateway_id, dialect, self._limits, time.monotonic(), self._counters)
         session = Session(
             conversation,
             client,

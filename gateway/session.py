@@ -28,7 +28,8 @@ from gateway.upstream import UpstreamUnavailable, closed, may_redial, unreachabl
 
 log = structlog.get_logger(__name__)
 
-_AUDIO_DELTA = "response.output_audio.delta"
+#: The second is its name before the API was generally available; some servers still use it.
+_AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 
 
 class Session:
@@ -180,13 +181,13 @@ class Session:
             try:
                 data = orjson.loads(frame)
                 kind = data["type"]
-                if kind == _AUDIO_DELTA:
+                if kind in _AUDIO_DELTAS:
                     response_id, item_id = data["response_id"], data["item_id"]
                     pcm = pybase64.b64decode(data["delta"], validate=True)
             except (ValueError, TypeError, KeyError):
                 conversation.counters.malformed_events += 1
                 continue
-            if kind == _AUDIO_DELTA:
+            if kind in _AUDIO_DELTAS:
                 await self._forward_audio(response_id, item_id, pcm)
                 continue
             if not conversation.connected:

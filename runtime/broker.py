@@ -1,8 +1,8 @@
 """The connection to Redis, and consumers that stay alive.
 
 FastStream carries the streams. What it does not do by itself is here: groups are created at ``0`` before consuming
-starts (its own default would skip a backlog), a group that was lost with the server's data is created again, and what
-a dead consumer left pending is taken over.
+starts (its own default would skip a backlog), and a group that was lost with the server's data is created again. What a
+consumer left unfinished is taken over by `runtime.reclaimer`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make_broker(settings: BrokerSettings, *middlewares: Any) -> RedisBroker:
     return RedisBroker(
         str(settings.redis_url),
         retry=_retry(),
-        # A message whose handling failed stays pending, and a reclaimer takes it up again.
+        # A message whose handling failed stays pending, and the reclaimer takes it up again.
         ack_policy=AckPolicy.NACK_ON_ERROR,
         graceful_timeout=5,
         logger=cast("LoggerProto", None),  # two lines per message otherwise
@@ -72,18 +72,9 @@ def consumer_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def subscription(stream: str, group: str, *, records: int = 16, reclaim_after_ms: int | None = None) -> StreamSub:
-    """Read a stream as a member of a group: new entries, or (with ``reclaim_after_ms``) those that others left
-    pending."""
-    if reclaim_after_ms is None:
-        return StreamSub(stream, group=group, consumer=consumer_name(), max_records=records, polling_interval=_BLOCK_MS)
-    return StreamSub(
-        stream,
-        group=group,
-        consumer=consumer_name(),
-        min_idle_time=reclaim_after_ms,
-        polling_interval=reclaim_after_ms // 2,
-    )
+def subscription(stream: str, group: str, *, records: int = 16) -> StreamSub:
+    """Read a stream's new entries as a member of a group. What is left unfinished is `runtime.reclaimer`'s business."""
+    return StreamSub(stream, group=group, consumer=consumer_name(), max_records=records, polling_interval=_BLOCK_MS)
 
 
 async def require_redis(redis: Redis, settings: BrokerSettings) -> None:
@@ -100,8 +91,16 @@ async def require_redis(redis: Redis, settings: BrokerSettings) -> None:
 class Consumers:
     """The subscribers of one process, kept alive from `start` to `stop`."""
 
-    def __init__(self, broker: RedisBroker, redis: Redis, groups: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        broker: RedisBroker,
+        redis: Redis,
+        groups: Sequence[tuple[str, str]],
+        *,
+        watch_interval: float = _WATCH_INTERVAL,
+    ) -> None:
         """``groups`` are the (stream, group) pairs that the broker's subscribers read."""
+        self._watch_interval = watch_interval
         self._broker = broker
         self._redis = redis
         self._groups = tuple(groups)
@@ -147,7 +146,7 @@ class Consumers:
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(_WATCH_INTERVAL)
+            await asyncio.sleep(self._watch_interval)
             if self.alive():
                 continue
             try:

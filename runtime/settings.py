@@ -42,6 +42,19 @@ class BrokerSettings(Settings):
     )
 
 
+class ConsumerSettings(BrokerSettings):
+    """What the services that share a stream's entries among their processes have in common."""
+
+    reclaim_after_ms: int = Field(
+        5_000, ge=100, description="Entries that a dead or failing consumer left unfinished for so long are taken over."
+    )
+    deliveries_max: int = Field(
+        3,
+        ge=1,
+        description="An entry that could not be handled after so many deliveries goes to `turngate.dead-letters`.",
+    )
+
+
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from contracts.broker import RELEASES, SESSION_STATES, TURNS, TurnRecord
 from runtime import logging, service
 from runtime.broker import Consumers, connect, make_broker, subscription
+from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service, json_response
 from session_state.config import SessionStateSettings
 from session_state.store import Step, Store
@@ -38,7 +39,10 @@ def wire(settings: SessionStateSettings) -> Service:
     async def observe(record: TurnRecord) -> None:
         await releases.publish(await store.observe(record))
 
-    broker.subscriber(stream=subscription(TURNS, SESSION_STATES, records=64))(observe)
+    turns = broker.subscriber(stream=subscription(TURNS, SESSION_STATES, records=64))
+    turns(observe)
+    # A record that is given up is replaced by the session's next one.
+    reclaimer = Reclaimer(redis, [Intake(TURNS, SESSION_STATES, turns)], settings)
     return Service(
         name="session-state",
         settings=settings,
@@ -48,7 +52,7 @@ def wire(settings: SessionStateSettings) -> Service:
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
         routes=admin_routes(store),
-        background=[sweeper.run],
+        background=[sweeper.run, reclaimer.run],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runtime.settings import BrokerSettings
+from runtime.settings import BrokerSettings, ConsumerSettings
 
 
 class ReservationSettings(BrokerSettings):
@@ -25,7 +25,7 @@ class ReservationSettings(BrokerSettings):
     )
 
 
-class SessionStateSettings(ReservationSettings):
+class SessionStateSettings(ReservationSettings, ConsumerSettings):
     """The service itself."""
 
     session_state_host: str = Field(

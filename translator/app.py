@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from faststream.redis import RedisBroker
+from pydantic import ValidationError
 
 from contracts.broker import (
     CLIENT_EVENTS,
@@ -14,10 +17,12 @@ from contracts.broker import (
     RefuseRequest,
     Release,
     SendRelease,
+    Value,
     commands_stream,
 )
 from runtime import logging, service
 from runtime.broker import Consumers, connect, make_broker, subscription
+from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service
 from session_state.client import Outcome, SessionStateClient
 from translator.config import TranslatorSettings
@@ -25,6 +30,17 @@ from translator.release import merge
 from translator.translate import Defaults, Refusal, translate
 
 log = structlog.get_logger(__name__)
+
+NOT_PROCESSED = "REQUEST_NOT_PROCESSED"
+
+
+class _Sender(Value):
+    """Who asked: as much of a `ClientEvent` as an answer needs."""
+
+    session: str
+    gateway: str
+    seq: int
+    message: Any = None
 
 
 def run(settings: TranslatorSettings) -> None:
@@ -38,9 +54,15 @@ def wire(settings: TranslatorSettings) -> Service:
     redis = connect(settings)
     broker = make_broker(settings)
     translator = Translator(broker, SessionStateClient(redis, settings), defaults(settings), settings.stream_max_length)
-    for stream, handler in ((CLIENT_EVENTS, translator.on_client_event), (RELEASES, translator.on_release)):
-        broker.subscriber(stream=subscription(stream, TRANSLATORS))(handler)
-        broker.subscriber(stream=subscription(stream, TRANSLATORS, reclaim_after_ms=settings.reclaim_after_ms))(handler)
+    client_events = broker.subscriber(stream=subscription(CLIENT_EVENTS, TRANSLATORS))
+    client_events(translator.on_client_event)
+    releases = broker.subscriber(stream=subscription(RELEASES, TRANSLATORS))
+    releases(translator.on_release)
+    intakes = [
+        Intake(CLIENT_EVENTS, TRANSLATORS, client_events, translator.on_event_given_up),
+        # The intents of a release that is given up are granted again, or time out at their gateway.
+        Intake(RELEASES, TRANSLATORS, releases),
+    ]
     return Service(
         name="translator",
         settings=settings,
@@ -49,6 +71,7 @@ def wire(settings: TranslatorSettings) -> Service:
         host=settings.translator_host,
         port=settings.translator_port,
         port_setting="TURNGATE_TRANSLATOR_PORT",
+        background=[Reclaimer(redis, intakes, settings).run],
     )
 
 
@@ -97,6 +120,23 @@ class Translator:
     async def on_release(self, release: Release) -> None:
         """Merge what was granted, and have the gateway send it."""
         await self._command(release.gateway, merge(release))
+
+    async def on_event_given_up(self, body: bytes) -> None:
+        """No translator could handle this client event: tell its client, as far as it can be read whose it was."""
+        try:
+            sender = _Sender.model_validate_json(body)
+        except ValidationError:
+            return
+        kind = sender.message.get("type") if isinstance(sender.message, dict) else None
+        await self._command(
+            sender.gateway,
+            RefuseRequest(
+                session=sender.session,
+                seq=sender.seq,
+                code=NOT_PROCESSED,
+                description=f"{kind or 'A request'} could not be processed.",
+            ),
+        )
 
     async def _command(self, gateway: str, command: AddItems | RefuseRequest | SendRelease) -> None:
         await self._broker.publish(command, stream=commands_stream(gateway), maxlen=self._max_length)

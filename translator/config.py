@@ -6,17 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from runtime.settings import ConsumerSettings
 from session_state.config import ReservationSettings
 
 
-class TranslatorSettings(ReservationSettings):
+class TranslatorSettings(ReservationSettings, ConsumerSettings):
     """The service itself, and the configuration that a client's Settings start from."""
 
     translator_host: str = Field("127.0.0.1", description="Address of the HTTP for health, readiness and metrics.")
     translator_port: int = Field(8081, ge=0, le=65535, description="Its port; 0 takes any free one.")
-    reclaim_after_ms: int = Field(
-        5_000, ge=100, description="Entries that a dead translator left unacknowledged for so long are taken over."
-    )
     upstream_model: str = Field("gpt-realtime", description="The realtime model that conversations run on.")
     upstream_voice: str = Field("marin", description="The voice where the client names none that exists upstream.")
     transcription_model: str = Field(

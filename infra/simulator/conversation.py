@@ -241,8 +241,6 @@ class Conversation:
 
     def _create_response(self, event: Event) -> None:
         self._responses.create(event.get("response") or {}, self._session)
-        if self._responses.active is not None:
-            self._audio.stop_idle()
 
     def _respond_by_itself(self, origin: Origin) -> None:
         try:

@@ -72,7 +72,7 @@ class InputAudio:
             self._vad = Vad(options, self._position) if options else None
             self.user_speaking = False
         if self._idle_timeout() is None:
-            self.stop_idle()
+            self._stop_idle()
 
     def append(self, audio: str) -> None:
         """Take base64 audio; raises `RefusedError` when it is not whole samples of the input format."""
@@ -125,22 +125,21 @@ class InputAudio:
     def start_idle(self, playback_ms: int) -> None:
         """A response ended: once it has been played, the user may be silent for the idle timeout."""
         timeout = self._idle_timeout()
-        self.stop_idle()
+        self._stop_idle()
         if timeout is not None and not self.user_speaking:
             self._idle_start = self._position
             self._idle = self._stage.later((playback_ms + timeout) / 1000, self._idle_ended)
 
-    def stop_idle(self) -> None:
-        """Something happened: the user spoke, or a response began."""
+    def _idle_timeout(self) -> int | None:
+        return self._turn_detection.get("idle_timeout_ms") if self._turn_detection else None
+
+    def _stop_idle(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
 
-    def _idle_timeout(self) -> int | None:
-        return self._turn_detection.get("idle_timeout_ms") if self._turn_detection else None
-
     def _idle_ended(self) -> None:
-        if self.user_speaking or self._responses.active is not None:
+        if self._responses.active is not None:
             return
         item_id = self._stage.new_id("item")
         self._stage.emit(
@@ -163,7 +162,7 @@ class InputAudio:
             item_id=self._item_id,
         )
         self.user_speaking = True
-        self.stop_idle()
+        self._stop_idle()
         if self._turn_detection["interrupt_response"]:
             if self._auto_response is not None:
                 self._auto_response.cancel()

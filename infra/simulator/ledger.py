@@ -65,6 +65,3 @@ class Ledger:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
-
-    def __len__(self) -> int:
-        return len(self._entries)

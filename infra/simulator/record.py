@@ -45,7 +45,7 @@ class Record:
 
     def received(self, event: Event, slot: Slot, now: float) -> None:
         """Note a client event before it is handled."""
-        kind = event.get("type")
+        kind = _kind(event)
         if kind == "input_audio_buffer.append" and self.entries:
             last = self.entries[-1]
             if last["direction"] == "received" and last["event"].get("type") == kind:
@@ -94,13 +94,19 @@ class Record:
         self.violations.append(violation)
 
 
+def _kind(event: Event) -> str:
+    """The type, which in a client's event may be anything."""
+    kind = event.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def _size(audio: object) -> int:
     """Bytes of base64 audio, without decoding it."""
     return (len(audio) * 3 // 4 - audio[-2:].count("=")) if isinstance(audio, str) else 0
 
 
 def _without_audio(event: Event) -> Event:
-    key = _AUDIO_KEYS.get(event.get("type", ""))
+    key = _AUDIO_KEYS.get(_kind(event))
     if key is not None:
         shown = {name: value for name, value in event.items() if name != key}
         shown["audio_bytes"] = _size(event.get(key))

@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 
 from infra.simulator.config import SimulatorSettings
 from infra.simulator.conversation import Conversation
-from infra.simulator.faults import Fault, Faults
+from infra.simulator.faults import Fault, Faults, Sabotage
 from infra.simulator.handshake import SUBPROTOCOL, Door, HandshakeError, refused_key
 from infra.simulator.ledger import Ledger
 from infra.simulator.pages import page
@@ -33,8 +33,8 @@ PATH = "/v1/realtime"
 _MAX_FRAME = 21 * 1024 * 1024
 #: The live service pings about this often, in seconds.
 _PING_INTERVAL = 20.3
-#: How long a client may take to close, in seconds; `Simulator.stop` takes no longer than this and a little.
-_CLOSE_TIMEOUT = 1.0
+#: How long a client may take to close, and how long `Simulator.stop` waits for the last of them, in seconds.
+_CLOSE_TIMEOUT, _STOP_TIMEOUT = 1.0, 1.5
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ class Simulator:
         self._behaviour = settings.behaviour()
         self._door = Door(settings.simulator_api_key, settings.models())
         self._server: Server | None = None
+        self._sockets: set[ServerConnection] = set()
         self._clock = Clock(time.monotonic, 0.0)
 
     @property
@@ -89,9 +90,17 @@ class Simulator:
             raise SettingsError(f"{ENV_PREFIX}{setting}: cannot listen on {host}:{port} ({reason})") from None
 
     async def stop(self) -> None:
-        """Close every connection with 1001 and stop listening."""
-        if self._server is not None:
-            self._server.close()
+        """Close every connection with 1001 and stop listening; within 2 s."""
+        if self._server is None:
+            return
+        self._server.close()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self._server.wait_closed()
+        except TimeoutError:
+            # A client that does not read leaves no way to write a close frame to it.
+            for socket in self._sockets:
+                socket.transport.abort()
             await self._server.wait_closed()
 
     async def __aenter__(self) -> Simulator:
@@ -116,9 +125,17 @@ class Simulator:
         return response
 
     async def _connected(self, socket: ServerConnection) -> None:
+        self._sockets.add(socket)
+        try:
+            await self._serve(socket, self.faults.take())
+        except ConnectionClosed:
+            pass
+        finally:
+            self._sockets.discard(socket)
+
+    async def _serve(self, socket: ServerConnection, sabotage: Sabotage) -> None:
         request = socket.request
         assert request is not None
-        sabotage = self.faults.take()
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         try:
             model = self._door.admit(request.path, request.headers, [name.strip() for name in offered.split(",")])
@@ -131,8 +148,6 @@ class Simulator:
         entry = self.ledger.begin(conversation, model, self._clock.now())
         try:
             await Session(socket, conversation, sabotage, self._clock).run()
-        except ConnectionClosed:
-            pass
         finally:
             entry.end(self._clock.now(), socket.close_code)
             log.debug("session ended", session=entry.id, close_code=socket.close_code)
@@ -141,11 +156,8 @@ class Simulator:
 async def _refuse(socket: ServerConnection, refused: HandshakeError) -> None:
     log.info("session refused", reason=refused.close.reason)
     event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", "error": refused.error}
-    try:
-        await socket.send(orjson.dumps(event), text=True)
-        await socket.close(refused.close.code, refused.close.reason)
-    except ConnectionClosed:
-        pass
+    await socket.send(orjson.dumps(event), text=True)
+    await socket.close(refused.close.code, refused.close.reason)
 
 
 def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -145,10 +145,10 @@ async def test_the_work_is_spread_over_the_translators(compose: Compose) -> None
 @asynccontextmanager
 async def acknowledgements(compose: Compose) -> AsyncIterator[Counter[str]]:
     """How many client events each address has acknowledged meanwhile, as Redis sees it; complete when left."""
+    redis = (await asyncio.to_thread(compose.containers, "redis"))[0]
     monitor = await asyncio.create_subprocess_exec(
-        *compose.command, "exec", "-T", "redis", "redis-cli", "MONITOR",
-        cwd=ROOT, env=compose.env, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        "docker", "exec", redis, "redis-cli", "MONITOR", stdout=asyncio.subprocess.PIPE
+    )
     assert monitor.stdout is not None
     assert await monitor.stdout.readline() == b"OK\n"
     seen: Counter[str] = Counter()
@@ -163,7 +163,8 @@ async def acknowledgements(compose: Compose) -> AsyncIterator[Counter[str]]:
         yield seen
     finally:
         monitor.terminate()
-        await asyncio.gather(counting, monitor.wait())
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(counting, monitor.wait())
 
 
 async def test_a_conversation_survives_the_death_of_a_translator(compose: Compose) -> None:

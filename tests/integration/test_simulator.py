@@ -62,6 +62,14 @@ async def send(connection: ClientConnection, kind: str, **fields: Any) -> None:
     await connection.send(orjson.dumps({"type": kind, **fields}), text=True)
 
 
+async def talk_at_length(connection: ClientConnection) -> None:
+    """Have the server say more than fits into the sockets' buffers, and read only that it begins."""
+    content = [{"type": "input_text", "text": "[say 2000 words]"}]
+    await send(connection, "conversation.item.create", item={"type": "message", "role": "user", "content": content})
+    await send(connection, "response.create")
+    await until(connection, "response.created")
+
+
 async def close_code(connection: ClientConnection) -> int | None:
     """Read to the end of the connection; returns how it was closed, 1006 when it broke."""
     try:
@@ -261,6 +269,8 @@ class TestFaults:
         await self.arm(simulator, fault)
         async with session(simulator) as connection:
             await receive(connection)
+            await connection.send("nonsense")
+            assert (await receive(connection))["error"]["code"] == "invalid_json"
             await send(connection, kind, event_id="mine", **fields)
             refused = (await receive(connection))["error"]
             assert (refused["code"], refused["event_id"]) == ("server_error", "mine")
@@ -285,11 +295,8 @@ async def test_many_at_once(simulator: Simulator) -> None:
 
 
 async def test_a_client_that_does_not_read_holds_up_nobody(simulator: Simulator) -> None:
-    content = [{"type": "input_text", "text": "[say 2000 words]"}]
     async with session(simulator, max_queue=1, close_timeout=0.1) as deaf, session(simulator) as other:
-        await send(deaf, "conversation.item.create", item={"type": "message", "role": "user", "content": content})
-        await send(deaf, "response.create")
-        await until(deaf, "response.created")
+        await talk_at_length(deaf)
         await send(other, "response.create")
         assert (await until(other, "response.done"))["response"]["status"] == "completed"
 
@@ -301,6 +308,16 @@ async def test_stopping_closes_every_connection_with_1001() -> None:
         await receive(connection)
         await simulator.stop()
         assert await close_code(connection) == 1001
+
+
+async def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
+    simulator = Simulator(settings(simulator_pace=0))
+    await simulator.start()
+    async with session(simulator, max_queue=1, close_timeout=0.1) as deaf:
+        await talk_at_length(deaf)
+        # Far longer than it takes, and less than it takes to notice by missing pongs.
+        async with asyncio.timeout(15):
+            await simulator.stop()
 
 
 async def test_a_taken_port_is_one_line_that_names_the_setting(simulator: Simulator) -> None:

@@ -11,8 +11,6 @@ from websockets.asyncio.server import ServerConnection, serve
 
 #: What each reply sounds like.
 VOICE = b"\x01\x02" * 240
-#: Silent frames after which a user's turn has ended: 500 ms of 20 ms frames.
-_SILENT_FRAMES = 25
 
 
 class StandIn:
@@ -26,6 +24,10 @@ class StandIn:
         #: The code of the `Error` that answers `Settings`; None: they are applied.
         self.settings_error: str | None = None
         self.open_calls = 0
+        #: Silent frames of 20 ms after which a user's turn has ended.
+        self.silent_frames = 25
+        #: Whether an `UpdatePrompt` has been acknowledged.
+        self.prompt_updated = False
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
@@ -45,7 +47,7 @@ class StandIn:
             if loud and not speaking:
                 speaking = True
                 await _send(socket, {"type": "UserStartedSpeaking"})
-            elif speaking and silent >= _SILENT_FRAMES:
+            elif speaking and silent >= self.silent_frames:
                 speaking = False
                 await _send(socket, {"type": "ConversationText", "role": "user", "content": "(speech)"})
                 await _reply(socket, "I heard you.")
@@ -58,6 +60,7 @@ class StandIn:
             case "Settings":
                 await _send(socket, {"type": "SettingsApplied"})
             case "UpdatePrompt":
+                self.prompt_updated = True
                 await _send(socket, {"type": "PromptUpdated"})
             case "FunctionCallResponse":
                 self.open_calls -= 1

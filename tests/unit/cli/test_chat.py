@@ -34,14 +34,20 @@ async def lines(*given: str) -> AsyncIterator[str]:
         yield line
 
 
-async def chat(url: str, *given: str, by_hand: bool = False, timeout_s: float = 10.0) -> tuple[int, list[str]]:
+async def chat(
+    url: str,
+    *typed: str,
+    given: AsyncIterator[str] | None = None,
+    by_hand: bool = False,
+    timeout_s: float = 10.0,
+) -> tuple[int, list[str]]:
     shown = io.StringIO()
     code = await _chat(
         url,
         "/openai",
         settings("Be brief.", FUNCTIONS.declarations()),
         FUNCTIONS,
-        lines=lines(*given),
+        lines=given or lines(*typed),
         by_hand=by_hand,
         timeout_s=timeout_s,
         console=Console(file=shown, width=200, color_system=None),
@@ -89,9 +95,17 @@ async def test_a_slow_function_does_not_keep_a_quick_one_waiting(server: StandIn
     assert shown[-1] == 'agent  The result is "noon"'
 
 
-async def test_prompt_is_updated_before_the_next_line(server: StandIn) -> None:
-    code, shown = await chat(server.url, "/prompt Rhyme.", "one")
+async def test_prompt_is_updated_before_the_next_line_is_read(server: StandIn) -> None:
+    updated: list[bool] = []
+
+    async def prompt_and_talk() -> AsyncIterator[str]:
+        yield "/prompt Rhyme."
+        updated.append(server.prompt_updated)
+        yield "one"
+
+    code, shown = await chat(server.url, given=prompt_and_talk())
     assert code == 0
+    assert updated == [True]
     assert shown[1:] == ["server  PromptUpdated", "you  one", "agent  You said: one"]
     assert server.of_type("UpdatePrompt") == [{"type": "UpdatePrompt", "prompt": "Rhyme."}]
 
@@ -186,6 +200,17 @@ async def test_nobody_there_is_told_in_one_line(unused_port: int) -> None:
         await chat(f"ws://127.0.0.1:{unused_port}")
     assert str(failure.value).endswith("connection refused; is `turngate run` running?")
     assert "\n" not in str(failure.value)
+
+
+async def test_a_proxy_in_the_environment_is_not_for_this_machine(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, unused_port: int
+) -> None:
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{unused_port}")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    code, _ = await chat(server.url, "one")
+    assert code == 0
 
 
 async def test_a_wrong_address_names_the_option() -> None:

@@ -214,9 +214,12 @@ class TestTruncate:
         client.wait(0.5)
         (truncated,) = client.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=400)
         assert truncated["type"] == "conversation.item.truncated"
+        client.wait(1)
         client.send("response.cancel")
         done = only(client.settle(), "conversation.item.done")["item"]
         assert done["content"][0].get("transcript") is None
+        (retrieved,) = client.send("conversation.item.retrieve", item_id=item)
+        assert len(pybase64.b64decode(retrieved["item"]["content"][0]["audio"])) == 400 * 48
 
     @pytest.mark.parametrize("role", ["user", "assistant"])
     def test_only_the_models_audio(self, client: Client, role: str) -> None:

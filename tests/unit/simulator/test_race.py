@@ -217,6 +217,13 @@ class TestCancel:
         done = only(client.settle(), "response.done")["response"]
         assert done["status_details"]["reason"] == "turn_detected"
 
+    def test_the_natural_end_may_come_before_the_cancellation_takes_effect(self) -> None:
+        client = Client(Behaviour(cancel_delay=30))
+        responding(client, "hello")
+        client.send("response.cancel")
+        (done,) = of(client.settle(), "response.done")
+        assert done["response"]["status"] == "cancelled"
+
     def test_deltas_on_their_way_still_arrive(self, client: Client) -> None:
         responding(client)
         client.send("response.cancel")

@@ -24,6 +24,7 @@ class TestFrames:
             ("{}", "invalid_event", "type"),
             ('{"type": "session.close"}', "invalid_value", "type"),
             ('{"type": 7}', "invalid_value", "type"),
+            ('{"type": []}', "invalid_value", "type"),
         ],
     )
     def test_bad(self, client: Client, frame: str | bytes, code: str, param: str | None) -> None:

@@ -55,6 +55,7 @@ REFUSED = [
     (at("audio.output.speed", 2), "decimal_above_max_value", "session.audio.output.speed"),
     (at("audio.output.voice", {"name": "x"}), "missing_required_parameter", "session.audio.output.voice.id"),
     ({"max_output_tokens": 0}, "integer_below_min_value", "session.max_output_tokens"),
+    ({"max_output_tokens": True}, "invalid_value", "session.max_output_tokens"),
     ({"max_output_tokens": "many"}, "invalid_value", "session.max_output_tokens"),
     (
         {"tools": [{"type": "function", "function": {"name": "x"}}]},
@@ -66,6 +67,11 @@ REFUSED = [
     ({"tools": [CITIES, CITIES]}, "invalid_value", "session.tools[1].name"),
     ({"tools": [{"name": "x"}]}, "missing_required_parameter", "session.tools[0].type"),
     ({"tools": {}}, "invalid_value", "session.tools"),
+    ({"tools": [CITIES] * 129}, "array_above_max_length", "session.tools"),
+    ({"audio": "loud"}, "invalid_value", "session.audio"),
+    ({"max_output_tokens": 1.5}, "invalid_value", "session.max_output_tokens"),
+    (at("audio.output.speed", "fast"), "invalid_value", "session.audio.output.speed"),
+    (at("audio.input.turn_detection", "server_vad"), "invalid_value", "session.audio.input.turn_detection"),
     ({"tool_choice": "maybe"}, "invalid_value", "session.tool_choice"),
     ({"tool_choice": {"type": "function", "name": "nope"}}, "invalid_value", "session.tool_choice"),
     ({"truncation": {"type": "retention_ratio", "retention_ratio": 2}}, "decimal_above_max_value", "retention_ratio"),
@@ -118,6 +124,11 @@ def test_arrays_replace(client: Client) -> None:
     other = {"type": "function", "name": "other"}
     assert client.configure(tools=[other])["tools"] == [other]
     assert client.configure(tools=[])["tools"] == []
+
+
+def test_a_reference_replaces_a_reference(client: Client) -> None:
+    client.configure(prompt={"id": "pmpt_1", "version": "2"})
+    assert client.configure(prompt={"id": "pmpt_2"})["prompt"] == {"id": "pmpt_2"}
 
 
 def test_turn_detection_merges_with_its_own_kind_and_replaces_another() -> None:

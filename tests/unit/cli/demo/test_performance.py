@@ -54,6 +54,8 @@ async def test_every_step_is_performed_observed_and_shown(server: StandIn) -> No
         "InjectUserMessage",
         "UpdatePrompt",
     ]
+    updated = [seen.step for seen in demo.performance.select(SCENE) if seen.type == "PromptUpdated"]
+    assert updated == [UPDATE.name]
     assert bytes(demo.voice) == VOICE * 6
     assert not demo.performance.watched
 

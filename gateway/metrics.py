@@ -1,0 +1,81 @@
+"""A gateway's numbers for Prometheus, read from its sessions when somebody asks; nothing on the per-frame path."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import REGISTRY, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.conversation import Conversation
+from gateway.counters import Counters
+from gateway.ledger import Kind
+
+_RELEASE_LATENCY = Histogram(
+    "turngate_release_latency_seconds",
+    "From response.done on the wire to the held session.update on the wire.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+#: The plain counters, by the name of their field.
+_COUNTERS = {
+    "collisions_absorbed": "Creates that lost a race against a response of the upstream's own, and were tried again.",
+    "answered_by_another": "Requests settled by a response that the upstream made by itself.",
+    "republished": "Client events published again because nobody had carried them out.",
+    "given_up": "Requests that were reported to the client because nobody could carry them out in time.",
+    "malformed_events": "Upstream events that could not be read.",
+}
+
+
+def counters() -> Counters:
+    """Counters whose observations go to this process's registry. Share them among its conversations."""
+    return Counters(release_latency=_RELEASE_LATENCY.observe)
+
+
+class SessionMetrics(Collector):
+    """Register it once per process."""
+
+    def __init__(self, counters: Counters, conversations: Callable[[], Iterable[Conversation]]) -> None:
+        self._counters = counters
+        self._conversations = conversations
+
+    def register(self) -> None:
+        REGISTRY.register(self)
+
+    def unregister(self) -> None:
+        REGISTRY.unregister(self)
+
+    def collect(self) -> Iterator[Metric]:
+        dropped = CounterMetricFamily(
+            "turngate_releases_dropped", "Releases that were not sent, by reason.", labels=["reason"]
+        )
+        for reason, count in self._counters.releases_dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped
+        for name, meaning in _COUNTERS.items():
+            yield CounterMetricFamily(f"turngate_{name}", meaning, value=getattr(self._counters, name))
+        yield from self._sessions()
+
+    def _sessions(self) -> Iterator[Metric]:
+        now = time.monotonic()
+        sessions = GaugeMetricFamily("turngate_sessions", "Live sessions, by who has the turn.", labels=["slot"])
+        outstanding = GaugeMetricFamily("turngate_requests_outstanding", "Requests not settled yet.", labels=["kind"])
+        slots: dict[str, int] = {}
+        kinds = dict.fromkeys(Kind, 0)
+        oldest = now
+        for conversation in self._conversations():
+            slots[conversation.turn.slot] = slots.get(conversation.turn.slot, 0) + 1
+            for request in conversation.ledger:
+                kinds[request.kind] += 1
+                oldest = min(oldest, request.accepted_at)
+        for slot, count in slots.items():
+            sessions.add_metric([slot], count)
+        for kind, count in kinds.items():
+            outstanding.add_metric([kind.value], count)
+        yield sessions
+        yield outstanding
+        yield GaugeMetricFamily(
+            "turngate_oldest_request_seconds", "Age of the oldest request not settled.", now - oldest
+        )

@@ -1,0 +1,77 @@
+"""What an operator relies on: probes that mean something, numbers, and a gateway that says good-bye."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import httpx
+import pytest
+import redis
+
+from infra.local.stack import Stack
+from tests.end_to_end.client import Client
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def http_of(stack: Stack) -> dict[str, str]:
+    return {
+        "gateway": stack.gateway_url.replace("ws://", "http://"),
+        "session-state": stack.session_state_url,
+        "translator": stack.translator_urls[0],
+    }
+
+
+async def fetch(url: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return await http.get(url)
+
+
+async def test_every_service_says_that_it_lives_and_is_ready(stack: Stack) -> None:
+    for service, url in http_of(stack).items():
+        for page in ("/health", "/ready", "/metrics"):
+            assert (await fetch(url + page)).status_code == 200, f"{service}{page}"
+
+
+async def test_the_numbers_count_what_was_held(stack: Stack) -> None:
+    gateway = http_of(stack)["gateway"] + "/metrics"
+
+    async def number(name: str) -> float:
+        lines = (await fetch(gateway)).text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    before = await number("turngate_release_latency_seconds_count")
+    async with Client(stack) as client:
+        await client.configured()
+        await client.say(type="InjectUserMessage", content="[say 40 words]")
+        await client.until("AgentStartedSpeaking")
+        await client.say(type="UpdatePrompt", prompt="x")
+        assert await number('turngate_sessions{slot="active"}') >= 1
+        assert await number('turngate_requests_outstanding{kind="configuration"}') == 1
+        await client.until("PromptUpdated")
+    assert await number("turngate_release_latency_seconds_count") == before + 1
+    assert await number("turngate_requests_outstanding") == 0
+
+
+async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as broker:
+        before = gateways(broker)
+    async with Stack(redis_url=redis_url, translators=1, pace=0, restarts=False) as stack, Client(stack) as client:
+        session = (await client.until("Welcome"))["request_id"]
+        await client.configured()
+        pid = stack.processes["gateway-1"].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        assert (await client.until("Error"))["code"] == "SERVER_GOING_AWAY"
+        assert await client.until_closed() == 1012
+        with redis.Redis.from_url(redis_url) as broker:
+            async with asyncio.timeout(30):
+                while gateways(broker) - before or broker.zscore("turngate:sessions", session) is not None:
+                    await asyncio.sleep(0.01)
+
+
+def gateways(broker: redis.Redis) -> set[bytes]:
+    """The streams of gateways; other stacks may share this server."""
+    return set(broker.keys("turngate.gateway.*"))  # type: ignore[arg-type]
