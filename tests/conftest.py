@@ -36,3 +36,12 @@ def broker_url(redis_url: str) -> str:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
+
+
+@pytest.fixture
+def own_redis_url(redis_url: str) -> str:
+    """A database of this test's own on the same server, empty: for a stack beside the one that the tests share."""
+    url = f"{redis_url.rpartition('/')[0]}/1"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url

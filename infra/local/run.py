@@ -120,7 +120,7 @@ async def _serve(stack: Stack, launch: Launch, console: Console) -> None:
 
 
 def welcome(gateway_url: str, upstream: str | None, command: str) -> list[Text]:
-    """What a person needs once everything is ready: where to connect, who answers (None: the simulator), what to try."""
+    """What a person needs now: where to connect, who answers (``upstream``; None: the simulator), what to try."""
     url = "" if gateway_url.endswith(":8080") else f" --url {gateway_url}"
     rows = [
         ("connect", f"{gateway_url}/v1/agent/converse   Deepgram Voice Agent clients"),

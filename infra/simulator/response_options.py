@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from infra.simulator import session_config
+from infra.simulator import session_config, tool_config
 from infra.simulator.errors import invalid
 from infra.simulator.items import Item, Items, new_input
 from infra.simulator.shape import array, choice, fields, flag, nullable, pairs, text
@@ -24,8 +24,8 @@ _options = fields(
         "output_modalities": session_config.output_modalities,
         "audio": fields({"output": fields({"format": session_config.audio_format, "voice": session_config.voice})}),
         "max_output_tokens": session_config.max_output_tokens,
-        "tools": session_config.tools,
-        "tool_choice": session_config.tool_choice,
+        "tools": tool_config.tools,
+        "tool_choice": tool_config.tool_choice,
         "parallel_tool_calls": flag,
         "reasoning": session_config.reasoning,
         "prompt": session_config.prompt,
@@ -60,7 +60,7 @@ class ResponseOptions:
         session_config.refuse_locked_voice(
             session["audio"]["output"]["voice"], output["voice"], voice_locked and in_conversation
         )
-        session_config.check_tools(effective["tools"], effective["tool_choice"], "response")
+        tool_config.check_tools(effective["tools"], effective["tool_choice"], "response")
         effective["audio"] = {**session["audio"], "output": output}
         return cls(origin, in_conversation, effective, request.get("instructions"), request.get("metadata"))
 

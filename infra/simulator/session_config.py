@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.simulator import tool_config
 from infra.simulator.errors import RefusedError, invalid, missing
 from infra.simulator.shape import (
-    Check,
     anything,
     array,
     choice,
@@ -40,52 +40,6 @@ voice = string_or(fields({"id": text()}, required=("id",)))
 max_output_tokens = string_or(integer(1, 4096), "inf")
 reasoning = nullable(fields({"effort": nullable(choice("minimal", "low", "medium", "high", "xhigh"))}))
 prompt = nullable(fields({"id": text(), "version": nullable(text()), "variables": nullable(mapping)}, required=("id",)))
-
-_MCP_FIELDS: dict[str, Check] = dict.fromkeys(
-    (
-        "type",
-        "server_label",
-        "server_url",
-        "connector_id",
-        "tunnel_id",
-        "authorization",
-        "headers",
-        "server_description",
-        "allowed_tools",
-        "require_approval",
-        "allowed_callers",
-        "defer_loading",
-    ),
-    anything,
-)
-_FUNCTION_FIELDS: dict[str, Check] = {
-    "type": anything,
-    "name": text(longest=64, pattern=r"[a-zA-Z0-9_-]+"),
-    "description": nullable(text()),
-    "parameters": nullable(mapping),
-}
-tools = array(
-    tagged(
-        {
-            "function": fields(_FUNCTION_FIELDS, required=("name",)),
-            "mcp": fields(_MCP_FIELDS, required=("server_label",)),
-        }
-    ),
-    longest=128,
-)
-tool_choice = string_or(
-    tagged(
-        {
-            "function": fields({"type": anything, "name": text()}, required=("name",)),
-            "mcp": fields(
-                {"type": anything, "server_label": text(), "name": nullable(text())}, required=("server_label",)
-            ),
-        }
-    ),
-    "none",
-    "auto",
-    "required",
-)
 
 
 def output_modalities(value: Any, path: str) -> None:
@@ -160,8 +114,8 @@ _update = fields(
         "output_modalities": output_modalities,
         "instructions": text(),
         "audio": fields({"input": _audio_input, "output": _audio_output}),
-        "tools": tools,
-        "tool_choice": tool_choice,
+        "tools": tool_config.tools,
+        "tool_choice": tool_config.tool_choice,
         "parallel_tool_calls": flag,
         "reasoning": reasoning,
         "max_output_tokens": max_output_tokens,
@@ -250,7 +204,7 @@ def updated(current: Event, patch: Any, *, voice_locked: bool, responding: bool)
         raise invalid("session.tracing", "Tracing cannot be changed once it is enabled for a session.")
     if "audio" in patch:
         _check_transcription(session["audio"]["input"]["transcription"])
-    check_tools(session["tools"], session["tool_choice"], "session")
+    tool_config.check_tools(session["tools"], session["tool_choice"], "session")
     return session
 
 
@@ -258,18 +212,6 @@ def refuse_locked_voice(before: Any, after: Any, locked: bool) -> None:
     """Raise when the voice would change although the conversation has assistant audio."""
     if locked and after != before:
         raise RefusedError("cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.")
-
-
-def check_tools(tools: list[Event], choice: Any, path: str) -> None:
-    """Raise when two functions have one name, or when the tool choice names a function that is not there."""
-    names: set[str] = set()
-    for index, tool in enumerate(tools):
-        if tool["type"] == "function":
-            if tool["name"] in names:
-                raise invalid(f"{path}.tools[{index}].name", f"Duplicate tool name: '{tool['name']}'.")
-            names.add(tool["name"])
-    if isinstance(choice, dict) and choice["type"] == "function" and choice["name"] not in names:
-        raise invalid(f"{path}.tool_choice", f"Tool choice '{choice['name']}' not found in 'tools' parameter.")
 
 
 def _merge(current: Event, patch: Event) -> Event:

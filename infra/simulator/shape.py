@@ -187,3 +187,12 @@ def string_or(check: Check, *values: str) -> Check:
             raise unsupported(path, value, values)
 
     return check_either
+
+
+def list_or(check_list: Check, check: Check) -> Check:
+    """An array that ``check_list`` accepts, or what ``check`` accepts."""
+
+    def check_either(value: Any, path: str) -> None:
+        (check_list if isinstance(value, list) else check)(value, path)
+
+    return check_either

@@ -101,21 +101,51 @@ async def test_parallel_function_calls_get_one_reply_that_knows_both_results(sta
 
 @pytest.mark.parametrize(("recording", "rate"), [("hello-16k.wav", 16000), ("goodbye-24k.wav", 24000)])
 async def test_spoken_words_become_a_turn_and_get_a_spoken_reply(stack: Stack, recording: str, rate: int) -> None:
-    with wave.open(str(RECORDINGS / recording)) as file:
-        assert file.getframerate() == rate
-        speech = file.readframes(file.getnframes())
     async with Client(stack) as client:
         await client.configured(rate=rate)
-        silence = bytes(2 * rate)
-        for chunk in (speech, silence):
-            for at in range(0, len(chunk), rate // 25):
-                await client.socket.send(chunk[at : at + rate // 25])
+        await speak(client, recording, rate)
         await client.until("UserStartedSpeaking")
         await client.until("AgentStartedSpeaking")
         await client.until("AgentAudioDone")
         assert {message["role"] for message in client.of_type("ConversationText")} == {"user", "assistant"}
         spoken = sum(len(message) for message in client.received if isinstance(message, bytes))
         assert spoken > 0
+
+
+async def speak(client: Client, recording: str, rate: int) -> None:
+    """Send a recording and a second of silence after it, in frames of 20 ms, as fast as they go."""
+    with wave.open(str(RECORDINGS / recording)) as file:
+        assert file.getframerate() == rate
+        speech = file.readframes(file.getnframes())
+    frame = 2 * rate // 50
+    for chunk in (speech, bytes(2 * rate)):
+        for at in range(0, len(chunk), frame):
+            await client.socket.send(chunk[at : at + frame])
+
+
+async def test_a_gateway_that_owns_turns_applies_waiting_configuration_before_the_reply(own_redis_url: str) -> None:
+    name = mark()
+    env = {"TURNGATE_TURN_OWNER": "gateway"}
+    async with Stack(redis_url=own_redis_url, pace=0.2, env=env) as stack, Client(stack) as client:
+        await client.configured(prompt=name, rate=16000)
+        await client.say(type="InjectUserMessage", content="[say 60 words]")
+        await client.until("AgentStartedSpeaking")
+        await client.say(type="UpdatePrompt", prompt="Listen well.")
+        await speak(client, "hello-16k.wav", 16000)
+        await client.until("UserStartedSpeaking")
+        await client.until("PromptUpdated")
+        await client.until("AgentStartedSpeaking")
+        await client.until("AgentAudioDone")
+        record = await record_with(stack, name)
+    assert record["violations"] == []
+    order = [
+        entry["event"]["type"]
+        for entry in record["entries"]
+        if entry["event"].get("type") in ("session.update", "response.create", "input_audio_buffer.committed")
+    ]
+    assert order[-1] == "response.create"
+    assert sorted(order[2:4]) == ["input_audio_buffer.committed", "session.update"]
+    assert len(order) == 5
 
 
 async def test_a_history_is_seeded_in_order_and_not_repeated(stack: Stack) -> None:

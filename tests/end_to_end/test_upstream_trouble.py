@@ -69,15 +69,18 @@ async def test_a_refused_response_is_told_and_the_next_one_comes(stack: Stack) -
         assert "Two" in await client.turn("Two?")
 
 
-async def test_an_upstream_that_cannot_be_reached_or_says_nothing(redis_url: str) -> None:
+async def test_an_upstream_that_cannot_be_reached_or_says_nothing(own_redis_url: str) -> None:
     nowhere = f"ws://127.0.0.1:{free_port()}/v1/realtime"
     impatient = {"TURNGATE_UPSTREAM_CONNECT_TIMEOUT_MS": "1000", "TURNGATE_UPSTREAM_REPLY_TIMEOUT_MS": "500"}
     env = {**impatient, "TURNGATE_UPSTREAM_URL": nowhere}
-    async with Stack(redis_url=redis_url, translators=1, simulator=False, env=env) as stack, Client(stack) as client:
+    async with (
+        Stack(redis_url=own_redis_url, translators=1, simulator=False, env=env) as stack,
+        Client(stack) as client,
+    ):
         await client.say(**settings())
         assert (await client.until("Error"))["code"] == "upstream_unreachable"
         assert await client.until_closed() == 1011
-    async with Stack(redis_url=redis_url, translators=1, pace=0, env=impatient) as stack:
+    async with Stack(redis_url=own_redis_url, translators=1, pace=0, env=impatient) as stack:
         await arm(stack, "silent")
         async with Client(stack) as client:
             await client.say(**settings())

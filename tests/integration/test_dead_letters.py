@@ -73,7 +73,9 @@ class Reader:
         self.told.append(body)
 
     async def publish(self, body: bytes) -> bytes:
-        return bytes(await self.redis.xadd(STREAM, {"__data__": body}))
+        entry: Any = await self.redis.xadd(STREAM, {"__data__": body})
+        assert isinstance(entry, bytes)
+        return entry
 
     async def publish_to_a_dead_consumer(self, body: bytes) -> bytes:
         """As if its consumer had died before it could do anything."""
@@ -233,7 +235,7 @@ async def test_dead_letters_are_bounded(broker_url: str) -> None:
     await reader.redis.aclose()
 
 
-# --- the two services --------------------------------------------------------------------------------------------------
+# --- the two services -------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager

@@ -27,6 +27,14 @@ def transcription(**fields: Any) -> Event:
     return at("audio.input.transcription", fields)
 
 
+def function(parameters: Event) -> Event:
+    return {"tools": [{"type": "function", "name": "x", "parameters": parameters}]}
+
+
+def mcp(**fields: Any) -> Event:
+    return {"tools": [{"type": "mcp", "server_label": "docs", **fields}]}
+
+
 REFUSED = [
     ({"nonsense": 1}, "unknown_parameter", "session.nonsense"),
     ({"temperature": 0.8}, "unknown_parameter", "session.temperature"),
@@ -66,6 +74,15 @@ REFUSED = [
     ({"tools": [{"type": "function", "name": "a b"}]}, "invalid_value", "session.tools[0].name"),
     ({"tools": [CITIES, CITIES]}, "invalid_value", "session.tools[1].name"),
     ({"tools": [{"name": "x"}]}, "missing_required_parameter", "session.tools[0].type"),
+    (function({"properties": []}), "invalid_value", "session.tools[0].parameters.properties"),
+    (function({"properties": {"a": 1}}), "invalid_value", "session.tools[0].parameters.properties.a"),
+    (function({"required": [[]]}), "invalid_value", "session.tools[0].parameters.required[0]"),
+    (function({"items": {"enum": 1}}), "invalid_value", "session.tools[0].parameters.items.enum"),
+    ({"tools": [{"type": "mcp"}]}, "missing_required_parameter", "session.tools[0].server_label"),
+    ({"tools": [{"type": "mcp", "server_label": None}]}, "invalid_value", "session.tools[0].server_label"),
+    (mcp(allowed_tools={"names": []}), "unknown_parameter", "session.tools[0].allowed_tools.names"),
+    (mcp(allowed_tools=[1]), "invalid_value", "session.tools[0].allowed_tools[0]"),
+    (mcp(require_approval="maybe"), "invalid_value", "session.tools[0].require_approval"),
     ({"tools": {}}, "invalid_value", "session.tools"),
     ({"tools": [CITIES] * 129}, "array_above_max_length", "session.tools"),
     ({"audio": "loud"}, "invalid_value", "session.audio"),
