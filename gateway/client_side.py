@@ -122,7 +122,6 @@ class ClientSide:
             conversation.calls.delivered(call.id)
 
     # --- one rule per message
-    # ------------------------------------------------------------------------------------------
 
     def _route(self, message: ClientMessage, now: float) -> None:
         match message:
@@ -189,7 +188,6 @@ class ClientSide:
             conversation.send(lambda event_id: response_cancel(response_id, event_id), "cancel")
 
     # --- accepting and refusing
-    # ----------------------------------------------------------------------------------------
 
     def _accept_configuration(self, message: dict[str, Any], now: float, *, repeated: bool = False) -> None:
         conversation = self._conversation

@@ -107,7 +107,7 @@ class Conversation:
         self._snapshot: tuple[Any, ...] = ()
         self._recorded_at = now
 
-    # --- what happens -------------------------------------------------------------------------------------------------
+    # --- what happens
 
     def client_text(self, frame: bytes, now: float) -> None:
         """A text frame of the client, of whatever content."""
@@ -198,7 +198,7 @@ class Conversation:
             self.ledger.deadline(self._free_since),
         )
 
-    # --- what is to be done -------------------------------------------------------------------------------------------
+    # --- what is to be done
 
     def drain(self) -> Outputs:
         """Everything to be done since the last call. The caller does it, in order."""
@@ -239,7 +239,7 @@ class Conversation:
             dropped_release=self._dropped_release,
         )
 
-    # --- for the two sides --------------------------------------------------------------------------------------------
+    # --- for the two sides
 
     def tell(self, *messages: dict[str, Any]) -> None:
         """Send these to the client."""
@@ -292,7 +292,7 @@ class Conversation:
         """The user's audio turn needs a response that the upstream will not make by itself."""
         self._client.user_turn_ended(item_id, now)
 
-    # --- inside -------------------------------------------------------------------------------------------------------
+    # --- inside
 
     def _carry_out(self, command: AddItems | RefuseRequest) -> None:
         request = self.ledger.get(command.seq)

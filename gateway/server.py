@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -102,7 +103,7 @@ class GatewayServer:
         """A translator's command. One for a session that is over is dropped: nothing of it matters any more."""
         session = self._sessions.get(command.session)
         if session is not None:
-            session.command(command)
+            _guarded(session, partial(session.command, command))
 
     async def _serve(self, client: ServerConnection) -> None:
         assert client.request is not None
@@ -154,7 +155,15 @@ class GatewayServer:
             await asyncio.sleep(_TICK)
             now = time.monotonic()
             for session in list(self._sessions.values()):
-                session.tick(now)
+                _guarded(session, partial(session.tick, now))
+
+
+def _guarded(session: Session, step: Callable[[], None]) -> None:
+    """A defect that shows in one session must not reach those that share its reader or its clock."""
+    try:
+        step()
+    except Exception as error:
+        session.fail(error)
 
 
 def _name_request(client: ServerConnection, request: Request, response: Response) -> None:

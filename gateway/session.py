@@ -7,6 +7,7 @@ flushes sends from the front: so the order of decisions is the order on the wire
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: The second is its name before the API was generally available; some servers still use it.
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+#: Seconds before an upstream that closed before the session began is dialled again.
+_REDIAL_PAUSE = 0.1
 
 
 class Session:
@@ -77,12 +80,10 @@ class Session:
         finally:
             for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            conversation.closed(self._clock())
-            self._hand_over()
-            for result in results:
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
-                    log.error("session_failed", session=conversation.session, exc_info=result)
+                    self.fail(result)
+            conversation.closed(self._clock())
             await self._close()
 
     def command(self, command: Command) -> None:
@@ -109,8 +110,14 @@ class Session:
         self.conversation.end(1012, "SERVER_GOING_AWAY")
         self._woken.set()
 
+    def fail(self, error: Exception) -> None:
+        """A defect of ours: it ends this session, with a code, and no other."""
+        log.error("session_failed", session=self.conversation.session, exc_info=error)
+        self.conversation.tell_error("INTERNAL_SERVER_ERROR", "The session failed; connect again.")
+        self.conversation.end(1011, "INTERNAL_SERVER_ERROR")
+        self._woken.set()
+
     # --- the client's socket
-    # -------------------------------------------------------------------------------------------
 
     async def _read_client(self) -> None:
         await self._flush()
@@ -122,12 +129,11 @@ class Session:
                 await self._flush()
             elif (pcm := conversation.client_audio(frame)) is None:
                 await self._flush()
-            elif conversation.configured and self._upstream is not None:
-                if self._early_audio:
-                    await self._send_early_audio()
-                await self._to_upstream.direct(self._upstream, append_audio(pcm), self._clock, text=True)
-            else:
+            elif not conversation.configured:
                 self._keep_early(pcm)
+            elif pcm:
+                await self._send_early_audio()
+                await self._append(pcm)
 
     def _keep_early(self, pcm: bytes) -> None:
         self._early_audio += pcm
@@ -142,12 +148,16 @@ class Session:
             self._woken.set()
 
     async def _send_early_audio(self) -> None:
-        early, self._early_audio = bytes(self._early_audio), bytearray()
-        assert self._upstream is not None
-        await self._to_upstream.direct(self._upstream, append_audio(early), self._clock, text=True)
+        if self._early_audio and self.conversation.configured:
+            early, self._early_audio = bytes(self._early_audio), bytearray()
+            await self._append(early)
+
+    async def _append(self, pcm: bytes) -> None:
+        if self._upstream is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._to_upstream.direct(self._upstream, append_audio(pcm), self._clock, text=True)
 
     # --- the upstream's socket
-    # -----------------------------------------------------------------------------------------
 
     async def _serve_upstream(self) -> None:
         problem = await self._until_upstream_ends()
@@ -160,13 +170,11 @@ class Session:
                 while True:
                     said: list[tuple[str, str]] = []
                     self._upstream = await self._dial()
-                    try:
-                        await self._read_upstream(self._upstream, patience, said)
-                    except ConnectionClosed as error:
-                        named = said[-1] if said else None
-                        if self.conversation.connected or not may_redial(error, named):
-                            return closed(error, named)
-                        await asyncio.sleep(0.1)
+                    error = await self._read_upstream(self._upstream, patience, said)
+                    named = said[-1] if said else None
+                    if self.conversation.connected or not may_redial(error, named):
+                        return closed(error, named)
+                    await asyncio.sleep(_REDIAL_PAUSE)
         except UpstreamUnavailable as unavailable:
             return unavailable.problem
         except TimeoutError:
@@ -174,10 +182,14 @@ class Session:
 
     async def _read_upstream(
         self, upstream: ClientConnection, patience: asyncio.Timeout, said: list[tuple[str, str]]
-    ) -> None:
+    ) -> ConnectionClosed:
+        """Carry everything until the upstream closes; ``said`` gets the errors that come before the session begins."""
         conversation, clock = self.conversation, self._clock
         while True:
-            frame = await upstream.recv(decode=False)
+            try:
+                frame = await upstream.recv(decode=False)
+            except ConnectionClosed as error:
+                return error
             try:
                 data = orjson.loads(frame)
                 kind = data["type"]
@@ -192,8 +204,8 @@ class Session:
                 continue
             if not conversation.connected:
                 if kind == "error":
-                    error = data.get("error") or {}
-                    said.append((error.get("code") or "upstream_refused", error.get("message") or "no reason given"))
+                    reason = data.get("error") or {}
+                    said.append((reason.get("code") or "upstream_refused", reason.get("message") or "no reason given"))
                     continue
                 if kind == "session.created":
                     patience.reschedule(None)
@@ -210,7 +222,6 @@ class Session:
         await self._to_client.direct(self._client, pcm, self._clock, text=False)
 
     # --- putting out
-    # ---------------------------------------------------------------------------------------------------
 
     async def _flush_when_woken(self) -> None:
         while True:
@@ -231,14 +242,18 @@ class Session:
 
     async def _flush(self) -> None:
         self._hand_over()
-        if self._upstream is not None and self._to_upstream.waiting:
-            await self._to_upstream.flush(self._upstream, self._clock)
-        if self._to_client.waiting:
-            await self._to_client.flush(self._client, self._clock)
+        if self._upstream is not None:
+            # When it is closed, whoever reads it notices and says why.
+            with contextlib.suppress(ConnectionClosed):
+                await self._to_upstream.flush(self._upstream, self._clock)
+            await self._send_early_audio()
+        await self._to_client.flush(self._client, self._clock)
         if self._ending is not None:
             await self._client.close(self._ending.code, self._ending.reason)
 
     async def _close(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self._flush()
         if self._upstream is not None:
             await self._upstream.close()
         await self._client.close(1000 if self._ending is None else self._ending.code)
@@ -258,6 +273,8 @@ class _Lane:
         self.waiting.extend(messages)
 
     async def flush(self, socket: Connection, clock: Callable[[], float]) -> None:
+        if not self.waiting:
+            return
         async with self._lock:
             while self.waiting:
                 self._since = clock()

@@ -87,7 +87,6 @@ class UpstreamSide:
             conversation.refuse(request, code, problem)
 
     # --- the session
-    # ---------------------------------------------------------------------------------------------------
 
     def _connected(self, now: float) -> None:
         conversation = self._conversation
@@ -115,7 +114,6 @@ class UpstreamSide:
             conversation.tell(*conversation.downlink.user_message(request.message["content"]))
 
     # --- responses
-    # -----------------------------------------------------------------------------------------------------
 
     def _committed(self, event: AudioCommitted, now: float) -> None:
         """The user's audio turn is complete: either the upstream answers it now, or somebody must ask."""
@@ -165,7 +163,6 @@ class UpstreamSide:
         return settled
 
     # --- errors
-    # --------------------------------------------------------------------------------------------------------
 
     def _error(self, error: ErrorDetail, now: float) -> bool:
         """True when the error is one of ours and was dealt with; otherwise the client hears of it."""

@@ -123,7 +123,10 @@ class _Writer:
         if choice < 0.36:
             return [
                 Step(Do.SAY, gap, cue, self._text()),
-                *(Step(Do.SAY, random.choice((0.0, 0.0, 0.03)), message=self._text()) for _ in range(random.randint(1, 4))),
+                *(
+                    Step(Do.SAY, random.choice((0.0, 0.0, 0.03)), message=self._text())
+                    for _ in range(random.randint(1, 4))
+                ),
             ]
         if choice < 0.60:
             return [Step(Do.SAY, gap, cue, self._update()) for _ in range(random.choice((1, 1, 2, 3)))]

@@ -1,0 +1,134 @@
+"""Everything that one seed decides: who talks, over which network, in what weather. A value, so that it can be cut down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from gateway.ledger import Patience
+from gateway.limits import Limits
+from infra.simulator.behaviour import Behaviour
+from tests.simulation import script
+from tests.simulation.script import Script
+from translator.translation import Defaults
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What the broker does to messages, and what befalls the processes behind it. Rates are per message or per step."""
+
+    loss: float = 0.0
+    duplication: float = 0.0
+    #: A message that comes late, and by how many seconds at most.
+    lateness: float = 0.0
+    latest: float = 0.0
+    #: A process dies instead of going on to the next step of its handler.
+    death: float = 0.0
+    #: When the broker dies with all its data, and for how long it is gone (0: it is only emptied).
+    outages: tuple[tuple[float, float], ...] = ()
+    #: From then on all is well.
+    ends: float = 0.0
+
+    @property
+    def calm(self) -> bool:
+        return not (self.loss or self.duplication or self.lateness or self.death or self.outages)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Times in seconds."""
+
+    seed: int
+    scripts: tuple[Script, ...]
+    weather: Weather
+    behaviour: Behaviour
+    limits: Limits
+    defaults: Defaults
+    #: One way between gateway and upstream: at least, and by how much more at most.
+    distance: float
+    jitter: float
+    #: One way through the broker.
+    hop: float
+    #: Processes of each kind.
+    translators: int
+    session_states: int
+    #: What a dead translator left pending is taken over after this; a dead process is back after this.
+    reclaim_after: float
+    restart_after: float
+    #: The broker's data may outlive the patience of the gateway: requests may be given up.
+    hopeless: bool = False
+
+
+def draw(seed: int) -> Plan:
+    """The plan of this seed: the same one every time."""
+    random = Random(seed)
+    hopeless = random.random() < 0.02
+    weather = _weather(random, hopeless)
+    limits = Limits(
+        requests=256 if random.random() < 0.9 else random.randint(3, 8),
+        call=random.choice((2.0, 4.0)),
+        heartbeat=random.choice((2.0, 10.0)),
+        patience=Patience(give_up=15.0 if hopeless else 60.0),
+    )
+    hostile = random.random() < 0.25
+    sessions = 1 if random.random() < 0.85 else random.randint(2, 3)
+    return Plan(
+        seed=seed,
+        scripts=tuple(
+            script.draw(random, "abc"[index], call_timeout=limits.call, hostile=hostile) for index in range(sessions)
+        ),
+        weather=weather,
+        behaviour=_behaviour(random),
+        limits=limits,
+        defaults=Defaults(
+            turn_owner="gateway" if random.random() < 0.3 else "server",
+            vad="semantic_vad" if random.random() < 0.1 else "server_vad",
+        ),
+        distance=random.choice((0.0005, 0.005, 0.03, 0.15)),
+        jitter=random.choice((0.0, 0.002, 0.05)),
+        hop=random.choice((0.0003, 0.001, 0.01)),
+        translators=random.randint(1, 3),
+        session_states=random.randint(1, 2),
+        reclaim_after=random.choice((0.5, 5.0)),
+        restart_after=random.choice((0.1, 2.0)),
+        hopeless=hopeless,
+    )
+
+
+def _weather(random: Random, hopeless: bool) -> Weather:
+    if hopeless:
+        return Weather(outages=((random.uniform(0.0, 4.0), random.uniform(10.0, 40.0)),), ends=50.0)
+    kind = random.random()
+    if kind < 0.3:
+        return Weather()
+    worst = 0.1 if kind < 0.7 else 0.5
+
+    def perhaps(most: float) -> float:
+        return random.uniform(0.0, most) if random.random() < 0.6 else 0.0
+
+    ends = random.uniform(4.0, 20.0)
+    outages = random.choice((0, 0, 0, 1) if worst < 0.5 else (0, 1, 2, 3))
+    return Weather(
+        loss=perhaps(worst),
+        duplication=perhaps(worst),
+        lateness=perhaps(worst),
+        latest=random.choice((0.1, 1.0, 8.0)),
+        death=perhaps(worst / 2),
+        outages=tuple(
+            (random.uniform(0.0, ends), random.choice((0.0, 0.0, 0.5, 3.0))) for _ in range(outages)
+        ),
+        ends=ends,
+    )
+
+
+def _behaviour(random: Random) -> Behaviour:
+    return Behaviour(
+        created_delay=random.choice((0.0, 0.005, 0.02, 0.1)),
+        thinking=random.choice((0.0, 0.05, 0.4)),
+        text_interval=random.choice((0.02, 0.3)),
+        words_per_delta=12,
+        cancel_delay=random.choice((0.0, 0.03, 0.2)),
+        auto_response_delay=random.choice((0.0, 0.01, 0.05, 0.3)),
+        auto_create_fails_silently=random.random() < 0.5,
+        record_entries=0,
+    )
