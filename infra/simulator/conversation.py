@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import orjson
-
-from infra.simulator import session_config
+from infra.simulator import frames, session_config
 from infra.simulator.behaviour import Behaviour
 from infra.simulator.errors import RefusedError, invalid, unsupported
 from infra.simulator.input_audio import InputAudio
@@ -159,23 +157,14 @@ class Conversation:
         return None if self.closing else self._stage.next_deadline()
 
     def _read(self, frame: Event | str | bytes, now: float) -> Event:
-        """The JSON object of a frame, noted in the record; so is a frame that has none."""
-        read: object = frame
-        refused = RefusedError("invalid_event", "The event is not a JSON object.")
-        if isinstance(frame, bytes):
-            refused = RefusedError(
-                "invalid_event", "Binary frames are not supported; send each event as a JSON text frame."
-            )
-        elif isinstance(frame, str):
-            try:
-                read = orjson.loads(frame)
-            except ValueError:
-                refused = RefusedError("invalid_json", "The frame is not valid JSON.")
-        if not isinstance(read, dict):
+        """The event in a frame, noted in the record; so is a frame that has none."""
+        try:
+            event = frames.read(frame)
+        except RefusedError as refused:
             self.record.received({"type": None, "unreadable": refused.code, "length": len(frame)}, self, now)
-            raise refused
-        self.record.received(read, self, now)
-        return read
+            raise
+        self.record.received(event, self, now)
+        return event
 
     def _sending(self, event: Event) -> None:
         self.record.sent(event, self, self._stage.now)

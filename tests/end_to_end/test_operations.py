@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from infra.local.stack import Stack
-from tests.end_to_end.client import Client
+from tests.end_to_end.client import Client, get
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,3 +68,17 @@ async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(own_redis_
             async with asyncio.timeout(30):
                 while broker.keys("turngate.gateway.*") or broker.zscore("turngate:sessions", session) is not None:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_stops_reading_is_cut_and_its_neighbour_notices_nothing(own_redis_url: str) -> None:
+    env = {"TURNGATE_CLIENT_STALL_MS": "500"}
+    async with Stack(redis_url=own_redis_url, translators=1, pace=0, env=env) as stack, Client(stack) as neighbour:
+        await neighbour.configured()
+        async with Client(stack) as deaf:
+            session = (await deaf.until("Welcome"))["request_id"]
+            await deaf.configured()
+            await deaf.say(type="InjectUserMessage", content="[say 3000 words]")
+            # It reads no more: the library's queue fills, then the kernel's buffers, then the gateway's.
+            async with asyncio.timeout(60):
+                while session in str(await get(f"{stack.session_state_url}/sessions")):
+                    assert "Hello" in await neighbour.turn("Hello?")

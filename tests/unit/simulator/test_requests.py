@@ -21,6 +21,8 @@ class TestFrames:
             ("hello", "invalid_json", None),
             ('{"type": ', "invalid_json", None),
             ("[]", "invalid_event", None),
+            ("[" * 900 + "]" * 900, "invalid_json", None),
+            ('{"type": "session.update", "session": ' + '{"a": ' * 100 + "0" + "}" * 101, "invalid_json", None),
             ("{}", "invalid_event", "type"),
             ('{"type": "session.close"}', "invalid_value", "type"),
             ('{"type": 7}', "invalid_value", "type"),
@@ -35,6 +37,11 @@ class TestFrames:
     def test_the_error_for_an_unknown_type_lists_the_known_ones(self, client: Client) -> None:
         message = error(client.send("output_audio_buffer.clear"))["message"]
         assert all(f"'{kind}'" in message for kind in CLIENT_EVENTS)
+
+    def test_many_brackets_are_not_deep(self, client: Client) -> None:
+        item = text_item("[{" * 200)
+        event = orjson.dumps({"type": "conversation.item.create", "item": item}).decode()
+        assert len(client.frame(event)) == 2
 
     def test_text_frames_and_their_objects_mean_the_same(self, client: Client) -> None:
         event = {"type": "conversation.item.create", "item": text_item("hello")}
