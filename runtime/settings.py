@@ -21,7 +21,8 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What all services share."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+    # A variable that is set but empty (as compose hands them on) counts as not set.
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe level that is logged."

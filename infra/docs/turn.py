@@ -15,9 +15,9 @@ _HEAD = """\
 
 <!-- Made by `make docs` from gateway/turn.py. Do not edit. -->
 
-The default conversation has one place for a response, the *slot*. The gateway that holds the sockets keeps its state as a
-table: every slot × every input is decided. *free* in the diagram asks one more question: while a request of ours is
-unresolved the slot goes back to `requested`, otherwise to `idle` (or `unconfigured` before the first configuration).
+The default conversation has one place for a response, the *slot*. The gateway that holds the sockets keeps its state
+as a table: every slot × every input is decided. *free* in the diagram asks one more question: while a request of ours
+is unresolved the slot goes back to `requested`, otherwise to `idle` (or `unconfigured` before the first configuration).
 """
 _MARKS = {Next.STAY: "·", Next.FREE: "*free*", Next.ILLEGAL: "✗"}
 
@@ -35,7 +35,9 @@ def _diagram() -> list[str]:
                 continue
             edges[slot.value, "free" if then is Next.FREE else str(then)].append(what.name.lower())
     lines = ["stateDiagram-v2", "    [*] --> unconfigured", "    state free <<choice>>"]
-    lines += ["    free --> requested: a request is unresolved", "    free --> idle: configured", "    free --> unconfigured"]
+    lines += [
+        f"    free --> {way}" for way in ("requested: a request is unresolved", "idle: configured", "unconfigured")
+    ]
     for (start, end), names in edges.items():
         label = "disconnected" if end == Slot.CLOSED else ", ".join(names)
         lines.append(f"    {start} --> {end}: {label}")

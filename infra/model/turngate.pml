@@ -186,7 +186,7 @@ end:
 
 /* One process for all of them, so that weak fairness gives each its turn. A timer is longer than a message takes through
  * the broker, except for early_ends of them. */
-#define QUIET (empty(events) && empty(turns) && empty(releases) && empty(commands) && !busy_translators)
+#define QUIET (len(events) + len(turns) + len(releases) + len(commands) + busy_translators == 0)
 #define wait_for_timer if :: QUIET :: !QUIET && early_ends > 0 -> early_ends-- fi
 
 inline publish(mask) { /* a request that nobody answered for, or that a free turn did not take; the record goes with it */
