@@ -1,11 +1,13 @@
 # Every target sets up what it needs in .venv by itself, the first time and whenever what is installed changes.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-docker check clean
+.PHONY: help run demo test simulate fuzz chaos model test-docker check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := pyproject.toml constraints.txt
 PYTEST := $(BIN)/python -m pytest
+# Seeds for `make simulate`.
+SEEDS ?= 2000
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,9 +21,21 @@ demo: $(VENV)/.local ## a scripted conversation with speech, functions and updat
 test: $(VENV)/.dev ## unit, integration and end-to-end tests on an embedded broker; no Docker
 	@$(PYTEST) -m "not docker"
 
+fuzz: $(VENV)/.dev ## a million generated frames, from both sides, against the gateway's core; ten minutes at most
+	@$(BIN)/python -m tests.fuzz
+
+simulate: $(VENV)/.dev ## SEEDS (2000) whole conversations in virtual time and any weather, every promise judged
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
 test-docker: $(VENV)/.dev ## the integration tests on a Redis container, then the compose file itself
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
 	@$(PYTEST) tests/docker -m docker
+
+chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), judged as in `make test`
+	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
+
+model: $(BIN)/python ## every state of the reservation protocol, with spin and gcc
+	@$(BIN)/python -m infra.model.check
 
 check: $(VENV)/.dev ## style, types, import walls, and whether generated pages are up to date
 	@$(BIN)/ruff check .
@@ -30,12 +44,14 @@ check: $(VENV)/.dev ## style, types, import walls, and whether generated pages a
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/turngate config --markdown | diff -u docs/configuration.md - \
 		&& $(BIN)/python -m infra.docs.turn | diff -u docs/turn.md - \
+		&& $(BIN)/python -m infra.docs.protocol | diff -u docs/protocol.md - \
 		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
 
 .PHONY: docs
 docs: $(VENV)/.dev ## make the generated pages again
 	@$(BIN)/turngate config --markdown > docs/configuration.md
 	@$(BIN)/python -m infra.docs.turn > docs/turn.md
+	@$(BIN)/python -m infra.docs.protocol > docs/protocol.md
 
 clean: ## remove .venv and everything else that was made here
 	@rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

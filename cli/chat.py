@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from cli.client import ApiKey
 from cli.conversation import Conversation, describe_error, open_conversation
 from cli.errors import FAILED, MISUSED, CommandError, run
 from cli.functions import Functions, load_functions
@@ -28,6 +29,7 @@ class UnknownCommandError(CommandError):
 def chat(
     url: Annotated[str, typer.Option(help="The gateway.")] = DEFAULT_URL,
     path: Annotated[str, typer.Option(help="/openai or /v1/agent/converse.")] = COMPONENT_PATH,
+    api_key: ApiKey = None,
     prompt: Annotated[str | None, typer.Option(help="What the agent is told to be.")] = None,
     functions: Annotated[
         Path | None, typer.Option(help="JSON file of functions and their answers; infra/demo/functions.json is one.")
@@ -50,6 +52,7 @@ def chat(
             by_hand=sys.stdin.isatty(),
             timeout_s=timeout,
             console=Console(highlight=False),
+            api_key=api_key,
         )
     )
 
@@ -64,6 +67,7 @@ async def _chat(
     by_hand: bool,
     timeout_s: float,
     console: Console,
+    api_key: str | None = None,
 ) -> int:
     def show(direction: str, message: Message | bytes) -> None:
         if isinstance(message, bytes) or (direction == "sent" and message["type"] != "FunctionCallResponse"):
@@ -72,7 +76,7 @@ async def _chat(
         if not echo and (text := render(message)) is not None:
             console.print(text, soft_wrap=True)
 
-    async with open_conversation(url, path, opening, functions, observe=show) as conversation:
+    async with open_conversation(url, path, opening, functions, observe=show, api_key=api_key) as conversation:
         if by_hand:
             console.print(Text("/prompt TEXT adds to the prompt, /quit ends", "dim"))
             return await _by_hand(conversation, lines, console)

@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal
+from http import HTTPStatus
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+import typer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
@@ -18,6 +20,11 @@ from cli.messages import KEEP_ALIVE, Message
 #: Seconds between `KeepAlive` messages; the protocol asks for one every 8 s while no audio is sent.
 KEEP_ALIVE_S = 5.0
 OPEN_TIMEOUT_S = 10.0
+
+#: The option of every command that connects to a gateway.
+ApiKey = Annotated[
+    str | None, typer.Option(envvar="TURNGATE_API_KEY", help="A key of the gateway's, if it asks for one.")
+]
 
 #: Called with everything that is sent and received, in order, as it happens.
 Observer = Callable[[Literal["sent", "received"], Message | bytes], None]
@@ -72,15 +79,19 @@ class AgentClient:
 
 
 @asynccontextmanager
-async def open_agent(url: str, path: str, observe: Observer) -> AsyncIterator[AgentClient]:
+async def open_agent(
+    url: str, path: str, observe: Observer, *, api_key: str | None = None
+) -> AsyncIterator[AgentClient]:
     """Connect to ``url`` + ``path`` and keep the session alive until the block ends, then close it in order.
 
+    ``api_key`` is for a gateway that asks for one.
     The caller sends `Settings` next. Raises `CommandError` when nothing answers there, or it refuses.
     """
     address = url.rstrip("/") + path
     try:
         connection = await connect(
             address,
+            additional_headers=None if api_key is None else {"Authorization": f"Token {api_key}"},
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,
             # A proxy in the environment is not meant for a server on this machine.
@@ -90,7 +101,8 @@ async def open_agent(url: str, path: str, observe: Observer) -> AsyncIterator[Ag
         raise CommandError(f"--url {url}: not a WebSocket address (ws://host:port)", MISUSED) from None
     except InvalidStatus as refused:
         words = refusal(refused.response.status_code, refused.response.body)
-        raise CommandError(f"{address} refused the connection: {words}") from None
+        remedy = " (--api-key, or TURNGATE_API_KEY)" if refused.response.status_code == HTTPStatus.UNAUTHORIZED else ""
+        raise CommandError(f"{address} refused the connection: {words}{remedy}") from None
     except (OSError, InvalidHandshake, EOFError) as failure:
         raise CommandError(f"cannot connect to {address}: {_reason(failure)}; is `turngate run` running?") from None
     keeping_alive = asyncio.create_task(_keep_alive(connection))

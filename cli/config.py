@@ -120,7 +120,14 @@ def _accepts(field: FieldInfo) -> str:
     return ", ".join(words)
 
 
-_TYPES = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false", "SecretStr": "secret"}
+_TYPES = {
+    "int": "whole number",
+    "float": "number",
+    "str": "text",
+    "bool": "true or false",
+    "SecretStr": "secret",
+    "Path": "file",
+}
 
 
 def _type(annotation: Any) -> str:

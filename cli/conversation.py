@@ -119,9 +119,10 @@ async def open_conversation(
     *,
     observe: Observer = lambda direction, message: None,
     timeout_s: float = 10.0,
+    api_key: str | None = None,
 ) -> AsyncIterator[Conversation]:
     """Connect, send `Settings`, and wait until they are applied. Raises `CommandError` when they are not."""
-    async with open_agent(url, path, observe) as client:
+    async with open_agent(url, path, observe, api_key=api_key) as client:
         conversation = Conversation(client, functions)
         receiving = asyncio.create_task(conversation.receive())
         try:

@@ -11,7 +11,7 @@ Message = dict[str, Any]
 COMPONENT_PATH = "/openai"
 AGENT_PATH = "/v1/agent/converse"
 
-#: Bytes of one sample: all audio here is 16-bit mono PCM.
+#: Bytes of one sample of 16-bit mono PCM, which the agent's audio is here.
 SAMPLE_BYTES = 2
 #: What the commands ask the agent to speak in, Hz.
 OUTPUT_RATE = 24_000
@@ -23,10 +23,11 @@ def settings(
     prompt: str | None = None,
     functions: Sequence[Message] = (),
     *,
+    input_encoding: str = "linear16",
     input_rate: int = OUTPUT_RATE,
     greeting: str | None = None,
 ) -> Message:
-    """The message that opens a conversation; ``input_rate`` (Hz) is the true rate of the audio that will follow."""
+    """The message that opens a conversation; ``input_encoding`` and ``input_rate`` (Hz) tell of the audio to follow."""
     think: Message = {"provider": {"type": "open_ai", "model": "gpt-realtime"}}
     if prompt is not None:
         think["prompt"] = prompt
@@ -38,7 +39,7 @@ def settings(
     return {
         "type": "Settings",
         "audio": {
-            "input": {"encoding": "linear16", "sample_rate": input_rate},
+            "input": {"encoding": input_encoding, "sample_rate": input_rate},
             "output": {"encoding": "linear16", "sample_rate": OUTPUT_RATE, "container": "none"},
         },
         "agent": agent,

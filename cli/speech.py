@@ -31,7 +31,7 @@ async def speak(
     """
     heard_before = conversation.turns.utterances
     clock = _clock() if realtime else None
-    silence = bytes(recording.frame_bytes)
+    silence = recording.silence
 
     async def send(frames: Iterable[bytes]) -> None:
         for frame in frames:

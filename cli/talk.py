@@ -9,22 +9,23 @@ import typer
 from rich.console import Console
 
 from cli.chat import DEFAULT_URL, render
+from cli.client import ApiKey
 from cli.conversation import open_conversation
 from cli.errors import FAILED, MISUSED, CommandError, run
 from cli.functions import Functions
 from cli.messages import COMPONENT_PATH, OUTPUT_RATE, Message, settings
 from cli.speech import speak
 from cli.wav import Recording, read_wav, write_wav
-
-#: The rates (Hz) that the server takes as they are.
-INPUT_RATES = (16_000, 24_000)
+from contracts.agent import ClientProtocolError
+from contracts.agent.audio import LINEAR16_RATES, check_input
 
 
 def talk(
-    recording: Annotated[Path, typer.Argument(help="A WAV file: 16-bit mono PCM, 16000 or 24000 Hz.")],
+    recording: Annotated[Path, typer.Argument(help="A WAV file, mono: 16-bit PCM, or G.711 at 8000 Hz.")],
     out: Annotated[Path, typer.Option(help="Where the agent's voice goes: 24000 Hz WAV.")] = Path("reply.wav"),
     url: Annotated[str, typer.Option(help="The gateway.")] = DEFAULT_URL,
     path: Annotated[str, typer.Option(help="/openai or /v1/agent/converse.")] = COMPONENT_PATH,
+    api_key: ApiKey = None,
     prompt: Annotated[str | None, typer.Option(help="What the agent is told to be.")] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime/--fast", help="As fast as spoken, or as fast as possible.")
@@ -33,7 +34,17 @@ def talk(
 ) -> None:
     """Say a recording to the agent, print both sides' words, and write the agent's voice to a file."""
     run(
-        _talk(url, path, prompt, recording, out, realtime=realtime, timeout_s=timeout, console=Console(highlight=False))
+        _talk(
+            url,
+            path,
+            prompt,
+            recording,
+            out,
+            realtime=realtime,
+            timeout_s=timeout,
+            console=Console(highlight=False),
+            api_key=api_key,
+        )
     )
 
 
@@ -47,6 +58,7 @@ async def _talk(
     realtime: bool,
     timeout_s: float,
     console: Console,
+    api_key: str | None = None,
 ) -> int:
     recording = checked(read_wav(source))
     voice = bytearray()
@@ -57,8 +69,8 @@ async def _talk(
         elif (text := render(message)) is not None:
             console.print(text, soft_wrap=True)
 
-    opening = settings(prompt, input_rate=recording.sample_rate)
-    async with open_conversation(url, path, opening, Functions(), observe=observe) as conversation:
+    opening = settings(prompt, input_encoding=recording.encoding, input_rate=recording.sample_rate)
+    async with open_conversation(url, path, opening, Functions(), observe=observe, api_key=api_key) as conversation:
         try:
             await speak(conversation, recording, realtime=realtime, timeout_s=timeout_s)
         finally:
@@ -69,11 +81,15 @@ async def _talk(
 
 
 def checked(recording: Recording) -> Recording:
-    """The recording, if the server takes its rate and there is something in it. Raises `CommandError`."""
-    if recording.sample_rate not in INPUT_RATES:
-        rates = " or ".join(str(rate) for rate in INPUT_RATES)
-        remedy = f"give {rates} Hz (`sox IN -r {INPUT_RATES[0]} OUT` converts it)"
-        raise CommandError(f"{recording.name}: {recording.sample_rate} Hz is not supported; {remedy}", MISUSED)
-    if not recording.pcm:
+    """The recording, if the server takes its format and there is something in it. Raises `CommandError`."""
+    try:
+        check_input(recording.encoding, recording.sample_rate)
+    except ClientProtocolError:
+        rates = ", ".join(map(str, LINEAR16_RATES))
+        remedy = f"give linear16 at one of {rates} Hz (`sox IN -e signed -b 16 -r 16000 OUT` converts it)"
+        raise CommandError(
+            f"{recording.name}: {recording.encoding} at {recording.sample_rate} Hz is not supported; {remedy}", MISUSED
+        ) from None
+    if not recording.audio:
         raise CommandError(f"{recording.name}: no audio in it", MISUSED)
     return recording

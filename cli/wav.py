@@ -1,8 +1,8 @@
-"""WAV files of 16-bit mono PCM, read into frames and written from pieces."""
+"""WAV files of one voice: read into frames (16-bit PCM and G.711), and written from pieces (16-bit PCM)."""
 
 from __future__ import annotations
 
-import io
+import struct
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,37 +10,50 @@ from pathlib import Path
 
 from cli.errors import MISUSED, CommandError
 from cli.messages import SAMPLE_BYTES
+from contracts.agent.audio import LINEAR16
 
 #: Audio goes out in pieces of this length, as a telephone or a browser sends it.
 FRAME_MS = 20
 
+#: By the format code and the bits of a sample: the protocol's name for it.
+_ENCODINGS = {(1, 16): LINEAR16, (6, 8): "alaw", (7, 8): "mulaw"}
+#: One sample of silence.
+_SILENCE = {LINEAR16: b"\0\0", "alaw": b"\xd5", "mulaw": b"\xff"}
+#: The code of a header whose real code is in its extension.
+_EXTENSIBLE = 0xFFFE
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Somebody's voice: 16-bit mono PCM, little endian."""
+    """Somebody's voice, mono."""
 
     name: str
+    #: Hz.
     sample_rate: int
-    pcm: bytes
+    #: In the encoding; linear16 is little endian.
+    audio: bytes
+    encoding: str = LINEAR16
 
     @property
     def seconds(self) -> float:
         """How long it takes to say."""
-        return len(self.pcm) / SAMPLE_BYTES / self.sample_rate
+        return len(self.audio) / len(_SILENCE[self.encoding]) / self.sample_rate
 
     @property
-    def frame_bytes(self) -> int:
-        """The size of one frame of `FRAME_MS`."""
-        return self.sample_rate * FRAME_MS // 1000 * SAMPLE_BYTES
+    def silence(self) -> bytes:
+        """One frame of nothing."""
+        return _SILENCE[self.encoding] * (self.sample_rate * FRAME_MS // 1000)
 
     def frames(self) -> Iterator[bytes]:
         """The recording in frames of `FRAME_MS`; the last one is filled up with silence."""
-        for start in range(0, len(self.pcm), self.frame_bytes):
-            yield self.pcm[start : start + self.frame_bytes].ljust(self.frame_bytes, b"\0")
+        silence = self.silence
+        for start in range(0, len(self.audio), len(silence)):
+            frame = self.audio[start : start + len(silence)]
+            yield frame + silence[len(frame) :]
 
 
 def read_wav(path: Path) -> Recording:
-    """Read a recording. Raises `CommandError` when it is not 16-bit mono PCM, which says how to convert it."""
+    """Read a recording. Raises `CommandError` when it is not 16-bit PCM or G.711, mono; it says how to convert."""
     try:
         return parse_wav(path.name, path.read_bytes())
     except OSError as failure:
@@ -49,18 +62,34 @@ def read_wav(path: Path) -> Recording:
 
 def parse_wav(name: str, data: bytes) -> Recording:
     """Read a recording from a file's bytes; ``name`` is for messages. Raises `CommandError` like `read_wav`."""
+    chunks = dict(_chunks(data))
     try:
-        with wave.open(io.BytesIO(data)) as file:
-            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            pcm = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as failure:
-        raise CommandError(f"{name}: not a PCM WAV file ({failure})", MISUSED) from None
-    if (width, channels) != (SAMPLE_BYTES, 1):
+        header = chunks[b"fmt "]
+        code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", header)
+        if code == _EXTENSIBLE:
+            (code,) = struct.unpack_from("<H", header, 24)
+        audio = chunks[b"data"]
+    except (KeyError, struct.error):
+        raise CommandError(f"{name}: not a WAV file", MISUSED) from None
+    encoding = _ENCODINGS.get((code, bits))
+    if encoding is None or channels != 1:
         raise CommandError(
-            f"{name}: {width * 8}-bit, {channels} channels; give 16-bit mono (`sox IN -b 16 -c 1 OUT` converts it)",
+            f"{name}: {bits}-bit, {channels} channels, format {code}; give 16-bit PCM or G.711, mono "
+            "(`sox IN -e signed -b 16 -c 1 OUT` converts it)",
             MISUSED,
         )
-    return Recording(name, rate, pcm)
+    return Recording(name, rate, audio[: len(audio) - len(audio) % len(_SILENCE[encoding])], encoding)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The parts of a WAV file; none if it is not one. A length beyond the end, as streams have it, means the rest."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return
+    at = 12
+    while at + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, at)
+        yield name, data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
 
 
 def write_wav(path: Path, pcm: bytes, sample_rate: int) -> float:

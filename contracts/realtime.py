@@ -124,6 +124,11 @@ class Response(Part):
         return self.conversation_id is not None or "conversation_id" not in self.model_fields_set
 
     @property
+    def was_interrupted(self) -> bool:
+        """The user's speech ended it."""
+        return self.status_details is not None and self.status_details.reason == "turn_detected"
+
+    @property
     def request_id(self) -> str | None:
         """The ``event_id`` of the ``response.create`` it answers; None when the server responds by itself."""
         value = (self.metadata or {}).get(REQUEST_KEY)
@@ -171,6 +176,14 @@ class SpeechStopped(Event):
 
 class AudioCommitted(Event):
     type: Literal["input_audio_buffer.committed"]
+    item_id: str | None = None
+
+
+class IdleTimeout(Event):
+    """The user was silent for the idle timeout: the upstream commits the silence as a turn and responds to it by
+    itself, whoever owns the user's turns."""
+
+    type: Literal["input_audio_buffer.timeout_triggered"]
     item_id: str | None = None
 
 
@@ -289,6 +302,7 @@ ServerEvent: TypeAlias = (
     | SpeechStarted
     | SpeechStopped
     | AudioCommitted
+    | IdleTimeout
     | ItemAdded
     | ItemDone
     | ResponseCreated
@@ -374,9 +388,22 @@ def commit_audio(event_id: str) -> dict[str, Any]:
     return {"type": "input_audio_buffer.commit", "event_id": event_id}
 
 
-def append_audio(pcm: bytes) -> bytes:
+def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> dict[str, Any]:
+    """Keep only the first ``audio_end_ms`` milliseconds of an assistant's spoken item, the part that was heard. The
+    upstream removes its transcript, which says more."""
+    part = {"item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
+    return {"type": "conversation.item.truncate", "event_id": event_id, **part}
+
+
+def append_event(audio: bytes, event_id: str) -> dict[str, Any]:
+    """`append_audio`, as an object: for audio that goes among other events."""
+    return {"type": "input_audio_buffer.append", "event_id": event_id, "audio": pybase64.b64encode_as_string(audio)}
+
+
+def append_audio(audio: bytes) -> bytes:
     """The JSON of an ``input_audio_buffer.append``, ready to send.
 
-    ``pcm`` is 16-bit little-endian mono PCM at 24 kHz; the upstream takes at most 15 MiB at once.
+    ``audio`` is in the session's input format, 16-bit little-endian mono PCM at 24 kHz where none was chosen; the
+    upstream takes at most 15 MiB at once.
     """
-    return b'{"type":"input_audio_buffer.append","audio":"' + pybase64.b64encode(pcm) + b'"}'
+    return b'{"type":"input_audio_buffer.append","audio":"' + pybase64.b64encode(audio) + b'"}'

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from contracts.broker import GATEWAYS, Command, commands_stream
 from gateway.config import GatewaySettings
+from gateway.keys import read_keys, warn_if_open
 from gateway.publisher import Publisher
 from gateway.server import GatewayServer
 from gateway.upstream import Dialler
@@ -47,14 +48,16 @@ class Gateway:
     """Every part of a gateway process, connected."""
 
     def __init__(self, settings: GatewaySettings) -> None:
+        """Raises `SettingsError` for keys that cannot be read, or are missing where they are needed."""
         self._settings = settings
+        self._keys = read_keys(settings)
         self._stream = commands_stream(settings.gateway_id)
         self._redis = connect(settings)
         self._broker = make_broker(settings)
         self._publisher = Publisher(self._broker, settings.stream_max_length, settings.publishers)
         self._consumers = Consumers(self._broker, self._redis, [(self._stream, GATEWAYS)])
         self._server = GatewayServer(
-            settings, Dialler(settings), self._publisher, self._consumers.alive, self._consumers.ready
+            settings, Dialler(settings), self._publisher, self._consumers.alive, self._consumers.ready, self._keys
         )
 
         # A command that failed is not tried again here: its session asks again by itself.
@@ -78,6 +81,7 @@ class Gateway:
         await self._consumers.start()
         self._publisher.start()
         await self._server.start(listener)
+        warn_if_open(self._keys, settings)
 
     async def stop(self) -> None:
         """Say good-bye to every client, publish the last records, and leave nothing behind in Redis."""

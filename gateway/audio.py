@@ -1,122 +1,192 @@
-"""The client's audio formats: what comes in, brought to the upstream's 24 kHz pcm16; what may go out.
+"""One session's audio on its way: the client's to the upstream, the agent's to the client.
 
-A resampler is one streaming filter bank. Every `M` input samples become `L` output samples by one matrix product with
-the input around them: column `r` of the matrix is a windowed sinc, centred where output `r` of the block lies between
-the input samples. So the output is exact in number (320 samples at 16 kHz are 480 at 24 kHz, always), continuous over
-chunks of any size, and another rate is another ratio.
-
-The delay is half the filter: 16 input samples, 1 ms at 16 kHz and 2 ms at 8 kHz.
+The upstream takes and gives 24 kHz pcm16 or G.711 (`contracts.agent.audio`). Where a client's format is the upstream's,
+its bytes pass untouched.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from math import ceil, gcd
-from typing import TypeAlias
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
-
-from contracts.agent import INVALID_SETTINGS, ClientProtocolError
-
-#: Hz, of the audio that the upstream takes and gives: 16-bit little-endian mono PCM.
-UPSTREAM_RATE = 24_000
-#: Hz, of the linear16 audio that clients may send.
-INPUT_RATES = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
-
-#: Half the filter's length, in periods of the lower of the two rates.
-_HALF_WIDTH = 16
-#: Kaiser's shape parameter: side lobes at about -85 dB.
-_BETA = 8.5
-#: Where the filter is down to one half, as a part of the lower Nyquist frequency.
-_CUTOFF = 0.93
+from contracts.agent.audio import LINEAR16, UPSTREAM_RATE, upstream_bytes_per_ms, upstream_format
+from contracts.agent.settings import InputAudio, OutputAudio
+from gateway.resampling import Resampler
 
 _SAMPLE_BYTES = 2
-
-Samples: TypeAlias = NDArray[np.float32]
-
-
-def check_input(encoding: str, sample_rate: int) -> None:
-    """Raises `ClientProtocolError`, which lists what is supported, for audio that `InputAudio` cannot read."""
-    if encoding != "linear16":
-        raise _unsupported("audio.input.encoding", encoding, "linear16")
-    if sample_rate not in INPUT_RATES:
-        raise _unsupported("audio.input.sample_rate", sample_rate, ", ".join(map(str, INPUT_RATES)))
+#: The length of what has no length yet, in a WAV header: to the end of the stream.
+_ENDLESS = 0xFFFF_FFFF
+#: The format codes of a WAV header.
+_WAV_CODES = {LINEAR16: 1, "alaw": 6, "mulaw": 7}
 
 
-def check_output(encoding: str, sample_rate: int, container: str) -> None:
-    """Raises `ClientProtocolError`, which lists what is supported, for a format that the agent's audio cannot have."""
-    for field, asked, supported in (
-        ("encoding", encoding, "linear16"),
-        ("sample_rate", sample_rate, UPSTREAM_RATE),
-        ("container", container, "none"),
-    ):
-        if asked != supported:
-            raise _unsupported(f"audio.output.{field}", asked, str(supported))
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """What one ``Settings`` declares about audio, checked."""
+
+    input: InputAudio
+    output: OutputAudio
 
 
-def _unsupported(field: str, asked: object, supported: str) -> ClientProtocolError:
-    return ClientProtocolError(
-        INVALID_SETTINGS, f"Settings: `{field}` {asked!r} is not supported; supported: {supported}.", field
-    )
+class DeclaredFormats:
+    """Which formats hold: those of the newest ``Settings`` that is in force.
+
+    The upstream reads audio in its new format from the moment at which it takes the new configuration, so no format
+    holds before its ``Settings`` is confirmed. Until the first one is, the newest holds: its audio waits for it anyway.
+    """
+
+    def __init__(self, is_open: Callable[[int], bool]) -> None:
+        """``is_open`` says of a ``seq`` that its request is not settled."""
+        self._is_open = is_open
+        #: By ``seq``, ascending: those that hold (or would, once confirmed), and later ones that wait.
+        self._declared: dict[int, Formats] = {}
+
+    def declare(self, seq: int, formats: Formats) -> None:
+        """This ``Settings`` was accepted. If it is refused later, `withdraw` it at once."""
+        self._declared[seq] = formats
+
+    def withdraw(self, seq: int) -> None:
+        """This ``Settings`` was refused."""
+        self._declared.pop(seq, None)
+
+    @property
+    def current(self) -> Formats | None:
+        """The formats that hold now; None before the first ``Settings``."""
+        if len(self._declared) > 1:
+            in_force = next((seq for seq in reversed(self._declared) if not self._is_open(seq)), None)
+            if in_force is not None:
+                self._declared = {seq: formats for seq, formats in self._declared.items() if seq >= in_force}
+                return self._declared[in_force]
+        return next(reversed(self._declared.values()), None)
+
+    def changes_upstream_input(self, seqs: Iterable[int]) -> bool:
+        """Whether these requests, once confirmed together, make the upstream read its input differently from now."""
+        now, last = self.current, max((seq for seq in seqs if seq in self._declared), default=None)
+        return now is not None and last is not None and speaks_differently(self._declared[last].input, now.input)
 
 
-class InputAudio:
-    """One client's audio on its way to the upstream. Raises `ClientProtocolError` for a format it cannot read."""
+def speaks_differently(one: InputAudio, other: InputAudio) -> bool:
+    """Whether the upstream has different formats for these two."""
+    return upstream_format(one.encoding) != upstream_format(other.encoding)
 
-    __slots__ = ("_half_sample", "_resampler")
 
-    def __init__(self, encoding: str, sample_rate: int) -> None:
-        check_input(encoding, sample_rate)
-        self._resampler = None if sample_rate == UPSTREAM_RATE else Resampler(sample_rate, UPSTREAM_RATE)
-        #: The first byte of a sample whose second one has not come yet.
-        self._half_sample = b""
+class ClientAudio:
+    """The client's audio on its way to the upstream."""
+
+    __slots__ = ("_resampler", "_whole", "format")
+
+    def __init__(self, form: InputAudio) -> None:
+        """``form`` is one that `check_input` accepts."""
+        self.format = form
+        #: None where every byte is a sample.
+        self._whole = WholeSamples() if form.encoding == LINEAR16 else None
+        self._resampler = Resampler(form.sample_rate, UPSTREAM_RATE) if _resampled(form) else None
 
     def feed(self, chunk: bytes) -> bytes:
-        """The next bytes, of any number; returns 24 kHz pcm16, empty when too little came to make a sample."""
-        if self._half_sample or len(chunk) % _SAMPLE_BYTES:
-            chunk = self._half_sample + chunk
-            whole = len(chunk) - len(chunk) % _SAMPLE_BYTES
-            chunk, self._half_sample = chunk[:whole], chunk[whole:]
+        """The next bytes, of any number; returns them as the upstream takes them, empty when a sample is incomplete."""
+        if self._whole is not None:
+            chunk = self._whole.feed(chunk)
         return chunk if self._resampler is None else self._resampler.feed(chunk)
 
 
-class Resampler:
-    """Streaming conversion of mono pcm16 between two rates (Hz)."""
+class AgentAudio:
+    """The agent's audio on its way to the client: reply by reply, each complete in itself.
 
-    __slots__ = ("_bank", "_block", "_history")
+    A reply keeps the format that held when it began, as it does upstream. Nothing of one reply gets into the next.
+    """
 
-    def __init__(self, rate_in: int, rate_out: int) -> None:
-        self._block, self._bank = _filter_bank(rate_in, rate_out)
-        #: The input that later blocks still need, silence at first.
-        self._history: Samples = np.zeros(len(self._bank) - self._block, np.float32)
+    def __init__(self) -> None:
+        self._formats: DeclaredFormats | None = None
+        self._response_id: str | None = None
+        self._form = OutputAudio()
+        #: What comes before the reply's first bytes.
+        self._header = b""
+        self._whole = WholeSamples()
+        #: Of the item that sounds; None between items, and where the bytes pass as they are.
+        self._resampler: Resampler | None = None
+        self._resampled = False
 
-    def feed(self, pcm: bytes) -> bytes:
-        """The next samples, of any number; returns every output sample that they complete."""
-        samples = np.concatenate((self._history, np.frombuffer(pcm, "<i2")), dtype=np.float32)
-        blocks = (len(samples) - len(self._bank)) // self._block + 1
-        if blocks <= 0:
-            self._history = samples
+    def follow(self, formats: DeclaredFormats) -> None:
+        """Each reply shall have the output format that holds there when it begins."""
+        self._formats = formats
+
+    def begin(self, response_id: str) -> None:
+        """A response has begun. What was left of the one before it is gone."""
+        formats = self._formats.current if self._formats is not None else None
+        self._response_id, self._form = response_id, formats.output if formats is not None else OutputAudio()
+        self._header = wav_header(self._form) if self._form.container == "wav" else b""
+        self._resampled = _resampled(self._form)
+        self._reset()
+
+    def feed(self, response_id: str, chunk: bytes) -> bytes:
+        """The next piece of a reply, as the upstream gave it; returns what the client gets for it, possibly nothing."""
+        if response_id != self._response_id:
+            self.begin(response_id)
+        if self._resampled:
+            if self._resampler is None:
+                self._resampler = Resampler(UPSTREAM_RATE, self._form.sample_rate, aligned=True)
+            chunk = self._resampler.feed(self._whole.feed(chunk))
+        return self._headed(chunk) if self._header else chunk
+
+    def end_item(self, response_id: str) -> bytes:
+        """The audio of an item of this reply is complete: its last samples, for the client."""
+        if response_id != self._response_id or self._resampler is None:
             return b""
-        windows = sliding_window_view(samples, len(self._bank))[:: self._block]
-        self._history = samples[blocks * self._block :]
-        output: Samples = np.rint(windows @ self._bank)
-        return np.clip(output, -32768, 32767).astype("<i2").tobytes()
+        tail = self._resampler.finish()
+        self._reset()
+        return self._headed(tail)
+
+    def milliseconds(self, chunk: bytes) -> float:
+        """How long this piece of the reply is, as the upstream gave it."""
+        return len(chunk) / upstream_bytes_per_ms(self._form.encoding)
+
+    def _headed(self, chunk: bytes) -> bytes:
+        if not chunk:
+            return b""
+        header, self._header = self._header, b""
+        return header + chunk
+
+    def _reset(self) -> None:
+        self._resampler = None
+        self._whole = WholeSamples()
 
 
-@cache
-def _filter_bank(rate_in: int, rate_out: int) -> tuple[int, Samples]:
-    """The input samples of a block, and the matrix from a window (which ends with the block) to the block's output."""
-    common = gcd(rate_in, rate_out)
-    up, down = rate_out // common, rate_in // common
-    stretch = max(1.0, down / up)
-    half_width = _HALF_WIDTH * stretch
-    # As late as the window allows: the last output's filter ends with the block's last sample.
-    delay = half_width + 1 - down / up
-    length = down + ceil(delay + half_width)
-    centres = np.arange(up) * (down / up) - delay + (length - down)
-    distance = np.arange(length)[:, np.newaxis] - centres[np.newaxis, :]
-    inside = np.clip(1 - (distance / half_width) ** 2, 0, None)
-    bank = np.sinc(distance * _CUTOFF / stretch) * np.i0(_BETA * np.sqrt(inside)) * (inside > 0)
-    return down, (bank / bank.sum(axis=0)).astype(np.float32)
+class WholeSamples:
+    """pcm16 in pieces of any number of bytes, put together again to whole samples."""
+
+    __slots__ = ("_half",)
+
+    def __init__(self) -> None:
+        #: The first byte of a sample whose second one has not come yet.
+        self._half = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The next bytes; returns all whole samples that there are now."""
+        if not self._half and not len(chunk) % _SAMPLE_BYTES:
+            return chunk
+        chunk = self._half + chunk
+        whole = len(chunk) - len(chunk) % _SAMPLE_BYTES
+        chunk, self._half = chunk[:whole], chunk[whole:]
+        return chunk
+
+
+def wav_header(form: OutputAudio) -> bytes:
+    """The beginning of a WAV stream whose length nobody knows yet; the samples follow. ``form`` may be any format that
+    `check_output` accepts."""
+    size = _SAMPLE_BYTES if form.encoding == LINEAR16 else 1
+    rate = form.sample_rate
+    # Formats other than PCM have the length of their extension at the end (none here).
+    fmt = struct.pack("<HHIIHH", _WAV_CODES[form.encoding], 1, rate, rate * size, size, 8 * size)
+    if form.encoding != LINEAR16:
+        fmt += struct.pack("<H", 0)
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", _ENDLESS, b"WAVE", b"fmt ", len(fmt))
+        + fmt
+        + struct.pack("<4sI", b"data", _ENDLESS)
+    )
+
+
+def _resampled(form: InputAudio | OutputAudio) -> bool:
+    """Whether the client's samples are not the upstream's."""
+    return form.encoding == LINEAR16 and form.sample_rate != UPSTREAM_RATE

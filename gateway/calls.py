@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from gateway.recent import Recent
 
 
 @dataclass(slots=True)
@@ -19,11 +22,12 @@ class Call:
 class Calls:
     """The open calls of one session, in the order in which they were asked."""
 
-    __slots__ = ("_calls", "_limit")
+    __slots__ = ("_calls", "_cancelled", "_limit")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._calls: dict[str, Call] = {}
+        self._cancelled: Recent[str, None] = Recent(limit)
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -44,6 +48,19 @@ class Calls:
             return call if call is not None and not call.answered else None
         matching = [call for call in self._calls.values() if not call.answered and name in (None, call.name)]
         return matching[0] if len(matching) == 1 else None
+
+    def cancel(self, call_ids: Iterable[str]) -> list[Call]:
+        """Nobody needs these results any more, unless one was given already: tell the client and the model about those
+        that are returned. A result that comes all the same is `late`."""
+        void = [call for call_id in call_ids if (call := self._calls.get(call_id)) is not None and not call.answered]
+        for call in void:
+            del self._calls[call.id]
+            self._cancelled[call.id] = None
+        return void
+
+    def late(self, call_id: str | None) -> bool:
+        """True for the id of a call that was cancelled."""
+        return call_id in self._cancelled
 
     def delivered(self, call_id: str) -> None:
         """The upstream has the result, or refused it: the call is open no longer."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contracts.agent import (
+    INVALID_SETTINGS,
     ClientMessage,
     ClientProtocolError,
+    CustomToThinkProvider,
     ForceEndTurn,
     FunctionCallResponse,
     InjectAgentMessage,
@@ -15,11 +17,14 @@ from contracts.agent import (
     events,
     parse_client_message,
 )
+from contracts.agent.audio import check_input, check_output
 from contracts.broker import Slot
-from contracts.realtime import response_cancel
-from gateway.audio import InputAudio, check_output
+from gateway.audio import ClientAudio, DeclaredFormats, Formats, speaks_differently
 from gateway.calls import Call
+from gateway.interruption import cancel_response, interrupt
 from gateway.ledger import Kind, LedgerFull, Request
+from gateway.lifetime import Due
+from gateway.manual_audio import ManualAudio
 
 if TYPE_CHECKING:
     from gateway.conversation import Conversation
@@ -35,7 +40,9 @@ class ClientSide:
         self._conversation = conversation
         self._settings_seen = False
         self._audio_error_told = False
-        self._input_audio: InputAudio | None = None
+        self._formats = DeclaredFormats(lambda seq: conversation.ledger.get(seq) is not None)
+        conversation.downlink.voice.follow(self._formats)
+        self._audio: ClientAudio | None = None
         #: The greeting of the first Settings, until it was given.
         self._greeting: str | None = None
 
@@ -64,13 +71,24 @@ class ClientSide:
             )
 
     def audio(self, chunk: bytes) -> bytes | None:
-        """A binary frame as 24 kHz pcm16; None before the first Settings, where it is an error that is told once."""
-        if self._input_audio is not None:
-            return self._input_audio.feed(chunk)
-        if not self._audio_error_told:
-            self._audio_error_told = True
-            self._refuse("NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "Audio came before Settings.")
-        return None
+        """A binary frame as the upstream takes it; None before the first Settings, where it is an error that is told
+        once."""
+        formats = self._formats.current
+        if formats is None:
+            if not self._audio_error_told:
+                self._audio_error_told = True
+                self._refuse("NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "Audio came before Settings.")
+            return None
+        if self._audio is None or self._audio.format is not formats.input:
+            self._audio = ClientAudio(formats.input)
+        update = self._conversation.configuration.update
+        if update is not None and self._formats.changes_upstream_input(update.configures):
+            # The upstream reads this in the old format or in the new one: nobody knows until it has answered.
+            self._conversation.tell_once(
+                events.warning("AUDIO_DROPPED", "Audio that came while `audio.input` was being changed was dropped.")
+            )
+            return b""
+        return self._audio.feed(chunk)
 
     def configured(self, now: float) -> None:
         """The first configuration is in force: say the greeting."""
@@ -79,7 +97,9 @@ class ClientSide:
             return
         conversation = self._conversation
         if conversation.dialect.speaks_greeting:
-            self._accept_response({"type": "InjectAgentMessage", "message": greeting}, now=now, exclusive=True)
+            # What is asked by ourselves has room of its own, and Settings has just left some.
+            words = {"type": "InjectAgentMessage", "message": greeting}
+            self._accept_response(words, now=now, exclusive=True, own=True)
         else:
             conversation.tell(*conversation.downlink.greeting(greeting))
 
@@ -88,28 +108,30 @@ class ClientSide:
         if request.message["type"] == "FunctionCallResponse":
             self._conversation.calls.delivered(request.message["id"])
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
-            self._settings_seen = False
+            # Unless another has come meanwhile, the next Settings is the first again.
+            self._settings_seen = any(other.message["type"] == "Settings" for other in self._conversation.ledger)
+            self._greeting = None
+        self._formats.withdraw(request.seq)
         self._refuse(code, description)
 
-    def user_turn_ended(self, item_id: str | None, now: float) -> None:
-        """The user's audio turn is in the conversation, and the upstream will not answer it by itself."""
+    def user_turn_ended(self, item_id: str | None, now: float) -> Request | None:
+        """The user's audio turn is in the conversation (or will be, once ``item_id`` is), and the upstream will not
+        answer it by itself. Returns the request for an answer, None when too many are waiting."""
         try:
-            request = self._accept_response({"type": "UserTurnEnded"}, now=now)
+            request = self._accept_response({"type": "UserTurnEnded"}, now=now, own=True)
         except LedgerFull:
-            return
+            self._conversation.tell(
+                events.warning("TOO_MANY_REQUESTS", "Too many requests are waiting; the user's turn gets no reply.")
+            )
+            return None
         request.items_known = True
         if item_id is not None:
             request.unacknowledged.add(item_id)
+        return request
 
     def call_timed_out(self, call: Call, now: float) -> None:
         """The client did not answer: tell it and the model."""
         conversation = self._conversation
-        call.answered = True
-        conversation.tell(
-            events.warning(
-                "FUNCTION_CALL_TIMEOUT", f"{call.name} ({call.id}) was not answered in time; the model is told."
-            )
-        )
         message = {
             "type": "FunctionCallResponse",
             "id": call.id,
@@ -117,9 +139,39 @@ class ClientSide:
             "error": "The function did not answer in time.",
         }
         try:
-            self._accept_response(message, now=now)
+            self._accept_response(message, now=now, own=True)
         except LedgerFull:
             conversation.calls.delivered(call.id)
+            told = "too many requests are waiting to tell the model"
+        else:
+            call.answered = True
+            told = "the model is told"
+        conversation.tell(
+            events.warning("FUNCTION_CALL_TIMEOUT", f"{call.name} ({call.id}) was not answered in time; {told}.")
+        )
+
+    def time_is_up(self, due: Due) -> None:
+        """The client was silent for too long, or the session has lasted (almost) as long as it may."""
+        conversation, limits = self._conversation, self._conversation.limits
+        match due:
+            case Due.ENDS_SOON:
+                conversation.tell(
+                    events.warning(
+                        "MAXIMUM_SESSION_LENGTH_APPROACHING",
+                        f"This session ends in {limits.session_notice:.0f} s; its longest duration is "
+                        f"{limits.session:.0f} s.",
+                    )
+                )
+            case Due.OVER:
+                self._give_up(
+                    "MAXIMUM_SESSION_LENGTH_REACHED",
+                    f"This session has lasted {limits.session:.0f} s, which is its limit.",
+                )
+            case Due.SILENT:
+                self._give_up(
+                    "CLIENT_MESSAGE_TIMEOUT",
+                    f"Nothing came from the client for {limits.silence:.0f} s; send KeepAlive while there is no audio.",
+                )
 
     # --- one rule per message
 
@@ -134,8 +186,10 @@ class ClientSide:
             case InjectAgentMessage():
                 self._inject_agent_message(message, now)
             case ForceEndTurn():
-                self._conversation.tell(
-                    events.warning("FORCE_END_TURN_UNSUPPORTED", "The upstream's turn detection cannot be forced.")
+                self._conversation.force_end_turn(now)
+            case CustomToThinkProvider():
+                self._conversation.tell_once(
+                    events.warning("CUSTOM_MESSAGE_IGNORED", "The upstream takes no `__customToThinkProvider`.")
                 )
             case _ if message.type in events.ACKNOWLEDGEMENTS:
                 self._accept_configuration(message.wire(), now)
@@ -143,24 +197,44 @@ class ClientSide:
                 self._accept_response(message.wire(), now=now)
 
     def _settings(self, message: Settings, now: float) -> None:
-        dialect = self._conversation.dialect
+        conversation = self._conversation
+        dialect = conversation.dialect
         repeated = self._settings_seen
         if repeated and not dialect.settings_may_repeat:
             raise ClientProtocolError("SETTINGS_ALREADY_APPLIED", "Settings were sent before; use the Update messages.")
-        declared, wanted = message.input_audio, message.output_audio
-        check_output(wanted.encoding, wanted.sample_rate, wanted.container)
-        input_audio = InputAudio(declared.encoding, declared.sample_rate)
-        self._accept_configuration(message.wire(), now, repeated=repeated)
-        self._input_audio = input_audio
+        formats = self._checked_formats(message)
+        request = self._accept_configuration(message.wire(), now, repeated=repeated)
+        self._formats.declare(request.seq, formats)
+        conversation.force_end_turn(now)
+        conversation.manual_audio = (
+            ManualAudio(conversation, formats.input.encoding) if message.manual_audio_commit else None
+        )
         if not repeated:
             self._settings_seen = True
             self._greeting = message.greeting
-            self._conversation.downlink.show_history(message.history_enabled)
+            conversation.downlink.show_history(message.history_enabled)
+
+    def _checked_formats(self, message: Settings) -> Formats:
+        declared, wanted = message.input_audio, message.output_audio
+        check_input(declared.encoding, declared.sample_rate)
+        check_output(wanted.encoding, wanted.sample_rate, wanted.container)
+        # The audio that waits for the session is in the upstream's format already.
+        waiting = None if self._conversation.configured or self._audio is None else self._audio.format
+        if waiting is not None and speaks_differently(waiting, declared):
+            raise ClientProtocolError(
+                INVALID_SETTINGS,
+                f"Settings: `audio.input.encoding` cannot change from {waiting.encoding} to {declared.encoding} while "
+                "audio waits for the first SettingsApplied.",
+                "audio.input.encoding",
+            )
+        return Formats(declared, wanted)
 
     def _function_call_response(self, message: FunctionCallResponse, now: float) -> None:
         conversation = self._conversation
         call = conversation.calls.find(message.id, message.name)
         if call is None:
+            if conversation.calls.late(message.id):
+                return
             known = message.id or message.name or "it"
             conversation.tell(
                 events.warning("UNKNOWN_FUNCTION_CALL", f"No function call waits for {known}; the result was not used.")
@@ -181,24 +255,26 @@ class ClientSide:
             conversation.tell(events.injection_refused("The agent is in the middle of a turn."))
             return
         self._accept_response(message.wire(), now=now, exclusive=True)
-        if message.behavior == "interrupt" and turn.slot is Slot.ACTIVE and turn.response_id is not None:
-            response_id = turn.response_id
-            turn.cancel_sent(now)
-            conversation.downlink.cut()
-            conversation.send(lambda event_id: response_cancel(response_id, event_id), "cancel")
+        if message.behavior == "interrupt":
+            cancel_response(conversation, now)
+            interrupt(conversation, now)
+            conversation.tell(*conversation.downlink.end())
 
     # --- accepting and refusing
 
-    def _accept_configuration(self, message: dict[str, Any], now: float, *, repeated: bool = False) -> None:
+    def _accept_configuration(self, message: dict[str, Any], now: float, *, repeated: bool = False) -> Request:
         conversation = self._conversation
         acknowledgement = events.ACKNOWLEDGEMENTS[message["type"]]
         request = conversation.ledger.accept(
             Kind.CONFIGURATION, message, now, acknowledgement=acknowledgement, repeated=repeated
         )
         self._publish(request, now)
+        return request
 
-    def _accept_response(self, message: dict[str, Any], *, now: float, exclusive: bool = False) -> Request:
-        request = self._conversation.ledger.accept(Kind.RESPONSE, message, now, exclusive=exclusive)
+    def _accept_response(
+        self, message: dict[str, Any], *, now: float, exclusive: bool = False, own: bool = False
+    ) -> Request:
+        request = self._conversation.ledger.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
         self._publish(request, now)
         return request
 
@@ -211,6 +287,10 @@ class ClientSide:
             raise ClientProtocolError(
                 "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", f"{message.type} came before Settings; send Settings first."
             )
+
+    def _give_up(self, code: str, description: str) -> None:
+        self._conversation.tell_error(code, description)
+        self._conversation.end(_DO_NOT_RETRY, code)
 
     def _refuse(self, code: str, description: str) -> None:
         conversation = self._conversation

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
 
 from gateway.ledger import Patience
 from gateway.limits import Limits
+from gateway.pauses import PauseRules
 from runtime.settings import BrokerSettings
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
@@ -24,6 +26,19 @@ class GatewaySettings(BrokerSettings):
 
     gateway_host: str = Field("127.0.0.1", description="Address that clients connect to.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="Its port, for both dialects, health and metrics.")
+    published_host: str | None = Field(
+        None,
+        description="Where clients reach it, if that is not where it listens: the published address of a container.",
+    )
+    api_keys: SecretStr | None = Field(
+        None, description="Keys that clients may connect with, separated by commas. Without any, everybody may."
+    )
+    api_keys_file: Path | None = Field(
+        None, description="A file of more such keys, one a line; lines that begin with `#` are left out."
+    )
+    allow_anonymous: bool = Field(
+        False, description="Start without keys even where others than this machine can connect."
+    )
     gateway_id: str = Field(
         default_factory=_own_name,
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
@@ -59,6 +74,29 @@ class GatewaySettings(BrokerSettings):
     session_calls_max: int = Field(64, ge=1, description="Open function calls of one session; the oldest is forgotten.")
     function_call_timeout_ms: int = Field(
         30_000, ge=100, description="How long a client may take to answer a function call before the model is told."
+    )
+    client_idle_timeout_ms: int = Field(
+        15_000,
+        ge=0,
+        description="A client on `/v1/agent/converse` that sends nothing at all for so long (`KeepAlive` counts) is "
+        "ended with `CLIENT_MESSAGE_TIMEOUT`; 0 for never.",
+    )
+    session_length_max_ms: int = Field(
+        3_600_000,
+        ge=0,
+        description="The longest session; five minutes before, the client is warned. 0 leaves it to the upstream.",
+    )
+    manual_commit_pause_ms: int = Field(
+        800,
+        ge=100,
+        le=10_000,
+        description="With `useOpenAIManualAudioCommit`: so much quiet, or no audio for as long, ends the user's turn.",
+    )
+    manual_commit_level_dbfs: float = Field(
+        -45.0,
+        ge=-90,
+        le=-10,
+        description="With `useOpenAIManualAudioCommit`: what is louder than this (dB below full scale) is speech.",
     )
     early_audio_max_bytes: int = Field(
         480_000,
@@ -112,6 +150,9 @@ class GatewaySettings(BrokerSettings):
             reply=self.upstream_reply_timeout_ms / 1000,
             call=self.function_call_timeout_ms / 1000,
             heartbeat=self.heartbeat_ms / 1000,
+            silence=self.client_idle_timeout_ms / 1000,
+            session=self.session_length_max_ms / 1000,
+            pauses=PauseRules(self.manual_commit_level_dbfs, self.manual_commit_pause_ms / 1000),
             patience=Patience(
                 translation=self.retransmit_after_ms / 1000,
                 release=self.release_patience_ms / 1000,

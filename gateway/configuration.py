@@ -15,6 +15,8 @@ from contracts.broker import Configuration
 
 #: Errors that say that one field cannot change any more, where ``param`` does not name it.
 _FIELD_BY_CODE = {"cannot_update_voice": "audio.output.voice"}
+#: Fields that the upstream changes between responses only.
+_BETWEEN_TURNS = {"audio.output.speed"}
 #: Errors whose ``param`` names a field that this upstream or this session will never take.
 _FIELD_IN_PARAM = {"unknown_parameter"}
 
@@ -71,29 +73,34 @@ class SessionConfiguration:
         """This update goes out now; its answer is `confirm` or `refuse`."""
         self.update = update
 
-    def confirm(self, session: dict[str, Any]) -> Update | None:
-        """``session.updated`` came with the full effective configuration. Returns the update that it confirms, if one
-        was out."""
+    def learn(self, session: dict[str, Any]) -> None:
+        """This is the full effective configuration: ``session.created`` brings it too."""
         detection = _get(session, "audio.input.turn_detection")
         self.server_responds = isinstance(detection, dict) and detection.get("create_response", True) is not False
         self._instructions = session.get("instructions") or ""
         self._voice = _get(session, "audio.output.voice")
+
+    def confirm(self, session: dict[str, Any]) -> Update | None:
+        """``session.updated`` came with the full effective configuration. Returns the update that it confirms, if one
+        was out."""
+        self.learn(session)
         update, self.update = self.update, None
         return update
 
-    def refuse(self, code: str | None, param: str | None) -> tuple[Update, str | None] | None:
-        """The update in flight got an error. Returns it, and the field without which it may be tried again, if there
-        is one."""
+    def refuse(self, code: str | None, param: str | None, *, occupied: bool = False) -> tuple[Update, bool] | None:
+        """The update in flight got an error. Returns it, and whether it may be tried again: without a field that cannot
+        change any more, or (when the turn is ``occupied`` now) after the response that it met unexpectedly."""
         update, self.update = self.update, None
         if update is None:
             return None
-        path = _FIELD_BY_CODE.get(code or "")
-        if path is None and code in _FIELD_IN_PARAM and param is not None:
-            path = param.removeprefix("session.").split("[")[0]
-        if path is None or path == "type" or _get(update.session, path) is None:
-            return update, None
+        named = (param or "").removeprefix("session.").split("[")[0]
+        if occupied and named in _BETWEEN_TURNS:
+            return update, True
+        path = _FIELD_BY_CODE.get(code or "", named if code in _FIELD_IN_PARAM else "")
+        if path in ("", "type") or _get(update.session, path) is None:
+            return update, False
         self._fixed.add(path)
-        return update, path
+        return update, True
 
 
 def append_text(text: str, addition: str) -> str:

@@ -9,12 +9,12 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from contracts import realtime
 from contracts.agent import events
 from contracts.broker import AddItems, ClientEvent, Command, RefuseRequest, SendRelease, Slot, TurnRecord
+from contracts.unused_events import UNUSED_EVENTS
 from gateway.calls import Calls
 from gateway.client_side import ClientSide
 from gateway.configuration import SessionConfiguration, Update
@@ -22,48 +22,20 @@ from gateway.counters import Counters
 from gateway.dialect import Dialect
 from gateway.downlink import Downlink
 from gateway.ledger import Kind, Ledger, Request
+from gateway.lifetime import Lifetime
 from gateway.limits import Limits
+from gateway.manual_audio import ManualAudio
 from gateway.outbox import Drop, Outbox, Sendable
+from gateway.outputs import Ending, Outputs, UpstreamProblem
 from gateway.turn import Request as ResponseRequest
 from gateway.turn import Turn
 from gateway.upstream_side import UpstreamSide
 
+__all__ = ["Conversation", "Ending", "Outputs", "UpstreamProblem"]
+
 NEVER = float("inf")
 #: Notices of one session that are remembered, so that each is told once.
 _REMEMBERED_NOTICES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The session is over: close the client's socket with this, after what is still to be sent."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamProblem:
-    """Why there is no upstream (any more)."""
-
-    code: str
-    description: str
-    #: For the client's socket: 1000 when trying again cannot help, 1011 when it may.
-    close_code: int
-    #: It closed by itself, rather than for a reason that it named.
-    early: bool = False
-
-
-@dataclass(slots=True)
-class Outputs:
-    """What is to be done now, each list in order."""
-
-    to_upstream: list[dict[str, Any]] = field(default_factory=list)
-    to_client: list[dict[str, Any]] = field(default_factory=list)
-    #: The ``seq`` of requests to publish; build each with `Conversation.client_event` at that moment.
-    to_publish: list[int] = field(default_factory=list)
-    #: The turn changed (or a heartbeat is due): publish `Conversation.record`, newest wins.
-    turn_changed: bool = False
-    ending: Ending | None = None
 
 
 class Conversation:
@@ -85,7 +57,7 @@ class Conversation:
         self.dialect = dialect
         self.limits = limits
         self.turn = Turn(now)
-        self.ledger = Ledger(limits.requests, limits.patience)
+        self.ledger = Ledger(limits.requests, limits.patience, reserve=limits.calls)
         self.configuration = SessionConfiguration()
         self.calls = Calls(limits.calls)
         self.downlink = Downlink(dialect)
@@ -95,6 +67,14 @@ class Conversation:
         #: From the first ``session.updated`` that confirms a configuration of the client's on.
         self.configured = False
         self._outbox = Outbox(self.ledger, self.turn, lambda: self.configuration.update is not None)
+        self._lifetime = Lifetime(
+            now,
+            silence=limits.silence if dialect.ends_on_silence else 0,
+            longest=limits.session,
+            notice=limits.session_notice,
+        )
+        #: Set while the upstream's turn detection is off.
+        self.manual_audio: ManualAudio | None = None
         self._client = ClientSide(self)
         self._upstream = UpstreamSide(self)
         self._out = Outputs()
@@ -111,16 +91,23 @@ class Conversation:
 
     def client_text(self, frame: bytes, now: float) -> None:
         """A text frame of the client, of whatever content."""
+        self._lifetime.heard(now)
         self._client.text(frame, now)
         self._changed(now)
 
-    def client_audio(self, chunk: bytes) -> bytes | None:
-        """A binary frame of the client, in its declared format; returns it as the upstream wants it, None when it may
-        not come."""
-        return self._client.audio(chunk)
+    def client_audio(self, chunk: bytes, now: float) -> bytes | None:
+        """A binary frame of the client, in its declared format; returns it as the upstream wants it. None when there is
+        something else to `drain`: an error, or audio that goes among the events since its turns are made here."""
+        self._lifetime.heard(now)
+        audio = self._client.audio(chunk)
+        if audio is None or self.manual_audio is None or not self.configured:
+            return audio
+        self.manual_audio.feed(audio, now)
+        self._changed(now)
+        return None
 
     def upstream_event(self, data: dict[str, Any], now: float) -> None:
-        """A server event, audio deltas excepted (`audio_delta`). A malformed one is counted and otherwise ignored."""
+        """A server event, audio deltas excepted. A malformed or unknown one is counted and otherwise ignored."""
         try:
             event = realtime.parse_server_event(data)
         except realtime.UpstreamProtocolError:
@@ -129,6 +116,8 @@ class Conversation:
         if event is not None:
             self._upstream.event(event, now)
             self._changed(now)
+        elif (kind := str(data.get("type"))[:64]) not in UNUSED_EVENTS:
+            self.counters.unknown_event(kind)
 
     def command(self, command: Command, now: float) -> None:
         """What a translator wants done; twice, late and for settled requests is fine."""
@@ -161,12 +150,17 @@ class Conversation:
             return
         if turn.slot is Slot.PROMISED and turn.since + limits.promise <= now:
             turn.promise_expired(now)
+            self._upstream.promise_broken(now)
         if turn.request is not None and turn.request.sent_at + limits.reply <= now:
             self.ledger.return_(turn.request.responds)
             turn.request_expired(now)
         update = self.configuration.update
         if update is not None and update.sent_at + limits.reply <= now:
             self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None)
+        if self.manual_audio is not None:
+            self.manual_audio.tick(now)
+        if (up := self._lifetime.due(now)) is not None:
+            self._client.time_is_up(up)
         for call in self.calls.overdue(now - limits.call):
             self._client.call_timed_out(call, now)
         if self.connected:
@@ -195,6 +189,8 @@ class Conversation:
             turn.request.sent_at + limits.reply if turn.request is not None else NEVER,
             update.sent_at + limits.reply if update is not None else NEVER,
             self.calls.earliest() + limits.call,
+            self._lifetime.deadline() if self._out.ending is None else NEVER,
+            self.manual_audio.deadline() if self.manual_audio is not None else NEVER,
             self.ledger.deadline(self._free_since),
         )
 
@@ -288,9 +284,24 @@ class Conversation:
             self._send_item(item)
         self._client.configured(now)
 
-    def user_turn_ended(self, item_id: str | None, now: float) -> None:
+    def observed(self, event: realtime.ServerEvent, now: float) -> None:
+        """Take something for an event of the upstream that it would send if it did what this gateway does for it."""
+        self._upstream.event(event, now)
+
+    def force_end_turn(self, now: float) -> None:
+        """The client says that the user's turn is over; nothing happens when there is none."""
+        if self.manual_audio is not None:
+            self.manual_audio.end_turn(now)
+        elif self.turn.user_speaking:
+            self._upstream.force_commit()
+
+    def is_about(self, event_id: str | None, purpose: str) -> bool:
+        """True for the ``event_id`` of something that this gateway sent for this purpose by itself."""
+        return event_id is not None and event_id.startswith(f"{self.session[:12]}.{purpose}.")
+
+    def user_turn_ended(self, item_id: str | None, now: float) -> Request | None:
         """The user's audio turn needs a response that the upstream will not make by itself."""
-        self._client.user_turn_ended(item_id, now)
+        return self._client.user_turn_ended(item_id, now)
 
     # --- inside
 
@@ -357,7 +368,7 @@ class Conversation:
         overrides = what.response.overrides
         event_id = f"{self.session[:12]}.respond.{self._sent_events + 1}"
         # Raises before anything is sent, should the slot not be free.
-        self.turn.request_sent(ResponseRequest(event_id, what.responds, now))
+        self.turn.request_sent(ResponseRequest(event_id, what.responds, now, self.ledger.sent()))
         self.send(lambda event_id: realtime.response_create(overrides, event_id), "respond")
         self.ledger.send(what.responds)
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from gateway.outbox import Drop
 
+#: Unknown types that are told; past it they are only counted.
+_REMEMBERED_TYPES = 64
 
-def _nobody(_: float) -> None:
+
+def _nobody(_: object) -> None:
     """An observation that nobody wants."""
 
 
@@ -28,5 +31,17 @@ class Counters:
     given_up: int = 0
     #: Upstream events that could not be read.
     malformed_events: int = 0
+    #: Upstream events of types that this server has never heard of.
+    unknown_events: int = 0
+    #: Told the type of each of them once.
+    first_unknown: Callable[[str], None] = _nobody
     #: Told each time a held configuration goes out: seconds from the end of the response to the ``session.update``.
     release_latency: Callable[[float], None] = _nobody
+    _types: set[str] = field(default_factory=set)
+
+    def unknown_event(self, kind: str) -> None:
+        """An upstream event of this type came, which nobody here knows."""
+        self.unknown_events += 1
+        if kind not in self._types and len(self._types) < _REMEMBERED_TYPES:
+            self._types.add(kind)
+            self.first_unknown(kind)

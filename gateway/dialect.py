@@ -30,6 +30,12 @@ class Dialect:
     #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentThinking`` and ``AgentDone``, and treats a reply that only calls
     #: functions as one in which the agent speaks.
     sends_extensions: bool
+    #: Tells how a reply comes about: ``AgentThinking`` when it begins, ``LatencyReport`` for its stages, and a copy of
+    #: each ``FunctionCallResponse`` that is taken.
+    sends_progress: bool
+    #: A client that sends nothing for the idle limit is gone: `CLIENT_MESSAGE_TIMEOUT` (True). The component expects to
+    #: be left alone (False).
+    ends_on_silence: bool
     #: Sends ``History``, unless the client's ``flags.history`` is false.
     sends_history: bool
 
@@ -48,6 +54,8 @@ AGENT = Dialect(
     unknown_message_code=UNPARSABLE,
     speaks_greeting=True,
     sends_extensions=False,
+    sends_progress=True,
+    ends_on_silence=True,
     sends_history=True,
 )
 
@@ -61,6 +69,8 @@ COMPONENT = Dialect(
     unknown_message_code="disallowed_client_message_type",
     speaks_greeting=False,
     sends_extensions=True,
+    sends_progress=False,
+    ends_on_silence=False,
     sends_history=False,
 )
 

@@ -4,7 +4,9 @@ Rules of this module
 1. Events come in the order of the wire, and what they mean for the client leaves in that order.
 2. The upstream says many things up to four times (an item comes by itself, in its response's events, and in
    ``response.done``); the client hears each once: texts by item, function calls by call id.
-3. After ``UserStartedSpeaking`` the client hears nothing more of the reply that was interrupted, audio included.
+3. After ``UserStartedSpeaking`` the client hears nothing more of the reply that was interrupted, audio included. Just
+   before it, it is told the words of that reply that can have been heard, unless it was told all of them already.
+   What a reply that ran to its end has asked for is not part of this: its function calls are requested all the same.
 4. Only items that belong to a response are told. What the gateway itself puts into the conversation (earlier history,
    the user's typed words) comes back as items too, and is not.
 5. Out-of-band responses are not told at all, and neither are errors of races that are recovered elsewhere.
@@ -19,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from contracts.agent import events
-from contracts.agent.events import Role, ServerMessage
+from contracts.agent.events import LatencyStage, Role, ServerMessage
 from contracts.realtime import (
     ACTIVE_RESPONSE,
     CANCEL_NOT_ACTIVE,
@@ -45,7 +47,9 @@ from contracts.realtime import (
     SpeechStopped,
     UpstreamError,
 )
+from gateway.audio import AgentAudio
 from gateway.dialect import Dialect
+from gateway.playback import Cut, Playback, heard_words
 from gateway.recent import Recent
 from gateway.reply import Reply, text_of
 from gateway.transcripts import Transcripts
@@ -65,7 +69,12 @@ class Downlink:
     """
 
     def __init__(self, dialect: Dialect, history: bool = True, *, remembered: int = 256) -> None:
+        #: Tell it of every piece of audio that goes to the client.
+        self.playback = Playback()
+        #: Brings that audio into the client's format.
+        self.voice = AgentAudio()
         self._extended = dialect.sends_extensions
+        self._progress = dialect.sends_progress
         self._dialect_has_history = dialect.sends_history
         self._history = history and dialect.sends_history
         self._transcripts = Transcripts(remembered) if dialect.sends_extensions else None
@@ -79,6 +88,8 @@ class Downlink:
         self._calls: Recent[str, tuple[str, str]] = Recent(remembered)
         #: Expected ends that wait for the reply in flight, by code.
         self._ends: dict[str, ServerMessage] = {}
+        #: When the user stopped speaking, by item.
+        self._stopped: Recent[str, float] = Recent(remembered)
         #: When what the next reply answers was complete; None when that is not known.
         self._asked_at: float | None = None
         self._routes: dict[type[object], Callable[[Any, float], list[ServerMessage]]] = {
@@ -89,8 +100,8 @@ class Downlink:
             InputTranscriptionFailed: self._user_not_understood,
             ResponseCreated: self._created,
             OutputItemAdded: self._item_added,
-            OutputTextDelta: self._output,
-            OutputAudioTranscriptDelta: self._output,
+            OutputTextDelta: self._written,
+            OutputAudioTranscriptDelta: self._words,
             OutputTextDone: lambda event, now: self._text(event.response_id, event.item_id, event.text, now),
             OutputAudioTranscriptDone: lambda event, now: self._text(
                 event.response_id, event.item_id, event.transcript, now
@@ -122,20 +133,51 @@ class Downlink:
             self._owners[item_id] = response_id
         return _NOTHING if reply.started else self._start(reply, now)
 
+    def audio_tail(self, response_id: str) -> bytes:
+        """The audio of an item is complete: what is still to be sent of it, before anything else."""
+        reply = self._replies.get(response_id)
+        return b"" if reply is None or reply.muted else self.voice.end_item(response_id)
+
     def greeting(self, text: str) -> list[ServerMessage]:
         """The greeting, where it is only shown. Send after ``SettingsApplied``."""
         return [*self._text_messages("assistant", text), *self._end_messages()]
 
-    def user_message(self, text: str) -> list[ServerMessage]:
+    def user_message(self, text: str, now: float) -> list[ServerMessage]:
         """The echo of an ``InjectUserMessage`` that was accepted."""
+        self._asked_at = now
         return self._text_messages("user", text)
 
     def function_call_taken(self, call_id: str, output: str = "") -> list[ServerMessage]:
         """A ``FunctionCallResponse`` was accepted; ``output`` is what the model will be told."""
         messages = [events.agent_thinking()] if self._extended else []
-        if self._history and (call := self._calls.get(call_id)) is not None:
-            messages.append(events.history_call(call_id, *call, output))
+        if (call := self._calls.get(call_id)) is not None:
+            if self._progress:
+                messages.append(events.function_call_response(call_id, call[0], output))
+            if self._history:
+                messages.append(events.history_call(call_id, *call, output))
         return messages
+
+    def calls_of(self, response_id: str) -> list[str]:
+        """Ids of the function calls of this response that the client was asked for."""
+        reply = self._replies.get(response_id)
+        return reply.calls if reply is not None else []
+
+    def interrupt(self, now: float) -> tuple[list[Cut], list[ServerMessage]]:
+        """Somebody speaks over the agent. Returns what of its items can have been heard, for the upstream, and the
+        words of it that the client was not told yet. Send both before whatever says that the reply is over."""
+        cuts = self.playback.cut(now)
+        messages: list[ServerMessage] = []
+        for cut in cuts:
+            reply = self._replies.get(self._owners.get(cut.item_id, ""))
+            if reply is not None and not reply.muted:
+                messages += self._say(reply, cut.item_id, heard_words(reply.words.get(cut.item_id, ""), cut), now)
+        return cuts, messages
+
+    def end(self) -> list[ServerMessage]:
+        """The newest reply is over although its response is not. What says so, where ``UserStartedSpeaking`` does
+        not."""
+        reply = self._current
+        return [] if reply is None or reply.muted else self._end(reply)
 
     def cut(self) -> None:
         """The newest reply is being cancelled or interrupted: nothing more of it will be told."""
@@ -143,13 +185,16 @@ class Downlink:
             self._current.cut = True
 
     def _speech_started(self, event: SpeechStarted, now: float) -> list[ServerMessage]:
-        self.cut()
+        for reply in self._replies.values():
+            reply.cut = True
         if self._transcripts is not None:
             self._transcripts.started(event)
         return [events.user_started_speaking()]
 
     def _speech_stopped(self, event: SpeechStopped, now: float) -> list[ServerMessage]:
         self._asked_at = now
+        if event.item_id is not None:
+            self._stopped[event.item_id] = now
         return [] if self._transcripts is None else [self._transcripts.stopped(event)]
 
     def _user_words(self, event: InputTranscriptionDelta, now: float) -> list[ServerMessage]:
@@ -162,7 +207,9 @@ class Downlink:
         self._told[event.item_id] = None
         transcript = self._transcripts.final(event) if self._transcripts is not None else None
         text = event.transcript.strip()
+        stopped = self._stopped.get(event.item_id)
         return [
+            *([] if stopped is None else self._latency("stt_latency", now - stopped)),
             *([] if transcript is None else [transcript]),
             *(self._text_messages("user", text) if text else []),
         ]
@@ -174,18 +221,33 @@ class Downlink:
     def _created(self, event: ResponseCreated, now: float) -> list[ServerMessage]:
         before = self._current
         reply = self._reply(event.response.id, now, event.response)
+        if not reply.default:
+            return []
+        self.voice.begin(reply.id)
         # A server that never ended the audio of a finished reply must not leave the client waiting for it.
-        return self._end(before) if reply.default and before is not None and before.over else []
+        ended = self._end(before) if before is not None and before.over else []
+        return [*ended, events.agent_thinking()] if self._progress else ended
 
     def _item_added(self, event: OutputItemAdded | OutputItemDone, now: float) -> list[ServerMessage]:
         if event.item.id is not None:
             self._owners[event.item.id] = event.response_id
         return []
 
-    def _output(self, event: OutputTextDelta | OutputAudioTranscriptDelta, now: float) -> list[ServerMessage]:
+    def _written(self, event: OutputTextDelta, now: float) -> list[ServerMessage]:
+        reply = self._reply(event.response_id, now)
+        words = self._words(event, now)
+        return [] if reply.muted else [*words, *self._start(reply, now)]
+
+    def _words(self, event: OutputTextDelta | OutputAudioTranscriptDelta, now: float) -> list[ServerMessage]:
         reply = self._reply(event.response_id, now)
         self._owners[event.item_id] = event.response_id
-        return [] if reply.muted else self._start(reply, now)
+        if reply.muted:
+            return []
+        reply.words[event.item_id] = reply.words.get(event.item_id, "") + event.delta
+        if reply.words_at is not None:
+            return []
+        reply.words_at = now
+        return self._latency("ttt_text_latency", now - reply.since)
 
     def _text(self, response_id: str, item_id: str, text: str, now: float) -> list[ServerMessage]:
         reply = self._reply(response_id, now)
@@ -204,6 +266,7 @@ class Downlink:
     def _audio_done(self, event: OutputAudioDone, now: float) -> list[ServerMessage]:
         reply = self._reply(event.response_id, now)
         reply.sounding.discard(event.item_id)
+        self.playback.complete(event.item_id)
         return self._end(reply) if reply.over and not reply.sounding else []
 
     def _item_done(self, event: ItemDone, now: float) -> list[ServerMessage]:
@@ -218,11 +281,16 @@ class Downlink:
         response = event.response
         reply = self._reply(response.id, now, response)
         messages: list[ServerMessage] = []
+        complete = response.status in (None, "completed")
+        for item_id in reply.sounding:
+            self.playback.complete(item_id)
+        if reply.cut and reply.default and complete:
+            for item in response.output:
+                messages += self._call(reply, item, now) if item.type == "function_call" else []
         if not reply.muted:
             # By item first: in the response's own list some servers leave the ids out.
             for item_id, text in reply.texts.items():
                 messages += self._say(reply, item_id, text, now)
-            complete = response.status in (None, "completed")
             for item in response.output:
                 if complete or item.type != "function_call":
                     messages += self._item(reply, item, now)
@@ -269,8 +337,10 @@ class Downlink:
             return []
         arguments = item.arguments or reply.arguments.get(item.call_id) or "{}"
         self._calls[item.call_id] = (item.name, arguments)
-        started = self._start(reply, now) if self._extended else []
-        return [*started, events.function_call_request(item.call_id, item.name, arguments)]
+        first = self._latency("ttt_tool_latency", now - reply.since) if not reply.calls else []
+        reply.calls.append(item.call_id)
+        started = self._start(reply, now) if self._extended and not reply.muted else []
+        return [*first, *started, events.function_call_request(item.call_id, item.name, arguments)]
 
     def _reply(self, response_id: str, now: float, response: Response | None = None) -> Reply:
         reply = self._replies.get(response_id)
@@ -287,14 +357,21 @@ class Downlink:
         reply.started = True
         asked_at, self._asked_at = self._asked_at, None
         total = now - (reply.since if asked_at is None else asked_at)
-        # The upstream speaks as it thinks, so its audio costs no time of its own.
-        return [events.agent_started_speaking(total, now - reply.since, 0.0)]
+        words_at = now if reply.words_at is None else reply.words_at
+        return [
+            *(self._latency("tts_latency", now - words_at) if reply.sounding else []),
+            *self._latency("total_latency", total),
+            events.agent_started_speaking(total, words_at - reply.since, now - words_at),
+        ]
 
     def _end(self, reply: Reply) -> list[ServerMessage]:
         told = reply.started and not reply.muted
         reply.closed = True
         reply.forget()
         return self._end_messages() if told else []
+
+    def _latency(self, stage: LatencyStage, seconds: float) -> list[ServerMessage]:
+        return [events.latency_report(stage, seconds)] if self._progress else []
 
     def _end_messages(self) -> list[ServerMessage]:
         return [events.agent_audio_done(), *([events.agent_done()] if self._extended else [])]

@@ -75,9 +75,12 @@ class Patience:
 class Ledger:
     """The open requests of one session, by ``seq``."""
 
-    def __init__(self, limit: int, patience: Patience | None = None) -> None:
+    def __init__(self, limit: int, patience: Patience | None = None, *, reserve: int = 0) -> None:
+        """``limit`` bounds the client's requests; those that the gateway makes may use a ``reserve`` beyond it, so that
+        results which wait for an unanswered call never keep out the timeout that ends their waiting."""
         self.last_seq = 0
         self._limit = limit
+        self._reserve = reserve
         self._patience = patience or Patience()
         self._open: dict[int, Request] = {}
 
@@ -91,9 +94,10 @@ class Ledger:
         """The open request with this ``seq``; None when it is settled."""
         return self._open.get(seq)
 
-    def accept(self, kind: Kind, message: dict[str, Any], now: float, **details: Any) -> Request:
-        """Take a request in under the next ``seq``. Publish it next. Raises `LedgerFull`."""
-        if len(self._open) >= self._limit:
+    def accept(self, kind: Kind, message: dict[str, Any], now: float, *, own: bool = False, **details: Any) -> Request:
+        """Take a request in under the next ``seq``; ``own`` when no client made it. Publish it next. Raises
+        `LedgerFull`."""
+        if len(self._open) >= self._limit + (self._reserve if own else 0):
             raise LedgerFull
         self.last_seq += 1
         request = Request(self.last_seq, kind, message, now, published_at=now, **details)
@@ -135,12 +139,17 @@ class Ledger:
         return next((request for request in self._open.values() if item_id in request.unacknowledged), None)
 
     def answerable(self) -> list[int]:
-        """The requests that any response of the default conversation answers if it begins now."""
+        """The requests that any response of the default conversation answers if it knows their items, which are
+        there."""
         return [
             request.seq
             for request in self._open.values()
             if request.kind is Kind.RESPONSE and request.in_conversation and not request.exclusive
         ]
+
+    def sent(self) -> frozenset[int]:
+        """The requests whose items have gone upstream, or came from there: whatever is sent next comes after them."""
+        return frozenset(request.seq for request in self._open.values() if request.translated or request.items_known)
 
     def published(self, seq: int, now: float) -> None:
         """It was handed to the broker once more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.ledger import Patience
+from gateway.pauses import PauseRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +24,11 @@ class Limits:
     call: float = 30.0
     #: Between two records of a session in which nothing changes.
     heartbeat: float = 10.0
+    #: How long a client may send nothing at all, where its dialect ends sessions for that; 0 for ever.
+    silence: float = 0.0
+    #: How long a session may last, 0 for ever, and how long before that the client is warned.
+    session: float = 0.0
+    session_notice: float = 300.0
+    #: How the gateway finds the user's turns where the upstream shall not.
+    pauses: PauseRules = field(default_factory=PauseRules)
     patience: Patience = field(default_factory=Patience)

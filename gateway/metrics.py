@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+import structlog
 from prometheus_client import REGISTRY, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -12,6 +13,8 @@ from prometheus_client.registry import Collector
 from gateway.conversation import Conversation
 from gateway.counters import Counters
 from gateway.ledger import Kind
+
+log = structlog.get_logger(__name__)
 
 _RELEASE_LATENCY = Histogram(
     "turngate_release_latency_seconds",
@@ -26,12 +29,17 @@ _COUNTERS = {
     "republished": "Client events published again because nobody had carried them out.",
     "given_up": "Requests that were reported to the client because nobody could carry them out in time.",
     "malformed_events": "Upstream events that could not be read.",
+    "unknown_events": "Upstream events of types that this server does not know; each type is logged once.",
 }
 
 
 def counters() -> Counters:
     """Counters whose observations go to this process's registry. Share them among its conversations."""
-    return Counters(release_latency=_RELEASE_LATENCY.observe)
+    return Counters(release_latency=_RELEASE_LATENCY.observe, first_unknown=_log_unknown)
+
+
+def _log_unknown(kind: str) -> None:
+    log.warning("unknown_upstream_event", type=kind)
 
 
 class SessionMetrics(Collector):

@@ -18,6 +18,8 @@ class Reply:
     default: bool = True
     #: ``AgentStartedSpeaking`` was sent.
     started: bool = False
+    #: Seconds, when its first words came; None before.
+    words_at: float | None = None
     #: The user interrupted it, or the gateway cancelled it: nothing more of it is sent.
     cut: bool = False
     #: ``response.done`` has come.
@@ -26,6 +28,10 @@ class Reply:
     closed: bool = False
     #: Items whose audio has begun and not ended.
     sounding: set[str] = field(default_factory=set)
+    #: What it says, as far as it has come, by item.
+    words: dict[str, str] = field(default_factory=dict)
+    #: Function calls of it that the client was asked for, by id.
+    calls: list[str] = field(default_factory=list)
     #: Texts that came by themselves, by item, until the item itself comes.
     texts: dict[str, str] = field(default_factory=dict)
     #: Arguments that came by themselves, by call.
@@ -44,6 +50,7 @@ class Reply:
     def forget(self) -> None:
         """It is over: let go of everything that grew with it."""
         self.sounding.clear()
+        self.words.clear()
         self.texts.clear()
         self.arguments.clear()
         self.said.clear()

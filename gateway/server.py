@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from contracts.broker import Command
 from gateway import metrics
+from gateway.auth import Keys, Unauthorized, chosen
 from gateway.config import GatewaySettings
 from gateway.conversation import Conversation
 from gateway.dialect import DIALECTS
@@ -31,8 +32,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at the sessions' deadlines.
 _TICK = 0.1
-#: Browsers that authenticate by subprotocol fail the connection unless one of these is chosen when offered.
-_SUBPROTOCOLS = ("token", "bearer")
+_SUBPROTOCOLS = "Sec-WebSocket-Protocol"
 
 
 class GatewayServer:
@@ -45,9 +45,11 @@ class GatewayServer:
         publisher: Publisher,
         alive: Callable[[], bool],
         ready: Callable[[], Awaitable[bool]],
+        keys: Keys | None,
     ) -> None:
-        """``alive`` and ``ready`` speak for the broker's consumers."""
+        """``alive`` and ``ready`` speak for the broker's consumers. Without ``keys`` anybody may connect."""
         self._settings = settings
+        self._keys = keys
         self._limits = settings.limits
         self._dialler = dialler
         self._publisher = publisher
@@ -146,6 +148,12 @@ class GatewayServer:
             return _respond(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
         if path not in DIALECTS:
             return _json(HTTPStatus.NOT_FOUND, {"error": f"no such path; agents converse on {' or '.join(DIALECTS)}"})
+        if self._keys is not None:
+            try:
+                self._keys.admit(request.headers.get_all("Authorization"), request.headers.get_all(_SUBPROTOCOLS))
+            except Unauthorized as reason:
+                log.info("client_refused", reason=str(reason))
+                return _json(HTTPStatus.UNAUTHORIZED, {"error": str(reason)}, {"WWW-Authenticate": "Token, Bearer"})
         if len(self._sessions) >= self._settings.sessions_max:
             return _json(HTTPStatus.TOO_MANY_REQUESTS, {"error": "this gateway has all the sessions it may have"})
         return None
@@ -171,14 +179,16 @@ def _name_request(client: ServerConnection, request: Request, response: Response
         response.headers["dg-request-id"] = str(client.id)
 
 
-def _choose_subprotocol(client: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return next((name for name in offered if name in _SUBPROTOCOLS), None)
+def _choose_subprotocol(client: ServerConnection, names: Sequence[Subprotocol]) -> Subprotocol | None:
+    name = chosen(names)
+    return None if name is None else Subprotocol(name)
 
 
-def _json(status: HTTPStatus, body: object) -> Response:
-    return _respond(status, "application/json", orjson.dumps(body))
+def _json(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response:
+    return _respond(status, "application/json", orjson.dumps(body), headers)
 
 
-def _respond(status: HTTPStatus, content_type: str, body: bytes) -> Response:
+def _respond(status: HTTPStatus, content_type: str, body: bytes, more: Mapping[str, str] | None = None) -> Response:
     headers = Headers({"Content-Type": content_type, "Content-Length": str(len(body)), "Connection": "close"})
+    headers.update(more or {})
     return Response(status.value, status.phrase, headers, body)

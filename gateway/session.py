@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 #: The second is its name before the API was generally available; some servers still use it.
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+_AUDIO_DONE = ("response.output_audio.done", "response.audio.done")
 #: Seconds before an upstream that closed before the session began is dialled again.
 _REDIAL_PAUSE = 0.1
 
@@ -127,7 +128,7 @@ class Session:
             if isinstance(frame, str):
                 conversation.client_text(frame.encode(), self._clock())
                 await self._flush()
-            elif (pcm := conversation.client_audio(frame)) is None:
+            elif (pcm := conversation.client_audio(frame, self._clock())) is None:
                 await self._flush()
             elif not conversation.configured:
                 self._keep_early(pcm)
@@ -209,17 +210,23 @@ class Session:
                     continue
                 if kind == "session.created":
                     patience.reschedule(None)
+            if kind in _AUDIO_DONE and (tail := conversation.downlink.audio_tail(str(data.get("response_id")))):
+                await self._to_client.direct(self._client, tail, clock, text=False)
             conversation.upstream_event(data, clock())
             await self._flush()
 
-    async def _forward_audio(self, response_id: str, item_id: str, pcm: bytes) -> None:
+    async def _forward_audio(self, response_id: str, item_id: str, audio: bytes) -> None:
         before = self.conversation.downlink.audio(response_id, item_id, self._clock())
         if before is None:
             return
         if before:
             self.conversation.tell(*before)
             await self._flush()
-        await self._to_client.direct(self._client, pcm, self._clock, text=False)
+        downlink = self.conversation.downlink
+        frame = downlink.voice.feed(response_id, audio)
+        downlink.playback.forwarded(item_id, downlink.voice.milliseconds(audio), self._clock())
+        if frame:
+            await self._to_client.direct(self._client, frame, self._clock, text=False)
 
     # --- putting out
 

@@ -180,8 +180,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.PROMISE_EXPIRED: STAY,
         # One cancel is enough; a second changes nothing.
         Input.CANCEL_SENT: STAY,
-        # The upstream says that nothing runs, and no done will follow.
-        Input.CANCEL_REFUSED: FREE,
+        # Answered too late or twice over (the user's barge-in was first): on one wire, its done has come or will come.
+        Input.CANCEL_REFUSED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.CLOSED: dict.fromkeys(Input, STAY)
@@ -198,6 +198,8 @@ class Request:
     event_id: str
     responds: tuple[int, ...]
     sent_at: float
+    #: Every request whose items went upstream before it, so that its response knows them.
+    knows: frozenset[int] = frozenset()
 
 
 class Turn:

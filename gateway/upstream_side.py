@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from contracts.agent import events
 from contracts.broker import Slot
 from contracts.realtime import (
+    COMMIT_EMPTY,
     AudioCommitted,
     ErrorDetail,
+    IdleTimeout,
     Item,
     ItemAdded,
     ItemDone,
@@ -20,14 +24,22 @@ from contracts.realtime import (
     SpeechStarted,
     SpeechStopped,
     UpstreamError,
+    commit_audio,
+    item_create,
     response_cancel,
 )
+from gateway.interruption import interrupt
 from gateway.ledger import Request
+from gateway.turn import Request as ResponseRequest
 
 if TYPE_CHECKING:
     from gateway.conversation import Conversation
 
+#: What the model is told of a function call that its user talked over.
+_INTERRUPTED = '{"error":"Cancelled: the user interrupted before there was a result."}'
 RACE = "conversation_already_has_active_response"
+#: What the gateway sends by itself; the client did not ask for it and cannot mend it.
+_OWN_BUSINESS = ("truncate", "void", "commit")
 NOTHING_TO_CANCEL = "response_cancel_not_active"
 
 
@@ -36,6 +48,17 @@ class UpstreamSide:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        #: The commit that ends the user's turn because the client said so, until it is answered.
+        self._forced: str | None = None
+        #: What a response that the upstream makes by itself surely knows: the requests whose items were there when the
+        #: audio turn was committed which it answers. None when no audio turn waits for one.
+        self._known_at_commit: set[int] | None = None
+        #: An audio turn was committed that the upstream should answer by itself, and has not yet.
+        self._owes_answer = False
+        #: The silence that the upstream commits next, and answers by itself in any case.
+        self._idle_item: str | None = None
+        #: The response that it then made, until the user speaks again.
+        self._own_answer: str | None = None
 
     def event(self, event: ServerEvent, now: float) -> None:
         """One server event, in the order of the wire."""
@@ -46,22 +69,28 @@ class UpstreamSide:
             return
         match event:
             case SessionCreated():
-                self._connected(now)
+                self._connected(event, now)
             case SessionUpdated():
                 self._confirmed(event, now)
             case SpeechStarted():
                 turn.user_speaking = True
+                self._own_answer = None
+                interrupt(conversation, now)
             case SpeechStopped():
                 turn.user_speaking = False
+            case IdleTimeout():
+                self._idle_item = event.item_id
             case AudioCommitted():
                 turn.user_speaking = False
                 self._committed(event, now)
             case ItemAdded() | ItemDone():
-                self._item(event.item)
+                self._item(event.item, now)
             case ResponseCreated():
                 discarded = self._started(event.response, now)
             case ResponseDone():
                 self._done(event.response, now)
+                if event.response.status == "cancelled":
+                    self._cancel_calls(event.response.id)
         for message in conversation.downlink.handle(event, now):
             conversation.tell(message)
             for call in message.get("functions", ()) if message["type"] == "FunctionCallRequest" else ():
@@ -70,15 +99,15 @@ class UpstreamSide:
             conversation.downlink.cut()
 
     def update_failed(self, code: str, description: str, param: str | None) -> None:
-        """The update in flight was refused, or never answered: try again without a field that cannot change, or report
-        it."""
+        """The update in flight was refused, or never answered: try it again if that can help, or report it."""
         conversation = self._conversation
-        refused = conversation.configuration.refuse(code, param)
+        occupied = not conversation.turn.free_for_configuration
+        refused = conversation.configuration.refuse(code, param, occupied=occupied)
         if refused is None:
             return
-        update, field = refused
-        if field is not None:
-            # They wait again; the next release is sent without the field, and says so.
+        update, again = refused
+        if again:
+            # They wait again; the next release is sent without a field that is fixed, and says so.
             conversation.ledger.return_(update.configures)
             return
         where = f" ({param})" if param else ""
@@ -86,12 +115,18 @@ class UpstreamSide:
             problem = f"{request.message['type']} was refused by the upstream: {description}{where}"
             conversation.refuse(request, code, problem)
 
+    def force_commit(self) -> None:
+        """End the user's turn, although the upstream still waits for more of it."""
+        conversation = self._conversation
+        self._forced = self._forced or conversation.send(commit_audio, "commit")
+
     # --- the session
 
-    def _connected(self, now: float) -> None:
+    def _connected(self, event: SessionCreated, now: float) -> None:
         conversation = self._conversation
         if not conversation.connected:
             conversation.connected = True
+            conversation.configuration.learn(event.session)
             conversation.publish([request.seq for request in conversation.ledger], now)
 
     def _confirmed(self, event: SessionUpdated, now: float) -> None:
@@ -105,13 +140,13 @@ class UpstreamSide:
         if not conversation.configured:
             conversation.first_configured(now)
 
-    def _item(self, item: Item) -> None:
+    def _item(self, item: Item, now: float) -> None:
         conversation = self._conversation
         if item.type == "function_call_output" and item.call_id is not None:
             conversation.calls.delivered(item.call_id)
         request = conversation.ledger.acknowledge_item(item.id) if item.id is not None else None
         if request is not None and request.message["type"] == "InjectUserMessage":
-            conversation.tell(*conversation.downlink.user_message(request.message["content"]))
+            conversation.tell(*conversation.downlink.user_message(request.message["content"], now))
 
     # --- responses
 
@@ -119,12 +154,25 @@ class UpstreamSide:
         """The user's audio turn is complete: either the upstream answers it now, or somebody must ask."""
         conversation = self._conversation
         turn = conversation.turn
-        if conversation.configuration.server_responds:
-            could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
-            turn.committed(now)
-            if could_answer:
-                return
-        conversation.user_turn_ended(event.item_id, now)
+        forced, self._forced = self._forced, None
+        idle = event.item_id is not None and event.item_id == self._idle_item
+        if forced is not None or not (conversation.configuration.server_responds or idle):
+            # A turn that was committed by hand is never answered by itself.
+            conversation.user_turn_ended(event.item_id, now)
+            return
+        could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
+        turn.committed(now)
+        self._known_at_commit = set(conversation.ledger.answerable())
+        if could_answer:
+            self._owes_answer = True
+        elif (request := conversation.user_turn_ended(event.item_id, now)) is not None:
+            self._known_at_commit.add(request.seq)
+
+    def promise_broken(self, now: float) -> None:
+        """The upstream did not answer the user's audio turn by itself: somebody must ask."""
+        if self._owes_answer:
+            self._owes_answer = False
+            self._conversation.user_turn_ended(None, now)
 
     def _started(self, response: Response, now: float) -> bool:
         """True when the response is one that nobody needs any more, and is being cancelled."""
@@ -136,7 +184,8 @@ class UpstreamSide:
         request = turn.request
         ours = request is not None and request.event_id == response.request_id
         turn.started(response.id, response.request_id, now)
-        settled = self._answered(request.responds if ours and request is not None else (), ours=ours)
+        self._own_answer = None if ours or not self._owes_answer else response.id
+        settled = self._answered(request if ours else None)
         if not ours or settled:
             return False
         # Another response answered these while our request was on its way. Nobody is answered twice.
@@ -151,16 +200,41 @@ class UpstreamSide:
             return
         request = turn.request
         if request is not None and request.event_id == response.request_id:
-            self._answered(request.responds, ours=True)
+            self._answered(request)
         turn.done(response.id, response.request_id, now)
+        if response.id == self._own_answer and response.was_interrupted:
+            # By speech that had ended before this response was announced: it was for an earlier turn than we thought.
+            self._owes_answer = True
+            self._known_at_commit = set(self._conversation.ledger.answerable())
+            turn.committed(now)
 
-    def _answered(self, asked: tuple[int, ...], *, ours: bool) -> list[Request]:
+    def _answered(self, request: ResponseRequest | None) -> list[Request]:
+        """Settle what a response that has begun answers: ours, or (None) one that the upstream made by itself.
+
+        It began at the upstream a little before this gateway hears of it. An item that got there in between looks the
+        same from here but is not known to it; so only what surely is counts. Rather asked again than left unanswered.
+        """
         conversation = self._conversation
         ledger = conversation.ledger
-        settled = ledger.settle({*asked, *ledger.answerable()})
-        if not ours:
-            conversation.counters.answered_by_another += len(settled)
+        answerable = set(ledger.answerable())
+        if request is not None:
+            return ledger.settle({*request.responds, *(answerable & request.knows)})
+        self._owes_answer = False
+        known, self._known_at_commit = self._known_at_commit, None
+        settled = ledger.settle(answerable if known is None else answerable & known)
+        conversation.counters.answered_by_another += len(settled)
         return settled
+
+    def _cancel_calls(self, response_id: str) -> None:
+        """A reply was interrupted after it had asked for functions: the model goes on from what the user says now. It
+        is told, so that it asks again if it still wants to know; a result that comes late is not used."""
+        conversation = self._conversation
+        void = conversation.calls.cancel(conversation.downlink.calls_of(response_id))
+        if void:
+            conversation.tell(events.function_call_cancelled([(call.id, call.name) for call in void]))
+        for call in void:
+            output = {"type": "function_call_output", "call_id": call.id, "output": _INTERRUPTED}
+            conversation.send(partial(item_create, output), "void")
 
     # --- errors
 
@@ -180,9 +254,18 @@ class UpstreamSide:
         if code == NOTHING_TO_CANCEL:
             turn.cancel_refused(now)
             return True
+        if about is not None and about == self._forced:
+            self._forced = None
+            if code != COMMIT_EMPTY:
+                conversation.tell_once(
+                    events.warning("FORCE_END_TURN_UNSUPPORTED", f"The turn goes on: {error.message}")
+                )
+            return True
+        if any(conversation.is_about(about, purpose) for purpose in _OWN_BUSINESS):
+            return True
         if code == RACE:
-            # Not about a request of ours: the upstream's own response lost. The user's turn was taken down as a
-            # request then.
+            # Not about a request of ours: the upstream's own response lost.
+            self.promise_broken(now)
             return True
         request = conversation.ledger.owner_of_item(about) if about is not None else None
         if request is not None:

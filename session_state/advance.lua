@@ -112,24 +112,25 @@ end
 -- 5. Grant everything that may go: in order, and nothing past an intent that is still on its way to us.
 local grant = {}
 if free and not release then
-  local calls_open = false
-  local answered = {}
-  for _, head in pairs(heads) do
-    for _, call in ipairs(head.answers) do answered[call] = true end
-  end
-  for _, call in ipairs(turn.open_calls) do
-    if not answered[call] then calls_open = true end
-  end
+  local within_reach, answered = {}, {}
   for _, seq in ipairs(open) do
     local head = heads[seq]
     if not on_its_way(seq) then
-      if not head then break end
-      if head.kind == 'configuration' then
-        if configuring > 0 then break end
-        grant[#grant + 1] = seq
-      elseif turn.slot == 'idle' and not turn.user_speaking and (#head.answers == 0 or not calls_open) then
-        grant[#grant + 1] = seq
-      end
+      if not head or (head.kind == 'configuration' and configuring > 0) then break end
+      within_reach[#within_reach + 1] = seq
+      -- A result that this release cannot bring may not have reached the upstream when the release is sent.
+      for _, call in ipairs(head.answers) do answered[call] = true end
+    end
+  end
+  local calls_open = false
+  for _, call in ipairs(turn.open_calls) do
+    if not answered[call] then calls_open = true end
+  end
+  local may_respond = turn.slot == 'idle' and not turn.user_speaking
+  for _, seq in ipairs(within_reach) do
+    local head = heads[seq]
+    if head.kind == 'configuration' or (may_respond and (#head.answers == 0 or not calls_open)) then
+      grant[#grant + 1] = seq
     end
   end
 end

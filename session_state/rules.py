@@ -113,20 +113,21 @@ def _outstanding(turn: TurnRecord, release: Outstanding, now: int) -> bool:
 
 
 def _grant(state: SessionState, turn: TurnRecord) -> tuple[Intent, ...]:
-    answered = {call for held in state.held.values() for call in held.intent.answers}
-    calls_open = any(call not in answered for call in turn.open_calls)
-    granted: list[Intent] = []
+    within_reach: list[Intent] = []
     for seq in _open(turn):
         if _on_its_way(turn, seq):
             continue
         held = state.held.get(seq)
-        if held is None:
-            # It is on its way to us; nothing may overtake it.
+        if held is None or (held.intent.configuration is not None and turn.configuring_seq is not None):
+            # It is on its way to us, or has to wait for another; nothing may overtake it.
             break
-        if held.intent.configuration is not None:
-            if turn.configuring_seq is not None:
-                break
-            granted.append(held.intent)
-        elif turn.slot is Slot.IDLE and not turn.user_speaking and not (held.intent.answers and calls_open):
-            granted.append(held.intent)
-    return tuple(granted)
+        within_reach.append(held.intent)
+    # A result that this release cannot bring may not have reached the upstream when the release is sent.
+    answered = {call for intent in within_reach for call in intent.answers}
+    calls_open = any(call not in answered for call in turn.open_calls)
+    may_respond = turn.slot is Slot.IDLE and not turn.user_speaking
+    return tuple(
+        intent
+        for intent in within_reach
+        if intent.configuration is not None or (may_respond and not (intent.answers and calls_open))
+    )

@@ -26,6 +26,7 @@ from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service
 from session_state.client import Outcome, SessionStateClient
 from translator.config import TranslatorSettings
+from translator.names import load_names
 from translator.release import merge
 from translator.translate import Defaults, Refusal, translate
 
@@ -76,12 +77,13 @@ def wire(settings: TranslatorSettings) -> Service:
 
 
 def defaults(settings: TranslatorSettings) -> Defaults:
-    """What a client's Settings start from."""
+    """What a client's Settings start from. Raises `SettingsError` for a table of names that cannot be used."""
     return Defaults(
         model=settings.upstream_model,
         voice=settings.upstream_voice,
         transcription_model=settings.transcription_model or None,
         turn_owner=settings.turn_owner,
+        names=load_names(settings.names_file),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -19,6 +20,10 @@ class TranslatorSettings(ReservationSettings, ConsumerSettings):
     upstream_voice: str = Field("marin", description="The voice where the client names none that exists upstream.")
     transcription_model: str = Field(
         "gpt-4o-mini-transcribe", description="Turns the user's speech into text for the client; empty for none."
+    )
+    names_file: Path | None = Field(
+        None,
+        description="A JSON or TOML file: which voices and models of the upstream stand for names that clients use.",
     )
     turn_owner: Literal["server", "gateway"] = Field(
         "server",

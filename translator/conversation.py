@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from hashlib import blake2s
 from typing import Any
 
 from contracts.agent import InjectAgentMessage, InjectUserMessage, UserTurnEnded
@@ -10,6 +12,8 @@ from contracts.agent.settings import HistoryMessage
 from contracts.broker import ClientEvent
 from translator.translation import Defaults, Translation, item_id, respond
 
+#: What the upstream takes as the id of a call.
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SAY_EXACTLY = "Say exactly the following words, in this language and order, and nothing before or after them:"
 
 
@@ -40,8 +44,14 @@ def _items(message: HistoryMessage) -> Iterator[dict[str, Any]]:
     if message.role is not None and message.content is not None:
         yield _message(message.role, message.content)
     for call in message.function_calls or ():
-        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
-        yield {"type": "function_call_output", "call_id": call.id, "output": call.response}
+        call_id = _call_id(call.id)
+        yield {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": call.arguments}
+        yield {"type": "function_call_output", "call_id": call_id, "output": call.response}
+
+
+def _call_id(name: str) -> str:
+    """An id from another service as the upstream takes it: itself where it can be, else one that stands for it."""
+    return name if _CALL_ID.fullmatch(name) else f"call_{blake2s(name.encode(), digest_size=13).hexdigest()}"
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

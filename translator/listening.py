@@ -7,7 +7,7 @@ from typing import Any
 from contracts.agent import events
 from contracts.agent.events import ServerMessage
 from contracts.agent.settings import Agent, ListenProvider
-from translator.translation import Defaults
+from translator.translation import Defaults, not_applied
 
 #: Milliseconds: what the upstream accepts for ``idle_timeout_ms``.
 _IDLE_MS = (5_000, 30_000)
@@ -53,12 +53,15 @@ def transcription(
     return config, []
 
 
-def not_applied(provider: ListenProvider, code: str) -> list[ServerMessage]:
-    """A ``Warning`` that names the fields of ``listen.provider`` that have no counterpart upstream, if any."""
-    fields = [f"`{field}`" for field in _NOT_APPLIED if getattr(provider, field) is not None]
-    if not fields:
-        return []
-    return [events.warning(code, f"Not applied from `listen.provider`: {', '.join(fields)}.")]
+def listening_notices(provider: ListenProvider, code: str) -> list[ServerMessage]:
+    """A ``Warning`` that names the fields of ``listen.provider`` that have no counterpart upstream, if any.
+
+    Deepgram's models are not among them: the installation's transcription model stands for all of them.
+    """
+    fields = {field: getattr(provider, field) for field in _NOT_APPLIED}
+    if provider.type != "deepgram":
+        fields["type"] = provider.type
+    return not_applied(code, "listen.provider", fields)
 
 
 def turn_detection(agent: Agent, defaults: Defaults) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ def _then(first: Configuration, second: Configuration) -> Configuration:
 
 #: Objects whose parts depend on each other: a later one replaces the earlier one whole, as it would upstream with
 #: another ``type``.
-_WHOLE = {"turn_detection", "tool_choice", "prompt", "transcription", "format"}
+_WHOLE = {"turn_detection", "tool_choice", "prompt", "format"}
 
 
 def _merge_objects(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from translator.translation import Defaults, Refusal, Translation
 
 __all__ = ["ROUTES", "Defaults", "Refusal", "Translation", "translate"]
 
-#: `KeepAlive` and `ForceEndTurn` are the gateway's own business and never come here.
+#: `KeepAlive`, `ForceEndTurn` and `CustomToThinkProvider` are the gateway's own business and never come here.
 ROUTES: Mapping[type[Any], Callable[[ClientEvent, Any, Defaults], Translation]] = {
     Settings: settings,
     UpdatePrompt: update_prompt,

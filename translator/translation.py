@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from contracts.agent import events
 from contracts.agent.events import ServerMessage
 from contracts.broker import ClientEvent, Configuration, Intent, ResponseRequest
+from translator.names import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Defaults:
     turn_owner: Literal["server", "gateway"] = "server"
     #: How the upstream detects turns.
     vad: Literal["server_vad", "semantic_vad"] = "server_vad"
+    #: What the operator makes of the names that clients use.
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,15 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
+
+
+def not_applied(code: str, block: str, fields: Mapping[str, Any]) -> list[ServerMessage]:
+    """A ``Warning`` that names those of ``fields`` that are set, since the upstream has nothing like them."""
+    named = ", ".join(f"`{name}`" for name, value in fields.items() if value is not None)
+    where = f" from `{block}`" if block else ""
+    return (
+        [events.warning(code, f"Not applied{where}, since the upstream has no such setting: {named}.")] if named else []
+    )
 
 
 def configure(event: ClientEvent, session: Mapping[str, Any], append_instructions: str | None = None) -> Intent:

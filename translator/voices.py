@@ -14,13 +14,17 @@ REALTIME_VOICES = frozenset(
 #: OpenAI's voices that only its text-to-speech models have.
 _SPEECH_ONLY = {"fable": "ballad", "nova": "coral", "onyx": "ash"}
 
-#: Deepgram's English voices, by the name in ``aura-2-thalia-en`` or ``aura-asteria-en``: a woman's or a man's.
+#: Deepgram's English voices, by the name in ``aura-2-thalia-en`` or ``flux-kit-en``: a woman's or a man's.
 _AURA_NAMES = {
     "marin": "amalthea andromeda asteria athena aurora callisto cora cordelia delia electra harmonia helena hera iris "
-    "janus juno luna minerva ophelia pandora phoebe selene stella thalia theia vesta",
+    "janus juno kit luna minerva ophelia pandora phoebe selene stella thalia theia vesta",
     "cedar": "angus apollo arcas aries atlas draco helios hermes hyperion jupiter mars neptune odysseus orion orpheus "
     "perseus pluto saturn zeus",
 }
+#: Amazon Polly's voices that Deepgram's protocol names.
+_POLLY = dict.fromkeys(("amy", "aria", "ayanda", "emma", "joanna"), "marin") | dict.fromkeys(
+    ("arthur", "brian", "matthew"), "cedar"
+)
 _AURA = {name: voice for voice, names in _AURA_NAMES.items() for name in names.split()}
 
 
@@ -28,6 +32,8 @@ def voice_of(provider: SpeakProvider) -> str | dict[str, Any] | None:
     """The upstream's voice for what a client asks to speak with; None when there is nothing like it."""
     if provider.type == "open_ai" and provider.voice is not None:
         return realtime_voice(provider.voice)
+    if provider.type == "aws_polly" and isinstance(provider.voice, str):
+        return _POLLY.get(provider.voice.lower())
     if provider.type == "deepgram" and provider.model is not None:
         return next((_AURA[part] for part in provider.model.lower().split("-") if part in _AURA), None)
     return None

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from cli.client import ApiKey
 from cli.demo.expectations import judge
 from cli.demo.observations import Performance
 from cli.demo.performance import Performer
@@ -46,6 +47,7 @@ def demo(
     session_state_url: Annotated[
         str | None, typer.Option(help="With --url: the admin HTTP of a session-state.")
     ] = None,
+    api_key: ApiKey = None,
     out: Annotated[Path, typer.Option(help="Where the agent's voice goes: 24000 Hz WAV.")] = Path("out/demo.wav"),
 ) -> None:
     """Hold a scripted conversation by voice and text, show whose turn it is throughout, and check what happened.
@@ -53,10 +55,10 @@ def demo(
     Exits with 0 only if every expectation is met.
     """
     given = None if url is None else Services(url, simulator_url, session_state_url)
-    run(_demo(given, out, Console(highlight=False)))
+    run(_demo(given, out, Console(highlight=False), api_key))
 
 
-async def _demo(given: Services | None, out: Path, console: Console) -> int:
+async def _demo(given: Services | None, out: Path, console: Console, api_key: str | None) -> int:
     assets = files("infra") / "demo"
     functions = Functions.model_validate_json((assets / "functions.json").read_bytes())
     recordings = {name: parse_wav(file, (assets / file).read_bytes()) for name, file in _RECORDINGS.items()}
@@ -68,6 +70,7 @@ async def _demo(given: Services | None, out: Path, console: Console) -> int:
             simulator_url=services.simulator_url and services.simulator_url.rstrip("/"),
             session_state_url=services.session_state_url and services.session_state_url.rstrip("/"),
             progress=lambda performance, scene, step: _show(console, performance, scene, step),
+            api_key=api_key,
         )
         broken_off: CommandError | None = None
         try:

@@ -39,11 +39,13 @@ class Performer:
         simulator_url: str | None,
         session_state_url: str | None,
         progress: Progress,
+        api_key: str | None = None,
     ) -> None:
         self.performance = Performance(script, (), watched=session_state_url is not None)
         #: All of the agent's audio.
         self.voice = bytearray()
         self._url = url
+        self._api_key = api_key
         self._simulator_url = simulator_url
         self._session_state_url = session_state_url
         self._progress = progress
@@ -57,7 +59,7 @@ class Performer:
         for scene in self.performance.script:
             self._scene, self._step = scene.name, OPENING
             async with open_conversation(
-                self._url, scene.path, scene.opening, scene.functions, observe=self._observe
+                self._url, scene.path, scene.opening, scene.functions, observe=self._observe, api_key=self._api_key
             ) as conversation:
                 try:
                     await self._perform(conversation, scene)

@@ -12,6 +12,7 @@ from contracts.agent.errors import (
 )
 from contracts.agent.messages import (
     ClientMessage,
+    CustomToThinkProvider,
     ForceEndTurn,
     FunctionCallResponse,
     InjectAgentMessage,
@@ -32,6 +33,7 @@ __all__ = [
     "UNPARSABLE",
     "ClientMessage",
     "ClientProtocolError",
+    "CustomToThinkProvider",
     "ForceEndTurn",
     "FunctionCallResponse",
     "InjectAgentMessage",

@@ -10,6 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 ServerMessage: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["user", "assistant"]
+#: From the end of the user's speech to its words; from the beginning of a response to its first words, and to its
+#: first function call; from words to audio; from the end of the user's turn to the first output.
+LatencyStage: TypeAlias = Literal["stt_latency", "ttt_text_latency", "ttt_tool_latency", "tts_latency", "total_latency"]
 
 #: The acknowledgement of each configuration message, to be sent when the upstream has confirmed it and not before.
 ACKNOWLEDGEMENTS = {
@@ -63,6 +66,11 @@ def agent_started_speaking(total_latency: float, ttt_latency: float, tts_latency
     }
 
 
+def latency_report(stage: LatencyStage, seconds: float) -> ServerMessage:
+    """How long one stage of a reply took; the live service sends one stage a message."""
+    return {"type": "LatencyReport", stage: round(max(seconds, 0.0), 3)}
+
+
 def agent_audio_done() -> ServerMessage:
     return {"type": "AgentAudioDone"}
 
@@ -80,6 +88,11 @@ def function_call_request(call_id: str, name: str, arguments: str) -> ServerMess
 def function_call_cancelled(calls: Sequence[tuple[str, str]]) -> ServerMessage:
     """These calls, as (id, name), are void: an answer to them would be dropped."""
     return {"type": "FunctionCallCancelled", "functions": [{"id": id_, "name": name} for id_, name in calls]}
+
+
+def function_call_response(call_id: str, name: str, content: str) -> ServerMessage:
+    """The copy of a client's own result, as it was taken."""
+    return {"type": "FunctionCallResponse", "id": call_id, "name": name, "content": content}
 
 
 def injection_refused(message: str) -> ServerMessage:

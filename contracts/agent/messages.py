@@ -109,11 +109,22 @@ class FunctionCallResponse(Message):
 
 
 class KeepAlive(Message):
+    """The client is still there. Counts as a frame, and is not answered."""
+
     type: Literal["KeepAlive"] = "KeepAlive"
 
 
 class ForceEndTurn(Message):
+    """The user's turn is over now, whatever is heard: it is committed and answered. Nothing where no turn is open."""
+
     type: Literal["ForceEndTurn"] = "ForceEndTurn"
+
+
+class CustomToThinkProvider(Message):
+    """Something for the provider of the model itself, which takes no such thing here: ignored, with a ``Warning``."""
+
+    type: Literal["__customToThinkProvider"] = "__customToThinkProvider"
+    content: Any = None
 
 
 class UserTurnEnded(Message):
@@ -133,4 +144,5 @@ ClientMessage: TypeAlias = (
     | FunctionCallResponse
     | KeepAlive
     | ForceEndTurn
+    | CustomToThinkProvider
 )

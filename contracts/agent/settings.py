@@ -10,19 +10,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from contracts.agent.audio import LINEAR16, usual_rate
 from contracts.agent.values import ClientValue, Many, MaybeOneOrMany, Whole
 
 
+def _usual_rate(declared: dict[str, Any]) -> int:
+    return usual_rate(declared.get("encoding", LINEAR16))
+
+
 class InputAudio(ClientValue):
-    encoding: str = "linear16"
+    encoding: str = LINEAR16
     #: Hz.
-    sample_rate: Whole = 24_000
+    sample_rate: Whole = Field(default_factory=_usual_rate)
 
 
 class OutputAudio(ClientValue):
-    encoding: str = "linear16"
+    encoding: str = LINEAR16
     #: Hz.
-    sample_rate: Whole = 24_000
+    sample_rate: Whole = Field(default_factory=_usual_rate)
     #: Bits per second, for compressed encodings.
     bitrate: Whole | None = None
     container: str = "none"
@@ -51,9 +56,9 @@ class ListenProvider(ClientValue):
     language_hints: Many[str] | None = None
     keyterms: Many[str] | None = None
     smart_format: bool | None = None
-    eot_threshold: float | None = None
-    eager_eot_threshold: float | None = None
-    eot_timeout_ms: Whole | None = None
+    eot_threshold: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    eager_eot_threshold: Annotated[float, Field(ge=0.3, le=0.9)] | None = None
+    eot_timeout_ms: Annotated[Whole, Field(ge=500, le=60_000)] | None = None
 
 
 class Listen(ClientValue):
@@ -85,8 +90,8 @@ class ThinkProvider(ClientValue):
     type: str
     version: str | None = None
     model: str | None = None
-    temperature: float | None = None
-    reasoning_mode: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    reasoning_mode: Literal["none", "minimal", "low", "medium", "high"] | None = None
     credentials: dict[str, Any] | None = None
     voice_prompt_opt_out: bool | None = None
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.config import GatewaySettings
+from gateway.keys import read_keys
 from infra.local.ports import is_free
 from infra.local.stack import Stack, StackError
 from infra.simulator.config import SimulatorSettings
@@ -33,6 +34,7 @@ class Launch:
     def __init__(self, env: Mapping[str, str]) -> None:
         gateway, session_state = load(GatewaySettings), load(SessionStateSettings)
         load(TranslatorSettings)
+        read_keys(gateway)
         self.simulator, self.upstream = gateway.simulated, gateway.upstream
         self.ports = {"gateway": gateway.gateway_port, "session-state": session_state.session_state_port}
         self.gateway_host = gateway.gateway_host

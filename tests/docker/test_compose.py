@@ -121,6 +121,16 @@ def test_everything_gets_healthy(compose: Compose) -> None:
     assert complaint(f"http://127.0.0.1:{compose.port}/ready", timeout=10) is None
 
 
+def test_published_for_others_it_needs_keys(compose: Compose) -> None:
+    """On this machine's loopback, as above, it needs none."""
+    gateway = ("run", "--rm", "-T", "--no-deps", "-e", "TURNGATE_PUBLISHED_HOST=0.0.0.0", "gateway")
+    done = subprocess.run(
+        [*compose.command, *gateway], cwd=ROOT, env=compose.env, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 2
+    assert "TURNGATE_API_KEYS: needed" in done.stdout + done.stderr
+
+
 def health(container: str) -> str:
     """The container's health, as soon as its first check is done."""
     command = ["docker", "inspect", "--format", "{{.State.Health.Status}}", container]

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from infra.local.stack import Stack
+from tests.unit.schemas import accepted_by_clients
 
 #: How long anything may take before a test gives up; nothing here measures time.
 PATIENCE_SECONDS = 30
@@ -107,7 +108,7 @@ class Client:
 
     async def _receive(self) -> None:
         frame = await self.socket.recv()
-        self.received.append(frame if isinstance(frame, bytes) else orjson.loads(frame))
+        self.received.append(frame if isinstance(frame, bytes) else accepted_by_clients(orjson.loads(frame)))
 
 
 async def get(url: str) -> Any:

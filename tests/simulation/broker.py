@@ -23,9 +23,7 @@ class BrokerGoneError(Exception):
 class Broker:
     """Streams, and the session keys beside them. Subscribe by stream, with what takes a message in."""
 
-    def __init__(
-        self, clock: Clock, random: Random, weather: Weather, hop: float, note: Callable[[str], None]
-    ) -> None:
+    def __init__(self, clock: Clock, random: Random, weather: Weather, hop: float, note: Callable[[str], None]) -> None:
         self.counts: Counter[str] = Counter()
         #: Session-state's keys: they die with the broker.
         self.sessions: dict[str, SessionState] = {}
@@ -70,7 +68,7 @@ class Broker:
                 self.counts["messages doubled"] += 1
                 copies = 2
         for _ in range(copies):
-            delay = self._hop * (0.5 + random.random())
+            delay = self._hop * (0.5 + 2.5 * random.random())
             if self.stormy and random.random() < weather.lateness:
                 self.counts["messages late"] += 1
                 delay += random.random() * weather.latest

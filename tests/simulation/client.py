@@ -41,6 +41,7 @@ class Client:
         self._steps = list(reversed(script.steps))
         self._cue: str | None = None
         self._waits = 0
+        self._cancelled: set[str] = set()
         #: Delayed answers and the ends of spoken turns that are still to come.
         self._busy = 0
         self._next()
@@ -57,6 +58,8 @@ class Client:
 
     def told(self, message: dict[str, Any]) -> None:
         """A message of the server."""
+        if message["type"] == "FunctionCallCancelled":
+            self._cancelled.update(call["id"] for call in message["functions"])
         if message["type"] != "FunctionCallRequest" or self.gone:
             return
         for call in message["functions"]:
@@ -68,6 +71,9 @@ class Client:
 
     def _respond(self, call: dict[str, Any], answer: Answer) -> None:
         self._busy -= 1
+        if answer.by_name and call["id"] in self._cancelled:
+            # Said by name alone, it would be taken for the answer to another call.
+            return
         response = {"type": "FunctionCallResponse", "name": call["name"], "content": f"Result {call['id']}"}
         if not answer.by_name:
             response["id"] = call["id"]

@@ -20,6 +20,8 @@ NAME = "gw"
 _WORKERS = 4
 #: A connection to a broker that is gone is tried again so often, with this pause in seconds.
 _RETRIES, _PAUSE = 20, 0.3
+#: Of 24 kHz pcm16.
+_BYTES_PER_MS = 48
 
 
 class Publisher:
@@ -110,7 +112,11 @@ class Session:
             return
         kind, now, conversation = event["type"], self._clock.now, self.conversation
         if kind == "response.output_audio.delta":
-            conversation.tell(*(conversation.downlink.audio(event["response_id"], event["item_id"], now) or ()))
+            before = conversation.downlink.audio(event["response_id"], event["item_id"], now)
+            if before is not None:
+                conversation.tell(*before)
+                milliseconds = len(event["delta"]) * 3 / 4 / _BYTES_PER_MS
+                conversation.downlink.playback.forwarded(event["item_id"], milliseconds, now)
         else:
             self._history.append(Entry(now, Where.GATEWAY_GOT, event))
             conversation.upstream_event(event, now)

@@ -1,4 +1,4 @@
-"""Everything that one seed decides: who talks, over which network, in what weather. A value, so that it can be cut down."""
+"""Everything that one seed decides: who talks, over which network, in what weather. A value, so it can be cut down."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def draw(seed: int) -> Plan:
     weather = _weather(random, hopeless)
     limits = Limits(
         requests=256 if random.random() < 0.9 else random.randint(3, 8),
-        call=random.choice((2.0, 4.0)),
+        call=random.choice((1.0, 2.0)),
         heartbeat=random.choice((2.0, 10.0)),
         patience=Patience(give_up=15.0 if hopeless else 60.0),
     )
@@ -86,7 +86,7 @@ def draw(seed: int) -> Plan:
         ),
         distance=random.choice((0.0005, 0.005, 0.03, 0.15)),
         jitter=random.choice((0.0, 0.002, 0.05)),
-        hop=random.choice((0.0003, 0.001, 0.01)),
+        hop=random.choice((0.0003, 0.001, 0.01, 0.04)),
         translators=random.randint(1, 3),
         session_states=random.randint(1, 2),
         reclaim_after=random.choice((0.5, 5.0)),
@@ -114,9 +114,7 @@ def _weather(random: Random, hopeless: bool) -> Weather:
         lateness=perhaps(worst),
         latest=random.choice((0.1, 1.0, 8.0)),
         death=perhaps(worst / 2),
-        outages=tuple(
-            (random.uniform(0.0, ends), random.choice((0.0, 0.0, 0.5, 3.0))) for _ in range(outages)
-        ),
+        outages=tuple((random.uniform(0.0, ends), random.choice((0.0, 0.0, 0.5, 3.0))) for _ in range(outages)),
         ends=ends,
     )
 

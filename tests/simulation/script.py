@@ -7,7 +7,7 @@ the judge finds its effect again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 from typing import Any
@@ -27,6 +27,8 @@ class Do(Enum):
     SPEAK = "speak"
     #: A whole spoken turn in one instant, as a client sends it that was held up.
     BLURT = "blurt"
+    #: The upstream makes an out-of-band response, which nobody here asked for.
+    ASIDE = "aside"
     HANG_UP = "hang up"
     #: The upstream closes the connection.
     LOSE_UPSTREAM = "lose upstream"
@@ -93,7 +95,7 @@ class _Writer:
         self._marks = 0
         self._answers: dict[str, Answer] = {}
         self._dialect = COMPONENT if random.random() < 0.65 else AGENT
-        self._audible = random.random() < 0.2
+        self._audible = random.random() < 0.35
         self._speaks = random.random() < 0.55
 
     def script(self) -> Script:
@@ -133,13 +135,12 @@ class _Writer:
         if choice < 0.72:
             return [Step(Do.SAY, gap, cue, self._text(calls=random.choice((1, 1, 2, 3))))]
         if choice < 0.80:
-            behaviour = random.choice(("default", "queue", "queue", "interrupt", "interrupt"))
-            message = {"type": "InjectAgentMessage", "message": f"Hear {self._mark()}", "behavior": behaviour}
-            return [Step(Do.SAY, gap, cue, message)]
+            return [Step(Do.SAY, gap, cue, self._words())]
         if choice < 0.94 and self._speaks:
-            do = Do.SPEAK if random.random() < 0.5 else Do.BLURT
-            return [Step(do, gap, cue, seconds=random.choice((0.1, 0.3, 1.0)))]
-        if choice < 0.96:
+            return self._speech(cue, gap)
+        if choice < 0.95:
+            return [Step(Do.ASIDE, gap, cue)]
+        if choice < 0.965:
             unknown = {"type": "FunctionCallResponse", "id": f"call_{self._mark()}", "name": TOOLS[0], "content": "?"}
             return [Step(Do.SAY, gap, cue, unknown)]
         if choice < 0.98:
@@ -148,10 +149,26 @@ class _Writer:
             return [Step(random.choice((Do.HANG_UP, Do.LOSE_UPSTREAM, Do.FAIL_UPDATE, Do.FAIL_CREATE)), gap, cue)]
         return [Step(Do.SAY, gap, cue, {"type": "KeepAlive"})]
 
+    def _speech(self, cue: str | None, gap: float) -> list[Step]:
+        random = self._random
+        speech = Step(Do.SPEAK if random.random() < 0.5 else Do.BLURT, gap, cue, seconds=random.choice((0.1, 0.3, 1.0)))
+        choice = random.random()
+        if choice < 0.3:
+            return [speech]
+        if choice < 0.45:
+            return [speech, replace(speech, gap=random.uniform(0.0, 0.1), cue=None)]
+        if choice < 0.65:
+            # Two ways to interrupt a reply meet.
+            talk_over = replace(speech, cue="<response.created", gap=random.uniform(0.0, 0.3))
+            return [talk_over, Step(Do.SAY, random.uniform(0.0, 0.05), message=self._words("interrupt"))]
+        # Whatever needs a turn meets the one that the upstream is about to take.
+        message = random.choice((self._text, self._update, self._words))()
+        return [speech, Step(Do.SAY, random.choice((0.0, random.uniform(0.0, 0.5))), message=message)]
+
     def _moment(self) -> tuple[str | None, float]:
         random = self._random
         if random.random() < 0.55:
-            return random.choice(CUES), random.choice((0.0, 0.0, 0.001, 0.01, 0.05, 0.2))
+            return random.choice(CUES), random.choice((0.0, 0.0, 0.001, 0.01, random.uniform(0.0, 0.4)))
         return None, random.choice((0.0, 0.02, 0.1, 0.4, 1.0, 2.0))
 
     def _mark(self) -> str:
@@ -171,12 +188,16 @@ class _Writer:
             words.append("[fail]")
         return {"type": "InjectUserMessage", "content": " ".join(words)}
 
+    def _words(self, behaviour: str | None = None) -> dict[str, Any]:
+        behaviour = behaviour or self._random.choice(("default", "queue", "queue", "interrupt", "interrupt"))
+        return {"type": "InjectAgentMessage", "message": f"Hear {self._mark()}", "behavior": behaviour}
+
     def _answer(self) -> Answer:
         random = self._random
         delay = random.choice((0.0, 0.0, 0.01, 0.1, 0.5, 2.0))
         choice = random.random()
         if choice < 0.75:
-            return Answer((delay,), by_name=random.random() < 0.1)
+            return Answer((delay,), by_name=delay < self._call_timeout / 2 and random.random() < 0.1)
         if choice < 0.85:
             return Answer((delay, delay + random.choice((0.0, 0.3))))
         if choice < 0.93:
@@ -197,7 +218,7 @@ class _Writer:
             if random.random() < 0.6:
                 provider["speed"] = random.choice((0.8, 0.9, 1.1, 1.2))
             return {"type": "UpdateSpeak", "speak": {"provider": provider}}
-        if choice < 0.9 or self._dialect is AGENT and random.random() < 0.8:
+        if choice < 0.9 or (self._dialect is AGENT and random.random() < 0.8):
             return {"type": "UpdateListen", "listen": {"provider": self._listen()}}
         return self._settings()
 

@@ -20,17 +20,24 @@ class Log(Record):
     def __init__(self, history: History) -> None:
         super().__init__(0, 0.0)
         self._history = history
+        self._active: str | None = None
 
     def received(self, event: Event, slot: Slot, now: float) -> None:
+        self._look(slot)
         if event.get("type") != "input_audio_buffer.append":
             self._history.append(Entry(now, Where.UPSTREAM_GOT, event))
 
     def sent(self, event: Event, slot: Slot, now: float) -> None:
-        kind = event["type"]
-        if kind == "response.created" and (began := slot.began_by_itself_at()) is not None:
-            self._history.append(Entry(now, Where.UPSTREAM_BEGAN, {"id": event["response"]["id"], "at": began}))
-        if kind != "response.output_audio.delta":
+        self._look(slot)
+        if event["type"] != "response.output_audio.delta":
             self._history.append(Entry(now, Where.UPSTREAM_SENT, event))
+
+    def _look(self, slot: Slot) -> None:
+        """Whether the slot was taken since the last event; no event says so at that moment."""
+        active = slot.active_response
+        if active is not None and active != self._active and (began := slot.began_by_itself_at()) is not None:
+            self._history.append(Entry(began, Where.UPSTREAM_BEGAN, {"id": active}))
+        self._active = active
 
 
 class Upstream:
@@ -58,6 +65,12 @@ class Upstream:
     def send(self, event: dict[str, Any]) -> None:
         """The gateway puts this on its socket now."""
         self._travel(0, lambda: self._receive(event))
+
+    def aside(self) -> None:
+        """An out-of-band response begins."""
+        question = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Aside"}]}
+        response = {"conversation": "none", "input": [question], "output_modalities": ["text"]}
+        self._say(self.core.receive({"type": "response.create", "response": response}, self._clock.now))
 
     def fail_next(self, kind: str) -> None:
         self._failing.add(kind)

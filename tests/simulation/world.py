@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -19,6 +20,8 @@ from tests.simulation.services import Services
 from tests.simulation.upstream import Upstream
 
 _TICK = 0.1
+#: How often to see whether everything rests, in seconds.
+_LOOK = 0.25
 #: After the last step and the last fault, everything must be over within this, in seconds.
 _PATIENCE = 90.0
 #: The silence that ends a turn, with a margin, by kind of detection.
@@ -37,9 +40,12 @@ class Outcome:
     #: What was still going on when time was up.
     unfinished: str = ""
     crash: str = ""
-    #: The most requests and the most open calls at one time.
+    #: The most at one time: requests, those of them that the client made, and open calls.
     most_requests: int = 0
+    most_client_requests: int = 0
     most_calls: int = 0
+    #: Requests that the gateway published again.
+    republished: int = 0
 
 
 class Line:
@@ -76,7 +82,7 @@ class Line:
             return ""
         if not self.upstream.resting:
             return "the upstream is busy"
-        if conversation.turn.slot is not Slot.IDLE:
+        if conversation.turn.slot is not (Slot.IDLE if conversation.configured else Slot.UNCONFIGURED):
             return f"the slot is {conversation.turn.slot}"
         if conversation.turn.user_speaking:
             return "the user is speaking"
@@ -89,7 +95,12 @@ class Line:
     def _tick(self) -> None:
         conversation, outcome = self.session.conversation, self.outcome
         self.session.tick()
+        of_the_client = sum(
+            request.message["type"] != "UserTurnEnded" and "error" not in request.message
+            for request in conversation.ledger
+        )
         outcome.most_requests = max(outcome.most_requests, len(conversation.ledger))
+        outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
         outcome.most_calls = max(outcome.most_calls, len(conversation.calls.open))
         if self.session.closed:
             self._end()
@@ -99,7 +110,9 @@ class Line:
     def _special(self, what: Do) -> None:
         outcome = self.outcome
         outcome.history.append(Entry(self._world.clock.now, Where.FAULT, what.value))
-        if what is Do.HANG_UP:
+        if what is Do.ASIDE:
+            self.upstream.aside()
+        elif what is Do.HANG_UP:
             self.session.client_gone()
             self._end()
         elif what is Do.LOSE_UPSTREAM:
@@ -133,30 +146,33 @@ class World:
 
     def run(self) -> list[Outcome]:
         """Until nothing is outstanding anywhere, or time is up."""
-        clock, storm = self.clock, self.plan.weather.ends
-        finished_at = storm
-        look_at = 0.5
-        problem = ""
+        problem = crash = ""
         try:
-            while True:
-                while clock.now < look_at:
-                    clock.step()
-                look_at = clock.now + 0.25
-                if not all(line.client.finished for line in self.lines) or clock.now < storm:
-                    finished_at = max(finished_at, clock.now)
-                    continue
-                problem = self._restless()
-                if not problem or clock.now > finished_at + _PATIENCE:
-                    break
+            problem = self._until_all_rests()
         except Exception as error:
-            for line in self.lines:
-                line.outcome.crash = f"{type(error).__name__}: {error}"
-            if not self.plan.weather.calm or True:
-                self.error = error
+            # Whatever a core raises is a finding like any other, with the seed that leads there.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            crash = f"{type(error).__name__}: {error} ({frame.name} in {frame.filename}:{frame.lineno})"
         for line in self.lines:
-            if line.outcome.crash == "":
-                line.outcome.unfinished = line.resting() or problem
+            line.outcome.crash = crash
+            line.outcome.unfinished = line.resting() or problem
+            line.outcome.republished = line.session.conversation.counters.republished
         return [line.outcome for line in self.lines]
+
+    def _until_all_rests(self) -> str:
+        """Returns what did not, when time was up."""
+        clock, storm = self.clock, self.plan.weather.ends
+        deadline = storm + _PATIENCE
+        while True:
+            look_at = clock.now + _LOOK
+            while clock.now < look_at:
+                clock.step()
+            if clock.now < storm or not all(line.client.finished for line in self.lines):
+                deadline = max(deadline, clock.now + _PATIENCE)
+                continue
+            problem = self._restless()
+            if not problem or clock.now > deadline:
+                return problem
 
     def counts(self) -> Counter[str]:
         """What was exercised."""

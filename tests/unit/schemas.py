@@ -9,6 +9,9 @@ from deepgram.agent.v1 import types as deepgram
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 
+#: What the React component is sent beyond Deepgram's protocol.
+EXTENSIONS = frozenset({"Transcript", "UtteranceEnd", "AgentDone"})
+
 _CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
@@ -22,6 +25,13 @@ def sent_by_openai(event: dict[str, Any]) -> dict[str, Any]:
     """``event``, after it was found to be a server event of the Realtime API: tests feed on nothing else."""
     _nothing_unknown(_SERVER_EVENT.validate_python(event))
     return event
+
+
+def accepted_by_clients(message: dict[str, Any]) -> dict[str, Any]:
+    """``message``, after it was found to be one of `EXTENSIONS` or a server message of Deepgram's."""
+    if message["type"] not in EXTENSIONS:
+        accepted_by_deepgram(message)
+    return message
 
 
 def accepted_by_deepgram(message: dict[str, Any]) -> None:

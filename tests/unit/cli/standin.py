@@ -24,6 +24,8 @@ class StandIn:
         #: The code of the `Error` that answers `Settings`; None: they are applied.
         self.settings_error: str | None = None
         self.open_calls = 0
+        #: What a silent frame consists of.
+        self.silence = b"\0"
         #: Silent frames of 20 ms after which a user's turn has ended.
         self.silent_frames = 25
         #: Whether an `UpdatePrompt` has been acknowledged.
@@ -42,7 +44,7 @@ class StandIn:
                 await self._message(socket, json.loads(frame))
                 continue
             self.audio.append(frame)
-            loud = any(frame)
+            loud = bool(frame.strip(self.silence))
             silent = 0 if loud else silent + 1
             if loud and not speaking:
                 speaking = True

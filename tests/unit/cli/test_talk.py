@@ -11,6 +11,8 @@ from cli.errors import CommandError
 from cli.speech import LISTEN_S, FrameClock
 from cli.talk import _talk
 from cli.wav import Recording, read_wav, write_wav
+from contracts.agent.settings import OutputAudio
+from gateway.audio import wav_header
 from tests.unit.cli.standin import VOICE, StandIn, standin
 
 LOUD = b"\x10\x20"
@@ -39,7 +41,7 @@ async def talk(
     return code, shown.getvalue()
 
 
-@pytest.mark.parametrize(("rate", "frame"), [(16_000, 640), (24_000, 960)])
+@pytest.mark.parametrize(("rate", "frame"), [(8_000, 320), (16_000, 640), (24_000, 960), (44_100, 1764)])
 async def test_a_recording_goes_out_as_it_is_and_the_reply_is_kept(
     server: StandIn, tmp_path: Path, rate: int, frame: int
 ) -> None:
@@ -57,6 +59,16 @@ async def test_a_recording_goes_out_as_it_is_and_the_reply_is_kept(
         "agent  I heard you.",
         f"0.0 s of the agent's voice in {out}",
     ]
+
+
+async def test_a_telephones_recording_goes_out_as_it_is(server: StandIn, tmp_path: Path) -> None:
+    source = tmp_path / "in.wav"
+    source.write_bytes(wav_header(OutputAudio(encoding="mulaw", container="wav")) + b"\x20" * 800)
+    server.silence = b"\xff"
+    code, _ = await talk(server.url, source, tmp_path / "reply.wav")
+    assert code == 0
+    assert server.of_type("Settings")[0]["audio"]["input"] == {"encoding": "mulaw", "sample_rate": 8_000}
+    assert b"".join(server.audio).rstrip(b"\xff") == b"\x20" * 800
 
 
 async def test_silence_goes_on_until_the_reply_has_ended(server: StandIn, tmp_path: Path) -> None:
@@ -78,8 +90,8 @@ async def test_a_recording_without_speech_gets_no_reply(server: StandIn, tmp_pat
 
 async def test_a_rate_that_is_not_supported_is_told_before_anybody_is_called(tmp_path: Path, unused_port: int) -> None:
     source = tmp_path / "in.wav"
-    write_wav(source, LOUD * 800, 8_000)
-    with pytest.raises(CommandError, match="8000 Hz is not supported"):
+    write_wav(source, LOUD * 800, 11_025)
+    with pytest.raises(CommandError, match="linear16 at 11025 Hz is not supported"):
         await talk(f"ws://127.0.0.1:{unused_port}", source, tmp_path / "reply.wav")
 
 

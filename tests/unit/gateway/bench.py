@@ -8,8 +8,10 @@ import orjson
 
 from contracts.broker import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
 from gateway.conversation import Conversation, Outputs
+from gateway.counters import Counters
 from gateway.dialect import COMPONENT, Dialect
 from gateway.limits import Limits
+from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 
 SETTINGS: dict[str, Any] = {
     "type": "Settings",
@@ -19,11 +21,13 @@ SETTINGS: dict[str, Any] = {
 
 
 class Bench:
-    """A conversation, the time, and the last outputs."""
+    """A conversation, the time, and the last outputs, every part of which the official SDKs have accepted."""
 
-    def __init__(self, dialect: Dialect = COMPONENT, limits: Limits | None = None) -> None:
+    def __init__(
+        self, dialect: Dialect = COMPONENT, limits: Limits | None = None, counters: Counters | None = None
+    ) -> None:
         self.now = 0.0
-        self.conversation = Conversation("session-0001", "gw", dialect, limits or Limits(), self.now)
+        self.conversation = Conversation("session-0001", "gw", dialect, limits or Limits(), self.now, counters)
         self.out = Outputs()
         self._events = 0
 
@@ -67,10 +71,19 @@ class Bench:
         item = {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", "call_id": call_id, "name": name}
         return self.event("response.output_item.done", response_id=response_id, item={**item, "arguments": "{}"})
 
+    def audio(self, response_id: str, item_id: str, ms: float) -> Outputs:
+        """So much audio goes to the client, at once."""
+        before = self.conversation.downlink.audio(response_id, item_id, self.now)
+        if before is not None:
+            self.conversation.tell(*before)
+            self.conversation.downlink.playback.forwarded(item_id, ms, self.now)
+        return self._drain()
+
     # --- the translators
 
     def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Outputs:
-        items = tuple({"id": item_id, "type": "message"} for item_id in item_ids)
+        words = [{"type": "input_text", "text": "Hi"}]
+        items = tuple({"id": item_id, "type": "message", "role": "user", "content": words} for item_id in item_ids)
         self.conversation.command(AddItems(session="s", seq=seq, items=items, notices=notices), self.now)
         return self._drain()
 
@@ -129,6 +142,10 @@ class Bench:
 
     def _drain(self) -> Outputs:
         self.out = self.conversation.drain()
+        for message in self.out.to_client:
+            accepted_by_clients(message)
+        for event in self.out.to_upstream:
+            accepted_by_openai(event)
         return self.out
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from contracts.agent.events import ServerMessage
 from contracts.realtime import ServerEvent
 from gateway.dialect import AGENT, Dialect
 from gateway.downlink import Downlink
-from tests.unit.schemas import accepted_by_deepgram
-
-EXTENSIONS = {"Transcript", "UtteranceEnd", "AgentDone"}
+from tests.unit.schemas import accepted_by_clients
 
 
 class Client:
-    """A downlink and everything that it told; every message is checked against the official SDK."""
+    """A downlink and everything that it told; every message is checked against the official SDK.
 
-    def __init__(self, dialect: Dialect = AGENT, *, history: bool = False, **limits: int) -> None:
+    Without ``progress`` it leaves out how a reply comes about (``LatencyReport``, ``AgentThinking``).
+    """
+
+    def __init__(
+        self, dialect: Dialect = AGENT, *, history: bool = False, progress: bool = False, **limits: int
+    ) -> None:
+        dialect = replace(dialect, sends_progress=progress and dialect.sends_progress)
         self.downlink = Downlink(dialect, history, **limits)
         self.told: list[ServerMessage] = []
         self.now = 0.0
@@ -30,16 +35,17 @@ class Client:
             self.tell(self.downlink.handle(event, self.now))
         return [message["type"] for message in self.told[before:]]
 
-    def audio(self, item_id: str = "item_1", response_id: str = "resp_1") -> list[str] | None:
+    def audio(self, item_id: str = "item_1", response_id: str = "resp_1", ms: float = 0) -> list[str] | None:
         self.now += 1
         messages = self.downlink.audio(response_id, item_id, self.now)
+        if messages is not None:
+            self.downlink.playback.forwarded(item_id, ms, self.now)
         return None if messages is None else [message["type"] for message in self.tell(messages)]
 
     def tell(self, messages: Iterable[ServerMessage]) -> list[ServerMessage]:
         messages = list(messages)
         for message in messages:
-            if message["type"] not in EXTENSIONS:
-                accepted_by_deepgram(message)
+            accepted_by_clients(message)
         self.told += messages
         return messages
 

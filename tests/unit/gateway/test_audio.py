@@ -1,121 +1,208 @@
-"""The client's audio on its way to the upstream: the right number of samples, continuous, and clean."""
+"""One session's audio both ways: what passes, what is converted, and which format holds when."""
 
 from __future__ import annotations
 
-import numpy as np
+import io
+import wave
+
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from contracts.agent import ClientProtocolError
-from gateway.audio import INPUT_RATES, UPSTREAM_RATE, InputAudio, check_input, check_output
-
-RESAMPLED = [rate for rate in INPUT_RATES if rate != UPSTREAM_RATE]
+from contracts.agent.settings import InputAudio, OutputAudio
+from gateway.audio import AgentAudio, ClientAudio, DeclaredFormats, Formats, WholeSamples, wav_header
+from tests.unit.gateway.sound import fitted, tone
 
 
-def tone(rate: int, frequency: float, seconds: float = 1.0) -> bytes:
-    times = np.arange(int(rate * seconds)) / rate
-    return bytes(np.rint(29_000 * np.sin(2 * np.pi * frequency * times)).astype("<i2").tobytes())
+def formats(encoding: str = "linear16", rate: int = 24_000, container: str = "none") -> Formats:
+    form = InputAudio(encoding=encoding, sample_rate=rate)
+    return Formats(form, OutputAudio(encoding=encoding, sample_rate=rate, container=container))
 
 
-def converted(rate: int, pcm: bytes, chunk_bytes: int) -> bytes:
-    audio = InputAudio("linear16", rate)
-    return b"".join(audio.feed(pcm[start : start + chunk_bytes]) for start in range(0, len(pcm), chunk_bytes))
+def voice(encoding: str = "linear16", rate: int = 24_000, container: str = "none") -> AgentAudio:
+    declared = DeclaredFormats(lambda seq: False)
+    declared.declare(1, formats(encoding, rate, container))
+    agent = AgentAudio()
+    agent.follow(declared)
+    return agent
 
 
-def fitted(pcm: bytes, frequency: float) -> tuple[float, float, float]:
-    """Signal-to-noise ratio (dB), amplitude and delay (s, modulo one period) of a tone, once it has settled."""
-    samples: NDArray[np.float64] = np.frombuffer(pcm, "<i2").astype(np.float64)[2400:]
-    angles = 2 * np.pi * frequency * (np.arange(len(samples)) + 2400) / UPSTREAM_RATE
-    basis = np.stack([np.sin(angles), np.cos(angles)], axis=1)
-    weights = np.linalg.lstsq(basis, samples, rcond=None)[0]
-    noise = samples - basis @ weights
-    ratio = 10 * np.log10(float(np.var(basis @ weights)) / float(np.var(noise)))
-    return ratio, float(np.hypot(*weights)), float(np.arctan2(-weights[1], weights[0]) / (2 * np.pi * frequency))
+# --- the client's
 
 
-@pytest.mark.parametrize("rate", RESAMPLED)
-@pytest.mark.parametrize("frequency", [200.0, 1000.0, 3000.0])
-def test_a_tone_comes_out_clean_and_as_loud_as_it_was(rate: int, frequency: float) -> None:
-    ratio, amplitude, _ = fitted(converted(rate, tone(rate, frequency), rate // 50 * 2), frequency)
-    assert ratio >= 80
-    assert amplitude == pytest.approx(29_000, rel=0.002)
-
-
-def test_16_khz_is_delayed_by_about_a_millisecond() -> None:
-    _, _, delay = fitted(converted(16_000, tone(16_000, 200.0), 640), 200.0)
-    assert 0.0005 < delay < 0.002
-
-
-@pytest.mark.parametrize("rate", [32_000, 44_100, 48_000])
-def test_what_24_khz_cannot_hold_does_not_fold_back(rate: int) -> None:
-    residue = np.frombuffer(converted(rate, tone(rate, 14_000.0), 2 * rate), "<i2")[2400:]
-    assert np.abs(residue).max() <= 3
-
-
-@pytest.mark.parametrize(("rate", "given_", "expected"), [(16_000, 320, 480), (8_000, 160, 480), (48_000, 960, 480)])
-def test_every_20_ms_give_20_ms(rate: int, given_: int, expected: int) -> None:
-    audio = InputAudio("linear16", rate)
-    for _ in range(20):
-        assert len(audio.feed(b"\0\0" * given_)) == 2 * expected
-
-
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(rate=st.sampled_from(INPUT_RATES), chunks=st.lists(st.integers(0, 700), min_size=1, max_size=30))
-def test_how_the_audio_is_cut_does_not_matter(rate: int, chunks: list[int]) -> None:
-    """Chunks of any number of bytes, samples split in the middle included."""
-    pcm = np.random.default_rng(1).integers(-20_000, 20_000, sum(chunks) // 2 + 1).astype("<i2").tobytes()
-    whole = InputAudio("linear16", rate).feed(pcm[: sum(chunks)])
-    audio, start, pieces = InputAudio("linear16", rate), 0, b""
-    for size in chunks:
-        pieces += audio.feed(pcm[start : start + size])
-        start += size
-    assert len(pieces) == len(whole)
-    difference = np.frombuffer(pieces, "<i2").astype(int) - np.frombuffer(whole, "<i2")
-    # The order in which a sum is taken may differ with the size of the product, and so its rounding.
-    assert not difference.size or np.abs(difference).max() <= 1
-
-
-def test_24_khz_passes_untouched() -> None:
-    audio = InputAudio("linear16", UPSTREAM_RATE)
-    chunk = tone(UPSTREAM_RATE, 440.0, 0.02)
+def test_24_khz_passes_untouched_and_whole_samples_only() -> None:
+    audio = ClientAudio(InputAudio())
+    chunk = tone(24_000, 440.0, 0.02)
     assert audio.feed(chunk) is chunk
     assert audio.feed(b"\x01") == b""
     assert audio.feed(b"\x02\x03\x04\x05") == b"\x01\x02\x03\x04"
     assert audio.feed(b"\x06") == b"\x05\x06"
 
 
-def test_the_loudest_audio_is_clipped_and_does_not_wrap() -> None:
-    square = np.where(np.arange(16_000) // 20 % 2, 32767, -32768).astype("<i2").tobytes()
-    loud = np.frombuffer(converted(16_000, square, 640), "<i2").astype(int)[100:]
-    # The filter overshoots behind each edge. Held at the limit these samples stay; wrapped, the sign would change far
-    # more often than once in each half period of 30 samples.
-    assert loud.max() == 32767
-    assert loud.min() == -32768
-    assert np.count_nonzero(np.diff(np.sign(loud))) <= len(loud) / 30 + 1
+@pytest.mark.parametrize("encoding", ["mulaw", "alaw"])
+def test_g711_passes_untouched_byte_by_byte(encoding: str) -> None:
+    audio, agent = ClientAudio(InputAudio(encoding=encoding)), voice(encoding, 8_000)
+    for chunk in (b"\x01", b"\x02\x03\x04"):
+        assert audio.feed(chunk) is chunk
+        assert agent.feed("r", chunk) is chunk
+    assert agent.end_item("r") == b""
+    assert agent.milliseconds(bytes(160)) == 20
 
 
-def test_unsupported_input_is_refused_with_what_is_supported() -> None:
-    with pytest.raises(ClientProtocolError, match=r"`audio.input.encoding` 'opus' .* supported: linear16") as caught:
-        InputAudio("opus", 48_000)
-    assert (caught.value.code, caught.value.field) == ("INVALID_SETTINGS", "audio.input.encoding")
-    with pytest.raises(ClientProtocolError, match=r"11025 .* supported: 8000, 16000, 24000, 32000, 44100, 48000"):
-        check_input("linear16", 11_025)
+def test_a_sample_that_is_split_between_two_chunks_is_put_together_before_it_is_converted() -> None:
+    pcm = tone(16_000, 1000.0)
+    audio = ClientAudio(InputAudio(sample_rate=16_000))
+    out = b"".join(audio.feed(pcm[start : start + 641]) for start in range(0, len(pcm), 641))
+    assert len(out) == 48_000
+    assert fitted(out, 24_000, 1000.0).clean >= 80
 
 
-@pytest.mark.parametrize(
-    ("encoding", "rate", "container", "field"),
-    [
-        ("mulaw", 8_000, "none", "encoding"),
-        ("linear16", 16_000, "none", "sample_rate"),
-        ("linear16", 24_000, "wav", "container"),
-    ],
-)
-def test_unsupported_output_is_refused_with_what_is_supported(
-    encoding: str, rate: int, container: str, field: str
-) -> None:
-    check_output("linear16", 24_000, "none")
-    with pytest.raises(ClientProtocolError, match=f"`audio.output.{field}`") as caught:
-        check_output(encoding, rate, container)
-    assert caught.value.code == "INVALID_SETTINGS"
+def test_whole_samples_lose_nothing() -> None:
+    whole = WholeSamples()
+    assert [whole.feed(piece) for piece in (b"a", b"b", b"", b"cde", b"f")] == [b"", b"ab", b"", b"cd", b"ef"]
+
+
+# --- the agent's
+
+
+def test_24_khz_for_the_client_passes_untouched() -> None:
+    chunk = tone(24_000, 440.0, 0.1)
+    agent = voice()
+    assert agent.feed("r", chunk) is chunk
+    assert agent.end_item("r") == b""
+    assert agent.milliseconds(chunk) == 100
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 32_000, 44_100, 48_000])
+def test_a_reply_in_another_rate_is_as_long_as_it_was_and_clean(rate: int) -> None:
+    pcm = tone(24_000, 1000.0)
+    agent = voice(rate=rate)
+    out = b"".join(agent.feed("r", pcm[start : start + 4_321]) for start in range(0, len(pcm), 4_321))
+    out += agent.end_item("r")
+    assert len(out) == 2 * rate
+    assert fitted(out, rate, 1000.0).clean >= 80
+    assert agent.end_item("r") == b""
+
+
+def test_nothing_of_an_interrupted_reply_gets_into_the_next() -> None:
+    agent = voice(rate=16_000)
+    agent.feed("loud", tone(24_000, 3000.0, 0.1) + b"\x7f")
+    agent.begin("quiet")
+    assert not any(agent.feed("quiet", bytes(4_800)))
+    assert agent.end_item("loud") == b""
+    assert not any(agent.end_item("quiet"))
+
+
+def test_each_item_of_a_reply_is_complete() -> None:
+    agent = voice(rate=8_000)
+    for _ in range(2):
+        assert len(agent.feed("r", tone(24_000, 1000.0, 0.1)) + agent.end_item("r")) == 1_600
+
+
+@pytest.mark.parametrize(("encoding", "rate"), [("linear16", 16_000), ("linear16", 24_000)])
+def test_each_reply_is_one_wav_file(encoding: str, rate: int) -> None:
+    agent = voice(encoding, rate, "wav")
+    for reply in ("one", "two"):
+        out = b"".join(agent.feed(reply, tone(24_000, 1000.0, 0.5)) + agent.end_item(reply) for _ in range(2))
+        assert out.count(b"RIFF") == 1
+        with wave.open(io.BytesIO(out)) as file:
+            assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, rate)
+            assert len(file.readframes(rate)) == 2 * rate
+
+
+def test_the_header_comes_with_the_first_audio_however_little_there_is() -> None:
+    agent = voice(rate=8_000, container="wav")
+    assert agent.feed("r", bytes(6)) == b""
+    assert agent.end_item("r") == wav_header(OutputAudio(sample_rate=8_000, container="wav")) + bytes(2)
+
+
+@pytest.mark.parametrize(("encoding", "code"), [("mulaw", 7), ("alaw", 6)])
+def test_g711_in_a_wav_file_says_so(encoding: str, code: int) -> None:
+    out = voice(encoding, 8_000, "wav").feed("r", b"\x55")
+    # RIFF, its length, WAVE; "fmt " with 18 bytes: code, channels, Hz, bytes/s, bytes and bits a sample, no extension.
+    expected = (
+        f"52494646ffffffff57415645 666d742012000000 0{code}000100 401f0000 401f0000 01000800 0000 64617461ffffffff"
+    )
+    assert out == bytes.fromhex(expected) + b"\x55"
+
+
+# --- which format holds
+
+
+class Requests:
+    """Settings by ``seq``, settled or open."""
+
+    def __init__(self) -> None:
+        self.open = {1}
+        self.declared = DeclaredFormats(lambda seq: seq in self.open)
+        self.declared.declare(1, formats())
+
+
+def test_before_settings_no_format_holds() -> None:
+    assert DeclaredFormats(lambda seq: False).current is None
+
+
+def test_until_the_first_configuration_is_confirmed_the_newest_format_holds() -> None:
+    requests = Requests()
+    assert requests.declared.current == formats()
+    requests.open.add(2)
+    requests.declared.declare(2, formats(rate=16_000))
+    assert requests.declared.current == formats(rate=16_000)
+    requests.declared.withdraw(2)
+    assert requests.declared.current == formats()
+
+
+def test_a_later_format_holds_when_its_settings_are_confirmed_and_not_before() -> None:
+    requests = Requests()
+    requests.open = {2}
+    requests.declared.declare(2, formats(rate=16_000))
+    assert requests.declared.current == formats()
+    requests.open.clear()
+    assert requests.declared.current == formats(rate=16_000)
+
+
+def test_a_format_that_was_refused_never_holds() -> None:
+    requests = Requests()
+    requests.open = {2}
+    requests.declared.declare(2, formats("mulaw", 8_000))
+    requests.open.clear()
+    requests.declared.withdraw(2)
+    assert requests.declared.current == formats()
+
+
+def test_of_several_that_are_confirmed_together_the_newest_holds() -> None:
+    requests = Requests()
+    requests.open = {2, 3}
+    requests.declared.declare(2, formats(rate=16_000))
+    requests.declared.declare(3, formats(rate=48_000))
+    assert requests.declared.current == formats()
+    requests.open.clear()
+    assert requests.declared.current == formats(rate=48_000)
+    requests.open = {4}
+    requests.declared.declare(4, formats("alaw", 8_000))
+    assert requests.declared.current == formats(rate=48_000)
+
+
+def test_only_a_change_between_the_upstreams_own_formats_is_one_for_the_upstream() -> None:
+    requests = Requests()
+    requests.open = {2, 3}
+    requests.declared.declare(2, formats(rate=16_000))
+    requests.declared.declare(3, formats("mulaw", 8_000))
+    assert not requests.declared.changes_upstream_input((2,))
+    assert requests.declared.changes_upstream_input((2, 3))
+    assert not requests.declared.changes_upstream_input((7,))
+    requests.declared.declare(4, formats(rate=48_000))
+    assert not requests.declared.changes_upstream_input((2, 3, 4))
+
+
+def test_a_reply_keeps_the_format_in_which_it_began() -> None:
+    requests = Requests()
+    agent = AgentAudio()
+    agent.follow(requests.declared)
+    requests.open = {2}
+    requests.declared.declare(2, formats("mulaw", 8_000, "wav"))
+    agent.begin("old")
+    requests.open.clear()
+    assert agent.feed("old", bytes(960)) == bytes(960)
+    assert agent.milliseconds(bytes(960)) == 20
+    agent.begin("new")
+    assert agent.feed("new", bytes(160)).startswith(b"RIFF")
+    assert agent.milliseconds(bytes(160)) == 20

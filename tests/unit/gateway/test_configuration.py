@@ -9,6 +9,8 @@ import pytest
 from contracts.broker import Configuration
 from gateway.configuration import SessionConfiguration, Update
 
+_SPEED = "session.audio.output.speed"
+
 
 def in_flight(session: dict[str, Any]) -> SessionConfiguration:
     made = SessionConfiguration()
@@ -52,7 +54,7 @@ def test_the_voice_that_cannot_change_is_left_out_from_then_on_unless_it_is_the_
     made.sent(Update("update-2", {"audio": {"output": {"voice": "ash"}}}, (2,), 0))
     refused = made.refuse("cannot_update_voice", None)
     assert refused is not None
-    assert refused[1] == "audio.output.voice"
+    assert refused[1]
     prepared = made.prepare(Configuration(session={"instructions": "B", "audio": {"output": {"voice": "ash"}}}))
     assert prepared.left_out == ("audio.output.voice",)
     assert prepared.session == {"type": "realtime", "instructions": "B", "audio": {"output": {}}}
@@ -62,7 +64,7 @@ def test_the_voice_that_cannot_change_is_left_out_from_then_on_unless_it_is_the_
 
 
 @pytest.mark.parametrize(
-    ("code", "param", "field"),
+    ("code", "param", "left_out"),
     [
         ("unknown_parameter", "session.reasoning", "reasoning"),
         ("unknown_parameter", "session.audio.output.speed", "audio.output.speed"),
@@ -75,11 +77,32 @@ def test_the_voice_that_cannot_change_is_left_out_from_then_on_unless_it_is_the_
         (None, None, None),
     ],
 )
-def test_which_refusals_name_a_field_to_do_without(code: str | None, param: str | None, field: str | None) -> None:
+def test_which_refusals_name_a_field_to_do_without(code: str | None, param: str | None, left_out: str | None) -> None:
     session = {"type": "realtime", "reasoning": {}, "tools": [{}], "audio": {"output": {"speed": 1}}}
-    refused = in_flight(session).refuse(code, param)
+    made = in_flight(session)
+    refused = made.refuse(code, param)
     assert refused is not None
-    assert refused[1] == field
+    assert refused[1] == (left_out is not None)
+    assert made.prepare(Configuration(session=session)).left_out == ((left_out,) if left_out is not None else ())
+
+
+@pytest.mark.parametrize(("occupied", "param"), [(True, "session.audio.output.voice"), (False, _SPEED)])
+def test_a_speed_that_met_a_response_is_tried_again_and_only_then(occupied: bool, param: str) -> None:
+    session = {"type": "realtime", "audio": {"output": {"speed": 1.2, "voice": "ash"}}}
+    met = in_flight(session)
+    refused = met.refuse("invalid_value", _SPEED, occupied=True)
+    assert refused is not None
+    assert refused[1]
+    assert met.prepare(Configuration(session=session)).left_out == ()
+    refused = in_flight(session).refuse("invalid_value", param, occupied=occupied)
+    assert refused is not None
+    assert not refused[1]
+
+
+def test_text_is_appended_to_what_the_upstream_began_with() -> None:
+    made = SessionConfiguration()
+    made.learn({"instructions": "Be helpful."})
+    assert made.prepare(Configuration(append_instructions="B")).session["instructions"] == "Be helpful.\n\nB"
 
 
 def test_a_refusal_of_nothing_is_nothing() -> None:

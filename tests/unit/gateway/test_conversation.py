@@ -8,6 +8,7 @@ import pytest
 
 from contracts.broker import Slot
 from gateway.conversation import UpstreamProblem
+from gateway.counters import Counters
 from gateway.dialect import AGENT
 from gateway.ledger import Patience
 from gateway.limits import Limits
@@ -74,6 +75,21 @@ def test_a_greeting_is_shown_on_the_component_path_and_asked_for_on_the_agent_pa
     assert event.message == {"type": "InjectAgentMessage", "message": "Hello!"}
 
 
+def test_a_greeting_finds_room_whatever_was_asked_before_it() -> None:
+    bench = Bench(AGENT, Limits(requests=2, calls=1))
+    bench.event("session.created", session={})
+    bench.say(**{**SETTINGS, "agent": {**SETTINGS["agent"], "greeting": "Hello!"}})
+    bench.say(type="InjectUserMessage", content="1")
+    bench.event("response.created", response={"id": "resp_1", "conversation_id": "c"})
+    bench.event("input_audio_buffer.committed", item_id="a")
+    bench.done("resp_1")
+    bench.translated(1)
+    bench.release((1,))
+    out = bench.event("session.updated", session=effective())
+    assert types(out.to_client) == ["SettingsApplied"]
+    assert bench.conversation.record().open_responses == (2, 3, 4)
+
+
 # --- the client's errors ---
 
 
@@ -122,12 +138,12 @@ def test_unknown_types_and_fields_are_named_as_the_dialect_does() -> None:
 
 def test_audio_before_settings_is_an_error_told_once() -> None:
     bench = Bench()
-    assert bench.conversation.client_audio(b"{}") is None
-    assert bench.conversation.client_audio(b"{}") is None
+    assert bench.conversation.client_audio(b"{}", 0) is None
+    assert bench.conversation.client_audio(b"{}", 0) is None
     (error,) = bench.conversation.drain().to_client
     assert error["code"] == "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS"
     bench.say(**SETTINGS)
-    assert bench.conversation.client_audio(b"\x01\x02") == b"\x01\x02"
+    assert bench.conversation.client_audio(b"\x01\x02", 0) == b"\x01\x02"
 
 
 def test_second_settings_reconfigure_or_are_refused_as_the_dialect_says() -> None:
@@ -176,14 +192,32 @@ def test_settings_that_a_translator_refuses_may_be_sent_again() -> None:
     event = bench.conversation.client_event(2)
     assert event is not None
     assert not event.repeated
+
+
+def test_settings_that_wait_behind_refused_ones_are_settings_all_the_same() -> None:
+    bench = Bench()
+    bench.event("session.created", session={})
+    bench.say(**{**SETTINGS, "agent": {**SETTINGS["agent"], "greeting": "Never said."}})
+    bench.say(**SETTINGS)
+    bench.refused(1)
+    assert bench.say(type="UpdatePrompt", prompt="x").to_client == []
+    bench.translated(2)
+    bench.release((2,))
+    assert types(bench.event("session.updated", session=effective()).to_client) == ["SettingsApplied"]
     assert bench.refused(1).to_client == [], "a refusal of what is settled is nothing"
 
 
-def test_force_end_turn_is_answered_and_keep_alive_is_not() -> None:
+def test_keep_alive_is_not_answered() -> None:
     bench = Bench().configured()
-    assert bench.say(type="ForceEndTurn").to_client[0]["code"] == "FORCE_END_TURN_UNSUPPORTED"
     out = bench.say(type="KeepAlive")
     assert (out.to_client, out.to_publish, out.turn_changed) == ([], [], False)
+
+
+def test_what_is_for_another_provider_is_answered_once() -> None:
+    bench = Bench(AGENT).configured()
+    (warning,) = bench.say(type="__customToThinkProvider", content={"any": 1}).to_client
+    assert (warning["type"], warning["code"]) == ("Warning", "CUSTOM_MESSAGE_IGNORED")
+    assert bench.say(type="__customToThinkProvider", content=2).to_client == []
 
 
 # --- configuration ---
@@ -452,12 +486,92 @@ def test_a_turn_that_the_server_cannot_answer_because_of_another_response_is_ask
     assert bench.conversation.record().open_responses == (), "the server answered after all"
 
 
-def test_a_turn_past_the_limit_is_left_to_the_server() -> None:
-    bench = Bench(limits=Limits(requests=1)).configured()
+def test_the_gateways_own_requests_have_a_reserve_and_past_it_the_client_is_told() -> None:
+    bench = Bench(limits=Limits(requests=1, calls=1)).configured()
     bench.say(type="InjectUserMessage", content="1")
     bench.created("resp_1")
     committed(bench)
-    assert bench.conversation.record().open_responses == (2,)
+    assert bench.conversation.record().open_responses == (2, 3)
+    committed(bench, "audio_2")
+    assert bench.conversation.record().open_responses == (2, 3)
+    assert bench.out.to_client[-1]["code"] == "TOO_MANY_REQUESTS"
+
+
+def test_a_turn_that_the_upstream_owes_an_answer_is_asked_for_when_none_comes() -> None:
+    bench = Bench().configured()
+    committed(bench)
+    bench.item("audio_1")
+    assert bench.out.to_publish == []
+    assert bench.wait(3).to_publish == [2]
+    assert bench.conversation.ledger.answerable() == [2]
+    assert bench.wait(3).to_publish == [2], "once is enough: this is its retransmission"
+
+
+def test_a_turn_whose_answer_lost_against_another_response_is_asked_for_at_once() -> None:
+    bench = Bench().configured()
+    committed(bench)
+    assert bench.error(RACE).to_publish == [2]
+    assert bench.error(RACE).to_publish == []
+
+
+def test_an_answer_that_was_interrupted_before_it_was_announced_leaves_the_later_turn_unanswered() -> None:
+    bench = Bench().configured()
+    committed(bench)
+    committed(bench, "audio_2")
+    bench.created("resp_1")
+    interrupted = {"id": "resp_1", "status": "cancelled", "conversation_id": "conv", "output": []}
+    bench.event("response.done", response=interrupted | {"status_details": {"reason": "turn_detected"}})
+    assert bench.conversation.record().slot is Slot.PROMISED
+    assert bench.wait(3).to_publish == [2]
+
+
+def test_an_answer_that_the_user_talks_over_is_an_answer() -> None:
+    bench = Bench().configured()
+    committed(bench)
+    bench.created("resp_1")
+    bench.event("input_audio_buffer.speech_started", item_id="audio_2", audio_start_ms=0)
+    interrupted = {"id": "resp_1", "status": "cancelled", "conversation_id": "conv", "output": []}
+    bench.event("response.done", response=interrupted | {"status_details": {"reason": "turn_detected"}})
+    assert bench.conversation.record().slot is Slot.IDLE
+
+
+def test_the_upstream_answers_a_long_silence_by_itself_whoever_owns_turns() -> None:
+    bench = Bench().configured()
+    bench.say(**SETTINGS)
+    bench.translated(2)
+    bench.release((2,))
+    bench.event("session.updated", session=effective(audio={"input": {"turn_detection": {"create_response": False}}}))
+    bench.event("input_audio_buffer.timeout_triggered", item_id="idle", audio_start_ms=0, audio_end_ms=1)
+    assert bench.event("input_audio_buffer.committed", item_id="idle").to_publish == []
+    assert bench.conversation.record().slot is Slot.PROMISED
+
+
+def test_a_response_does_not_answer_what_came_after_its_create() -> None:
+    bench = Bench().configured()
+    create = bench.requested(2)
+    bench.asked(3, "And you?")
+    bench.created("resp_1", create)
+    assert bench.conversation.record().open_responses == (3,)
+
+
+def test_the_upstreams_own_response_answers_what_was_there_when_the_turn_ended_and_no_more() -> None:
+    bench = Bench().configured().asked(2)
+    committed(bench)
+    bench.asked(3, "And you?")
+    bench.created("resp_1")
+    assert bench.conversation.record().open_responses == (3,)
+
+
+def test_an_update_that_met_an_unexpected_response_waits_for_its_end() -> None:
+    bench = Bench().configured()
+    bench.say(type="UpdateSpeak", speak={"provider": {"type": "open_ai", "speed": 1.2}})
+    bench.translated(2)
+    (sent,) = bench.release((2,), audio={"output": {"speed": 1.2}}).to_upstream
+    committed(bench)
+    out = bench.error("invalid_value", sent["event_id"], param="session.audio.output.speed")
+    assert out.to_client == []
+    assert bench.conversation.record().open_configuration == (2,)
+    assert bench.conversation.record().configuring_seq is None
 
 
 def test_a_commit_without_an_item_needs_no_acknowledgement() -> None:
@@ -516,11 +630,19 @@ def test_a_call_that_is_not_answered_in_time_is_answered_for_the_client() -> Non
     assert bench.say(type="FunctionCallResponse", id="call_2", content="late").to_client[0]["type"] == "Warning"
 
 
-def test_a_timeout_past_the_limit_closes_the_call() -> None:
-    bench = called("call_1", "call_2", limits=Limits(requests=1))
-    bench.say(type="FunctionCallResponse", id="call_1", content="1")
-    bench.wait(30)
-    assert bench.conversation.record().open_calls == ("call_1",)
+def test_a_timeout_past_the_limit_and_its_reserve_closes_the_call() -> None:
+    bench = called("call_1", "call_2", "call_3", limits=Limits(requests=1, calls=3))
+    for item_id in ("audio_1", "audio_2"):
+        committed(bench, item_id)
+        bench.error(RACE)
+    out = bench.wait(30)
+    assert bench.conversation.record().open_calls == ("call_1", "call_2")
+    told = [message["description"] for message in out.to_client if message["type"] == "Warning"]
+    assert [text.partition("; ")[2] for text in told] == [
+        "the model is told.",
+        "the model is told.",
+        "too many requests are waiting to tell the model.",
+    ]
 
 
 def test_a_result_that_is_refused_closes_its_call() -> None:
@@ -669,7 +791,12 @@ def test_an_ending_that_was_decided_before_stands() -> None:
     assert (out.ending.code, out.to_client) == (1012, [])
 
 
-def test_events_that_mean_nothing_are_ignored() -> None:
-    bench = Bench().configured()
-    out = bench.event("something.new", x=1)
-    assert (out.to_client, out.to_upstream, out.turn_changed) == ([], [], False)
+def test_events_that_mean_nothing_are_ignored_and_those_nobody_knows_are_counted_and_named_once() -> None:
+    named: list[str] = []
+    bench = Bench(counters=Counters(first_unknown=named.append)).configured()
+    for kind in ("rate_limits.updated", "something.new", "something.new", *(f"other.{n}" for n in range(100))):
+        out = bench.event(kind, x=1)
+        assert (out.to_client, out.to_upstream, out.turn_changed) == ([], [], False)
+    assert bench.conversation.counters.unknown_events == 102
+    assert named[:2] == ["something.new", "other.0"]
+    assert len(named) == 64, "what is remembered is bounded"

@@ -18,8 +18,8 @@ def test_a_spoken_reply_from_beginning_to_end() -> None:
     client = Client()
     empty = upstream.spoken() | {"content": [], "status": "in_progress"}
     assert client.hears(upstream.created(), upstream.item_added(empty)) == []
-    assert client.hears(upstream.output("output_audio_transcript.delta", delta="Hel")) == ["AgentStartedSpeaking"]
-    assert client.audio() == []
+    assert client.hears(upstream.output("output_audio_transcript.delta", delta="Hel")) == []
+    assert client.audio() == ["AgentStartedSpeaking"]
     assert client.audio() == []
     assert client.hears(upstream.output("output_audio.done")) == []
     assert client.hears(upstream.output("output_audio_transcript.done", transcript="Hello.")) == []

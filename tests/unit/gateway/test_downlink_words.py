@@ -67,7 +67,7 @@ def test_a_failed_transcription_is_a_warning() -> None:
 
 def test_injected_words_are_echoed() -> None:
     client = Client(AGENT, history=True)
-    client.tell(client.downlink.user_message("hi"))
+    client.tell(client.downlink.user_message("hi", client.now))
     assert [message["type"] for message in client.told] == ["ConversationText", "History"]
     assert client.texts() == [("user", "hi")]
 

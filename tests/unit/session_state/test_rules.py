@@ -93,6 +93,14 @@ def test_parallel_calls_are_answered_together() -> None:
     assert seqs(step(state, turn, response(2, "b"))) == [1, 2]
 
 
+def test_a_result_that_cannot_come_along_leaves_its_call_open() -> None:
+    state = SessionState()
+    turn = record(1, last_seq=3, open_responses=(1, 2, 3), open_calls=("a", "b"))
+    step(state, turn, response(1, "a"))
+    assert step(state, turn, response(3, "b")).outcome == "held", "2 is on its way, and 3 goes after it"
+    assert seqs(step(state, turn, response(2))) == [1, 2, 3]
+
+
 def test_an_open_call_holds_up_results_but_not_other_responses() -> None:
     state = SessionState()
     turn = record(1, last_seq=2, open_responses=(1, 2), open_calls=("a", "b"))

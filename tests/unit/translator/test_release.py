@@ -49,6 +49,15 @@ def test_objects_merge_field_by_field_and_variants_replace() -> None:
     }
 
 
+def test_a_transcription_merges_as_two_updates_would_upstream() -> None:
+    changes = [
+        Configuration(session={"audio": {"input": {"transcription": {"model": "m", "prompt": "Oslo"}}}}),
+        Configuration(session={"audio": {"input": {"transcription": {"model": "m", "language": "no"}}}}),
+    ]
+    merged = merge_configurations(changes).session["audio"]["input"]["transcription"]
+    assert merged == {"model": "m", "prompt": "Oslo", "language": "no"}
+
+
 def test_null_replaces_an_object() -> None:
     merged = merge_configurations([Configuration(session={"a": {"b": 1}}), Configuration(session={"a": None})])
     assert merged.session == {"a": None}

@@ -114,12 +114,60 @@ def test_update_think_replaces_the_block() -> None:
     ],
 )
 def test_a_model_that_does_not_answer_is_said(model: str | None, expected: list[str]) -> None:
-    block = {"provider": {"type": "open_ai", "model": model, "temperature": 0.5}}
+    block = {"provider": {"type": "open_ai", "model": model}}
     for message in (settings({"think": block}), {"type": "UpdateThink", "think": block}):
         assert codes(message) == expected
-        session = session_of(message)
-        assert "model" not in session
-        assert "temperature" not in session
+        assert "model" not in session_of(message)
+
+
+def test_another_vendors_model_is_said_even_when_its_url_names_it() -> None:
+    [notice, fields] = translated(
+        settings({"think": {"provider": {"type": "google"}, "endpoint": {"url": "https://example.org"}}})
+    ).notices
+    assert notice["code"] == "THINK_MODEL_NOT_REALTIME"
+    assert "google" in notice["description"]
+    assert "`endpoint`" in fields["description"]
+
+
+def test_of_several_think_blocks_the_first_whose_model_answers_counts() -> None:
+    blocks = [{"provider": {"type": "anthropic", "model": "claude"}, "prompt": "One."}, think(prompt="Two.")]
+    message = {"type": "UpdateThink", "think": blocks}
+    assert session_of(message)["instructions"] == "Two."
+    assert codes(message) == []
+
+
+def test_what_thinking_cannot_do_is_said_once_and_by_name() -> None:
+    provider = {"type": "open_ai", "model": "gpt-realtime", "temperature": 0.5, "reasoning_mode": "low"}
+    block = {"provider": {**provider, "credentials": {"type": "iam"}}, "context_length": "max"}
+    [notice] = translated(settings({"think": block})).notices
+    assert notice["code"] == "THINK_FIELDS_NOT_APPLIED"
+    for name in ("context_length", "provider.temperature", "provider.reasoning_mode", "provider.credentials"):
+        assert f"`{name}`" in notice["description"]
+
+
+@pytest.mark.parametrize(("mode", "effort"), [("none", "minimal"), ("minimal", "minimal"), ("high", "high")])
+def test_a_model_that_reasons_is_told_how_much(mode: str, effort: str) -> None:
+    defaults = Defaults(model="gpt-realtime-2")
+    message = settings({"think": {"provider": {"type": "open_ai", "reasoning_mode": mode}}})
+    assert session_of(message, defaults)["reasoning"] == {"effort": effort}
+    assert codes(message, defaults) == []
+    assert "reasoning" not in session_of(message)
+
+
+def test_the_roots_fields_without_a_counterpart_are_said() -> None:
+    message = settings() | {"tags": ["a"], "experimental": True, "mip_opt_out": True}
+    [notice] = translated(message).notices
+    assert notice["code"] == "SETTINGS_FIELDS_NOT_APPLIED"
+    assert "`tags`, `experimental`" in notice["description"]
+    assert "mip_opt_out" not in notice["description"], "nobody trains on what passes through here"
+    assert codes(settings() | {"experimental": False}) == []
+
+
+def test_what_speaking_cannot_do_is_said() -> None:
+    block = {"provider": {"type": "open_ai", "voice": "coral", "volume": 2.0}, "endpoint": {"url": "https://a.b"}}
+    [notice] = translated({"type": "UpdateSpeak", "speak": block}).notices
+    assert notice["code"] == "SPEAK_FIELDS_NOT_APPLIED"
+    assert "`endpoint`, `provider.volume`" in notice["description"]
 
 
 def test_an_endpoint_that_is_not_called_is_said() -> None:
@@ -138,6 +186,8 @@ def test_an_endpoint_that_is_not_called_is_said() -> None:
         ({"type": "open_ai", "voice": "voice_1"}, {"id": "voice_1"}),
         ({"type": "deepgram", "model": "aura-2-thalia-en"}, "marin"),
         ({"type": "deepgram", "model": "aura-orion-en"}, "cedar"),
+        ({"type": "deepgram", "version": "v2", "model": "flux-kit-en"}, "marin"),
+        ({"type": "aws_polly", "voice": "Matthew", "language": "en-US"}, "cedar"),
     ],
 )
 def test_voices_are_mapped_to_the_nearest(provider: dict[str, Any], voice: Any) -> None:
@@ -153,7 +203,8 @@ def test_voices_are_mapped_to_the_nearest(provider: dict[str, Any], voice: Any) 
     ("provider", "name"),
     [
         ({"type": "cartesia", "model_id": "sonic-2", "voice": {"mode": "id", "id": "v-1"}}, "v-1"),
-        ({"type": "deepgram", "model": "flux-kit-en"}, "flux-kit-en"),
+        ({"type": "deepgram", "model": "flux-nobody-en"}, "flux-nobody-en"),
+        ({"type": "aws_polly", "voice": "Nobody"}, "Nobody"),
         ({"type": "deepgram"}, "deepgram"),
         ({"type": "open_ai", "voice": "robot"}, "robot"),
         ({"type": "eleven_labs", "model_id": "eleven_turbo_v2_5"}, "eleven_turbo_v2_5"),
@@ -251,6 +302,11 @@ def test_what_listening_cannot_do_is_said() -> None:
     ]
     [notice] = translated(update).notices
     assert "`eot_threshold`, `smart_format`" in notice["description"]
+
+
+def test_who_does_not_listen_with_deepgram_is_told() -> None:
+    assert codes(settings({"listen": {"provider": {"type": "other", "model": "x"}}})) == ["LISTEN_FIELDS_NOT_APPLIED"]
+    assert codes(settings({"listen": {"provider": {"type": "deepgram", "model": "nova-3"}}})) == []
 
 
 def test_update_prompt_adds_to_the_instructions() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.agent import ForceEndTurn, KeepAlive, UserTurnEnded
+from contracts.agent import CustomToThinkProvider, ForceEndTurn, KeepAlive, UserTurnEnded
 from contracts.agent.messages import ClientMessage
 from tests.unit.translator.events import event, translated
 from translator.translate import ROUTES, Defaults, Refusal, translate
 
 
 def test_every_message_is_routed_but_those_that_stay_at_the_gateway() -> None:
-    assert set(ROUTES) == {*ClientMessage.__args__, UserTurnEnded} - {KeepAlive, ForceEndTurn}
+    own = {KeepAlive, ForceEndTurn, CustomToThinkProvider}
+    assert set(ROUTES) == {*ClientMessage.__args__, UserTurnEnded} - own
 
 
 @pytest.mark.parametrize("fields", [{"content": "rain"}, {"result": "rain"}, {"error": "no such city"}])

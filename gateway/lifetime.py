@@ -1,0 +1,48 @@
+"""How long a session may last, and how long its client may be silent.
+
+No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+NEVER = float("inf")
+
+
+class Due(Enum):
+    """What time has brought."""
+
+    #: The client has sent nothing for too long.
+    SILENT = auto()
+    #: The session will end soon.
+    ENDS_SOON = auto()
+    #: The session has lasted as long as it may.
+    OVER = auto()
+
+
+class Lifetime:
+    """One session's. Tell it of every frame of the client; ask `due` when `deadline` has come."""
+
+    __slots__ = ("_heard_at", "_silence", "_steps")
+
+    def __init__(self, now: float, *, silence: float, longest: float, notice: float) -> None:
+        """All in seconds. 0 for no limit; ``notice`` is how long before the end it is announced."""
+        self._heard_at = now
+        self._silence = silence or NEVER
+        end = now + (longest or NEVER)
+        self._steps = [(end, Due.OVER)] + ([(end - notice, Due.ENDS_SOON)] if 0 < notice < longest else [])
+
+    def heard(self, now: float) -> None:
+        """A frame of the client came, of whatever kind."""
+        self._heard_at = now
+
+    def due(self, now: float) -> Due | None:
+        """What is due at ``now``, each thing once, except `Due.SILENT`, with which the session is to end."""
+        if self._steps and self._steps[-1][0] <= now:
+            return self._steps.pop()[1]
+        return Due.SILENT if self._heard_at + self._silence <= now else None
+
+    def deadline(self) -> float:
+        """When something is due next; infinity when never."""
+        return min(self._heard_at + self._silence, self._steps[-1][0] if self._steps else NEVER)

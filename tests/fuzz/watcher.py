@@ -1,0 +1,126 @@
+"""What must hold of a session whatever happens to it, seen from outside: from what it puts out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from contracts.agent import ClientProtocolError, parse_client_message
+from contracts.realtime import OutputItemAdded, UpstreamProtocolError, parse_server_event
+from gateway.conversation import Conversation, Outputs
+from tests.unit.schemas import accepted_by_clients, accepted_by_openai
+
+_CLOSE_CODES = {1000, 1011, 1012}
+
+
+class Watcher:
+    """Shown everything that goes out, it fails on
+
+    - a frame that the official SDKs would not accept;
+    - a second ``AgentStartedSpeaking`` for one response, or output of a response before its first;
+    - a second end of one reply, or anything of it after its end;
+    - an item's words told twice;
+    - anything of a reply after the user has interrupted it;
+    - a client frame that cannot be used and is not answered, and an end without a code.
+    """
+
+    def __init__(self, conversation: Conversation, judge_every: int) -> None:
+        self._conversation = conversation
+        self._judge_every = judge_every
+        self._seen = 0
+        #: Messages to the client so far.
+        self.told = 0
+        self.ended = False
+        self._started: Counter[str] = Counter()
+        self._words: Counter[str] = Counter()
+        #: Responses of which anything was heard, and those that are over for the client.
+        self._known: set[str] = set()
+        self._dead: set[str] = set()
+        #: ``AgentStartedSpeaking`` that an item caused whose response its event does not name.
+        self._nameless = 0
+
+    def see(self, out: Outputs, cause: dict[str, Any] | None) -> None:
+        """Everything that came out, and the upstream event that caused it, if one did."""
+        self.told += len(out.to_client)
+        for message in out.to_client:
+            self._judge(message, accepted_by_clients)
+        for event in out.to_upstream:
+            self._judge(event, accepted_by_openai)
+        self._speech(out, _response_of(cause), cause)
+        for message in out.to_client:
+            if message["type"] == "ConversationText" and message["role"] == "assistant":
+                self._words_of(message["content"])
+        limits = self._conversation.limits
+        assert len(self._conversation.ledger) <= limits.requests + limits.calls + 1
+        assert len(self._conversation.calls.open) <= limits.calls
+        if out.ending is not None:
+            self.ended = True
+            assert out.ending.code in _CLOSE_CODES
+            assert out.ending.reason
+            assert any(message["type"] == "Error" and message["code"] for message in out.to_client)
+
+    def audio(self, response: str, *, forwarded: bool) -> None:
+        """A piece of audio of this response was forwarded, or held back."""
+        self._known.add(response)
+        if forwarded:
+            assert response not in self._dead, f"audio of {response} after its end"
+            if not self._started[response] and self._nameless:
+                self._nameless -= 1
+                self._started[response] = 1
+            assert self._started[response] == 1, f"audio of {response} before AgentStartedSpeaking"
+
+    def client_frame(self, frame: bytes, out: Outputs, last_seq: int, told: int) -> None:
+        """A client frame went in, when so many requests and messages had been; this came out."""
+        try:
+            parse_client_message(frame, strict=self._conversation.dialect.strict_fields)
+        except ClientProtocolError:
+            assert any(message["type"] == "Error" for message in out.to_client), frame
+            assert self._conversation.ledger.last_seq == last_seq
+
+    def _speech(self, out: Outputs, response: str | None, cause: dict[str, Any] | None) -> None:
+        kinds = [message["type"] for message in out.to_client]
+        if response is None:
+            self._nameless += kinds.count("AgentStartedSpeaking")
+        else:
+            self._known.add(response)
+            self._started[response] += kinds.count("AgentStartedSpeaking")
+            assert self._started[response] <= 1, f"{response} started speaking twice"
+            if response in self._dead:
+                spoken = [kind for kind in kinds if kind in ("AgentStartedSpeaking", "ConversationText")]
+                assert not spoken, f"{spoken} of {response} after its end"
+        if "UserStartedSpeaking" in kinds:
+            assert kinds[-1] == "UserStartedSpeaking" or "Error" in kinds
+            self._dead |= self._known
+        kind = cause.get("type") if cause is not None else None
+        if response is not None and kind in ("response.done", "response.output_audio.done", "response.audio.done"):
+            assert kinds.count("AgentAudioDone") <= 1
+            if "AgentAudioDone" in kinds:
+                assert response not in self._dead
+                self._dead.add(response)
+
+    def _words_of(self, content: str) -> None:
+        item = content.partition(" ")[0]
+        if item.startswith("item_"):
+            self._words[item] += 1
+            assert self._words[item] == 1, f"the words of {item} were told twice"
+
+    def _judge(self, frame: dict[str, Any], accepted: Any) -> None:
+        self._seen += 1
+        if self._seen % self._judge_every == 0:
+            accepted(orjson.loads(orjson.dumps(frame)))
+
+
+def _response_of(cause: dict[str, Any] | None) -> str | None:
+    if cause is None:
+        return None
+    try:
+        event = parse_server_event(cause)
+    except UpstreamProtocolError:
+        return None
+    if event is None or isinstance(event, OutputItemAdded):
+        # Nothing of the reply itself has come with it.
+        return None
+    response = getattr(event, "response", None)
+    return response.id if response is not None else getattr(event, "response_id", None)

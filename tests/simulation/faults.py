@@ -1,0 +1,274 @@
+"""Ways to break the real code, from outside, one small thing at a time: does the simulation notice?
+
+Each fault is a mistake that somebody has made or could make. What is patched is production code, except where the
+mistake would be in a shell that the simulation plays itself (`services`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+
+from contracts.broker import Configuration, Intent, SendRelease, Slot, TurnRecord
+from contracts.realtime import REQUEST_KEY, OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
+from gateway.conversation import Conversation
+from gateway.ledger import Ledger
+from gateway.outbox import Drop, Outbox, Sendable, Translated
+from gateway.turn import STAY, TRANSITIONS, Input, Turn
+from gateway.upstream_side import UpstreamSide
+from session_state import rules
+from session_state.rules import Advance, Outstanding, SessionState
+from tests.simulation import services
+from translator import release as merging
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``put_in`` breaks the code until the patch is undone."""
+
+    name: str
+    put_in: Callable[[pytest.MonkeyPatch], None]
+
+
+def _cell(patch: pytest.MonkeyPatch, slot: Slot, what: Input, then: object) -> None:
+    patch.setitem(cast("dict[Input, object]", TRANSITIONS[slot]), what, then)
+
+
+def _clears_on(kind: type[ServerEvent]) -> Callable[[pytest.MonkeyPatch], None]:
+    def put_in(patch: pytest.MonkeyPatch) -> None:
+        event_of = UpstreamSide.event
+
+        def event(self: UpstreamSide, event: ServerEvent, now: float) -> None:
+            event_of(self, event, now)
+            if isinstance(event, kind):
+                self._conversation.turn._apply(Input.HOLDER_DONE, now)
+
+        patch.setattr(UpstreamSide, "event", event)
+
+    return put_in
+
+
+def _any_done_frees(patch: pytest.MonkeyPatch) -> None:
+    event_of = UpstreamSide.event
+
+    def event(self: UpstreamSide, event: ServerEvent, now: float) -> None:
+        event_of(self, event, now)
+        if isinstance(event, ResponseDone):
+            self._conversation.turn._apply(Input.HOLDER_DONE, now)
+
+    patch.setattr(UpstreamSide, "event", event)
+
+
+class _AlwaysFree:
+    free_for_configuration = free_for_response = True
+
+
+def _no_fence(patch: pytest.MonkeyPatch) -> None:
+    # The table would catch a create too, by raising: it has to be blind as well.
+    for slot in (Slot.PROMISED, Slot.REQUESTED, Slot.ACTIVE, Slot.CANCELLING):
+        _cell(patch, slot, Input.REQUEST_SENT, STAY)
+    check_of = Outbox._check
+
+    def check(self: Outbox, release: SendRelease) -> Sendable | Drop:
+        turn, self._turn = self._turn, cast(Turn, _AlwaysFree())
+        try:
+            return check_of(self, release)
+        finally:
+            self._turn = turn
+
+    patch.setattr(Outbox, "_check", check)
+
+
+def _no_lease(patch: pytest.MonkeyPatch) -> None:
+    # The gateway's retransmission does not mask this one: the intent it brings finds the release outstanding for ever.
+    outstanding_of = rules._outstanding
+
+    def outstanding(turn: TurnRecord, release: Outstanding, now: int) -> bool:
+        return outstanding_of(turn, replace(release, until=now + 1), now)
+
+    patch.setattr(rules, "_outstanding", outstanding)
+
+
+def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
+    # The gateway's retransmission mends it after some seconds, and the judge wants no such delay in good weather.
+    def observe(self: services.SessionState, record: TurnRecord) -> Iterator[None]:
+        self._store.observe(record)
+        yield
+
+    def sweep(self: services.SessionState, _: object = None) -> Iterator[None]:
+        return iter(())
+
+    patch.setattr(services.SessionState, "observe", observe)
+    patch.setattr(services.SessionState, "sweep", sweep)
+
+
+def _acknowledge_on_send(patch: pytest.MonkeyPatch) -> None:
+    send_of = Conversation._send_configuration
+
+    def send(self: Conversation, what: Sendable, now: float) -> None:
+        send_of(self, what, now)
+        for seq in what.configures:
+            if (request := self.ledger.get(seq)) is not None and request.acknowledgement is not None:
+                self.tell({"type": request.acknowledgement})
+                request.acknowledgement = None
+
+    patch.setattr(Conversation, "_send_configuration", send)
+
+
+def _foreign_is_ours(patch: pytest.MonkeyPatch) -> None:
+    started_of = UpstreamSide._started
+
+    def started(self: UpstreamSide, response: Response, now: float) -> bool:
+        request = self._conversation.turn.request
+        if request is not None:
+            response = response.model_copy(update={"metadata": {REQUEST_KEY: request.event_id}})
+        return started_of(self, response, now)
+
+    patch.setattr(UpstreamSide, "_started", started)
+
+
+def _merged_backwards(patch: pytest.MonkeyPatch) -> None:
+    merge_of = merging.merge_configurations
+
+    def merge(changes: list[Configuration]) -> Configuration:
+        return merge_of(changes[::-1])
+
+    patch.setattr(merging, "merge_configurations", merge)
+
+
+def _repeats_are_carried_out(patch: pytest.MonkeyPatch) -> None:
+    translated_of = Outbox.translated
+
+    def translated(self: Outbox, command: Translated) -> list[Translated]:
+        request = self._ledger.get(command.seq)
+        again = request is not None and request.translated
+        return [command] if again else translated_of(self, command)
+
+    patch.setattr(Outbox, "translated", translated)
+
+
+def _items_out_of_order(patch: pytest.MonkeyPatch) -> None:
+    def translated(self: Outbox, command: Translated) -> list[Translated]:
+        request = self._ledger.get(command.seq)
+        self._translated_to = max(self._translated_to, command.seq)
+        return [] if request is None or request.translated else [command]
+
+    patch.setattr(Outbox, "translated", translated)
+
+
+def _calls_not_joined(patch: pytest.MonkeyPatch) -> None:
+    grant_of = rules._grant
+
+    def grant(state: SessionState, turn: TurnRecord) -> tuple[Intent, ...]:
+        return grant_of(state, turn.model_copy(update={"open_calls": ()}))
+
+    patch.setattr(rules, "_grant", grant)
+
+
+def _versions_ignored(patch: pytest.MonkeyPatch) -> None:
+    advance_of = rules.advance
+
+    def advance(state: SessionState, now: int, *, record: TurnRecord | None = None, **rest: Any) -> Advance:
+        if record is not None:
+            state.turn = None
+        return advance_of(state, now, record=record, **rest)
+
+    patch.setattr(rules, "advance", advance)
+
+
+def _race_forgotten(patch: pytest.MonkeyPatch) -> None:
+    def settle(self: Ledger, seqs: tuple[int, ...]) -> None:
+        self.settle(seqs)
+
+    patch.setattr(Ledger, "return_", settle)
+
+
+def _user_turn_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Conversation, "user_turn_ended", lambda self, item_id, now: None)
+
+
+def _promise_for_ever(patch: pytest.MonkeyPatch) -> None:
+    for slot in Slot:
+        _cell(patch, slot, Input.PROMISE_EXPIRED, STAY)
+
+
+def _no_promise(patch: pytest.MonkeyPatch) -> None:
+    for slot in Slot:
+        _cell(patch, slot, Input.COMMITTED, STAY)
+
+
+def _late_items_answered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "sent", lambda self: frozenset(request.seq for request in self))
+
+
+def _cancel_refused_frees(patch: pytest.MonkeyPatch) -> None:
+    _cell(patch, Slot.CANCELLING, Input.CANCEL_REFUSED, Slot.IDLE)
+
+
+def _cancel_frees(patch: pytest.MonkeyPatch) -> None:
+    _cell(patch, Slot.ACTIVE, Input.CANCEL_SENT, Slot.IDLE)
+
+
+def _never_published_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "due", lambda self, now, free_since: [])
+
+
+def _settled_when_sent(patch: pytest.MonkeyPatch) -> None:
+    def send(self: Ledger, seqs: tuple[int, ...]) -> None:
+        for request in [self.get(seq) for seq in seqs]:
+            if request is not None and request.acknowledgement is None:
+                self.settle([request.seq])
+            elif request is not None:
+                request.on_its_way = True
+
+    patch.setattr(Ledger, "send", send)
+
+
+def _no_bound(patch: pytest.MonkeyPatch) -> None:
+    init_of = Ledger.__init__
+
+    def init(self: Ledger, limit: int, *rest: Any, **named: Any) -> None:
+        init_of(self, 1_000_000, *rest, **named)
+
+    patch.setattr(Ledger, "__init__", init)
+
+
+def _response_before_configuration(patch: pytest.MonkeyPatch) -> None:
+    send_of = Conversation._send_configuration
+
+    def send_configuration(self: Conversation, what: Sendable, now: float) -> None:
+        if what.response is None:
+            send_of(self, what, now)
+
+    patch.setattr(Conversation, "_send_configuration", send_configuration)
+
+
+FAULTS = (
+    Fault("the turn is free on output_audio.done", _clears_on(OutputAudioDone)),
+    Fault("the turn is free on output_text.done", _clears_on(OutputTextDone)),
+    Fault("the turn is free on any response's done", _any_done_frees),
+    Fault("the turn is free once a cancel is sent", _cancel_frees),
+    Fault("the turn is free once a cancel is refused", _cancel_refused_frees),
+    Fault("no fence at the socket", _no_fence),
+    Fault("a release has no lease", _no_lease),
+    Fault("the wake-up is lost between storing and telling, and nobody sweeps", _wake_up_lost),
+    Fault("configuration is acknowledged when it is sent", _acknowledge_on_send),
+    Fault("whatever begins while a create is out is taken for its response", _foreign_is_ours),
+    Fault("configuration is merged backwards", _merged_backwards),
+    Fault("a response goes without the configuration that was released with it", _response_before_configuration),
+    Fault("a translation that comes again is carried out again", _repeats_are_carried_out),
+    Fault("items leave in the order of translation", _items_out_of_order),
+    Fault("parallel calls are not joined", _calls_not_joined),
+    Fault("an older record replaces a newer one", _versions_ignored),
+    Fault("a create that lost the race is forgotten", _race_forgotten),
+    Fault("the end of the user's turn is forgotten", _user_turn_forgotten),
+    Fault("a promise never expires", _promise_for_ever),
+    Fault("a promise is not noticed", _no_promise),
+    Fault("a response answers what came after it began", _late_items_answered),
+    Fault("nothing is published again", _never_published_again),
+    Fault("a request is settled when its create is sent", _settled_when_sent),
+    Fault("the ledger has no bound", _no_bound),
+)

@@ -1,0 +1,246 @@
+"""P2 to P4, as far as configuration is concerned: what is in force is what was asked for, in order, and acknowledged
+when it is true.
+
+The judge applies every accepted request by itself, one after the other. Each configuration that the upstream confirms
+must be the effect of a beginning of that series; how many requests went together does not matter.
+
+Left to the upstream's discretion: once it has spoken, it refuses another voice. Then the voice stays, the client is
+told by a Warning, and the rest of the request is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from infra.simulator.session_config import DEFAULT_INSTRUCTIONS, DEFAULT_VOICE
+from tests.simulation.judge.facts import Event, Facts, Request
+from tests.simulation.judge.violation import Violation
+from translator.translation import Defaults
+
+ACKNOWLEDGEMENTS = {
+    "Settings": "SettingsApplied",
+    "UpdatePrompt": "PromptUpdated",
+    "UpdateThink": "ThinkUpdated",
+    "UpdateSpeak": "SpeakUpdated",
+    "UpdateListen": "ListenUpdated",
+}
+_REALTIME_VOICES = ("marin", "cedar", "sage", "verse")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What scripts change."""
+
+    instructions: str = DEFAULT_INSTRUCTIONS
+    tools: tuple[str, ...] = ()
+    voice: str = DEFAULT_VOICE
+    speed: float = 1.0
+    modality: str = "audio"
+    language: str | None = None
+    words: str | None = None
+    responds: bool = True
+    idle_ms: int | None = None
+
+    @classmethod
+    def of(cls, session: Event) -> Config:
+        audio_input, output = session["audio"]["input"], session["audio"]["output"]
+        transcription, detection = audio_input["transcription"] or {}, audio_input["turn_detection"] or {}
+        return cls(
+            session["instructions"],
+            tuple(tool["name"] for tool in session["tools"]),
+            output["voice"],
+            output["speed"],
+            session["output_modalities"][0],
+            transcription.get("language"),
+            transcription.get("prompt"),
+            detection.get("create_response", True),
+            detection.get("idle_timeout_ms"),
+        )
+
+
+def applied(config: Config, message: Event, *, first: bool, defaults: Defaults) -> Config:
+    """The configuration after this message; ``first`` for the session's first Settings."""
+    match message["type"]:
+        case "UpdatePrompt":
+            return replace(config, instructions="\n\n".join(filter(None, (config.instructions, message["prompt"]))))
+        case "UpdateThink":
+            return _thinking(replace(config, instructions="", tools=()), message["think"])
+        case "UpdateSpeak":
+            provider = message["speak"]["provider"]
+            voice = provider.get("voice")
+            return replace(
+                config,
+                voice=voice if voice in _REALTIME_VOICES else config.voice,
+                speed=provider.get("speed", config.speed),
+            )
+        case "UpdateListen":
+            return _listening(config, message["listen"]["provider"])
+        case _:
+            agent = message["agent"]
+            config = replace(
+                config,
+                voice=defaults.voice if first else config.voice,
+                responds=defaults.turn_owner == "server",
+                idle_ms=agent.get("idleTimeoutMs") if defaults.vad == "server_vad" else None,
+            )
+            return _listening(_thinking(config, agent["think"]), agent.get("listen", {}).get("provider", {}))
+
+
+def _thinking(config: Config, think: Event) -> Config:
+    functions = think.get("functions")
+    return replace(
+        config,
+        instructions=think.get("prompt", config.instructions),
+        tools=config.tools if functions is None else tuple(function["name"] for function in functions),
+        modality=think.get("outputModalities", [config.modality])[0],
+    )
+
+
+def _listening(config: Config, provider: Event) -> Config:
+    # What a request leaves out stays as it is, which is how the upstream reads a partial transcription.
+    terms = provider.get("keyterms")
+    return replace(
+        config,
+        language=provider.get("language", config.language),
+        words=f"Expect these words: {', '.join(terms)}." if terms else config.words,
+    )
+
+
+@dataclass(slots=True)
+class _Asked:
+    request: Request
+    #: The session's first Settings. One that is sent before another was refused is a repeated one all the same.
+    first: bool = False
+    #: It took effect or was reported: told to the client at this place.
+    told: int | None = None
+    refused: bool = False
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Which requests are in force, after which update."""
+
+    #: The accepted requests that were not refused, in order.
+    series: list[Request]
+    #: The place at which an update left, and how many of the series are in force with it.
+    steps: list[tuple[int, int]]
+
+    def missing(self, place: int) -> list[Request]:
+        """What is not in force by the updates that left before this place."""
+        return self.series[max((count for sent, count in self.steps if sent < place), default=0) :]
+
+
+def check(facts: Facts) -> tuple[list[Violation], Timeline | None]:
+    """What is wrong, and what was in force when; None where that cannot be told."""
+    asked = [_Asked(request) for request in facts.requests if request.accepted and request.kind in ACKNOWLEDGEMENTS]
+    found = list(_told(facts, asked))
+    if any(message["code"] == "REQUEST_TIMED_OUT" for _, message in facts.of_type("Error")):
+        # Which of several requests was given up cannot be told from outside.
+        return found, None
+    timeline = Timeline([one.request for one in asked if not one.refused], [])
+    found += _confirmed(facts, asked, timeline)
+    return found, timeline
+
+
+def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
+    """Each request gets its acknowledgement or its error, by type in order; nothing is acknowledged twice."""
+    locked = sum(message["code"] == "SETTING_CANNOT_CHANGE" for _, message in facts.of_type("Warning"))
+    for kind, acknowledgement in ACKNOWLEDGEMENTS.items():
+        waiting = [one for one in asked if one.request.kind == kind]
+        answers = [
+            (place, message)
+            for place, message in facts.told
+            if message["type"] == acknowledgement or (_is_refusal(message, kind) and place not in facts.replies)
+        ]
+        for place, message in answers:
+            one = next((one for one in waiting if one.request.place < place), None)
+            if one is None:
+                yield Violation("P2", facts.outcome.history[place].at, f"{message} answers no request")
+                continue
+            waiting.remove(one)
+            one.told, one.refused = place, message["type"] == "Error"
+        if facts.outcome.cut_short:
+            continue
+        for one in waiting:
+            if not (locked and "voice" in one.request.message.get("speak", {}).get("provider", {})):
+                yield Violation("P3", one.request.at, f"{one.request.message} was neither confirmed nor refused")
+    order = [one for one in asked if one.told is not None and not one.refused]
+    for earlier, later in pairwise(order):
+        if (earlier.told or 0) > (later.told or 0):
+            yield Violation("P2", later.request.at, f"{later.request.message} was acknowledged before what came first")
+
+
+def _is_refusal(message: Event, kind: str) -> bool:
+    return bool(message["type"] == "Error" and message["description"].startswith((f"{kind} ", f"{kind}:")))
+
+
+def _confirmed(facts: Facts, asked: list[_Asked], timeline: Timeline) -> Iterator[Violation]:
+    """Every effective configuration is a beginning of the series of requests, and acknowledgements wait for it."""
+    for index, one in enumerate(asked):
+        settings = [other for other in asked[:index] if other.request.kind == "Settings"]
+        one.first = all(other.refused and (other.told or 0) < one.request.place for other in settings)
+    series = [one for one in asked if not one.refused]
+    fold = _Fold(series, facts.outcome.plan.defaults)
+    confirmed: list[tuple[int, int]] = []
+    for update in facts.updates.values():
+        if update.effective is None:
+            fold.locked |= update.refused is not None and update.refused["code"] == "cannot_update_voice"
+            continue
+        wanted = Config.of(update.effective)
+        if not fold.reaches(wanted, update.sent):
+            at = facts.outcome.history[update.sent].at
+            yield Violation("P4", at, f"{wanted} is in force, which is not what was asked for after {fold.config}")
+            return
+        in_force = fold.with_what_changes_nothing()
+        timeline.steps.append((update.sent, in_force))
+        if update.confirmed is not None:
+            confirmed.append((update.confirmed, in_force))
+    for index, one in enumerate(series):
+        if one.told is not None and not any(place < one.told and index < count for place, count in confirmed):
+            at = facts.outcome.history[one.told].at
+            yield Violation("P2", at, f"{one.request.message} was acknowledged before it was confirmed")
+    if not facts.outcome.cut_short and fold.with_what_changes_nothing() < len(series):
+        yield Violation("P3", 0.0, f"{series[fold.contained].request.message} never took effect")
+
+
+class _Fold:
+    """How much of the series the effective configuration contains."""
+
+    def __init__(self, series: list[_Asked], defaults: Defaults) -> None:
+        self.config = Config()
+        self.contained = 0
+        #: The upstream keeps its voice from now on.
+        self.locked = False
+        self._series = series
+        self._defaults = defaults
+
+    def reaches(self, wanted: Config, before: int) -> bool:
+        """Go on to the longest beginning of the series that makes ``wanted``, of what was asked for before a place;
+        False when none does."""
+        config, found = self.config, self.contained if self.config == wanted else None
+        for index in range(self.contained, len(self._series)):
+            if self._series[index].request.place > before:
+                break
+            config = self._after(config, index)
+            if self._same(config, wanted):
+                found = index + 1
+        if found is None:
+            return False
+        self.config, self.contained = wanted, found
+        return True
+
+    def with_what_changes_nothing(self) -> int:
+        """How many requests are in force, those that follow and change nothing included."""
+        count = self.contained
+        while count < len(self._series) and self._same(self._after(self.config, count), self.config):
+            count += 1
+        return count
+
+    def _after(self, config: Config, index: int) -> Config:
+        one = self._series[index]
+        return applied(config, one.request.message, first=one.first, defaults=self._defaults)
+
+    def _same(self, config: Config, other: Config) -> bool:
+        return config == other or (self.locked and replace(config, voice=other.voice) == other)

@@ -1,0 +1,276 @@
+"""What a history says, put in order: requests, responses, items, and when each of them was where.
+
+A place is a position in the history; places are compared, never added up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.history import Entry, Said, Where
+from tests.simulation.world import Outcome
+
+REQUEST_KEY = "turngate"
+#: Replies in the very instant of a message that mean: not accepted.
+_REFUSALS = ("Error", "InjectionRefused")
+_REFUSING_WARNINGS = ("TOO_MANY_REQUESTS", "UNKNOWN_FUNCTION_CALL", "FORCE_END_TURN_UNSUPPORTED")
+
+Event = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Request:
+    """A message of the client, and whether the server took it on."""
+
+    place: int
+    at: float
+    message: Event
+    accepted: bool
+
+    @property
+    def kind(self) -> str:
+        return str(self.message["type"])
+
+
+@dataclass(slots=True)
+class Create:
+    """A ``response.create`` of the gateway's."""
+
+    event: Event
+    sent: int
+    received: int | None = None
+    #: The error that it got.
+    refused: Event | None = None
+    refused_at: int | None = None
+    response: Response | None = None
+
+    @property
+    def words(self) -> str | None:
+        """The words that it makes the agent say, if it does that."""
+        instructions = self.event["response"].get("instructions")
+        return None if instructions is None else str(instructions).rpartition("\n\n")[2]
+
+
+@dataclass(slots=True)
+class Response:
+    """A response of the default conversation."""
+
+    id: str
+    #: The place of its acceptance.
+    began: int
+    create: Create | None
+    status: str = ""
+    #: Places at the upstream.
+    created: int | None = None
+    done: int | None = None
+    #: Places at the gateway.
+    announced: int | None = None
+    over: int | None = None
+    #: The gateway cancelled it.
+    cancelled: bool = False
+    #: The function calls that it asked for.
+    calls: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Item:
+    """An item that is not the model's."""
+
+    item: Event
+    #: The gateway sent it; None for the user's audio.
+    sent: int | None = None
+    #: It entered the upstream's conversation, and the gateway learnt of that.
+    added: int | None = None
+    known: int | None = None
+    #: The gateway learnt that this audio was committed.
+    committed: int | None = None
+
+
+@dataclass(slots=True)
+class Update:
+    """A ``session.update`` of the gateway's."""
+
+    event: Event
+    sent: int
+    received: int | None = None
+    refused: Event | None = None
+    #: The configuration that it made effective, and when the gateway learnt of it.
+    effective: Event | None = None
+    confirmed: int | None = None
+
+    def confirmed_before(self, place: int) -> bool:
+        return self.confirmed is not None and self.confirmed < place
+
+
+@dataclass(slots=True)
+class Facts:
+    outcome: Outcome
+    requests: list[Request] = field(default_factory=list)
+    told: list[tuple[int, Event]] = field(default_factory=list)
+    #: Places in `told` that are replies in the very instant of a message, and so settle nothing.
+    replies: set[int] = field(default_factory=set)
+    creates: dict[str, Create] = field(default_factory=dict)
+    updates: dict[str, Update] = field(default_factory=dict)
+    responses: dict[str, Response] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+    #: How often each item was sent, by id.
+    item_sends: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    #: Places at which the gateway learnt that the user's audio was committed.
+    commits: list[int] = field(default_factory=list)
+
+    def of_type(self, *types: str) -> list[tuple[int, Event]]:
+        """What the client was told of these types."""
+        return [(place, message) for place, message in self.told if message["type"] in types]
+
+    def at(self, place: int) -> float:
+        """The time of a place."""
+        return self.outcome.history[place].at
+
+    def in_order(self) -> list[Response]:
+        return sorted(self.responses.values(), key=lambda response: response.began)
+
+
+def read(outcome: Outcome) -> Facts:
+    """The facts of one session."""
+    return _Reader(outcome).facts
+
+
+def is_aside(event: Event) -> bool:
+    """True for an event about an out-of-band response."""
+    return event.get("response", event).get("conversation_id", "") is None
+
+
+class _Reader:
+    def __init__(self, outcome: Outcome) -> None:
+        self.facts = Facts(outcome)
+        self._answers: list[Update] = []
+        self._began: dict[str, int] = {}
+        self._replies: set[int] = set()
+        for place, entry in enumerate(outcome.history):
+            reader = _READERS.get((entry.where, entry.what.get("type", "") if isinstance(entry.what, dict) else ""))
+            if reader is not None:
+                if not is_aside(entry.what):
+                    reader(self, place, entry.what)
+            elif entry.where is Where.CLIENT_GOT:
+                self.facts.told.append((place, entry.what))
+                if id(entry.what) in self._replies:
+                    self.facts.replies.add(place)
+            elif entry.where is Where.CLIENT_SENT:
+                self._said(place, entry)
+            elif entry.where is Where.UPSTREAM_BEGAN:
+                self._began[entry.what["id"]] = place
+
+    def _said(self, place: int, entry: Entry) -> None:
+        said: Said = entry.what
+        self._replies.update(map(id, said.replies))
+        refused = any(
+            reply["type"] in _REFUSALS or (reply["type"] == "Warning" and reply["code"] in _REFUSING_WARNINGS)
+            for reply in said.replies
+        )
+        self.facts.requests.append(Request(place, entry.at, said.message, not refused))
+
+    def _create_sent(self, place: int, event: Event) -> None:
+        self.facts.creates[event["event_id"]] = Create(event, place)
+
+    def _create_received(self, place: int, event: Event) -> None:
+        if (create := self.facts.creates.get(event.get("event_id", ""))) is not None:
+            create.received = place
+
+    def _cancel_sent(self, place: int, event: Event) -> None:
+        if (response := self.facts.responses.get(event.get("response_id", ""))) is not None:
+            response.cancelled = True
+
+    def _update_sent(self, place: int, event: Event) -> None:
+        self.facts.updates[event["event_id"]] = Update(event, place)
+
+    def _update_received(self, place: int, event: Event) -> None:
+        update = self.facts.updates[event["event_id"]]
+        update.received = place
+        self._answers.append(update)
+
+    def _updated(self, place: int, event: Event) -> None:
+        # Answered in order: the update that it is about is the last that came and was not refused.
+        self._answers[-1].effective = event["session"]
+
+    def _confirmed(self, place: int, event: Event) -> None:
+        for update in self.facts.updates.values():
+            if update.effective is not None and update.confirmed is None:
+                update.confirmed = place
+                return
+
+    def _error(self, place: int, event: Event) -> None:
+        about = event["error"]["event_id"]
+        if (create := self.facts.creates.get(about)) is not None:
+            create.refused = event["error"]
+        if (update := self.facts.updates.get(about)) is not None:
+            update.refused = event["error"]
+
+    def _error_seen(self, place: int, event: Event) -> None:
+        if (create := self.facts.creates.get(event["error"]["event_id"])) is not None:
+            create.refused_at = place
+
+    def _created(self, place: int, event: Event) -> None:
+        wire = event["response"]
+        create = self.facts.creates.get((wire["metadata"] or {}).get(REQUEST_KEY, ""))
+        began = create.received if create is not None else self._began[wire["id"]]
+        assert began is not None
+        response = Response(wire["id"], began, create, created=place)
+        self.facts.responses[response.id] = response
+        if create is not None:
+            create.response = response
+
+    def _done(self, place: int, event: Event) -> None:
+        response = self.facts.responses[event["response"]["id"]]
+        response.done, response.status = place, event["response"]["status"]
+        response.calls = {item["call_id"] for item in event["response"]["output"] if item["type"] == "function_call"}
+
+    def _announced(self, place: int, event: Event) -> None:
+        self.facts.responses[event["response"]["id"]].announced = place
+
+    def _over(self, place: int, event: Event) -> None:
+        self.facts.responses[event["response"]["id"]].over = place
+
+    def _item_sent(self, place: int, event: Event) -> None:
+        # What the gateway says of its own accord has no id until the upstream gives it one.
+        name = event["item"].get("id") or event["event_id"]
+        self.facts.items.setdefault(name, Item(event["item"], sent=place))
+        self.facts.item_sends[name] += 1
+
+    def _audio_committed(self, place: int, event: Event) -> None:
+        self.facts.items[event["item_id"]] = Item({"id": event["item_id"], "type": "audio"})
+
+    def _item_added(self, place: int, event: Event) -> None:
+        if (item := self.facts.items.get(event["item"]["id"])) is not None:
+            item.added = place
+
+    def _item_known(self, place: int, event: Event) -> None:
+        if (item := self.facts.items.get(event["item"]["id"])) is not None:
+            item.known = place
+
+    def _commit_known(self, place: int, event: Event) -> None:
+        self.facts.commits.append(place)
+        self.facts.items[event["item_id"]].committed = place
+
+
+_READERS = {
+    (Where.GATEWAY_SENT, "response.create"): _Reader._create_sent,
+    (Where.GATEWAY_SENT, "response.cancel"): _Reader._cancel_sent,
+    (Where.GATEWAY_SENT, "session.update"): _Reader._update_sent,
+    (Where.GATEWAY_SENT, "conversation.item.create"): _Reader._item_sent,
+    (Where.UPSTREAM_GOT, "response.create"): _Reader._create_received,
+    (Where.UPSTREAM_GOT, "session.update"): _Reader._update_received,
+    (Where.UPSTREAM_SENT, "session.updated"): _Reader._updated,
+    (Where.UPSTREAM_SENT, "error"): _Reader._error,
+    (Where.UPSTREAM_SENT, "response.created"): _Reader._created,
+    (Where.UPSTREAM_SENT, "response.done"): _Reader._done,
+    (Where.UPSTREAM_SENT, "conversation.item.added"): _Reader._item_added,
+    (Where.UPSTREAM_SENT, "input_audio_buffer.committed"): _Reader._audio_committed,
+    (Where.GATEWAY_GOT, "session.updated"): _Reader._confirmed,
+    (Where.GATEWAY_GOT, "error"): _Reader._error_seen,
+    (Where.GATEWAY_GOT, "response.created"): _Reader._announced,
+    (Where.GATEWAY_GOT, "response.done"): _Reader._over,
+    (Where.GATEWAY_GOT, "conversation.item.added"): _Reader._item_known,
+    (Where.GATEWAY_GOT, "input_audio_buffer.committed"): _Reader._commit_known,
+}

@@ -1,0 +1,131 @@
+"""P5 to P7: every request is answered, once, by a response that knows what it has to.
+
+The measure is the upstream's own conversation: a request is answered by the first response of the default conversation
+that was accepted when the request's item was already there.
+
+Two cases are ambiguous by nature, and both are judged as the gateway can know them:
+1. An item that enters the conversation while a response is accepted but not announced yet. The upstream's events look
+   the same whether the response knows the item or not. Leaving somebody unanswered is worse than a response too many,
+   so asking again is right: such a request stays *open to the gateway* until a response begins that surely knows it.
+   A response surely knows an item that was sent before its create, or (for the upstream's own) that was known to be
+   there when the audio turn was committed which it answers.
+2. A response that answers what another has just answered, because both were on their way. It is superfluous, and the
+   gateway has to cancel it as soon as it is announced; that it may come to its end all the same is nobody's fault.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from tests.simulation.judge.configuration import Timeline
+from tests.simulation.judge.facts import Create, Facts, Item, Response
+from tests.simulation.judge.items import Need, excused, reported
+from tests.simulation.judge.violation import Violation
+
+
+def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterator[Violation]:
+    """Walk through the responses as they began."""
+    unanswered = [need for need in needs if need.item.added is not None]
+    to_gateway = list(needs)
+    # The place at which the gateway learnt of the answer to each need.
+    told: dict[int, int] = {}
+    for response in facts.in_order():
+        create = response.create
+        if create is not None:
+            needed = any(_before(need.item.added, response.began) for need in to_gateway)
+            superfluous = create.words is None and not needed and not response.cancelled
+            if superfluous and response.status == "completed":
+                yield Violation("P6", facts.at(response.began), f"{response.id} answers nobody")
+            # What it was asked for is what was open when it was asked for.
+            open_then = [need for need in needs if _open_at(create.sent, need, told)]
+            if create.words is None and open_then and all(need.is_result for need in open_then):
+                yield from _joined(facts, response, create, open_then)
+            if timeline is not None:
+                yield from _configured(facts, create, open_then, timeline)
+        unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
+        for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
+            to_gateway.remove(need)
+            if response.announced is not None:
+                told[id(need)] = response.announced
+    if facts.outcome.cut_short:
+        return
+    errors = reported(facts)
+    for need in unanswered:
+        if not excused(errors, need.kind):
+            yield Violation("P6", facts.at(need.item.added or 0), f"{need.what!r} was never answered")
+
+
+def _open_at(place: int, need: Need, told: dict[int, int]) -> bool:
+    item = need.item
+    there = _before(item.sent, place) or _before(item.committed, place)
+    return there and place < told.get(id(need), place + 1)
+
+
+def _before(place: int | None, other: int) -> bool:
+    return place is not None and place < other
+
+
+def _surely_knows(facts: Facts, response: Response, item: Item) -> bool:
+    create = response.create
+    if create is not None:
+        return _before(item.sent, create.sent) or _before(item.known, create.sent)
+    if response.announced is None or not _before(item.added, response.began):
+        return False
+    earlier = bisect_left(facts.commits, response.announced)
+    if not earlier:
+        return False
+    commit = facts.commits[earlier - 1]
+    return _before(item.known, commit) or item.committed == commit
+
+
+def _joined(facts: Facts, response: Response, create: Create, known: list[Need]) -> Iterator[Violation]:
+    """P7: a response that only function results ask for knows the results of all calls that were asked together."""
+    delivered = {
+        item.item["call_id"]: item.sent
+        for item in facts.items.values()
+        if item.item["type"] == "function_call_output" and item.sent is not None
+    }
+    # A result that was taken and never got there is an error, and judged as one.
+    taken = {request.message["content"] for request in facts.requests if request.kind == "FunctionCallResponse"}
+    results = {need.item.item["call_id"] for need in known}
+    together = {call for other in facts.responses.values() if other.calls & results for call in other.calls}
+    for place, message in facts.of_type("FunctionCallRequest"):
+        for call in message["functions"]:
+            abandoned = call["id"] not in delivered and f"Result {call['id']}" in taken
+            if call["id"] not in together or abandoned or place > create.sent:
+                continue
+            if not _before(delivered.get(call["id"]), create.sent):
+                yield Violation("P7", facts.at(response.began), f"{response.id} does not wait for call {call['id']}")
+
+
+def _configured(facts: Facts, create: Create, known: list[Need], timeline: Timeline) -> Iterator[Violation]:
+    """P5: what was asked for before all that this response answers is in force for it.
+
+    For given words that is what they were asked for with; for other responses the oldest request counts, since nobody
+    outside knows for which of several the response was made. In good weather more is known: whatever the services had
+    time to hear of goes first.
+
+    An update that was refused, and is tried again without the field that was in the way, is nobody's fault.
+    """
+    if create.words is not None:
+        asked = [
+            request.place
+            for request in facts.requests
+            if request.kind == "InjectAgentMessage" and request.message["message"] == create.words
+        ]
+    else:
+        asked = [need.place for need in known]
+    before = facts.at(create.sent)
+    plan = facts.outcome.plan
+    unhurried = before - 0.1 - 20 * plan.hop if plan.weather.calm else -1.0
+    if any(update.sent < create.sent and not update.confirmed_before(create.sent) for update in facts.updates.values()):
+        unhurried = -1.0
+    for request in timeline.missing(create.sent):
+        late = bool(asked) and request.place < min(asked)
+        if (late or request.at < unhurried) and not _tried(facts, request.place, create.sent):
+            yield Violation("P5", before, f"a response is asked for before {request.message} is in force")
+
+
+def _tried(facts: Facts, after: int, before: int) -> bool:
+    return any(update.refused is not None and after < update.sent < before for update in facts.updates.values())

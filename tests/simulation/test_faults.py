@@ -1,0 +1,22 @@
+"""The tester, tested: every known way to break the code is noticed soon, and only because the code is broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.faults import FAULTS, Fault
+from tests.simulation.run import play_seed
+
+#: Seeds within which each fault must be caught.
+_SOON = 500
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with monkeypatch.context() as patch:
+        fault.put_in(patch)
+        caught = next((verdict for verdict in map(play_seed, range(_SOON)) if verdict.violations), None)
+    assert caught is not None, f"not caught within {_SOON} seeds"
+    assert not play_seed(caught.seed).violations
+    with capsys.disabled():
+        print(f"\n  {fault.name}: caught after {caught.seed + 1} seeds ({caught.violations[0].promise})", end=" ")

@@ -1,0 +1,51 @@
+"""Thousands of conversations in any weather, and not one promise broken."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.simulation import report
+from tests.simulation.run import play_seed, play_seeds
+
+#: Every seed that has ever failed, each with its reason.
+_REGRESSIONS = Path(__file__).parent / "regressions.txt"
+_FIXED = range(1_500)
+_FRESH = 300
+
+
+def _regressions() -> list[int]:
+    lines = (line.partition("#")[0].strip() for line in _REGRESSIONS.read_text().splitlines())
+    return [int(line) for line in lines if line]
+
+
+def _all_hold(seeds: range) -> None:
+    failing = [verdict for verdict in play_seeds(seeds, jobs=os.cpu_count() or 1) if verdict.violations]
+    if failing:
+        pytest.fail(f"{len(failing)} seeds fail; the first:\n{report.story(failing[0])}", pytrace=False)
+
+
+def test_every_promise_holds_on_the_fixed_seeds() -> None:
+    _all_hold(_FIXED)
+
+
+def test_every_promise_holds_on_seeds_that_nobody_has_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    first = secrets.randbelow(1_000_000_000)
+    with capsys.disabled():
+        print(f"\n  {_FRESH} fresh seeds from {first}", end=" ")
+    _all_hold(range(first, first + _FRESH))
+
+
+@pytest.mark.parametrize("seed", _regressions())
+def test_what_failed_once_holds_for_good(seed: int) -> None:
+    verdict = play_seed(seed)
+    assert not verdict.violations
+
+
+def test_a_seed_decides_everything() -> None:
+    verdicts = [play_seed(seed) for seed in (7, 7)]
+    assert verdicts[0].counts == verdicts[1].counts
+    assert verdicts[0].sessions == verdicts[1].sessions

@@ -1,0 +1,107 @@
+"""Where the keys come from, and when a gateway does not start without any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from gateway.auth import Unauthorized
+from gateway.config import GatewaySettings
+from gateway.keys import read_keys, warn_if_open
+from runtime.settings import SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_KEYS", "API_KEYS_FILE", "ALLOW_ANONYMOUS", "PUBLISHED_HOST", "GATEWAY_HOST"):
+        monkeypatch.delenv(f"TURNGATE_{name}", raising=False)
+
+
+def settings(**given: Any) -> GatewaySettings:
+    return load(GatewaySettings, **given)
+
+
+def admits(keys: Any, key: str) -> bool:
+    try:
+        keys.admit([f"Token {key}"], [])
+    except Unauthorized:
+        return False
+    return True
+
+
+def test_keys_come_from_a_list_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# the telephones\nthree\n\n  four  \r\n")
+    monkeypatch.setenv("TURNGATE_API_KEYS", "one, two,,")
+    monkeypatch.setenv("TURNGATE_API_KEYS_FILE", str(file))
+    keys = read_keys(settings(gateway_host="0.0.0.0"))
+    assert keys is not None
+    assert len(keys) == 4
+    assert all(admits(keys, key) for key in ("one", "two", "three", "four"))
+    assert not admits(keys, "five")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_on_loopback_no_keys_are_needed_and_it_is_said_loudly(host: str) -> None:
+    open_ = settings(gateway_host=host)
+    assert read_keys(open_) is None
+    with structlog.testing.capture_logs() as logs:
+        warn_if_open(None, open_)
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("open_to_anybody", "warning")]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.7", "gateway.example"])
+def test_elsewhere_it_does_not_start_without_keys_unless_told_to(host: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^TURNGATE_API_KEYS: needed, .*TURNGATE_GATEWAY_HOST.*ALLOW_ANONYMOUS=1"
+    ) as no:
+        read_keys(settings(gateway_host=host))
+    assert "\n" not in str(no.value)
+    assert read_keys(settings(gateway_host=host, allow_anonymous=True)) is None
+
+
+def test_what_counts_is_where_it_is_published() -> None:
+    assert read_keys(settings(gateway_host="0.0.0.0", published_host="127.0.0.1")) is None
+    with pytest.raises(SettingsError, match=r"TURNGATE_PUBLISHED_HOST 10.0.0.1"):
+        read_keys(settings(gateway_host="127.0.0.1", published_host="10.0.0.1"))
+
+
+def test_with_keys_nothing_is_warned_of() -> None:
+    locked = settings(api_keys="one")
+    with structlog.testing.capture_logs() as logs:
+        warn_if_open(read_keys(locked), locked)
+    assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file"),
+        ("", "there is no key in it"),
+        ("# nothing\n\n", "there is no key in it"),
+        ("one two\n", "printable ASCII characters, without spaces"),
+        ("schlüssel\n", "printable ASCII characters, without spaces"),
+        (b"\xff\xfe", "not text"),
+    ],
+)
+def test_a_file_that_is_no_good_is_one_line_that_names_the_setting_and_shows_no_key(
+    tmp_path: Path, content: str | bytes | None, why: str
+) -> None:
+    file = tmp_path / "keys"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SettingsError, match=f"^TURNGATE_API_KEYS_FILE: .*{why}") as caught:
+        read_keys(settings(api_keys_file=file))
+    assert "one two" not in str(caught.value)
+
+
+def test_a_list_without_a_key_in_it_is_a_mistake_and_not_an_open_door() -> None:
+    with pytest.raises(SettingsError, match=r"^TURNGATE_API_KEYS: there is no key in it$"):
+        read_keys(settings(api_keys=" , "))
+
+
+def test_the_settings_do_not_show_their_keys() -> None:
+    assert "geheim" not in repr(settings(api_keys="geheim"))

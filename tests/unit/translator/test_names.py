@@ -1,0 +1,82 @@
+"""The operator's table of names: what it changes, and how its mistakes are told at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import SettingsError, load
+from tests.unit.translator.events import session_of, settings, translated
+from translator.app import defaults
+from translator.config import TranslatorSettings
+from translator.names import Names, load_names
+from translator.translate import Defaults
+
+TOML = """
+[voices]
+"aura-2-luna-ES" = "coral"
+rachel = "voice_own"
+[models]
+"GPT-4o-mini" = "gpt-realtime"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "names.toml"
+    path.write_text(TOML)
+    return path
+
+
+def test_the_table_stands_for_voices_that_are_not_the_upstreams(file: Path) -> None:
+    known = Defaults(names=load_names(file))
+    for provider, voice in (
+        ({"type": "deepgram", "model": "aura-2-luna-es"}, "coral"),
+        ({"type": "cartesia", "model_id": "sonic-2", "voice": {"mode": "id", "id": "Rachel"}}, {"id": "voice_own"}),
+        ({"type": "eleven_labs", "model_id": "rachel"}, {"id": "voice_own"}),
+        ({"type": "deepgram", "model": "aura-2-zeus-en"}, "cedar"),
+    ):
+        message = {"type": "UpdateSpeak", "speak": {"provider": provider}}
+        assert session_of(message, known)["audio"]["output"]["voice"] == voice
+        assert translated(message, known).notices == ()
+    direct = settings({"sessionAudioOutput": {"voice": "rachel"}})
+    assert session_of(direct, known)["audio"]["output"]["voice"] == {"id": "voice_own"}
+
+
+def test_a_model_that_the_operator_means_to_replace_is_replaced_without_a_word(file: Path) -> None:
+    message = settings({"think": {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}}})
+    assert translated(message, Defaults(names=load_names(file))).notices == ()
+    assert [notice["code"] for notice in translated(message).notices] == ["THINK_MODEL_NOT_REALTIME"]
+
+
+def test_the_table_is_read_at_start_from_either_format(tmp_path: Path, file: Path) -> None:
+    assert load_names(None) == Names()
+    as_json = tmp_path / "names.json"
+    as_json.write_text('{"voices": {"a": "ash"}}')
+    assert load_names(as_json).voice(None, "b", "A") == "ash"
+    assert defaults(load(TranslatorSettings, names_file=file)).names.voice("rachel") == "voice_own"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("names.json", "{", "is not JSON"),
+        ("names.toml", "=", "is not TOML"),
+        ("names.json", b"\xff", "is not JSON"),
+        ("names.json", '{"voices": {"a": "robot"}}', "voices: Value error, 'a' is to be 'robot'"),
+        ("names.json", '{"voice": {}}', "voice: Extra inputs"),
+        ("names.json", '{"models": {"a": 1}}', "models.a: Input should be a valid string"),
+        ("absent.json", None, "cannot be read: No such file"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_line_that_names_the_mistake(
+    tmp_path: Path, name: str, content: str | bytes | None, said: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SettingsError, match=said) as caught:
+        load_names(path)
+    assert str(caught.value).startswith(f"TURNGATE_NAMES_FILE: {path}")
+    assert "\n" not in str(caught.value)
