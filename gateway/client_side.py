@@ -167,7 +167,7 @@ class ClientSide:
                     "MAXIMUM_SESSION_LENGTH_REACHED",
                     f"This session has lasted {limits.session:.0f} s, which is its limit.",
                 )
-            case Due.SILENT:
+            case _:
                 self._give_up(
                     "CLIENT_MESSAGE_TIMEOUT",
                     f"Nothing came from the client for {limits.silence:.0f} s; send KeepAlive while there is no audio.",

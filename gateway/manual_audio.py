@@ -31,7 +31,7 @@ class ManualAudio:
                     self._begin(now)
                 case Mark.END:
                     self._end(now)
-                case bytes():
+                case _:
                     self._conversation.send(partial(append_event, piece), "append")
 
     def tick(self, now: float) -> None:

@@ -102,9 +102,8 @@ class Playback:
             self._finish(self._stretches.popleft())
 
     def _finish(self, stretch: _Stretch) -> None:
-        if (item := self._items.get(stretch.item_id)) is not None:
-            item.heard_ms += stretch.ms
-            self._forget_if_heard(stretch.item_id)
+        self._items[stretch.item_id].heard_ms += stretch.ms
+        self._forget_if_heard(stretch.item_id)
 
     def _forget_if_heard(self, item_id: str) -> None:
         if self._items[item_id].complete and all(stretch.item_id != item_id for stretch in self._stretches):

@@ -60,6 +60,13 @@ class ListenProvider(ClientValue):
     eager_eot_threshold: Annotated[float, Field(ge=0.3, le=0.9)] | None = None
     eot_timeout_ms: Annotated[Whole, Field(ge=500, le=60_000)] | None = None
 
+    @model_validator(mode="after")
+    def _eager_before_sure(self) -> ListenProvider:
+        eager, sure = self.eager_eot_threshold, self.eot_threshold
+        if eager is not None and sure is not None and eager > sure:
+            raise ValueError("must not have an `eager_eot_threshold` above its `eot_threshold`")
+        return self
+
 
 class Listen(ClientValue):
     provider: ListenProvider

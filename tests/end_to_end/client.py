@@ -129,3 +129,9 @@ def received(record: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [
         entry for entry in record["entries"] if entry["direction"] == "received" and entry["event"].get("type") == kind
     ]
+
+
+def preventable(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the upstream was sent into an active response, but for what nobody can prevent: its own response had begun
+    while ours was on the wire."""
+    return [violation for violation in record["violations"] if violation.get("race") != "auto"]

@@ -158,6 +158,13 @@ def test_the_gateway_finds_what_it_needs_in_the_settings() -> None:
     assert parse(COMPONENT_SETTINGS).manual_audio_commit
 
 
+_REASONING = "agent.think.provider.reasoning_mode"
+
+
+def listening(**provider: Any) -> dict[str, Any]:
+    return settings({"listen": {"provider": {"type": "deepgram", "version": "v2", "model": "flux", **provider}}})
+
+
 @pytest.mark.parametrize(
     ("message", "field", "words"),
     [
@@ -185,6 +192,12 @@ def test_the_gateway_finds_what_it_needs_in_the_settings() -> None:
         (settings(audio={"input": {"sample_rate": 16000.5}}), "audio.input.sample_rate", "a whole number"),
         (settings(experimental=1), "experimental", "true or false"),
         (settings({"speak": {"provider": {"type": "a", "speed": 9}}}), "agent.speak.provider.speed", "at most 1.5"),
+        (listening(eot_threshold=0.4), "agent.listen.provider.eot_threshold", "at least 0.5"),
+        (listening(eager_eot_threshold=0.95), "agent.listen.provider.eager_eot_threshold", "at most 0.9"),
+        (listening(eot_timeout_ms=60_001), "agent.listen.provider.eot_timeout_ms", "at most 60000"),
+        (listening(eot_threshold=0.5, eager_eot_threshold=0.6), "agent.listen.provider", "`eager_eot_threshold` above"),
+        (settings({"think": {"provider": {"type": "a", "temperature": 3}}}), "agent.think.provider.temperature", "2"),
+        (settings({"think": {"provider": {"type": "a", "reasoning_mode": "x"}}}), _REASONING, "'none', 'minimal'"),
         ({"type": "InjectUserMessage"}, "content", "is missing"),
         ({"type": "InjectUserMessage", "content": ""}, "content", "not be empty"),
         ({"type": "InjectAgentMessage"}, "message", "is missing"),

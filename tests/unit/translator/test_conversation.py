@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.unit.translator.events import event, settings, translated
 from translator.translate import Defaults, translate
 
@@ -72,3 +74,12 @@ def test_item_ids_fit_the_upstream_for_as_long_as_a_session_can_last() -> None:
     message = {"type": "InjectUserMessage", "content": "hi"}
     [item] = translate(event(message, seq=10**9), Defaults()).items
     assert len(item["id"]) <= 32
+
+
+@pytest.mark.parametrize("name", ["fc:1", "x" * 33, "ünïcødé", ""])
+def test_call_ids_of_other_services_become_some_that_the_upstream_takes(name: str) -> None:
+    calls = [{"id": name, "name": "f", "client_side": True, "arguments": "{}", "response": "ok"}]
+    call, output = translated(settings({"context": {"messages": [{"function_calls": calls}]}})).items
+    assert call["call_id"] == output["call_id"]
+    assert call["call_id"].removeprefix("call_").isalnum()
+    assert len(call["call_id"]) <= 32
