@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias
 
 import pybase64
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+
+from contracts.lenient import Many, Maybe, Part
 
 #: The metadata key under which a ``response.create`` carries its ``event_id``: the only thing that comes back.
 REQUEST_KEY = "turngate"
@@ -39,29 +41,6 @@ class UpstreamProtocolError(Exception):
         super().__init__(f"{event_type}: {field}: {problem}")
         self.event_type = event_type
         self.field = field
-
-
-class Part(BaseModel):
-    """Base of everything read from the upstream: frozen, and blind to fields that nobody here reads."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
-
-
-T = TypeVar("T")
-
-
-def _object(value: Any) -> Any:
-    return value if isinstance(value, dict | BaseModel) else None
-
-
-def _objects(value: Any) -> Any:
-    return [part for part in value if _object(part) is not None] if isinstance(value, list | tuple) else ()
-
-
-#: A list of objects, where some servers send null; what is no object in it is left out.
-Many: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_objects)]
-#: An optional object that nothing depends on: anything else counts as absent.
-Maybe: TypeAlias = Annotated[T | None, BeforeValidator(_object)]
 
 
 class ErrorDetail(Part):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.broker import Configuration
 
@@ -40,10 +40,20 @@ class Prepared:
     left_out: tuple[str, ...]
 
 
+class Refused(NamedTuple):
+    """What becomes of an update that was refused."""
+
+    update: Update
+    #: Its requests wait again; otherwise tell the client.
+    again: bool
+    #: It met a response that is not announced yet.
+    unannounced: bool = False
+
+
 class SessionConfiguration:
     """What the upstream last confirmed, as far as later changes need it."""
 
-    __slots__ = ("_fixed", "_instructions", "_voice", "server_responds", "update")
+    __slots__ = ("_fixed", "_instructions", "_met_unannounced", "_voice", "server_responds", "update")
 
     def __init__(self) -> None:
         #: The update whose answer is awaited.
@@ -53,6 +63,7 @@ class SessionConfiguration:
         self._instructions = ""
         self._voice: Any = None
         self._fixed: set[str] = set()
+        self._met_unannounced = False
 
     def prepare(self, change: Configuration) -> Prepared:
         """Complete a change for sending: append to the instructions in force, leave out what cannot change any more."""
@@ -84,23 +95,26 @@ class SessionConfiguration:
         """``session.updated`` came with the full effective configuration. Returns the update that it confirms, if one
         was out."""
         self.learn(session)
+        self._met_unannounced = False
         update, self.update = self.update, None
         return update
 
-    def refuse(self, code: str | None, param: str | None, *, occupied: bool = False) -> tuple[Update, bool] | None:
+    def refuse(self, code: str | None, param: str | None, *, occupied: bool = False) -> Refused | None:
         """The update in flight got an error. Returns it, and whether it may be tried again: without a field that cannot
-        change any more, or (when the turn is ``occupied`` now) after the response that it met unexpectedly."""
+        change any more, or after the response that it met unexpectedly. When the turn is not ``occupied`` now, that
+        response is not announced yet; it is believed in once."""
         update, self.update = self.update, None
         if update is None:
             return None
         named = (param or "").removeprefix("session.").split("[")[0]
-        if occupied and named in _BETWEEN_TURNS:
-            return update, True
+        if named in _BETWEEN_TURNS and code not in _FIELD_IN_PARAM and (occupied or not self._met_unannounced):
+            self._met_unannounced = not occupied
+            return Refused(update, again=True, unannounced=not occupied)
         path = _FIELD_BY_CODE.get(code or "", named if code in _FIELD_IN_PARAM else "")
         if path in ("", "type") or _get(update.session, path) is None:
-            return update, False
+            return Refused(update, again=False)
         self._fixed.add(path)
-        return update, True
+        return Refused(update, again=True)
 
 
 def append_text(text: str, addition: str) -> str:

@@ -156,7 +156,7 @@ class Conversation:
             turn.request_expired(now)
         update = self.configuration.update
         if update is not None and update.sent_at + limits.reply <= now:
-            self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None)
+            self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None, now)
         if self.manual_audio is not None:
             self.manual_audio.tick(now)
         if (up := self._lifetime.due(now)) is not None:

@@ -98,15 +98,17 @@ class UpstreamSide:
         if discarded:
             conversation.downlink.cut()
 
-    def update_failed(self, code: str, description: str, param: str | None) -> None:
+    def update_failed(self, code: str, description: str, param: str | None, now: float) -> None:
         """The update in flight was refused, or never answered: try it again if that can help, or report it."""
         conversation = self._conversation
         occupied = not conversation.turn.free_for_configuration
         refused = conversation.configuration.refuse(code, param, occupied=occupied)
         if refused is None:
             return
-        update, again = refused
-        if again:
+        update = refused.update
+        if refused.unannounced:
+            conversation.turn.committed(now)
+        if refused.again:
             # They wait again; the next release is sent without a field that is fixed, and says so.
             conversation.ledger.return_(update.configures)
             return
@@ -246,7 +248,7 @@ class UpstreamSide:
         if update is not None and (
             about == update.event_id or (about is None and (error.param or "").startswith("session"))
         ):
-            self.update_failed(code, error.message, error.param)
+            self.update_failed(code, error.message, error.param, now)
             return True
         if turn.request is not None and about == turn.request.event_id:
             self._request_refused(code, error.message, now)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import wave
 
 import pytest
 
 from infra.local.stack import Stack
-from tests.end_to_end.client import Client, preventable, received, record_with, settings
+from tests.end_to_end.client import PATIENCE_SECONDS, Client, get, preventable, received, record_with, settings
 from tests.end_to_end.test_conversation import PATHS, RECORDINGS, mark, speak
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -96,3 +97,16 @@ async def test_a_client_that_falls_silent_is_told_and_let_go(own_redis_url: str)
         assert (await client.until("Error"))["code"] == "CLIENT_MESSAGE_TIMEOUT"
         assert await client.until_closed() == 1000
         assert "Still here" in await component.turn("Still here?")
+
+
+async def test_a_ping_is_answered_and_a_close_ends_the_session(stack: Stack) -> None:
+    """Deepgram: a WebSocket ping gets its pong at once; a client that closes hears nothing more, and leaves nothing."""
+    async with Client(stack, "/v1/agent/converse") as client:
+        session = (await client.until("Welcome"))["request_id"]
+        await client.configured()
+        await (await client.socket.ping())
+        await client.say(type="InjectUserMessage", content="[say 60 words]")
+        await client.until("AgentStartedSpeaking")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while session in str(await get(f"{stack.session_state_url}/sessions")):
+            pass

@@ -26,7 +26,8 @@ def check(facts: Facts) -> Iterator[Violation]:
         yield Violation("P8", end, f"{outcome.most_requests} requests were kept, where {limits.requests} may be")
     if outcome.most_calls > limits.calls:
         yield Violation("P8", end, f"{outcome.most_calls} calls were kept, where {limits.calls} may be")
-    if outcome.plan.weather.calm and outcome.republished:
+    configured = bool(facts.of_type("SettingsApplied"))
+    if outcome.plan.weather.calm and configured and outcome.republished:
         yield Violation("prompt", end, f"{outcome.republished} requests had to be published again in good weather")
     yield from _errors(facts)
 

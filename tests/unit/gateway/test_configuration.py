@@ -86,17 +86,22 @@ def test_which_refusals_name_a_field_to_do_without(code: str | None, param: str 
     assert made.prepare(Configuration(session=session)).left_out == ((left_out,) if left_out is not None else ())
 
 
-@pytest.mark.parametrize(("occupied", "param"), [(True, "session.audio.output.voice"), (False, _SPEED)])
-def test_a_speed_that_met_a_response_is_tried_again_and_only_then(occupied: bool, param: str) -> None:
+def test_a_speed_that_met_a_response_is_tried_again() -> None:
     session = {"type": "realtime", "audio": {"output": {"speed": 1.2, "voice": "ash"}}}
-    met = in_flight(session)
-    refused = met.refuse("invalid_value", _SPEED, occupied=True)
-    assert refused is not None
-    assert refused[1]
-    assert met.prepare(Configuration(session=session)).left_out == ()
-    refused = in_flight(session).refuse("invalid_value", param, occupied=occupied)
-    assert refused is not None
-    assert not refused[1]
+    made = in_flight(session)
+    update = made.update
+    assert update is not None
+    assert made.refuse("invalid_value", _SPEED, occupied=True) == (update, True, False)
+    assert made.prepare(Configuration(session=session)).left_out == ()
+    made.sent(update)
+    assert made.refuse("invalid_value", _SPEED) == (update, True, True), "the response is not announced yet"
+    made.sent(update)
+    assert made.refuse("invalid_value", _SPEED) == (update, False, False), "and then it was no response after all"
+    made.confirm({})
+    made.sent(update)
+    assert made.refuse("invalid_value", _SPEED) == (update, True, True)
+    made.sent(update)
+    assert made.refuse("invalid_value", "session.audio.output.voice", occupied=True) == (update, False, False)
 
 
 def test_text_is_appended_to_what_the_upstream_began_with() -> None:

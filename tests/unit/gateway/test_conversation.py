@@ -574,6 +574,17 @@ def test_an_update_that_met_an_unexpected_response_waits_for_its_end() -> None:
     assert bench.conversation.record().configuring_seq is None
 
 
+def test_an_update_that_met_a_response_which_is_not_announced_waits_for_it() -> None:
+    bench = Bench().configured()
+    bench.say(type="UpdateSpeak", speak={"provider": {"type": "open_ai", "speed": 1.2}})
+    bench.translated(2)
+    (sent,) = bench.release((2,), audio={"output": {"speed": 1.2}}).to_upstream
+    out = bench.error("invalid_value", sent["event_id"], param="session.audio.output.speed")
+    assert out.to_client == []
+    assert bench.conversation.record().slot is Slot.PROMISED
+    assert bench.conversation.record().open_configuration == (2,)
+
+
 def test_a_commit_without_an_item_needs_no_acknowledgement() -> None:
     bench = Bench().configured()
     bench.created("resp_1")
