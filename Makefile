@@ -65,7 +65,8 @@ $(VENV)/.local: $(SETUP) | $(BIN)/python
 
 $(VENV)/.dev: $(SETUP) | $(BIN)/python
 	@echo "installing turngate and its development tools into $(VENV) ..."
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,interop]'
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps speech-to-speech
 	@touch $@
 
 $(BIN)/python:

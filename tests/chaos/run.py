@@ -14,7 +14,7 @@ from tests.chaos.faults import Fault, Progress
 from tests.end_to_end.client import get
 
 CONVERSATIONS = 50
-ROUNDS = 2
+ROUNDS = 1
 _PATIENCE_SECONDS = 60
 
 
