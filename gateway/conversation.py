@@ -151,6 +151,8 @@ class Conversation:
         if turn.slot is Slot.PROMISED and turn.since + limits.promise <= now:
             turn.promise_expired(now)
             self._upstream.promise_broken(now)
+        if turn.slot is Slot.CANCELLING and turn.since + limits.reply <= now:
+            turn.cancel_expired(now)
         if turn.request is not None and turn.request.sent_at + limits.reply <= now:
             self.ledger.return_(turn.request.responds)
             turn.request_expired(now)
@@ -186,6 +188,7 @@ class Conversation:
         return min(
             self._recorded_at + limits.heartbeat,
             turn.since + limits.promise if turn.slot is Slot.PROMISED else NEVER,
+            turn.since + limits.reply if turn.slot is Slot.CANCELLING else NEVER,
             turn.request.sent_at + limits.reply if turn.request is not None else NEVER,
             update.sent_at + limits.reply if update is not None else NEVER,
             self.calls.earliest() + limits.call,

@@ -45,6 +45,7 @@ class Input(StrEnum):
     PROMISE_EXPIRED = "the promised response never came"
     CANCEL_SENT = "response.cancel sent"
     CANCEL_REFUSED = "error: nothing to cancel"
+    CANCEL_EXPIRED = "no done for what we cancelled"
     DISCONNECTED = "upstream socket gone"
 
 
@@ -81,6 +82,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.PROMISE_EXPIRED: STAY,
         Input.CANCEL_SENT: ILLEGAL,
         Input.CANCEL_REFUSED: STAY,
+        Input.CANCEL_EXPIRED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.IDLE: {
@@ -101,6 +103,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_SENT: ILLEGAL,
         # The cancel crossed a natural end: the done came first, this is the late answer.
         Input.CANCEL_REFUSED: STAY,
+        Input.CANCEL_EXPIRED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.PROMISED: {
@@ -121,6 +124,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.PROMISE_EXPIRED: FREE,
         Input.CANCEL_SENT: ILLEGAL,
         Input.CANCEL_REFUSED: STAY,
+        Input.CANCEL_EXPIRED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.REQUESTED: {
@@ -142,6 +146,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.PROMISE_EXPIRED: STAY,
         Input.CANCEL_SENT: ILLEGAL,
         Input.CANCEL_REFUSED: STAY,
+        Input.CANCEL_EXPIRED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.ACTIVE: {
@@ -161,6 +166,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.PROMISE_EXPIRED: STAY,
         Input.CANCEL_SENT: Slot.CANCELLING,
         Input.CANCEL_REFUSED: STAY,
+        Input.CANCEL_EXPIRED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.CANCELLING: {
@@ -182,6 +188,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_SENT: STAY,
         # Answered too late or twice over (the user's barge-in was first): on one wire, its done has come or will come.
         Input.CANCEL_REFUSED: STAY,
+        # An upstream that neither ends nor refuses must not hold up the session for good.
+        Input.CANCEL_EXPIRED: FREE,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.CLOSED: dict.fromkeys(Input, STAY)
@@ -295,6 +303,10 @@ class Turn:
 
     def cancel_refused(self, now: float) -> None:
         self._apply(Input.CANCEL_REFUSED, now)
+
+    def cancel_expired(self, now: float) -> None:
+        """Neither a done came for the response that we cancelled, nor another one."""
+        self._apply(Input.CANCEL_EXPIRED, now)
 
     def disconnected(self, now: float) -> None:
         self.request = None

@@ -68,9 +68,11 @@ async def test_dead_consumers_are_not_alive_although_the_server_answers(
     assert bench.consumers.alive()
     await bench.redis.flushall()
     async with asyncio.timeout(30):
-        while bench.consumers.alive():
+        # Some servers end the blocked read in two steps, with a new try in between.
+        while bench.broker.subscribers[0].running:
             await asyncio.sleep(0)
     assert await bench.redis.ping()
+    assert not bench.consumers.alive()
     assert not await bench.consumers.ready()
 
 

@@ -811,3 +811,14 @@ def test_events_that_mean_nothing_are_ignored_and_those_nobody_knows_are_counted
     assert bench.conversation.counters.unknown_events == 102
     assert named[:2] == ["something.new", "other.0"]
     assert len(named) == 64, "what is remembered is bounded"
+
+
+def test_a_cancel_that_is_never_answered_gives_the_slot_back_in_the_end() -> None:
+    bench = Bench().configured()
+    bench.created("resp_1")
+    bench.say(type="InjectAgentMessage", message="x", behavior="interrupt")
+    assert bench.error("response_cancel_not_active").to_client == []
+    assert bench.conversation.record().slot is Slot.CANCELLING, "its done may be on the wire"
+    assert bench.conversation.deadline() <= 15
+    bench.wait(15)
+    assert bench.conversation.record().slot is Slot.IDLE

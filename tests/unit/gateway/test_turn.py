@@ -28,6 +28,7 @@ MOVES: dict[tuple[Slot, Input], Slot | Next] = {
     (S.ACTIVE, I.HOLDER_DONE): Next.FREE,
     (S.ACTIVE, I.CANCEL_SENT): S.CANCELLING,
     (S.CANCELLING, I.HOLDER_DONE): Next.FREE,
+    (S.CANCELLING, I.CANCEL_EXPIRED): Next.FREE,
     **{(slot, I.OWN_STARTED): S.ACTIVE for slot in S if slot is not S.CLOSED},
     **{(slot, I.OTHER_STARTED): S.ACTIVE for slot in S if slot is not S.CLOSED},
     **{(slot, I.DISCONNECTED): S.CLOSED for slot in S if slot is not S.CLOSED},
