@@ -53,6 +53,8 @@ class UpstreamSide:
         #: What a response that the upstream makes by itself surely knows: the requests whose items were there when the
         #: audio turn was committed which it answers. None when no audio turn waits for one.
         self._known_at_commit: set[int] | None = None
+        #: The same of the commit before, while that was not answered either.
+        self._known_before: set[int] | None = None
         #: An audio turn was committed that the upstream should answer by itself, and has not yet.
         self._owes_answer = False
         #: The silence that the upstream commits next, and answers by itself in any case.
@@ -164,6 +166,7 @@ class UpstreamSide:
             return
         could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
         turn.committed(now)
+        self._known_before = self._known_at_commit
         self._known_at_commit = set(conversation.ledger.answerable())
         if could_answer:
             self._owes_answer = True
@@ -222,7 +225,7 @@ class UpstreamSide:
         if request is not None:
             return ledger.settle({*request.responds, *(answerable & request.knows)})
         self._owes_answer = False
-        known, self._known_at_commit = self._known_at_commit, None
+        known, self._known_at_commit, self._known_before = self._known_at_commit, None, None
         settled = ledger.settle(answerable if known is None else answerable & known)
         conversation.counters.answered_by_another += len(settled)
         return settled
@@ -266,7 +269,9 @@ class UpstreamSide:
         if any(conversation.is_about(about, purpose) for purpose in _OWN_BUSINESS):
             return True
         if code == RACE:
-            # Not about a request of ours: the upstream's own response lost.
+            # Not about a request of ours: the upstream's own response lost. What it begins next is for the turn before.
+            if self._known_before is not None:
+                self._known_at_commit, self._known_before = self._known_before, None
             self.promise_broken(now)
             return True
         request = conversation.ledger.owner_of_item(about) if about is not None else None

@@ -822,3 +822,21 @@ def test_a_cancel_that_is_never_answered_gives_the_slot_back_in_the_end() -> Non
     assert bench.conversation.deadline() <= 15
     bench.wait(15)
     assert bench.conversation.record().slot is Slot.IDLE
+
+
+def test_the_next_response_answers_the_turn_before_the_one_that_the_upstream_could_not_answer() -> None:
+    bench = Bench().configured()
+    event_id = bench.requested(2)
+    committed(bench, "audio_1")
+    bench.item("audio_1")
+    committed(bench, "audio_2")
+    bench.item("audio_2")
+    assert bench.conversation.record().open_responses == (2, 3, 4)
+    bench.error(RACE, None)
+    bench.error(RACE, event_id)
+    bench.created("resp_vad")
+    assert bench.conversation.record().open_responses == (4,), "it was accepted before the second turn ended"
+    bench.done("resp_vad")
+    bench.translated(3)
+    bench.translated(4)
+    assert types(bench.release(responds=(4,)).to_upstream) == ["response.create"]
