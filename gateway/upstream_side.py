@@ -50,6 +50,10 @@ class UpstreamSide:
         self._conversation = conversation
         #: The commit that ends the user's turn because the client said so, until it is answered.
         self._forced: str | None = None
+        #: The turn that the upstream last heard end.
+        self._stopped_item: str | None = None
+        #: The upstream may have ended that turn by itself, and our commit is still to come.
+        self._crossed = False
         #: What a response that the upstream makes by itself surely knows: the requests whose items were there when the
         #: audio turn was committed which it answers. None when no audio turn waits for one.
         self._known_at_commit: set[int] | None = None
@@ -79,6 +83,7 @@ class UpstreamSide:
                 self._own_answer = None
                 interrupt(conversation, now)
             case SpeechStopped():
+                self._stopped_item = event.item_id
                 turn.user_speaking = False
             case IdleTimeout():
                 self._idle_item = event.item_id
@@ -158,11 +163,13 @@ class UpstreamSide:
         """The user's audio turn is complete: either the upstream answers it now, or somebody must ask."""
         conversation = self._conversation
         turn = conversation.turn
-        forced, self._forced = self._forced, None
         idle = event.item_id is not None and event.item_id == self._idle_item
-        if forced is not None or not (conversation.configuration.server_responds or idle):
+        by_itself = conversation.configuration.server_responds or idle
+        if self._by_hand(event) or not by_itself:
             # A turn that was committed by hand is never answered by itself.
-            conversation.user_turn_ended(event.item_id, now)
+            known = set(conversation.ledger.answerable())
+            if (request := conversation.user_turn_ended(event.item_id, now)) is not None and self._crossed:
+                self._known_at_commit = known | {request.seq}
             return
         could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
         turn.committed(now)
@@ -172,6 +179,17 @@ class UpstreamSide:
             self._owes_answer = True
         elif (request := conversation.user_turn_ended(event.item_id, now)) is not None:
             self._known_at_commit.add(request.seq)
+
+    def _by_hand(self, event: AudioCommitted) -> bool:
+        """True when this may be our commit. One that crosses the upstream's own makes two, and only the first of them
+        was announced by speech_stopped."""
+        announced = event.item_id is not None and event.item_id == self._stopped_item
+        if self._forced is not None:
+            by_both = announced and self._conversation.configuration.server_responds
+            self._forced, self._crossed = None, by_both
+            return True
+        crossed, self._crossed = self._crossed, False
+        return crossed and not announced
 
     def promise_broken(self, now: float) -> None:
         """The upstream did not answer the user's audio turn by itself: somebody must ask."""

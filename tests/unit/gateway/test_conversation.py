@@ -840,3 +840,17 @@ def test_the_next_response_answers_the_turn_before_the_one_that_the_upstream_cou
     bench.translated(3)
     bench.translated(4)
     assert types(bench.release(responds=(4,)).to_upstream) == ["response.create"]
+
+
+def test_a_commit_of_ours_that_crosses_the_upstreams_own_is_answered_too() -> None:
+    bench = Bench().configured()
+    bench.event("input_audio_buffer.speech_started", item_id="audio_1", audio_start_ms=0)
+    assert types(bench.say(type="ForceEndTurn").to_upstream) == ["input_audio_buffer.commit"]
+    bench.event("input_audio_buffer.speech_stopped", item_id="audio_1", audio_end_ms=900)
+    bench.event("input_audio_buffer.committed", item_id="audio_1")
+    bench.item("audio_1")
+    bench.event("input_audio_buffer.committed", item_id="audio_2")
+    bench.item("audio_2")
+    assert bench.conversation.record().open_responses == (2, 3)
+    bench.created("resp_vad")
+    assert bench.conversation.record().open_responses == (3,), "it answers what the upstream committed by itself"
