@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from contracts.agent import (
     INVALID_SETTINGS,
@@ -19,60 +20,63 @@ from contracts.agent import (
 )
 from contracts.agent.audio import check_input, check_output
 from contracts.broker import Slot
+from contracts.realtime import ServerEvent
 from gateway.audio import ClientAudio, DeclaredFormats, Formats, speaks_differently
 from gateway.calls import Call
 from gateway.interruption import cancel_response, interrupt
 from gateway.ledger import Kind, LedgerFull, Request
 from gateway.lifetime import Due
 from gateway.manual_audio import ManualAudio
-
-if TYPE_CHECKING:
-    from gateway.conversation import Conversation
+from gateway.state import State
+from gateway.user_turns import UserTurns
 
 #: Close codes: 1000 tells a client not to try the same again, 1011 that it may.
 _DO_NOT_RETRY = 1000
 
 
 class ClientSide:
-    """The client's half of a conversation."""
+    """The client's half of a state."""
 
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation = conversation
+    def __init__(self, state: State, turns: UserTurns, observe: Callable[[ServerEvent, float], None]) -> None:
+        """``observe`` takes what the upstream would send, were its turn detection on."""
+        self._state = state
+        self._turns = turns
+        self._observe = observe
+        #: Set while the upstream's turn detection is off.
+        self._manual_audio: ManualAudio | None = None
         self._settings_seen = False
         self._audio_error_told = False
-        self._formats = DeclaredFormats(lambda seq: conversation.ledger.get(seq) is not None)
-        conversation.downlink.voice.follow(self._formats)
+        self._formats = DeclaredFormats(lambda seq: state.ledger.get(seq) is not None)
+        state.downlink.voice.follow(self._formats)
         self._audio: ClientAudio | None = None
         #: The greeting of the first Settings, until it was given.
         self._greeting: str | None = None
 
     def text(self, frame: bytes, now: float) -> None:
         """One text frame, of whatever content."""
-        conversation = self._conversation
-        dialect = conversation.dialect
+        state = self._state
+        dialect = state.dialect
         try:
             message = parse_client_message(frame, strict=dialect.strict_fields)
             if ignored := message.unknown_fields:
                 listed = ", ".join(ignored[:8])
-                conversation.tell_once(
-                    events.warning("SETTINGS_FIELDS_IGNORED", f"{message.type} has no field {listed}.")
-                )
+                state.tell_once(events.warning("SETTINGS_FIELDS_IGNORED", f"{message.type} has no field {listed}."))
             if not self._settings_seen and not isinstance(message, Settings):
                 self._check_before_settings(message)
             self._route(message, now)
         except ClientProtocolError as error:
             self._refuse(dialect.code_of(error), error.description)
         except LedgerFull:
-            conversation.tell(
+            state.tell(
                 events.warning(
                     "TOO_MANY_REQUESTS",
-                    f"{conversation.limits.requests} requests of this session are waiting; this one was not accepted.",
+                    f"{state.limits.requests} requests of this session are waiting; this one was not accepted.",
                 )
             )
 
-    def audio(self, chunk: bytes) -> bytes | None:
+    def audio(self, chunk: bytes, now: float) -> bytes | None:
         """A binary frame as the upstream takes it; None before the first Settings, where it is an error that is told
-        once."""
+        once, and where the audio goes among the events since its turns are made here."""
         formats = self._formats.current
         if formats is None:
             if not self._audio_error_told:
@@ -81,57 +85,46 @@ class ClientSide:
             return None
         if self._audio is None or self._audio.format is not formats.input:
             self._audio = ClientAudio(formats.input)
-        update = self._conversation.configuration.update
+        update = self._state.configuration.update
         if update is not None and self._formats.changes_upstream_input(update.configures):
             # The upstream reads this in the old format or in the new one: nobody knows until it has answered.
-            self._conversation.tell_once(
+            self._state.tell_once(
                 events.warning("AUDIO_DROPPED", "Audio that came while `audio.input` was being changed was dropped.")
             )
             return b""
-        return self._audio.feed(chunk)
+        audio = self._audio.feed(chunk)
+        if self._manual_audio is None or not self._state.configured:
+            return audio
+        self._manual_audio.feed(audio, now)
+        return None
 
     def configured(self, now: float) -> None:
         """The first configuration is in force: say the greeting."""
         greeting, self._greeting = self._greeting, None
         if greeting is None:
             return
-        conversation = self._conversation
-        if conversation.dialect.speaks_greeting:
+        state = self._state
+        if state.dialect.speaks_greeting:
             # What is asked by ourselves has room of its own, and Settings has just left some.
             words = {"type": "InjectAgentMessage", "message": greeting}
-            self._accept_response(words, now=now, exclusive=True, own=True)
+            self._accept_response(words, now, exclusive=True, own=True)
         else:
-            conversation.tell(*conversation.downlink.greeting(greeting))
+            state.tell(*state.downlink.greeting(greeting))
 
     def refused(self, request: Request, code: str, description: str) -> None:
         """This request, settled now, has no effect: say why."""
         if request.message["type"] == "FunctionCallResponse":
-            self._conversation.calls.delivered(request.message["id"])
+            self._state.calls.delivered(request.message["id"])
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
             # Unless another has come meanwhile, the next Settings is the first again.
-            self._settings_seen = any(other.message["type"] == "Settings" for other in self._conversation.ledger)
+            self._settings_seen = any(other.message["type"] == "Settings" for other in self._state.ledger)
             self._greeting = None
         self._formats.withdraw(request.seq)
         self._refuse(code, description)
 
-    def user_turn_ended(self, item_id: str | None, now: float) -> Request | None:
-        """The user's audio turn is in the conversation (or will be, once ``item_id`` is), and the upstream will not
-        answer it by itself. Returns the request for an answer, None when too many are waiting."""
-        try:
-            request = self._accept_response({"type": "UserTurnEnded"}, now=now, own=True)
-        except LedgerFull:
-            self._conversation.tell(
-                events.warning("TOO_MANY_REQUESTS", "Too many requests are waiting; the user's turn gets no reply.")
-            )
-            return None
-        request.items_known = True
-        if item_id is not None:
-            request.unacknowledged.add(item_id)
-        return request
-
-    def call_timed_out(self, call: Call, now: float) -> None:
+    def _call_timed_out(self, call: Call, now: float) -> None:
         """The client did not answer: tell it and the model."""
-        conversation = self._conversation
+        state = self._state
         message = {
             "type": "FunctionCallResponse",
             "id": call.id,
@@ -139,23 +132,23 @@ class ClientSide:
             "error": "The function did not answer in time.",
         }
         try:
-            self._accept_response(message, now=now, own=True)
+            self._accept_response(message, now, own=True)
         except LedgerFull:
-            conversation.calls.delivered(call.id)
+            state.calls.delivered(call.id)
             told = "too many requests are waiting to tell the model"
         else:
             call.answered = True
             told = "the model is told"
-        conversation.tell(
+        state.tell(
             events.warning("FUNCTION_CALL_TIMEOUT", f"{call.name} ({call.id}) was not answered in time; {told}.")
         )
 
     def time_is_up(self, due: Due) -> None:
         """The client was silent for too long, or the session has lasted (almost) as long as it may."""
-        conversation, limits = self._conversation, self._conversation.limits
+        state, limits = self._state, self._state.limits
         match due:
             case Due.ENDS_SOON:
-                conversation.tell(
+                state.tell(
                     events.warning(
                         "MAXIMUM_SESSION_LENGTH_APPROACHING",
                         f"This session ends in {limits.session_notice:.0f} s; its longest duration is "
@@ -173,6 +166,17 @@ class ClientSide:
                     f"Nothing came from the client for {limits.silence:.0f} s; send KeepAlive while there is no audio.",
                 )
 
+    def tick(self, now: float) -> None:
+        """Let time pass; to be called at `deadline`."""
+        if self._manual_audio is not None:
+            self._manual_audio.tick(now)
+        for call in self._state.calls.overdue(now - self._state.limits.call):
+            self._call_timed_out(call, now)
+
+    def deadline(self) -> float:
+        calls = self._state.calls.earliest() + self._state.limits.call
+        return min(calls, self._manual_audio.deadline()) if self._manual_audio is not None else calls
+
     # --- one rule per message
 
     def _route(self, message: ClientMessage, now: float) -> None:
@@ -186,40 +190,40 @@ class ClientSide:
             case InjectAgentMessage():
                 self._inject_agent_message(message, now)
             case ForceEndTurn():
-                self._conversation.force_end_turn(now)
+                self._force_end_turn(now)
             case CustomToThinkProvider():
-                self._conversation.tell_once(
+                self._state.tell_once(
                     events.warning("CUSTOM_MESSAGE_IGNORED", "The upstream takes no `__customToThinkProvider`.")
                 )
             case _ if message.type in events.ACKNOWLEDGEMENTS:
                 self._accept_configuration(message.wire(), now)
             case _:
-                self._accept_response(message.wire(), now=now)
+                self._accept_response(message.wire(), now)
 
     def _settings(self, message: Settings, now: float) -> None:
-        conversation = self._conversation
-        dialect = conversation.dialect
+        state = self._state
+        dialect = state.dialect
         repeated = self._settings_seen
         if repeated and not dialect.settings_may_repeat:
             raise ClientProtocolError("SETTINGS_ALREADY_APPLIED", "Settings were sent before; use the Update messages.")
         formats = self._checked_formats(message)
         request = self._accept_configuration(message.wire(), now, repeated=repeated)
         self._formats.declare(request.seq, formats)
-        conversation.force_end_turn(now)
-        conversation.manual_audio = (
-            ManualAudio(conversation, formats.input.encoding) if message.manual_audio_commit else None
+        self._force_end_turn(now)
+        self._manual_audio = (
+            ManualAudio(state, formats.input.encoding, self._observe) if message.manual_audio_commit else None
         )
         if not repeated:
             self._settings_seen = True
             self._greeting = message.greeting
-            conversation.downlink.show_history(message.history_enabled)
+            state.downlink.show_history(message.history_enabled)
 
     def _checked_formats(self, message: Settings) -> Formats:
         declared, wanted = message.input_audio, message.output_audio
         check_input(declared.encoding, declared.sample_rate)
         check_output(wanted.encoding, wanted.sample_rate, wanted.container)
         # The audio that waits for the session is in the upstream's format already.
-        waiting = None if self._conversation.configured or self._audio is None else self._audio.format
+        waiting = None if self._state.configured or self._audio is None else self._audio.format
         if waiting is not None and speaks_differently(waiting, declared):
             raise ClientProtocolError(
                 INVALID_SETTINGS,
@@ -229,71 +233,67 @@ class ClientSide:
             )
         return Formats(declared, wanted)
 
+    def _force_end_turn(self, now: float) -> None:
+        """The client says that the user's turn is over; nothing happens when there is none."""
+        if self._manual_audio is not None:
+            self._manual_audio.end_turn(now)
+        else:
+            self._turns.force_commit()
+
     def _function_call_response(self, message: FunctionCallResponse, now: float) -> None:
-        conversation = self._conversation
-        call = conversation.calls.find(message.id, message.name)
+        state = self._state
+        call = state.calls.find(message.id, message.name)
         if call is None:
-            if conversation.calls.late(message.id):
+            if state.calls.late(message.id):
                 return
             known = message.id or message.name or "it"
-            conversation.tell(
+            state.tell(
                 events.warning("UNKNOWN_FUNCTION_CALL", f"No function call waits for {known}; the result was not used.")
             )
             return
-        self._accept_response({**message.wire(), "id": call.id, "name": call.name}, now=now)
+        self._accept_response({**message.wire(), "id": call.id, "name": call.name}, now)
         call.answered = True
-        conversation.tell(*conversation.downlink.function_call_taken(call.id, message.output))
+        state.tell(*state.downlink.function_call_taken(call.id, message.output))
 
     def _inject_agent_message(self, message: InjectAgentMessage, now: float) -> None:
-        conversation = self._conversation
-        turn = conversation.turn
+        state = self._state
+        turn = state.turn
         refusable = message.behavior != "interrupt"
         if refusable and turn.user_speaking:
-            conversation.tell(events.injection_refused("The user is speaking."))
+            state.tell(events.injection_refused("The user is speaking."))
             return
-        if message.behavior == "default" and (turn.slot is not Slot.IDLE or conversation.ledger.open(Kind.RESPONSE)):
-            conversation.tell(events.injection_refused("The agent is in the middle of a turn."))
+        if message.behavior == "default" and (turn.slot is not Slot.IDLE or state.ledger.open(Kind.RESPONSE)):
+            state.tell(events.injection_refused("The agent is in the middle of a turn."))
             return
-        self._accept_response(message.wire(), now=now, exclusive=True)
+        self._accept_response(message.wire(), now, exclusive=True)
         if message.behavior == "interrupt":
-            cancel_response(conversation, now)
-            interrupt(conversation, now)
-            conversation.tell(*conversation.downlink.end())
+            cancel_response(state, now)
+            interrupt(state, now)
+            state.tell(*state.downlink.end())
 
     # --- accepting and refusing
 
     def _accept_configuration(self, message: dict[str, Any], now: float, *, repeated: bool = False) -> Request:
-        conversation = self._conversation
         acknowledgement = events.ACKNOWLEDGEMENTS[message["type"]]
-        request = conversation.ledger.accept(
-            Kind.CONFIGURATION, message, now, acknowledgement=acknowledgement, repeated=repeated
-        )
-        self._publish(request, now)
-        return request
+        return self._state.accept(Kind.CONFIGURATION, message, now, acknowledgement=acknowledgement, repeated=repeated)
 
     def _accept_response(
-        self, message: dict[str, Any], *, now: float, exclusive: bool = False, own: bool = False
-    ) -> Request:
-        request = self._conversation.ledger.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
-        self._publish(request, now)
-        return request
-
-    def _publish(self, request: Request, now: float) -> None:
-        if self._conversation.connected:
-            self._conversation.publish([request.seq], now)
+        self, message: dict[str, Any], now: float, *, exclusive: bool = False, own: bool = False
+    ) -> None:
+        self._state.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
 
     def _check_before_settings(self, message: ClientMessage) -> None:
-        if message.type not in self._conversation.dialect.messages_before_settings:
+        if message.type not in self._state.dialect.messages_before_settings:
             raise ClientProtocolError(
                 "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", f"{message.type} came before Settings; send Settings first."
             )
 
     def _give_up(self, code: str, description: str) -> None:
-        self._conversation.tell_error(code, description)
-        self._conversation.end(_DO_NOT_RETRY, code)
+        self._state.tell_error(code, description)
+        self._state.end(_DO_NOT_RETRY, code)
 
     def _refuse(self, code: str, description: str) -> None:
-        conversation = self._conversation
-        conversation.tell_error(code, description)
-        if conversation.dialect.ends_on_bad_start and not self._settings_seen:
-            conversation.end(_DO_NOT_RETRY, code)
+        state = self._state
+        state.tell_error(code, description)
+        if state.dialect.ends_on_bad_start and not self._settings_seen:
+            state.end(_DO_NOT_RETRY, code)

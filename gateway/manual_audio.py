@@ -5,23 +5,23 @@ The audio travels among the other events here, since a commit must come right af
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from contracts.realtime import SpeechStarted, SpeechStopped, append_event, commit_audio
+from contracts.realtime import ServerEvent, SpeechStarted, SpeechStopped, append_event, commit_audio
 from gateway.interruption import cancel_response
 from gateway.pauses import Mark, Pauses
-
-if TYPE_CHECKING:
-    from gateway.conversation import Conversation
+from gateway.state import State
 
 
 class ManualAudio:
     """The user's turns in one session's audio, from the moment at which it is configured so."""
 
-    def __init__(self, conversation: Conversation, encoding: str) -> None:
-        self._conversation = conversation
-        self._pauses = Pauses(encoding, conversation.limits.pauses)
+    def __init__(self, state: State, encoding: str, observe: Callable[[ServerEvent, float], None]) -> None:
+        """``observe`` takes what the upstream would send if it did what this does for it."""
+        self._state = state
+        self._observe = observe
+        self._pauses = Pauses(encoding, state.limits.pauses)
 
     def feed(self, audio: bytes, now: float) -> None:
         """Audio of the client, in the upstream's format."""
@@ -32,7 +32,7 @@ class ManualAudio:
                 case Mark.END:
                     self._end(now)
                 case _:
-                    self._conversation.send(partial(append_event, piece), "append")
+                    self._state.send(partial(append_event, piece), "append")
 
     def tick(self, now: float) -> None:
         """Let time pass; to be called at `deadline`."""
@@ -49,12 +49,10 @@ class ManualAudio:
         return self._pauses.deadline()
 
     def _begin(self, now: float) -> None:
-        conversation = self._conversation
-        conversation.observed(SpeechStarted(type="input_audio_buffer.speech_started"), now)
+        self._observe(SpeechStarted(type="input_audio_buffer.speech_started"), now)
         # With detection, the upstream would do this itself.
-        cancel_response(conversation, now)
+        cancel_response(self._state, now)
 
     def _end(self, now: float) -> None:
-        conversation = self._conversation
-        conversation.observed(SpeechStopped(type="input_audio_buffer.speech_stopped"), now)
-        conversation.send(commit_audio, "commit")
+        self._observe(SpeechStopped(type="input_audio_buffer.speech_stopped"), now)
+        self._state.send(commit_audio, "commit")

@@ -6,7 +6,9 @@ The order of the events is the live service's. An item can be closed at any mome
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from infra.simulator import speech
@@ -20,15 +22,28 @@ from infra.simulator.stage import Event, Stage
 _ARGUMENTS_DELTA = 12
 
 
-class OutputItem:
-    """What messages and calls share. ``items`` is None for an out-of-band response: nothing enters a conversation."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an output item is sent, and of which response it is which."""
 
-    def __init__(self, stage: Stage, items: Items | None, response_id: str, output_index: int) -> None:
-        self._stage = stage
-        self._items = items
-        self.id = stage.new_id("item")
+    stage: Stage
+    behaviour: Behaviour
+    #: None for an out-of-band response: nothing enters a conversation.
+    items: Items | None
+    response_id: str
+    output_index: int
+
+
+class OutputItem(ABC):
+    """What messages and calls share: `open` it, send its `deltas`, `close` it."""
+
+    def __init__(self, place: Place) -> None:
+        self._stage = place.stage
+        self._behaviour = place.behaviour
+        self._items = place.items
+        self.id = place.stage.new_id("item")
         self.item = Item({})
-        self._place = {"response_id": response_id, "output_index": output_index}
+        self._place = {"response_id": place.response_id, "output_index": place.output_index}
         #: Milliseconds of audio sent so far, whatever a truncation leaves in the conversation.
         self.sent_ms = 0
         #: Tokens so far; a word or a delta of arguments counts as one.
@@ -42,9 +57,9 @@ class OutputItem:
             previous = self._items.add(self.item)
             self._stage.emit("conversation.item.added", previous_item_id=previous, item=wire)
 
+    @abstractmethod
     def deltas(self) -> Iterator[float]:
         """Send the content piece by piece; yields the seconds to wait before the next."""
-        raise NotImplementedError
 
     def close(self, status: str) -> Event:
         """Send the events that end the item; returns its final form."""
@@ -56,28 +71,19 @@ class OutputItem:
         self._stage.emit("response.output_item.done", **self._place, item=wire)
         return wire
 
+    @abstractmethod
     def _wire(self, status: str) -> Event:
-        raise NotImplementedError
+        """The item as it is now."""
 
 
 class Message(OutputItem):
     """The assistant speaks or writes."""
 
-    def __init__(
-        self,
-        stage: Stage,
-        items: Items | None,
-        response_id: str,
-        output_index: int,
-        words: str,
-        options: ResponseOptions,
-        behaviour: Behaviour,
-    ) -> None:
-        super().__init__(stage, items, response_id, output_index)
+    def __init__(self, place: Place, words: str, options: ResponseOptions) -> None:
+        super().__init__(place)
         self._words = words
         self._speaks = options.speaks
         self._output = options.output
-        self._behaviour = behaviour
         self._said = ""
         self._content: list[Event] = []
         self._part = {**self._place, "item_id": self.id, "content_index": 0}
@@ -144,20 +150,11 @@ class Message(OutputItem):
 class FunctionCall(OutputItem):
     """The model asks for a function."""
 
-    def __init__(
-        self,
-        stage: Stage,
-        items: Items | None,
-        response_id: str,
-        output_index: int,
-        call: Call,
-        behaviour: Behaviour,
-    ) -> None:
-        super().__init__(stage, items, response_id, output_index)
+    def __init__(self, place: Place, call: Call) -> None:
+        super().__init__(place)
         self._call = call
-        self._behaviour = behaviour
         self._arguments = ""
-        self._call_id = stage.new_id("call")
+        self._call_id = place.stage.new_id("call")
         self._part: dict[str, Any] = {**self._place, "item_id": self.id, "call_id": self._call_id}
 
     def deltas(self) -> Iterator[float]:

@@ -13,7 +13,7 @@ from infra.simulator.behaviour import Behaviour
 from infra.simulator.brain import Plan
 from infra.simulator.calls import Call
 from infra.simulator.items import Items
-from infra.simulator.output_items import FunctionCall, Message, OutputItem
+from infra.simulator.output_items import FunctionCall, Message, OutputItem, Place
 from infra.simulator.response_options import ResponseOptions
 from infra.simulator.stage import Event, Stage, Timer
 
@@ -103,9 +103,10 @@ class ResponseStream:
                 self._close_current("completed")
 
     def _new_item(self, index: int, output: str | Call) -> OutputItem:
+        place = Place(self._stage, self._behaviour, self._items, self.id, index)
         if isinstance(output, Call):
-            return FunctionCall(self._stage, self._items, self.id, index, output, self._behaviour)
-        return Message(self._stage, self._items, self.id, index, output, self.options, self._behaviour)
+            return FunctionCall(place, output)
+        return Message(place, output, self.options)
 
     def _announce(self) -> None:
         self.announced = True

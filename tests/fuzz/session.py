@@ -69,7 +69,7 @@ class Session:
     def _client(self, frame: bytes) -> None:
         self.frames += 1
         place = self._watcher.told
-        accepted = self.conversation.ledger.last_seq
+        accepted = self.conversation.state.ledger.last_seq
         self.conversation.client_text(frame, self._now)
         out = self._watch()
         self._watcher.client_frame(frame, out, accepted, place)
@@ -121,7 +121,7 @@ class Session:
                         self._intents[seq] = translation.intent
                 self.conversation.command(answer, self._now)
                 self._watch()
-        open_ = [intent for seq, intent in self._intents.items() if self.conversation.ledger.get(seq) is not None]
+        open_ = [intent for seq, intent in self._intents.items() if self.conversation.state.ledger.get(seq) is not None]
         if open_:
             some = tuple(open_ if random.random() < 0.7 else random.sample(open_, random.randint(1, len(open_))))
             self.conversation.command(merge(Release(id="r", session="s", gateway="gw", intents=some)), self._now)

@@ -52,9 +52,9 @@ class Watcher:
         for message in out.to_client:
             if message["type"] == "ConversationText" and message["role"] == "assistant":
                 self._words_of(message["content"])
-        limits = self._conversation.limits
-        assert len(self._conversation.ledger) <= limits.requests + limits.calls + 1
-        assert len(self._conversation.calls.open) <= limits.calls
+        limits = self._conversation.state.limits
+        assert len(self._conversation.state.ledger) <= limits.requests + limits.calls + 1
+        assert len(self._conversation.state.calls.open) <= limits.calls
         if out.ending is not None:
             self.ended = True
             assert out.ending.code in _CLOSE_CODES
@@ -74,10 +74,10 @@ class Watcher:
     def client_frame(self, frame: bytes, out: Outputs, last_seq: int, told: int) -> None:
         """A client frame went in, when so many requests and messages had been; this came out."""
         try:
-            parse_client_message(frame, strict=self._conversation.dialect.strict_fields)
+            parse_client_message(frame, strict=self._conversation.state.dialect.strict_fields)
         except ClientProtocolError:
             assert any(message["type"] == "Error" for message in out.to_client), frame
-            assert self._conversation.ledger.last_seq == last_seq
+            assert self._conversation.state.ledger.last_seq == last_seq
 
     def _speech(self, out: Outputs, response: str | None, cause: dict[str, Any] | None) -> None:
         kinds = [message["type"] for message in out.to_client]

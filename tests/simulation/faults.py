@@ -14,11 +14,12 @@ import pytest
 
 from contracts.broker import Configuration, Intent, SendRelease, Slot, TurnRecord
 from contracts.realtime import REQUEST_KEY, OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
-from gateway.conversation import Conversation
 from gateway.ledger import Ledger
 from gateway.outbox import Drop, Outbox, Sendable, Translated
+from gateway.translator_side import TranslatorSide
 from gateway.turn import STAY, TRANSITIONS, Input, Turn
 from gateway.upstream_side import UpstreamSide
+from gateway.user_turns import UserTurns
 from session_state import rules
 from session_state.rules import Advance, Outstanding, SessionState
 from tests.simulation import services
@@ -44,7 +45,7 @@ def _clears_on(kind: type[ServerEvent]) -> Callable[[pytest.MonkeyPatch], None]:
         def event(self: UpstreamSide, event: ServerEvent, now: float) -> None:
             event_of(self, event, now)
             if isinstance(event, kind):
-                self._conversation.turn._apply(Input.HOLDER_DONE, now)
+                self._state.turn._apply(Input.HOLDER_DONE, now)
 
         patch.setattr(UpstreamSide, "event", event)
 
@@ -57,7 +58,7 @@ def _any_done_frees(patch: pytest.MonkeyPatch) -> None:
     def event(self: UpstreamSide, event: ServerEvent, now: float) -> None:
         event_of(self, event, now)
         if isinstance(event, ResponseDone):
-            self._conversation.turn._apply(Input.HOLDER_DONE, now)
+            self._state.turn._apply(Input.HOLDER_DONE, now)
 
     patch.setattr(UpstreamSide, "event", event)
 
@@ -106,23 +107,23 @@ def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def _acknowledge_on_send(patch: pytest.MonkeyPatch) -> None:
-    send_of = Conversation._send_configuration
+    send_of = TranslatorSide._send_configuration
 
-    def send(self: Conversation, what: Sendable, now: float) -> None:
+    def send(self: TranslatorSide, what: Sendable, now: float) -> None:
         send_of(self, what, now)
         for seq in what.configures:
-            if (request := self.ledger.get(seq)) is not None and request.acknowledgement is not None:
-                self.tell({"type": request.acknowledgement})
+            if (request := self._state.ledger.get(seq)) is not None and request.acknowledgement is not None:
+                self._state.tell({"type": request.acknowledgement})
                 request.acknowledgement = None
 
-    patch.setattr(Conversation, "_send_configuration", send)
+    patch.setattr(TranslatorSide, "_send_configuration", send)
 
 
 def _foreign_is_ours(patch: pytest.MonkeyPatch) -> None:
     started_of = UpstreamSide._started
 
     def started(self: UpstreamSide, response: Response, now: float) -> bool:
-        request = self._conversation.turn.request
+        request = self._state.turn.request
         if request is not None:
             response = response.model_copy(update={"metadata": {REQUEST_KEY: request.event_id}})
         return started_of(self, response, now)
@@ -187,7 +188,7 @@ def _race_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def _user_turn_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Conversation, "user_turn_ended", lambda self, item_id, now: None)
+    patch.setattr(UserTurns, "ask", lambda self, item_id, now: None)
 
 
 def _promise_for_ever(patch: pytest.MonkeyPatch) -> None:
@@ -237,13 +238,13 @@ def _no_bound(patch: pytest.MonkeyPatch) -> None:
 
 
 def _response_before_configuration(patch: pytest.MonkeyPatch) -> None:
-    send_of = Conversation._send_configuration
+    send_of = TranslatorSide._send_configuration
 
-    def send_configuration(self: Conversation, what: Sendable, now: float) -> None:
+    def send_configuration(self: TranslatorSide, what: Sendable, now: float) -> None:
         if what.response is None:
             send_of(self, what, now)
 
-    patch.setattr(Conversation, "_send_configuration", send_configuration)
+    patch.setattr(TranslatorSide, "_send_configuration", send_configuration)
 
 
 FAULTS = (

@@ -75,33 +75,32 @@ class Line:
 
     def resting(self) -> str:
         """Empty when nothing is outstanding; otherwise what is."""
-        conversation = self.session.conversation
+        state = self.session.conversation.state
         if not self.client.finished:
             return "the client is not finished"
         if self.session.closed:
             return ""
         if not self.upstream.resting:
             return "the upstream is busy"
-        if conversation.turn.slot is not (Slot.IDLE if conversation.configured else Slot.UNCONFIGURED):
-            return f"the slot is {conversation.turn.slot}"
-        if conversation.turn.user_speaking:
+        if state.turn.slot is not (Slot.IDLE if state.configured else Slot.UNCONFIGURED):
+            return f"the slot is {state.turn.slot}"
+        if state.turn.user_speaking:
             return "the user is speaking"
-        if len(conversation.ledger):
-            return f"requests are open: {[(request.seq, request.message['type']) for request in conversation.ledger]}"
-        if conversation.calls.open:
-            return f"calls are open: {conversation.calls.open}"
+        if len(state.ledger):
+            return f"requests are open: {[(request.seq, request.message['type']) for request in state.ledger]}"
+        if state.calls.open:
+            return f"calls are open: {state.calls.open}"
         return ""
 
     def _tick(self) -> None:
-        conversation, outcome = self.session.conversation, self.outcome
+        state, outcome = self.session.conversation.state, self.outcome
         self.session.tick()
         of_the_client = sum(
-            request.message["type"] != "UserTurnEnded" and "error" not in request.message
-            for request in conversation.ledger
+            request.message["type"] != "UserTurnEnded" and "error" not in request.message for request in state.ledger
         )
-        outcome.most_requests = max(outcome.most_requests, len(conversation.ledger))
+        outcome.most_requests = max(outcome.most_requests, len(state.ledger))
         outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
-        outcome.most_calls = max(outcome.most_calls, len(conversation.calls.open))
+        outcome.most_calls = max(outcome.most_calls, len(state.calls.open))
         if self.session.closed:
             self._end()
         else:

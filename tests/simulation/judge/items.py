@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tests.simulation.judge.facts import Create, Event, Facts, Item, Request
 from tests.simulation.judge.violation import Violation
 
+USER_TURN_ENDED = "UserTurnEnded"
 _TIMED_OUT = "did not answer in time"
 _INTERRUPTED = "Cancelled: the user interrupted"
 
@@ -33,7 +34,7 @@ class Need:
         """The type of message that an error about it names."""
         if self.request is not None:
             return self.request.kind
-        return "FunctionCallResponse" if self.is_result else "UserTurnEnded"
+        return "FunctionCallResponse" if self.is_result else USER_TURN_ENDED
 
 
 def check(facts: Facts) -> tuple[list[Violation], list[Need]]:
@@ -119,7 +120,10 @@ def reported(facts: Facts) -> Counter[str]:
 
 
 def excused(errors: Counter[str], kind: str) -> bool:
-    """Whether an error is left that settles a request of this kind; it is used up."""
+    """Whether an error is left that settles a request of this kind; it is used up, unless one speaks for all."""
+    if kind == USER_TURN_ENDED:
+        # One request asks for the answer to every turn that was spoken until then.
+        return errors[kind] > 0
     if errors[kind] > 0:
         errors[kind] -= 1
         return True

@@ -1,7 +1,7 @@
 """P5 to P7: every request is answered, once, by a response that knows what it has to.
 
 The measure is the upstream's own conversation: a request is answered by the first response of the default conversation
-that was accepted when the request's item was already there.
+that was accepted when the request's item was already there. One that says given words answers nobody.
 
 Two cases are ambiguous by nature, and both are judged as the gateway can know them:
 1. An item that enters the conversation while a response is accepted but not announced yet. The upstream's events look
@@ -43,6 +43,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
                 yield from _joined(facts, response, create, open_then)
             if timeline is not None:
                 yield from _configured(facts, create, open_then, timeline)
+            if create.words is not None:
+                continue
         unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
             to_gateway.remove(need)

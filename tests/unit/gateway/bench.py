@@ -13,6 +13,7 @@ from gateway.dialect import COMPONENT, Dialect
 from gateway.limits import Limits
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 
+RACE = "conversation_already_has_active_response"
 SETTINGS: dict[str, Any] = {
     "type": "Settings",
     "audio": {"input": {"encoding": "linear16", "sample_rate": 24000}},
@@ -97,6 +98,7 @@ class Bench:
         responds: tuple[int, ...] = (),
         name: str = "r",
         append: str | None = None,
+        exclusive: bool = False,
         **session: Any,
     ) -> Outputs:
         self.conversation.command(
@@ -105,7 +107,7 @@ class Bench:
                 release=name,
                 configuration=Configuration(session=session, append_instructions=append) if configures else None,
                 configures=configures,
-                response=ResponseRequest() if responds else None,
+                response=ResponseRequest(exclusive=exclusive) if responds else None,
                 responds=responds,
             ),
             self.now,
@@ -147,6 +149,23 @@ class Bench:
         for event in self.out.to_upstream:
             accepted_by_openai(event)
         return self.out
+
+
+def committed(bench: Bench, item_id: str = "audio_1") -> None:
+    """The user spoke, and the upstream's VAD has ended the turn."""
+    bench.event("input_audio_buffer.speech_started", item_id=item_id, audio_start_ms=0)
+    bench.event("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=900)
+    bench.event("input_audio_buffer.committed", item_id=item_id)
+
+
+def called(*call_ids: str, limits: Limits | None = None) -> Bench:
+    """A configured conversation whose last response asked for these functions."""
+    bench = Bench(limits=limits).configured()
+    bench.created("resp_1")
+    for call_id in call_ids:
+        bench.call("resp_1", call_id)
+    bench.done("resp_1")
+    return bench
 
 
 def effective(**session: Any) -> dict[str, Any]:

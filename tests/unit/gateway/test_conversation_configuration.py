@@ -1,0 +1,93 @@
+"""Configuration in a conversation: held, merged, acknowledged when it is true, or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
+
+
+def test_configuration_in_the_middle_of_a_reply_waits_for_its_end() -> None:
+    bench = Bench().configured()
+    bench.created("resp_1")
+    bench.say(type="UpdatePrompt", prompt="B")
+    bench.translated(2)
+    out = bench.release((2,), name="early", append="B")
+    assert out.to_upstream == []
+    assert bench.conversation.record().dropped_release == "early"
+    bench.event("response.output_audio.done", response_id="resp_1", item_id="i", output_index=0, content_index=0)
+    assert bench.release((2,), append="B").to_upstream == [], "the end of its audio is not the end of a response"
+    bench.done("resp_1")
+    sent = bench.release((2,), append="B")
+    assert sent.to_upstream[0]["session"]["instructions"] == "Be kind.\n\nB"
+    assert types(bench.event("session.updated", session=effective()).to_client) == ["PromptUpdated"]
+
+
+def test_acknowledgements_come_once_per_request_and_in_order() -> None:
+    bench = Bench().configured()
+    bench.say(type="UpdatePrompt", prompt="B")
+    bench.say(**SETTINGS)
+    bench.translated(2)
+    bench.translated(3)
+    bench.release((2, 3))
+    bench.release((2, 3), name="again")
+    assert types(bench.event("session.updated", session=effective()).to_client) == ["PromptUpdated", "SettingsApplied"]
+    assert bench.event("session.updated", session=effective()).to_client == []
+
+
+def test_a_refused_update_is_reported_and_settled() -> None:
+    bench = Bench().configured()
+    bench.say(type="UpdatePrompt", prompt="B")
+    bench.translated(2)
+    event_id = bench.release((2,)).to_upstream[0]["event_id"]
+    out = bench.error("invalid_value", event_id, param="session.instructions")
+    assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "invalid_value")]
+    assert "session.instructions" in out.to_client[0]["description"]
+    assert bench.conversation.record().open_configuration == ()
+
+
+def test_a_refusal_without_our_id_is_known_by_the_field_it_names() -> None:
+    bench = Bench().configured()
+    bench.say(type="UpdatePrompt", prompt="B")
+    bench.translated(2)
+    bench.release((2,))
+    assert bench.error("invalid_value", None, param="session.instructions").to_client[0]["type"] == "Error"
+    assert bench.conversation.record().open_configuration == ()
+
+
+def test_a_voice_that_cannot_change_is_left_out_and_the_rest_is_applied() -> None:
+    bench = Bench().configured()
+    bench.say(**SETTINGS)
+    bench.translated(2)
+    change: dict[str, Any] = {"instructions": "B", "audio": {"output": {"voice": "ash"}}}
+    event_id = bench.release((2,), **change).to_upstream[0]["event_id"]
+    out = bench.error("cannot_update_voice", event_id)
+    assert out.to_client == []
+    assert bench.conversation.record().open_configuration == (2,)
+    again = bench.release((2,), name="r2", **change)
+    assert again.to_upstream[0]["session"] == {"type": "realtime", "instructions": "B", "audio": {"output": {}}}
+    assert [(m["type"], m["code"]) for m in again.to_client] == [("Warning", "SETTING_CANNOT_CHANGE")]
+    assert types(bench.event("session.updated", session=effective()).to_client) == ["SettingsApplied"]
+
+
+def test_an_update_of_which_nothing_is_left_is_answered_by_the_warning_alone() -> None:
+    bench = Bench().configured()
+    for seq in (2, 3):
+        bench.say(type="UpdateThink", think={"provider": {"type": "open_ai", "model": "gpt-realtime"}})
+        bench.translated(seq)
+        sent = bench.release((seq,), reasoning={"effort": "low"})
+        if seq == 2:
+            bench.error("unknown_parameter", sent.to_upstream[0]["event_id"], param="session.reasoning")
+            sent = bench.release((2,), name="r2", reasoning={"effort": "low"})
+        assert (types(sent.to_client), sent.to_upstream) == (["Warning"], [])
+    assert bench.conversation.record().open_configuration == ()
+
+
+def test_an_update_that_is_never_answered_is_reported() -> None:
+    bench = Bench()
+    bench.event("session.created", session={})
+    bench.say(**SETTINGS)
+    bench.translated(1)
+    bench.release((1,))
+    assert bench.wait(14.9).to_client == []
+    assert bench.wait(0.1).to_client[0]["code"] == "upstream_timeout"
