@@ -83,6 +83,12 @@ class TurnRecord(Value):
         return self.open_responses[0] - 1 if self.open_responses else self.last_seq
 
 
+class TurnRecords(Value):
+    """The newest records of several sessions of one gateway, each for itself: changes, and heartbeats."""
+
+    records: tuple[TurnRecord, ...]
+
+
 class ClientEvent(Value):
     """One control message of a client, numbered per session from 1. Published again until it is settled."""
 
@@ -179,6 +185,12 @@ class SendRelease(Value):
 
 
 Command = Annotated[AddItems | RefuseRequest | SendRelease, Field(discriminator="type")]
+
+
+class Commands(Value):
+    """What one translator wants of one gateway, to be done in this order."""
+
+    commands: tuple[Command, ...]
 
 
 class DeadLetter(Value):

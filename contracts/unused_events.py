@@ -1,4 +1,4 @@
-"""The upstream's events that this server has no use for, and why: known, and not to be mistaken for new ones."""
+"""What of the upstream's protocol this server has no use for, and why: known, and not to be mistaken for new."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WHOLE = "what it is part of comes whole"
 _OTHER_TRANSPORT = "WebRTC and SIP only"
 _UPSTREAM_TOOLS = "tools that the upstream runs by itself are not configured here"
 
-#: By type: why nothing happens.
+#: Server events, by type: why nothing happens.
 UNUSED_EVENTS: Mapping[str, str] = {
     "conversation.created": "a session has one conversation",
     "conversation.item.deleted": _NOT_ASKED,
@@ -34,4 +34,12 @@ UNUSED_EVENTS: Mapping[str, str] = {
     "response.mcp_call.in_progress": _UPSTREAM_TOOLS,
     "response.mcp_call_arguments.delta": _UPSTREAM_TOOLS,
     "response.mcp_call_arguments.done": _UPSTREAM_TOOLS,
+}
+
+#: Client events, by type: why this server never sends them.
+UNSENT_EVENTS: Mapping[str, str] = {
+    "conversation.item.delete": "no item is ever taken back: an interrupted one is truncated",
+    "conversation.item.retrieve": "every item that matters comes by itself",
+    "input_audio_buffer.clear": "audio that was sent was said",
+    "output_audio_buffer.clear": _OTHER_TRANSPORT,
 }

@@ -8,13 +8,14 @@ import signal
 import structlog
 import uvloop
 from faststream import AckPolicy
-from redis.exceptions import RedisError
 
 from contracts.broker import GATEWAYS, Command, commands_stream
 from gateway.config import GatewaySettings
 from gateway.keys import read_keys, warn_if_open
+from gateway.probe import Probe
 from gateway.publisher import Publisher
 from gateway.server import GatewayServer
+from gateway.sockets import ENGINES
 from gateway.upstream import Dialler
 from runtime import logging
 from runtime.broker import Consumers, connect, make_broker, require_redis, subscription
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that clients get to be told good-bye, and last records to be published.
 _FAREWELL = 3.0
+#: Seconds between two looks at whether this process can do its work.
+_PROBE_INTERVAL = 1.0
 
 
 def run(settings: GatewaySettings) -> None:
@@ -51,17 +54,25 @@ class Gateway:
         """Raises `SettingsError` for keys that cannot be read, or are missing where they are needed."""
         self._settings = settings
         self._keys = read_keys(settings)
-        self._stream = commands_stream(settings.gateway_id)
         self._redis = connect(settings)
         self._broker = make_broker(settings)
         self._publisher = Publisher(self._broker, settings.stream_max_length, settings.publishers)
-        self._consumers = Consumers(self._broker, self._redis, [(self._stream, GATEWAYS)])
+        stream = commands_stream(settings.gateway_id)
+        self._consumers = Consumers(self._broker, self._redis, [(stream, GATEWAYS)], own=True)
+        self._ready = Probe(self._consumers.ready, _PROBE_INTERVAL)
+        engine = ENGINES[settings.socket_engine]
         self._server = GatewayServer(
-            settings, Dialler(settings), self._publisher, self._consumers.alive, self._consumers.ready, self._keys
+            settings,
+            engine,
+            Dialler(settings, engine),
+            self._publisher,
+            self._consumers.alive,
+            self._ready,
+            self._keys,
         )
 
         # A command that failed is not tried again here: its session asks again by itself.
-        self._broker.subscriber(stream=subscription(self._stream, GATEWAYS, records=64), ack_policy=AckPolicy.ACK)(
+        self._broker.subscriber(stream=subscription(stream, GATEWAYS, records=64), ack_policy=AckPolicy.ACK)(
             self._on_command
         )
 
@@ -79,6 +90,7 @@ class Gateway:
             await self._redis.aclose()
             raise
         await self._consumers.start()
+        await self._ready.start()
         self._publisher.start()
         await self._server.start(listener)
         warn_if_open(self._keys, settings)
@@ -87,9 +99,6 @@ class Gateway:
         """Say good-bye to every client, publish the last records, and leave nothing behind in Redis."""
         await self._server.stop(_FAREWELL)
         await self._publisher.stop(_FAREWELL)
+        await self._ready.stop()
         await self._consumers.stop()
-        try:
-            await self._redis.unlink(self._stream)
-        except (RedisError, OSError) as error:
-            log.warning("stream_left_behind", stream=self._stream, error=str(error))
         await self._redis.aclose()

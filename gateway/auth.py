@@ -27,6 +27,10 @@ class Keys:
     """The keys that may connect. Only their hashes are kept."""
 
     def __init__(self, keys: Iterable[str]) -> None:
+        self.replace(keys)
+
+    def replace(self, keys: Iterable[str]) -> None:
+        """These keys may connect from now on, and no others."""
         self._hashes = [_hash(key) for key in keys]
 
     def __len__(self) -> int:

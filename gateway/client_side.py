@@ -30,6 +30,11 @@ from gateway.manual_audio import ManualAudio
 from gateway.state import State
 from gateway.user_turns import UserTurns
 
+#: Why there is no result of a call, by the code of its ``Warning``: in words for the model, and for the client.
+_NO_RESULT = {
+    "FUNCTION_CALL_TIMEOUT": ("The function did not answer in time.", "was not answered in time"),
+    "NON_EXISTENT_FUNCTION_CALLED": ("There is no function of this name.", "does not exist"),
+}
 #: Close codes: 1000 tells a client not to try the same again, 1011 that it may.
 _DO_NOT_RETRY = 1000
 
@@ -122,15 +127,16 @@ class ClientSide:
         self._formats.withdraw(request.seq)
         self._refuse(code, description)
 
-    def _call_timed_out(self, call: Call, now: float) -> None:
-        """The client did not answer: tell it and the model."""
+    def no_such_function(self, call_id: str, now: float) -> None:
+        """The model calls a function that it was not given: it is told so, and the client that this happened."""
+        if (call := self._state.calls.find(call_id, None)) is not None:
+            self._answer(call, "NON_EXISTENT_FUNCTION_CALLED", now)
+
+    def _answer(self, call: Call, code: str, now: float) -> None:
+        """Answer a call with an error in the client's stead, which hears of it as the ``Warning`` of this code."""
         state = self._state
-        message = {
-            "type": "FunctionCallResponse",
-            "id": call.id,
-            "name": call.name,
-            "error": "The function did not answer in time.",
-        }
+        error, problem = _NO_RESULT[code]
+        message = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "error": error}
         try:
             self._accept_response(message, now, own=True)
         except LedgerFull:
@@ -139,11 +145,9 @@ class ClientSide:
         else:
             call.answered = True
             told = "the model is told"
-        state.tell(
-            events.warning("FUNCTION_CALL_TIMEOUT", f"{call.name} ({call.id}) was not answered in time; {told}.")
-        )
+        state.tell(events.warning(code, f"{call.name} ({call.id}) {problem}; {told}."))
 
-    def time_is_up(self, due: Due) -> None:
+    def time_is_up(self, due: Due, now: float) -> None:
         """The client was silent for too long, or the session has lasted (almost) as long as it may."""
         state, limits = self._state, self._state.limits
         match due:
@@ -159,19 +163,25 @@ class ClientSide:
                 self._give_up(
                     "MAXIMUM_SESSION_LENGTH_REACHED",
                     f"This session has lasted {limits.session:.0f} s, which is its limit.",
+                    now,
                 )
             case _:
                 self._give_up(
                     "CLIENT_MESSAGE_TIMEOUT",
                     f"Nothing came from the client for {limits.silence:.0f} s; send KeepAlive while there is no audio.",
+                    now,
                 )
+
+    def reply_is_slow(self, waited: float) -> None:
+        """The model has been silent for so long (seconds) although it is to reply."""
+        self._state.tell(events.warning("SLOW_THINK_REQUEST", f"The model has not replied for {waited:.0f} s."))
 
     def tick(self, now: float) -> None:
         """Let time pass; to be called at `deadline`."""
         if self._manual_audio is not None:
             self._manual_audio.tick(now)
         for call in self._state.calls.overdue(now - self._state.limits.call):
-            self._call_timed_out(call, now)
+            self._answer(call, "FUNCTION_CALL_TIMEOUT", now)
 
     def deadline(self) -> float:
         calls = self._state.calls.earliest() + self._state.limits.call
@@ -288,7 +298,8 @@ class ClientSide:
                 "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", f"{message.type} came before Settings; send Settings first."
             )
 
-    def _give_up(self, code: str, description: str) -> None:
+    def _give_up(self, code: str, description: str, now: float) -> None:
+        self._state.tell(*self._state.downlink.last_words(code, now))
         self._state.tell_error(code, description)
         self._state.end(_DO_NOT_RETRY, code)
 

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
 from gateway.ledger import Patience
 from gateway.limits import Limits
 from gateway.pauses import PauseRules
+from gateway.sockets import EngineName
 from runtime.settings import BrokerSettings
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
@@ -26,6 +27,10 @@ class GatewaySettings(BrokerSettings):
 
     gateway_host: str = Field("127.0.0.1", description="Address that clients connect to.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="Its port, for both dialects, health and metrics.")
+    socket_engine: EngineName = Field(
+        "picows",
+        description="The WebSocket library: `picows`, or `websockets`, which needs twice the CPU and is older.",
+    )
     published_host: str | None = Field(
         None,
         description="Where clients reach it, if that is not where it listens: the published address of a container.",
@@ -34,7 +39,9 @@ class GatewaySettings(BrokerSettings):
         None, description="Keys that clients may connect with, separated by commas. Without any, everybody may."
     )
     api_keys_file: Path | None = Field(
-        None, description="A file of more such keys, one a line; lines that begin with `#` are left out."
+        None,
+        description="A file of more such keys, one a line; lines that begin with `#` are left out. When it has changed "
+        "it is read again: a key that is gone from it opens no new connection.",
     )
     allow_anonymous: bool = Field(
         False, description="Start without keys even where others than this machine can connect."
@@ -74,6 +81,18 @@ class GatewaySettings(BrokerSettings):
     session_calls_max: int = Field(64, ge=1, description="Open function calls of one session; the oldest is forgotten.")
     function_call_timeout_ms: int = Field(
         30_000, ge=100, description="How long a client may take to answer a function call before the model is told."
+    )
+    slow_think_ms: int = Field(
+        5_000,
+        ge=0,
+        description="A reply on `/v1/agent/converse` that takes so long to begin is told as the Warning "
+        "`SLOW_THINK_REQUEST`, and again each time; 0 for never.",
+    )
+    prompt_characters_max: int = Field(
+        25_000,
+        ge=0,
+        description="A longer prompt on `/v1/agent/converse` is truncated, with the Warning `PROMPT_TOO_LONG`; "
+        "0 leaves it to the upstream.",
     )
     client_idle_timeout_ms: int = Field(
         15_000,
@@ -148,6 +167,8 @@ class GatewaySettings(BrokerSettings):
             calls=self.session_calls_max,
             promise=self.promise_grace_ms / 1000,
             reply=self.upstream_reply_timeout_ms / 1000,
+            slow_think=self.slow_think_ms / 1000,
+            prompt=self.prompt_characters_max,
             call=self.function_call_timeout_ms / 1000,
             heartbeat=self.heartbeat_ms / 1000,
             silence=self.client_idle_timeout_ms / 1000,

@@ -20,6 +20,7 @@ from gateway.ledger import Kind
 from gateway.lifetime import Lifetime
 from gateway.limits import Limits
 from gateway.outputs import Ending, Outputs, UpstreamProblem
+from gateway.slowness import Slowness
 from gateway.state import State
 from gateway.translator_side import TranslatorSide
 from gateway.upstream_side import UpstreamSide
@@ -59,6 +60,7 @@ class Conversation:
             longest=limits.session,
             notice=limits.session_notice,
         )
+        self._slowness = Slowness(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
         self._version = 0
         self._snapshot: tuple[Any, ...] = ()
@@ -112,6 +114,7 @@ class Conversation:
         self.state.turn.disconnected(now)
         if self.state.out.ending is None:
             code = problem.code if self.configured or not problem.early else "upstream_closed_before_session_ready"
+            self.tell(*self.downlink.last_words(code, now))
             self.tell_error(code, problem.description)
             self.end(problem.close_code, problem.code)
         self._changed(now)
@@ -139,8 +142,12 @@ class Conversation:
         if update is not None and update.sent_at + limits.reply <= now:
             self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None, now)
         self._client.tick(now)
+        # Audio may have come since the last event: it does not pass here.
+        self._slowness.watch(state.awaits_reply, now)
+        if (waited := self._slowness.due(now)) is not None:
+            self._client.reply_is_slow(waited)
         if (up := self._lifetime.due(now)) is not None:
-            self._client.time_is_up(up)
+            self._client.time_is_up(up, now)
         if state.connected:
             due = ledger.due(now, self._free_since)
             state.counters.republished += len(due)
@@ -169,6 +176,7 @@ class Conversation:
             update.sent_at + limits.reply if update is not None else NEVER,
             self._lifetime.deadline() if state.out.ending is None else NEVER,
             self._client.deadline(),
+            self._slowness.deadline(),
             state.ledger.deadline(self._free_since),
         )
 
@@ -225,6 +233,7 @@ class Conversation:
         turn, update = state.turn, state.configuration.update
         free = turn.free_for_configuration and not turn.user_speaking and update is None
         self._free_since = (self._free_since if self._free_since is not None else now) if free else None
+        self._slowness.watch(state.awaits_reply, now)
         snapshot = (
             turn.slot,
             turn.response_id,

@@ -30,14 +30,16 @@ class Dialect:
     #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentThinking`` and ``AgentDone``, and treats a reply that only calls
     #: functions as one in which the agent speaks.
     sends_extensions: bool
-    #: Tells how a reply comes about: ``AgentThinking`` when it begins, ``LatencyReport`` for its stages, and a copy of
-    #: each ``FunctionCallResponse`` that is taken.
+    #: Tells how a reply comes about: ``AgentThinking`` when it begins, ``LatencyReport`` for its stages, a ``Warning``
+    #: while it is slow to come, and a copy of each ``FunctionCallResponse`` that is taken.
     sends_progress: bool
     #: A client that sends nothing for the idle limit is gone: `CLIENT_MESSAGE_TIMEOUT` (True). The component expects to
     #: be left alone (False).
     ends_on_silence: bool
     #: Sends ``History``, unless the client's ``flags.history`` is false.
     sends_history: bool
+    #: A prompt that is too long is truncated, with a ``Warning`` (True), or left to the upstream (False).
+    truncates_prompts: bool
 
     def code_of(self, error: ClientProtocolError) -> str:
         """The code under which this dialect's clients know ``error``."""
@@ -57,6 +59,7 @@ AGENT = Dialect(
     sends_progress=True,
     ends_on_silence=True,
     sends_history=True,
+    truncates_prompts=True,
 )
 
 COMPONENT = Dialect(
@@ -72,6 +75,7 @@ COMPONENT = Dialect(
     sends_progress=False,
     ends_on_silence=False,
     sends_history=False,
+    truncates_prompts=False,
 )
 
 DIALECTS = {dialect.path: dialect for dialect in (AGENT, COMPONENT)}

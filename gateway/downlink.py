@@ -23,9 +23,6 @@ from typing import Any
 from contracts.agent import events
 from contracts.agent.events import LatencyStage, Role, ServerMessage
 from contracts.realtime import (
-    ACTIVE_RESPONSE,
-    CANCEL_NOT_ACTIVE,
-    COMMIT_EMPTY,
     FunctionCallArgumentsDone,
     InputTranscriptionCompleted,
     InputTranscriptionDelta,
@@ -53,13 +50,9 @@ from gateway.playback import Cut, Playback, heard_words
 from gateway.recent import Recent
 from gateway.reply import Reply, text_of
 from gateway.transcripts import Transcripts
+from gateway.upstream_errors import UpstreamErrors, failure
 
 _NOTHING: Sequence[ServerMessage] = ()
-
-#: Errors of a healthy session: races that the turn absorbs, and a commit that the server's VAD was faster with.
-_NOT_SHOWN = frozenset({ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY})
-#: Ends that are expected: where a reply is in flight they wait for its text.
-_EXPECTED_ENDS = frozenset({"idle_timeout", "session_max_duration"})
 
 
 class Downlink:
@@ -86,8 +79,7 @@ class Downlink:
         self._told: Recent[str, None] = Recent(remembered)
         #: Name and arguments of the calls that were sent.
         self._calls: Recent[str, tuple[str, str]] = Recent(remembered)
-        #: Expected ends that wait for the reply in flight, by code.
-        self._ends: dict[str, ServerMessage] = {}
+        self._errors = UpstreamErrors()
         #: When the user stopped speaking, by item.
         self._stopped: Recent[str, float] = Recent(remembered)
         #: When what the next reply answers was complete; None when that is not known.
@@ -173,11 +165,29 @@ class Downlink:
                 messages += self._say(reply, cut.item_id, heard_words(reply.words.get(cut.item_id, ""), cut), now)
         return cuts, messages
 
+    @property
+    def silent(self) -> bool:
+        """Nothing of the newest reply has come yet."""
+        reply = self._current
+        return reply is not None and reply.running and not (reply.started or reply.words or reply.calls)
+
     def end(self) -> list[ServerMessage]:
         """The newest reply is over although its response is not. What says so, where ``UserStartedSpeaking`` does
         not."""
         reply = self._current
         return [] if reply is None or reply.muted else self._end(reply)
+
+    def last_words(self, code: str, now: float) -> list[ServerMessage]:
+        """The session is over, and the client is told so with an error of this code. Returns what it is to hear before:
+        the words of the reply in flight, as far as they have come, and what waited for that reply to end."""
+        reply = self._current
+        messages: list[ServerMessage] = []
+        if reply is not None and not reply.muted:
+            for item_id, words in (reply.words | reply.texts).items():
+                # What was said may have come in an item without an id.
+                if words.strip() not in reply.said:
+                    messages += self._say(reply, item_id, words.strip(), now)
+        return messages + self._errors.release(but=code)
 
     def cut(self) -> None:
         """The newest reply is being cancelled or interrupted: nothing more of it will be told."""
@@ -295,23 +305,16 @@ class Downlink:
                 if complete or item.type != "function_call":
                     messages += self._item(reply, item, now)
             if response.status == "failed":
-                messages.append(_failure(response))
+                messages.append(failure(response))
         reply.over = True
         if reply.default:
-            messages += self._ends.values()
-            self._ends.clear()
+            messages += self._errors.release()
         if reply.muted or not reply.sounding:
             messages += self._end(reply)
         return messages
 
     def _error(self, event: UpstreamError, now: float) -> list[ServerMessage]:
-        if event.code in _NOT_SHOWN:
-            return []
-        message = events.error(event.code, event.error.message or event.code)
-        if event.code in _EXPECTED_ENDS and self._current is not None and self._current.running:
-            self._ends[event.code] = message
-            return []
-        return [message]
+        return self._errors.told(event, replying=self._current is not None and self._current.running)
 
     def _item(self, reply: Reply, item: Item, now: float) -> list[ServerMessage]:
         if reply.muted:
@@ -378,10 +381,3 @@ class Downlink:
 
     def _text_messages(self, role: Role, text: str) -> list[ServerMessage]:
         return [events.conversation_text(role, text), *([events.history(role, text)] if self._history else [])]
-
-
-def _failure(response: Response) -> ServerMessage:
-    error = response.status_details.error if response.status_details is not None else None
-    if error is None:
-        return events.error("response_failed", "The model could not reply.")
-    return events.error(error.known_code, error.message or "The model could not reply.")

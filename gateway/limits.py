@@ -20,6 +20,10 @@ class Limits:
     promise: float = 3.0
     #: How long the upstream may take to answer a ``session.update`` or a ``response.create``.
     reply: float = 15.0
+    #: How long a reply may take to begin before the client is warned, and again each time; 0 for ever.
+    slow_think: float = 5.0
+    #: Characters that a prompt may have where the dialect truncates prompts; 0 for any number.
+    prompt: int = 25_000
     #: How long a client may take to answer a function call.
     call: float = 30.0
     #: Between two records of a session in which nothing changes.

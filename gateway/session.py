@@ -1,30 +1,30 @@
-"""The shell of one conversation: two sockets, and the order in which things leave.
+"""The shell of one conversation: two sockets, a timer, and the order in which things leave.
 
 Everything is decided by `gateway.conversation`. What it puts out enters one queue per direction at once, and whoever
 flushes sends from the front: so the order of decisions is the order on the wire, whichever task made them.
+
+Audio passes here for every session fifty times a second in each direction, so what is on its way is kept short.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any
 
 import orjson
 import pybase64
 import structlog
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.connection import Connection
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
 from contracts.agent import events
 from contracts.broker import Command
 from contracts.realtime import append_audio
-from gateway.conversation import Conversation, Ending, UpstreamProblem
+from gateway.conversation import NEVER, Conversation, Ending, UpstreamProblem
+from gateway.lane import Lane
 from gateway.publisher import Publisher
+from gateway.sockets import Closed, Engine, Socket, fitting
 from gateway.upstream import UpstreamUnavailable, closed, may_redial, unreachable
 
 log = structlog.get_logger(__name__)
@@ -34,43 +34,49 @@ _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 _AUDIO_DONE = ("response.output_audio.done", "response.audio.done")
 #: Seconds before an upstream that closed before the session began is dialled again.
 _REDIAL_PAUSE = 0.1
+#: Seconds between two ticks of a session, at least.
+_LEAST_PAUSE = 0.05
 
 
 class Session:
-    """One client, one upstream, one conversation. `run` it; hand it commands and ticks meanwhile."""
+    """One client, one upstream, one conversation. `run` it; hand it commands meanwhile, and `watch` it."""
 
     def __init__(
         self,
         conversation: Conversation,
-        client: ServerConnection,
-        dial: Callable[[], Awaitable[ClientConnection]],
+        client: Socket,
+        dial: Callable[[], Awaitable[Socket]],
         publisher: Publisher,
         *,
+        engine: Engine,
         upstream_url: str,
         connect_timeout: float,
         stall: float,
         early_audio_max: int,
-        clock: Callable[[], float],
     ) -> None:
-        """Times in seconds; ``clock`` is monotonic."""
+        """Times in seconds; ``engine`` is the one that both sockets are of."""
         self.conversation = conversation
         self._client = client
         self._dial = dial
         self._publisher = publisher
+        self._engine = engine
         self._upstream_url = upstream_url
         self._connect_timeout = connect_timeout
         self._stall = stall
         self._early_audio_max = early_audio_max
-        self._clock = clock
-        self._upstream: ClientConnection | None = None
+        self._upstream: Socket | None = None
         self._early_audio = bytearray()
-        self._to_upstream = _Lane()
-        self._to_client = _Lane()
+        self._to_upstream = Lane(monotonic)
+        self._to_client = Lane(monotonic)
         self._ending: Ending | None = None
         self._woken = asyncio.Event()
+        #: Ticks the conversation at its next deadline, which may have moved to later meanwhile.
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._cuts: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Serve the client until either side is gone. Returns when both sockets are closed or closing."""
+        """Serve the client until either side is gone or the conversation ends. Returns when both sockets are closed."""
         conversation = self.conversation
         conversation.tell(events.welcome(conversation.session))
         tasks = [
@@ -82,62 +88,71 @@ class Session:
             for task in tasks:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
+                if isinstance(result, Exception) and not isinstance(result, Closed):
                     self.fail(result)
-            conversation.closed(self._clock())
+            conversation.closed(monotonic())
             await self._close()
 
     def command(self, command: Command) -> None:
         """A translator's command for this session; returns at once."""
-        self.conversation.command(command, self._clock())
-        self._woken.set()
+        try:
+            self.conversation.command(command, monotonic())
+        except Exception as error:
+            # A defect that shows in one session must not reach those that share its reader.
+            self.fail(error)
+        else:
+            self._wake()
 
-    def tick(self, now: float) -> None:
-        """Let time pass; returns at once."""
-        if self.conversation.deadline() <= now:
-            self.conversation.tick(now)
-            self._woken.set()
-        for name, lane, socket in (
+    def watch(self) -> None:
+        """Cut a peer that has taken nothing for too long; to be called now and then."""
+        for name, lane, peer in (
             ("client", self._to_client, self._client),
             ("upstream", self._to_upstream, self._upstream),
         ):
-            if socket is not None and lane.stalled(now, self._stall):
+            if peer is not None and lane.stalled(self._stall):
                 log.warning("stalled", session=self.conversation.session, peer=name)
-                socket.transport.abort()
+                self._cut(peer)
+
+    def cut(self) -> None:
+        """End the session at once, whatever is still to be sent."""
+        for peer in (self._client, self._upstream):
+            if peer is not None:
+                self._cut(peer)
 
     def go_away(self) -> None:
         """The server stops: tell the client, which may connect again elsewhere."""
         self.conversation.tell_error("SERVER_GOING_AWAY", "The server is shutting down; connect again.")
         self.conversation.end(1012, "SERVER_GOING_AWAY")
-        self._woken.set()
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         """A defect of ours: it ends this session, with a code, and no other."""
         log.error("session_failed", session=self.conversation.session, exc_info=error)
         self.conversation.tell_error("INTERNAL_SERVER_ERROR", "The session failed; connect again.")
         self.conversation.end(1011, "INTERNAL_SERVER_ERROR")
-        self._woken.set()
+        self._wake()
 
     # --- the client's socket
 
     async def _read_client(self) -> None:
         await self._flush()
-        conversation = self.conversation
+        conversation, receive = self.conversation, self._client.recv
         while True:
-            frame = await self._client.recv()
+            frame = await receive()
             if isinstance(frame, str):
-                conversation.client_text(frame.encode(), self._clock())
+                conversation.client_text(frame.encode(), monotonic())
                 await self._flush()
-            elif (pcm := conversation.client_audio(frame, self._clock())) is None:
+            elif (audio := conversation.client_audio(frame, monotonic())) is None:
                 await self._flush()
             elif not conversation.configured:
-                self._keep_early(pcm)
-            elif pcm:
-                await self._send_early_audio()
-                await self._append(pcm)
+                self._keep_early(audio)
+            elif audio:
+                if self._early_audio:
+                    await self._send_early_audio()
+                await self._append(audio)
 
-    def _keep_early(self, pcm: bytes) -> None:
-        self._early_audio += pcm
+    def _keep_early(self, audio: bytes) -> None:
+        self._early_audio += audio
         excess = len(self._early_audio) - self._early_audio_max
         if excess > 0:
             del self._early_audio[: excess + excess % 2]
@@ -146,23 +161,27 @@ class Session:
                     "AUDIO_DROPPED", "Audio came long before the session was configured; the oldest was dropped."
                 )
             )
-            self._woken.set()
+            self._wake()
 
     async def _send_early_audio(self) -> None:
         if self._early_audio and self.conversation.configured:
             early, self._early_audio = bytes(self._early_audio), bytearray()
             await self._append(early)
 
-    async def _append(self, pcm: bytes) -> None:
-        if self._upstream is not None:
-            with contextlib.suppress(ConnectionClosed):
-                await self._to_upstream.direct(self._upstream, append_audio(pcm), self._clock, text=True)
+    async def _append(self, audio: bytes) -> None:
+        if self._upstream is None:
+            return
+        # When it is closed, whoever reads it notices and says why.
+        try:  # noqa: SIM105 - on the way of every frame
+            await self._to_upstream.send(self._upstream, append_audio(audio), text=True)
+        except Closed:
+            pass
 
     # --- the upstream's socket
 
     async def _serve_upstream(self) -> None:
         problem = await self._until_upstream_ends()
-        self.conversation.upstream_closed(problem, self._clock())
+        self.conversation.upstream_closed(problem, monotonic())
         await self._flush()
 
     async def _until_upstream_ends(self) -> UpstreamProblem:
@@ -182,56 +201,63 @@ class Session:
             return unreachable(self._upstream_url)
 
     async def _read_upstream(
-        self, upstream: ClientConnection, patience: asyncio.Timeout, said: list[tuple[str, str]]
-    ) -> ConnectionClosed:
-        """Carry everything until the upstream closes; ``said`` gets the errors that come before the session begins."""
-        conversation, clock = self.conversation, self._clock
+        self, upstream: Socket, patience: asyncio.Timeout, said: list[tuple[str, str]]
+    ) -> Exception:
+        """Carry everything until the upstream closes, and return how it did; ``said`` gets the errors that come before
+        the session begins."""
+        conversation, receive = self.conversation, upstream.recv
         while True:
             try:
-                frame = await upstream.recv(decode=False)
-            except ConnectionClosed as error:
+                frame = await receive(decode=False)
+            except Closed as error:
                 return error
             try:
                 data = orjson.loads(frame)
                 kind = data["type"]
                 if kind in _AUDIO_DELTAS:
-                    response_id, item_id = data["response_id"], data["item_id"]
-                    pcm = pybase64.b64decode(data["delta"], validate=True)
+                    response_id, item_id = _name(data["response_id"]), _name(data["item_id"])
+                    audio = pybase64.b64decode(data["delta"], validate=True)
             except (ValueError, TypeError, KeyError):
                 conversation.counters.malformed_events += 1
                 continue
             if kind in _AUDIO_DELTAS:
-                await self._forward_audio(response_id, item_id, pcm)
+                await self._forward_audio(response_id, item_id, audio)
                 continue
             if not conversation.connected:
                 if kind == "error":
-                    reason = data.get("error") or {}
-                    said.append((reason.get("code") or "upstream_refused", reason.get("message") or "no reason given"))
+                    said.append(_refusal(data.get("error")))
                     continue
                 if kind == "session.created":
                     patience.reschedule(None)
             if kind in _AUDIO_DONE and (tail := conversation.downlink.audio_tail(str(data.get("response_id")))):
-                await self._to_client.direct(self._client, tail, clock, text=False)
-            conversation.upstream_event(data, clock())
+                await self._to_client.send(self._client, tail, text=False)
+            conversation.upstream_event(data, monotonic())
             await self._flush()
 
     async def _forward_audio(self, response_id: str, item_id: str, audio: bytes) -> None:
-        before = self.conversation.downlink.audio(response_id, item_id, self._clock())
-        if before is None:
+        downlink, now = self.conversation.downlink, monotonic()
+        before = downlink.audio(response_id, item_id, now)
+        if before is None or self._ending is not None:
             return
         if before:
             self.conversation.tell(*before)
             await self._flush()
-        downlink = self.conversation.downlink
-        frame = downlink.voice.feed(response_id, audio)
-        downlink.playback.forwarded(item_id, downlink.voice.milliseconds(audio), self._clock())
+        voice = downlink.voice
+        frame = voice.feed(response_id, audio)
+        downlink.playback.forwarded(item_id, voice.milliseconds(audio), now)
         if frame:
-            await self._to_client.direct(self._client, frame, self._clock, text=False)
+            await self._to_client.send(self._client, frame, text=False)
 
     # --- putting out
 
+    def _wake(self) -> None:
+        """Send what the conversation put out, when nobody who calls can wait for that."""
+        self._hand_over()
+        self._woken.set()
+
     async def _flush_when_woken(self) -> None:
-        while True:
+        """Returns when the conversation has ended and everything of it was sent."""
+        while self._ending is None:
             await self._woken.wait()
             self._woken.clear()
             await self._flush()
@@ -246,53 +272,77 @@ class Session:
         if out.turn_changed:
             self._publisher.turn(self.conversation)
         self._ending = self._ending or out.ending
+        self._set_timer()
 
     async def _flush(self) -> None:
         self._hand_over()
         if self._upstream is not None:
-            # When it is closed, whoever reads it notices and says why.
-            with contextlib.suppress(ConnectionClosed):
-                await self._to_upstream.flush(self._upstream, self._clock)
-            await self._send_early_audio()
-        await self._to_client.flush(self._client, self._clock)
+            if self._to_upstream.waiting:
+                # When it is closed, whoever reads it notices and says why.
+                with contextlib.suppress(*Closed):
+                    await self._to_upstream.flush(self._upstream)
+            if self._early_audio:
+                await self._send_early_audio()
+        if self._to_client.waiting:
+            await self._to_client.flush(self._client)
         if self._ending is not None:
-            await self._client.close(self._ending.code, self._ending.reason)
+            self._woken.set()
 
     async def _close(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(*Closed):
             await self._flush()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._upstream is not None:
             await self._upstream.close()
-        await self._client.close(1000 if self._ending is None else self._ending.code)
+        ending = self._ending or Ending(1000, "")
+        await self._client.close(ending.code, fitting(ending.reason))
 
+    def _cut(self, peer: Socket) -> None:
+        cutting = asyncio.create_task(self._engine.cut(peer))
+        self._cuts.add(cutting)
+        cutting.add_done_callback(self._cuts.discard)
 
-class _Lane:
-    """One direction: a queue, sent from the front by whoever flushes, and since when its socket takes nothing."""
+    # --- time
 
-    __slots__ = ("_lock", "_since", "waiting")
+    def _set_timer(self) -> None:
+        """Have the conversation ticked in time. A deadline that moves to later costs nothing here: when the timer
+        goes off too early it is set again."""
+        deadline = self.conversation.deadline()
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if self._ending is None and deadline != NEVER:
+            self._timer_at = deadline
+            pause = max(deadline - monotonic(), _LEAST_PAUSE)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._tick)
 
-    def __init__(self) -> None:
-        self.waiting: deque[dict[str, Any]] = deque()
-        self._lock = asyncio.Lock()
-        self._since: float | None = None
-
-    def add(self, messages: list[dict[str, Any]]) -> None:
-        self.waiting.extend(messages)
-
-    async def flush(self, socket: Connection, clock: Callable[[], float]) -> None:
-        if not self.waiting:
+    def _tick(self) -> None:
+        self._timer = None
+        now = monotonic()
+        if self._ending is not None:
             return
-        async with self._lock:
-            while self.waiting:
-                self._since = clock()
-                await socket.send(orjson.dumps(self.waiting.popleft()), text=True)
-            self._since = None
+        if self.conversation.deadline() > now:
+            self._set_timer()
+            return
+        try:
+            self.conversation.tick(now)
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._wake()
 
-    async def direct(self, socket: Connection, frame: bytes, clock: Callable[[], float], *, text: bool) -> None:
-        """Send one frame now, past the queue: for audio, whose order among messages its caller keeps."""
-        self._since = clock()
-        await socket.send(frame, text=text)
-        self._since = None
 
-    def stalled(self, now: float, limit: float) -> bool:
-        return self._since is not None and now - self._since > limit
+def _name(value: Any) -> str:
+    """An id of an upstream event. Raises TypeError for what is none."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _refusal(error: Any) -> tuple[str, str]:
+    """Code and message of an upstream's error, whatever it sent."""
+    reason = error if isinstance(error, dict) else {}
+    return str(reason.get("code") or "upstream_refused"), str(reason.get("message") or "no reason given")

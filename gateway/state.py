@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.agent import events
+from contracts.broker import Slot
 from gateway.calls import Calls
 from gateway.configuration import SessionConfiguration
 from gateway.counters import Counters
@@ -36,7 +37,7 @@ class State:
         self.counters = counters if counters is not None else Counters()
         self.turn = Turn(now)
         self.ledger = Ledger(limits.requests, limits.patience, reserve=limits.calls)
-        self.configuration = SessionConfiguration()
+        self.configuration = SessionConfiguration(limits.prompt if dialect.truncates_prompts else 0)
         self.calls = Calls(limits.calls)
         self.downlink = Downlink(dialect)
         #: From the upstream's ``session.created`` on.
@@ -46,6 +47,12 @@ class State:
         self.out = Outputs()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
         self._sent_events = 0
+
+    @property
+    def awaits_reply(self) -> bool:
+        """The model is to reply, and nothing of it has come."""
+        slot = self.turn.slot
+        return slot in (Slot.PROMISED, Slot.REQUESTED) or (slot is Slot.ACTIVE and self.downlink.silent)
 
     # --- to the client
 

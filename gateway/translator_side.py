@@ -94,6 +94,14 @@ class TranslatorSide:
                     "SETTING_CANNOT_CHANGE", f"`{path}` cannot change any more in this session; the rest is applied."
                 )
             )
+        if prepared.truncated_from is not None:
+            state.tell_once(
+                events.warning(
+                    "PROMPT_TOO_LONG",
+                    f"The prompt has {prepared.truncated_from} characters; the model gets the first "
+                    f"{state.limits.prompt}.",
+                )
+            )
         if prepared.session.keys() == {"type"} and prepared.left_out:
             state.ledger.settle(what.configures)
             return

@@ -7,11 +7,10 @@ import random
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from gateway.config import GatewaySettings
 from gateway.conversation import UpstreamProblem
+from gateway.sockets import Engine, Refused, Socket, received
 
 log = structlog.get_logger(__name__)
 
@@ -36,36 +35,28 @@ class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client
 class Dialler:
     """Opens upstream connections. Wire one per gateway."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, engine: Engine) -> None:
+        self._engine = engine
         key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none"
         # No other header: OpenAI ends a connection that carries the beta's.
         self._headers = {"Authorization": f"Bearer {key}"}
         self._url = _with_model(settings.upstream, settings.upstream_model)
         self._stall = settings.client_stall_ms / 1000
 
-    async def dial(self) -> ClientConnection:
+    async def dial(self) -> Socket:
         """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await connect(
-                    self._url,
-                    additional_headers=self._headers,
-                    compression=None,
-                    max_size=_MAX_EVENT_BYTES,
-                    ping_timeout=max(20.0, self._stall),
-                    close_timeout=2,
+                return await self._engine.connect(
+                    self._url, self._headers, largest=_MAX_EVENT_BYTES, ping_timeout=max(20.0, self._stall)
                 )
-            except InvalidStatus as refused:
-                status = refused.response.status_code
-                if 400 <= status < 500 and status not in (408, 425, 429):
-                    raise UpstreamUnavailable(
-                        UpstreamProblem(
-                            "upstream_refused", f"The upstream refused the connection with HTTP {status}.", _NO_RETRY
-                        )
-                    ) from None
-                log.warning("upstream_not_reached", status=status)
-            except (OSError, TimeoutError, InvalidHandshake) as error:
+            except Refused as refused:
+                if 400 <= refused.status < 500 and refused.status not in (408, 425, 429):
+                    reason = f"The upstream refused the connection with HTTP {refused.status}."
+                    raise UpstreamUnavailable(UpstreamProblem("upstream_refused", reason, _NO_RETRY)) from None
+                log.warning("upstream_not_reached", status=refused.status)
+            except (OSError, TimeoutError) as error:
                 log.warning("upstream_not_reached", error=str(error) or type(error).__name__)
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -77,10 +68,10 @@ def unreachable(url: str) -> UpstreamProblem:
     return UpstreamProblem("upstream_unreachable", f"The upstream at {host} cannot be reached.", _MAY_RETRY)
 
 
-def closed(error: ConnectionClosed, said: tuple[str, str] | None) -> UpstreamProblem:
-    """Why the upstream closed; ``said`` is the code and message of an error that it sent before the session began."""
-    code = error.rcvd.code if error.rcvd is not None else None
-    reason = error.rcvd.reason if error.rcvd is not None else ""
+def closed(error: Exception, said: tuple[str, str] | None) -> UpstreamProblem:
+    """Why the upstream closed, from a `Closed`; ``said`` is the code and message of an error that it sent before the
+    session began."""
+    code, reason = received(error)
     if said is not None:
         close_code = _NO_RETRY if code in _REFUSALS else _MAY_RETRY
         return UpstreamProblem(said[0], f"The upstream refused the session: {said[1]}", close_code)
@@ -98,9 +89,9 @@ def closed(error: ConnectionClosed, said: tuple[str, str] | None) -> UpstreamPro
     )
 
 
-def may_redial(error: ConnectionClosed, said: tuple[str, str] | None) -> bool:
+def may_redial(error: Exception, said: tuple[str, str] | None) -> bool:
     """True when a connection that closed before the session began is worth another try."""
-    return said is None and (error.rcvd is None or error.rcvd.code not in _REFUSALS)
+    return said is None and received(error)[0] not in _REFUSALS
 
 
 def _with_model(url: str, model: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from contracts.agent import events
+from contracts.agent.events import ServerMessage
 from contracts.realtime import (
     COMMIT_EMPTY,
     AudioCommitted,
@@ -79,9 +80,10 @@ class UpstreamSide:
                 if event.response.status == "cancelled":
                     self._cancel_calls(event.response.id)
         for message in state.downlink.handle(event, now):
-            state.tell(message)
-            for call in message.get("functions", ()) if message["type"] == "FunctionCallRequest" else ():
-                state.calls.asked(call["id"], call["name"], now)
+            if message["type"] == "FunctionCallRequest":
+                self._call(message, now)
+            else:
+                state.tell(message)
         if discarded:
             state.downlink.cut()
 
@@ -171,6 +173,16 @@ class UpstreamSide:
         """Settle what a response that we asked for, and that has begun, answers."""
         ledger = self._state.ledger
         return ledger.settle({*request.responds, *(request.knows & frozenset(ledger.answerable()))})
+
+    def _call(self, request: ServerMessage, now: float) -> None:
+        """The model calls a function: the client is asked, unless there is no such function."""
+        state = self._state
+        (call,) = request["functions"]
+        state.calls.asked(call["id"], call["name"], now)
+        if state.configuration.offers(call["name"]):
+            state.tell(request)
+        else:
+            self._client.no_such_function(call["id"], now)
 
     def _cancel_calls(self, response_id: str) -> None:
         """A reply was interrupted after it had asked for functions: the model goes on from what the user says now. It

@@ -3,6 +3,9 @@
 FastStream carries the streams. What it does not do by itself is here: groups are created at ``0`` before consuming
 starts (its own default would skip a backlog), and a group that was lost with the server's data is created again. What a
 consumer left unfinished is taken over by `runtime.reclaimer`.
+
+A stream that one process alone reads lives as long as that process keeps it: it makes the stream, with a time to live
+that it renews, and `publish_to_reader` never makes one. So whatever becomes of the reader, nothing is left behind.
 """
 
 from __future__ import annotations
@@ -12,16 +15,20 @@ import os
 import socket
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import structlog
 from faststream import AckPolicy
-from faststream.redis import RedisBroker, StreamSub
+from faststream.redis import BinaryMessageFormatV1, RedisBroker, StreamSub
+from pydantic import BaseModel
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from runtime.consumer_groups import leave
 from runtime.settings import BrokerSettings, SettingsError
+from runtime.tasks import end
 
 if TYPE_CHECKING:
     from faststream._internal.basic_types import LoggerProto
@@ -41,6 +48,10 @@ _CONNECTION: dict[str, Any] = {
 }
 #: Seconds between two looks at the consumers.
 _WATCH_INTERVAL = 0.5
+#: Milliseconds that a stream of one process's own outlives its last renewal.
+_OWN_STREAM_MS = 60_000
+#: Seconds that a process which stops gives the server to take its names out of the groups.
+_LEAVE_SECONDS = 3
 
 
 def connect(settings: BrokerSettings) -> Redis:
@@ -77,6 +88,21 @@ def subscription(stream: str, group: str, *, records: int = 16) -> StreamSub:
     return StreamSub(stream, group=group, consumer=consumer_name(), max_records=records, polling_interval=_BLOCK_MS)
 
 
+async def publish_to_reader(redis: Redis, stream: str, message: BaseModel, max_length: int) -> bool:
+    """Publish as FastStream does, but never make the stream: False when it is not there, and so nobody reads it.
+
+    Redis errors pass through.
+    """
+    body = await BinaryMessageFormatV1.encode(
+        message=message.model_dump_json().encode(),
+        reply_to=None,
+        headers={"content-type": "application/json"},
+        correlation_id=uuid4().hex,
+    )
+    entry = await redis.xadd(stream, {"__data__": body}, maxlen=max_length, nomkstream=True)
+    return entry is not None
+
+
 async def require_redis(redis: Redis, settings: BrokerSettings) -> None:
     """Raise `SettingsError` unless a server answers within a few seconds."""
     try:
@@ -97,9 +123,12 @@ class Consumers:
         redis: Redis,
         groups: Sequence[tuple[str, str]],
         *,
+        own: bool = False,
         watch_interval: float = _WATCH_INTERVAL,
     ) -> None:
-        """``groups`` are the (stream, group) pairs that the broker's subscribers read."""
+        """``groups`` are the (stream, group) pairs that the broker's subscribers read; ``own`` when no other process
+        reads these streams, which then go when this one does."""
+        self._own = own
         self._watch_interval = watch_interval
         self._broker = broker
         self._redis = redis
@@ -113,11 +142,20 @@ class Consumers:
         self._watch = asyncio.create_task(self._keep_alive())
 
     async def stop(self) -> None:
-        """Stop watching and consuming; handlers that run are waited for, within the broker's graceful timeout."""
+        """Stop watching and consuming; handlers that run are waited for, within the broker's graceful timeout. Then
+        leave nothing behind, as far as the server answers at once: no stream of our own, no name in a group."""
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+            await end([self._watch])
         await self._broker.stop()
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                for stream, group in self._groups:
+                    if self._own:
+                        await self._redis.unlink(stream)
+                    else:
+                        await leave(self._redis, stream, group, consumer_name())
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("left_behind", groups=[group for _, group in self._groups], error=str(error))
 
     def alive(self) -> bool:
         """True while every subscriber is reading. A server that answers a ping is not enough: a consumer can be dead
@@ -143,22 +181,32 @@ class Consumers:
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
+        await self._renew()
+
+    async def _renew(self) -> None:
+        if self._own:
+            for stream, _ in self._groups:
+                await self._redis.pexpire(stream, _OWN_STREAM_MS)
 
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(self._watch_interval)
-            if self.alive():
-                continue
             try:
-                # Reads the whole of the new stream: nothing that was published since the loss is skipped.
-                await self._create_groups()
-                for subscriber in self._subscribers():
-                    if not _reading(subscriber):
-                        await subscriber.stop()
-                        await subscriber.start()
-                log.warning("consumers_revived", groups=[group for _, group in self._groups])
+                if self.alive():
+                    await self._renew()
+                else:
+                    await self._revive()
             except (RedisError, OSError, TimeoutError) as error:
-                log.warning("consumers_not_revived", error=str(error))
+                log.warning("consumers_not_watched", error=str(error))
+
+    async def _revive(self) -> None:
+        # Reads the whole of the new stream: nothing that was published since the loss is skipped.
+        await self._create_groups()
+        for subscriber in self._subscribers():
+            if not _reading(subscriber):
+                await subscriber.stop()
+                await subscriber.start()
+        log.warning("consumers_revived", groups=[group for _, group in self._groups])
 
 
 def _reading(subscriber: Any) -> bool:

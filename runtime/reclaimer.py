@@ -9,6 +9,8 @@ been idle for too long to its own subscriber: the same decoding, validation, mid
    handler that raises), buries the entry with that reason. One that outlived even its last delivery (it killed every
    process that took it up) is buried unread.
 3. Burying is one transaction: written to the dead-letter stream and acknowledged, or neither.
+
+Of a consumer that has nothing left, only its name stays in the group; that is removed in the end.
 """
 
 from __future__ import annotations
@@ -27,12 +29,15 @@ from redis.exceptions import RedisError
 
 from contracts.broker import DEAD_LETTERS, DeadLetter
 from runtime.broker import consumer_name
+from runtime.consumer_groups import remove_silent
 from runtime.settings import ConsumerSettings
 
 log = structlog.get_logger(__name__)
 
 #: Entries looked at in one round, per stream.
 _BATCH = 64
+#: A consumer that asks for nothing for so many times the wait for its entries has gone.
+_GONE_AFTER = 10
 #: Characters of a reason that are kept.
 _REASON_MAX = 500
 _UNFINISHED = "every consumer that it was delivered to ended before it was finished"
@@ -69,6 +74,7 @@ class Reclaimer:
             for intake in self._intakes:
                 try:
                     await self.reclaim(intake)
+                    await self.remove_gone(intake)
                 except (RedisError, OSError) as error:
                     # The server is away, or has lost the group; `Consumers` sees to both.
                     log.warning("reclaim_failed", stream=intake.stream, error=str(error))
@@ -86,6 +92,13 @@ class Reclaimer:
             # Empty when another process was faster, or the stream was trimmed beyond the entry.
             for entry_id, fields in claimed:
                 await self._deliver(intake, entry_id, fields, entry["times_delivered"] + 1)
+
+    async def remove_gone(self, intake: Intake) -> None:
+        """Take the names of consumers that have gone out of the group; what they left must be taken over first. Redis
+        errors pass through."""
+        silent_ms = _GONE_AFTER * self._settings.reclaim_after_ms
+        if removed := await remove_silent(self._redis, intake.stream, intake.group, silent_ms):
+            log.info("consumers_removed", stream=intake.stream, consumers=removed)
 
     async def _deliver(self, intake: Intake, entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int) -> None:
         most = self._settings.deliveries_max

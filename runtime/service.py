@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from runtime.broker import Consumers, require_redis
 from runtime.settings import BrokerSettings, SettingsError
+from runtime.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -98,9 +99,7 @@ def _application(service: Service) -> Starlette:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await service.consumers.stop()
             log.info("stopped")
 

@@ -10,14 +10,14 @@
 --                                         body:<seq> the intent itself, JSON, never parsed here
 --   KEYS[2] turngate:sessions       sorted set: session -> when its last record came (ms)
 --   KEYS[3] turngate:waiting        sorted set: session -> when the sweeper should look at it (ms)
---   KEYS[4] turngate:gateways       sorted set: gateway -> when its last record came (ms)
 -- Arguments
 --   ARGV[1] session   ARGV[2] turn record JSON or ''   ARGV[3] seq of the intent or ''   ARGV[4] its kind
 --   ARGV[5] its answers, a JSON array   ARGV[6] the intent JSON   ARGV[7] lease ms   ARGV[8] time to live ms
 --   ARGV[9] the id for a release, if one is granted   ARGV[10] the most intents that may wait
 -- Returns
---   {outcome, gateway, intent JSON...}; outcome is 'granted' (the intents follow), 'held', 'settled' (the intent is not needed
---   any more), 'idle' (nothing waits), 'full' (the intent was not taken) or 'unknown' (no record: not free).
+--   {'granted', gateway, 1 if some were granted before and that lease has ended, intent JSON...}, or {outcome, gateway}, the
+--   outcome being 'held', 'settled' (the intent is not needed any more), 'idle' (nothing waits), 'full' (the intent was not
+--   taken) or 'unknown' (no record: not free).
 --
 -- session_state/rules.py is the same in Python; a test plays random histories through both.
 
@@ -41,7 +41,6 @@ if ARGV[2] ~= '' then
     redis.call('HSET', session_key, 'turn', ARGV[2])
   end
   redis.call('ZADD', KEYS[2], now, session)
-  redis.call('ZADD', KEYS[4], now, offered.gateway)
   redis.call('PEXPIRE', session_key, ttl)
 end
 if turn == nil then
@@ -96,7 +95,11 @@ end
 --    too: it was either sent, or the gateway will drop it.
 local free = turn.slot == 'idle' or turn.slot == 'unconfigured'
 local release = stored.release and cjson.decode(stored.release)
+local lost = {}
 if release then
+  if now >= release['until'] then
+    for _, seq in ipairs(release.seqs) do lost[seq] = true end
+  end
   local outstanding = false
   if free and now < release['until'] and turn.dropped_release ~= release.id then
     for _, seq in ipairs(release.seqs) do
@@ -140,8 +143,11 @@ local result
 if #grant > 0 then
   redis.call('HSET', session_key, 'release', cjson.encode({ id = ARGV[9], ['until'] = now + lease, seqs = grant }))
   look_again = now + lease
-  result = { 'granted', turn.gateway }
-  for _, seq in ipairs(grant) do result[#result + 1] = stored['body:' .. seq] end
+  result = { 'granted', turn.gateway, 0 }
+  for _, seq in ipairs(grant) do
+    if lost[seq] then result[3] = 1 end
+    result[#result + 1] = stored['body:' .. seq]
+  end
 elseif asked or (ARGV[3] == '' and waiting > 0) then
   look_again = release and release['until'] or now + lease
   result = { 'held', turn.gateway }

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 from faststream.redis import RedisBroker
+from prometheus_client import Gauge
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +21,9 @@ from session_state.config import SessionStateSettings
 from session_state.store import Step, Store
 
 log = structlog.get_logger(__name__)
+
+_known = Gauge("turngate_sessions_known", "Live sessions of all gateways, when the sweeper last looked.")
+_waiting = Gauge("turngate_sessions_waiting", "Those in which something is held, when the sweeper last looked.")
 
 
 def run(settings: SessionStateSettings) -> None:
@@ -70,7 +74,8 @@ class Releases:
 
 
 class Sweeper:
-    """Finds what sleeps although it could go: lost releases, wake-ups that died with their process, silent gateways."""
+    """Finds what sleeps although it could go (lost releases, wake-ups that died with their process), and forgets the
+    sessions of gateways that have gone."""
 
     def __init__(self, store: Store, releases: Releases, settings: SessionStateSettings) -> None:
         self._store = store
@@ -90,8 +95,10 @@ class Sweeper:
         """Look once at everything that is due."""
         for session in await self._store.overdue(self._batch):
             await self._releases.publish(await self._store.revisit(session))
-        for gateway in await self._store.forget_silent():
-            log.warning("gateway_forgotten", gateway=gateway)
+        if forgotten := await self._store.forget_silent():
+            log.warning("sessions_forgotten", sessions=forgotten)
+        _known.set(await self._store.known())
+        _waiting.set(await self._store.waiting())
 
 
 def admin_routes(store: Store) -> list[Route]:

@@ -44,6 +44,8 @@ class Advance:
 
     outcome: str
     granted: tuple[Intent, ...] = ()
+    #: Some of them were granted before, in a release whose lease has ended.
+    again: bool = False
 
 
 def advance(
@@ -77,6 +79,7 @@ def advance(
         state.held[intent.seq] = Held(intent, now)
 
     free = turn.slot in (Slot.IDLE, Slot.UNCONFIGURED)
+    lost = state.release.seqs if state.release is not None and now >= state.release.until else ()
     if state.release is not None and not (free and _outstanding(turn, state.release, now)):
         state.release = None
     granted = _grant(state, turn) if free and state.release is None else ()
@@ -91,7 +94,7 @@ def advance(
         state.look_again = state.release.until if state.release is not None else now + lease
     else:
         state.look_again = None
-    return Advance(outcome, granted)
+    return Advance(outcome, granted, any(intent.seq in lost for intent in granted))
 
 
 def _open(turn: TurnRecord) -> list[int]:

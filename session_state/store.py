@@ -10,16 +10,22 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+from prometheus_client import Counter
 from redis.asyncio import Redis
 
-from contracts.broker import Intent, Release, TurnRecord, commands_stream
+from contracts.broker import Intent, Release, TurnRecord
 from session_state.config import ReservationSettings
 
 SESSION_KEY = "turngate:session:"
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
-GATEWAYS = "turngate:gateways"
 _SCRIPT = (Path(__file__).parent / "advance.lua").read_text()
+
+_reservations = Counter("turngate_reservations", "What reserving the turn came to.", ["outcome"])
+_granted = Counter("turngate_releases_granted", "Releases granted, by what brought it about.", ["by"])
+_granted_again = Counter(
+    "turngate_releases_granted_again", "Those with an intent of an earlier release whose lease had ended."
+)
 
 
 class Outcome(StrEnum):
@@ -39,6 +45,8 @@ class Step:
 
     outcome: Outcome
     release: Release | None = None
+    #: Some of its intents were granted before, in a release whose lease has ended.
+    again: bool = False
 
 
 class Store:
@@ -51,15 +59,17 @@ class Store:
 
     async def reserve(self, record: TurnRecord, intent: Intent) -> Step:
         """Store the intent, and grant everything that waits if the turn is free, the record taken in first."""
-        return await self._advance(record.session, record, intent)
+        step = await self._advance(record.session, record, intent)
+        _reservations.labels(step.outcome).inc()
+        return _counted(step, "reservation")
 
     async def observe(self, record: TurnRecord) -> Step:
         """Take a turn record in, and grant what waits if it frees the turn."""
-        return await self._advance(record.session, record, None)
+        return _counted(await self._advance(record.session, record, None), "turn")
 
     async def revisit(self, session: str) -> Step:
         """Grant again what was granted and lost, and what a process that died left asleep."""
-        return await self._advance(session, None, None)
+        return _counted(await self._advance(session, None, None), "sweeper")
 
     async def overdue(self, limit: int) -> list[str]:
         """Sessions that should be revisited now."""
@@ -67,16 +77,18 @@ class Store:
         found = await self._redis.zrangebyscore(WAITING, 0, now, start=0, num=limit)
         return [_text(session) for session in found]
 
-    async def forget_silent(self) -> list[str]:
-        """Drop sessions whose heartbeat stopped, and the streams of gateways that have none left. Returns the
-        gateways."""
+    async def forget_silent(self) -> int:
+        """Drop sessions whose heartbeat stopped; returns how many. Their other keys expire by themselves."""
         horizon = await self._now() - self._settings.session_ttl_ms
-        await self._redis.zremrangebyscore(SESSIONS, 0, horizon)
-        gone = [_text(gateway) for gateway in await self._redis.zrangebyscore(GATEWAYS, 0, horizon)]
-        if gone:
-            await self._redis.unlink(*map(commands_stream, gone))
-            await self._redis.zrem(GATEWAYS, *gone)
-        return gone
+        return int(await self._redis.zremrangebyscore(SESSIONS, 0, horizon))
+
+    async def known(self) -> int:
+        """Live sessions."""
+        return int(await self._redis.zcard(SESSIONS))
+
+    async def waiting(self) -> int:
+        """Sessions in which an intent waits."""
+        return int(await self._redis.zcard(WAITING))
 
     async def sessions(self) -> AsyncIterator[dict[str, Any]]:
         """Every live session as an operator wants to see it; see `describe`."""
@@ -102,8 +114,8 @@ class Store:
     ) -> Step:
         settings = self._settings
         release_id = release_id or uuid4().hex
-        reply: Sequence[bytes] = await self._script(
-            keys=[SESSION_KEY + session, SESSIONS, WAITING, GATEWAYS],
+        reply: Sequence[Any] = await self._script(
+            keys=[SESSION_KEY + session, SESSIONS, WAITING],
             args=[
                 session,
                 record.model_dump_json() if record is not None else "",
@@ -117,15 +129,25 @@ class Store:
                 settings.session_intents_max,
             ],
         )
-        outcome, gateway, *bodies = reply
+        outcome, gateway, *granted = reply
         if _text(outcome) != Outcome.GRANTED:
             return Step(Outcome(_text(outcome)))
+        again, *bodies = granted
         intents = tuple(Intent.model_validate_json(body) for body in bodies)
-        return Step(Outcome.GRANTED, Release(id=release_id, session=session, gateway=_text(gateway), intents=intents))
+        release = Release(id=release_id, session=session, gateway=_text(gateway), intents=intents)
+        return Step(Outcome.GRANTED, release, bool(again))
 
     async def _now(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _counted(step: Step, by: str) -> Step:
+    if step.outcome is Outcome.GRANTED:
+        _granted.labels(by).inc()
+        if step.again:
+            _granted_again.inc()
+    return step
 
 
 def kind_of(intent: Intent) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from faststream.redis import RedisBroker
 from pydantic import ValidationError
+from redis.asyncio import Redis
 
 from contracts.broker import (
     CLIENT_EVENTS,
@@ -21,7 +21,7 @@ from contracts.broker import (
     commands_stream,
 )
 from runtime import logging, service
-from runtime.broker import Consumers, connect, make_broker, subscription
+from runtime.broker import Consumers, connect, make_broker, publish_to_reader, subscription
 from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service
 from session_state.client import Outcome, SessionStateClient
@@ -54,7 +54,7 @@ def wire(settings: TranslatorSettings) -> Service:
     """Every part of a translator process, connected."""
     redis = connect(settings)
     broker = make_broker(settings)
-    translator = Translator(broker, SessionStateClient(redis, settings), defaults(settings), settings.stream_max_length)
+    translator = Translator(redis, SessionStateClient(redis, settings), defaults(settings), settings.stream_max_length)
     client_events = broker.subscriber(stream=subscription(CLIENT_EVENTS, TRANSLATORS))
     client_events(translator.on_client_event)
     releases = broker.subscriber(stream=subscription(RELEASES, TRANSLATORS))
@@ -90,10 +90,8 @@ def defaults(settings: TranslatorSettings) -> Defaults:
 class Translator:
     """One handler per stream. Both may be called twice for one message: the gateway takes each effect once."""
 
-    def __init__(
-        self, broker: RedisBroker, session_state: SessionStateClient, defaults: Defaults, max_length: int
-    ) -> None:
-        self._broker = broker
+    def __init__(self, redis: Redis, session_state: SessionStateClient, defaults: Defaults, max_length: int) -> None:
+        self._redis = redis
         self._session_state = session_state
         self._defaults = defaults
         self._max_length = max_length
@@ -141,4 +139,6 @@ class Translator:
         )
 
     async def _command(self, gateway: str, command: AddItems | RefuseRequest | SendRelease) -> None:
-        await self._broker.publish(command, stream=commands_stream(gateway), maxlen=self._max_length)
+        if not await publish_to_reader(self._redis, commands_stream(gateway), command, self._max_length):
+            # It has gone; or the server has lost its stream, and it asks again when that is back.
+            log.info("gateway_gone", gateway=gateway, session=command.session, command=command.type)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.agent import events
+from contracts.agent import INVALID_SETTINGS, events
 from contracts.agent.events import ServerMessage
 from contracts.agent.settings import Agent, ListenProvider
-from translator.translation import Defaults, not_applied
+from translator.translation import Defaults, Refusal, not_applied
 
 #: Milliseconds: what the upstream accepts for ``idle_timeout_ms``.
 _IDLE_MS = (5_000, 30_000)
@@ -37,13 +37,15 @@ def transcription(
         config["language"] = languages[0]
     elif languages and model in _WITH_KEYWORDS:
         config["languages"] = languages
-    keyterms = list(provider.keyterms or ()) if provider is not None else []
-    if keyterms and model in _WITH_KEYWORDS:
-        config["keywords"] = keyterms
-    elif keyterms and model not in _WITHOUT_PROMPT:
+    keyterms = provider.keyterms if provider is not None else None
+    if keyterms is None:
+        return config, []
+    if model in _WITH_KEYWORDS:
+        config["keywords"] = list(keyterms)
+    elif model not in _WITHOUT_PROMPT:
         # whisper-1 reads its prompt as a list of words, the later models as a sentence about what to expect.
         words = ", ".join(keyterms)
-        config["prompt"] = words if model == "whisper-1" else f"Expect these words: {words}."
+        config["prompt"] = words if model == "whisper-1" or not words else f"Expect these words: {words}."
     elif keyterms:
         return config, [
             events.warning(
@@ -51,6 +53,28 @@ def transcription(
             )
         ]
     return config, []
+
+
+def changed_transcription(
+    provider: ListenProvider, defaults: Defaults
+) -> tuple[dict[str, Any] | None, list[ServerMessage]]:
+    """`transcription` for an ``UpdateListen``: what it leaves out stays as it is, but ``language_hints``, which are
+    cleared."""
+    config, notices = transcription(provider, None, defaults)
+    if config is not None and (_is_flux(provider) or provider.language or provider.language_hints is not None):
+        # Only one of the two can hold; the gateway leaves out what clears nothing.
+        cleared: dict[str, Any] = {"language": ""}
+        if config["model"] in _WITH_KEYWORDS:
+            cleared["languages"] = []
+        config = cleared | config
+    return config, notices
+
+
+def check_listening(provider: ListenProvider, *, partial: bool) -> None:
+    """Raises `Refusal` for a Flux model under another version than "v2". Without a version it is "v1", or what it was
+    where the provider is ``partial``."""
+    if _is_flux_model(provider) and (provider.version or ("v2" if partial else "v1")) != "v2":
+        raise Refusal(INVALID_SETTINGS, f'`listen.provider.version` must be "v2" with {provider.model}.')
 
 
 def listening_notices(provider: ListenProvider, code: str) -> list[ServerMessage]:
@@ -81,6 +105,15 @@ def turn_detection(agent: Agent, defaults: Defaults) -> dict[str, Any] | None:
 def _idle_timeout(wanted: float | None) -> int | None:
     lowest, highest = _IDLE_MS
     return None if wanted is None or wanted < 0 else int(min(max(wanted, lowest), highest))
+
+
+def _is_flux_model(provider: ListenProvider) -> bool:
+    return provider.type == "deepgram" and (provider.model or "").startswith("flux")
+
+
+def _is_flux(provider: ListenProvider) -> bool:
+    """Whether this has the shape of Deepgram's Flux, whose languages are hints; in the other shape there are none."""
+    return provider.version == "v2" or _is_flux_model(provider)
 
 
 def _languages(provider: ListenProvider | None, fallback: str | None) -> list[str]:

@@ -12,8 +12,14 @@ from contracts.agent.audio import upstream_format
 from contracts.agent.events import ServerMessage
 from contracts.broker import ClientEvent
 from translator.conversation import history_items
-from translator.listening import listening_notices, transcription, turn_detection
-from translator.speaking import output, speaking
+from translator.listening import (
+    changed_transcription,
+    check_listening,
+    listening_notices,
+    transcription,
+    turn_detection,
+)
+from translator.speaking import USUAL_SPEED, output, speaking
 from translator.thinking import thinking, thinking_notices, usable
 from translator.translation import Defaults, Translation, configure, not_applied
 
@@ -34,6 +40,8 @@ def settings(event: ClientEvent, message: Settings, defaults: Defaults) -> Trans
         session |= thinking(think, defaults)
         notices += thinking_notices(think, defaults)
     provider = agent.listen.provider if agent.listen is not None else None
+    if provider is not None:
+        check_listening(provider, partial=False)
     heard, warnings = transcription(provider, agent.language, defaults)
     if provider is not None:
         warnings += listening_notices(provider, "LISTEN_FIELDS_NOT_APPLIED")
@@ -65,14 +73,17 @@ def update_think(event: ClientEvent, message: UpdateThink, defaults: Defaults) -
 
 
 def update_speak(event: ClientEvent, message: UpdateSpeak, defaults: Defaults) -> Translation:
-    """Changes voice and speed, from the next reply on."""
+    """Changes voice and speed, from the next reply on. Without a speed it is the usual one again."""
     spoken, notices = speaking(message.speak, defaults)
-    return Translation(notices=tuple(notices), intent=configure(event, {"audio": {"output": spoken}} if spoken else {}))
+    change = {"audio": {"output": {"speed": USUAL_SPEED} | spoken}}
+    return Translation(notices=tuple(notices), intent=configure(event, change))
 
 
 def update_listen(event: ClientEvent, message: UpdateListen, defaults: Defaults) -> Translation:
-    """Changes what the transcription expects: languages and words."""
+    """Changes what the transcription expects: languages and words. What it leaves out stays as it is, but
+    `language_hints`, which are cleared."""
     provider = message.listen.provider
-    heard, notices = transcription(provider, None, defaults)
+    check_listening(provider, partial=True)
+    heard, notices = changed_transcription(provider, defaults)
     notices += listening_notices(provider, "UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED")
     return Translation(notices=tuple(notices), intent=configure(event, {"audio": {"input": {"transcription": heard}}}))

@@ -11,6 +11,9 @@ from contracts.agent.settings import SessionAudioOutput, Speak, SpeakProvider
 from translator.translation import Defaults, Refusal, not_applied
 from translator.voices import realtime_voice, voice_of
 
+#: The factor on the voice's natural speed where none is asked for.
+USUAL_SPEED = 1.0
+
 
 def output(message: Settings, defaults: Defaults, *, first: bool) -> tuple[dict[str, Any], list[ServerMessage]]:
     """``session.audio.output``, complete with a voice for the first configuration."""

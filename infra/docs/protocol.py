@@ -11,7 +11,7 @@ from typing import Any
 from contracts.agent.events import ACKNOWLEDGEMENTS
 from contracts.agent.messages import ClientMessage
 from contracts.realtime import PARSERS, parse_server_event
-from contracts.unused_events import UNUSED_EVENTS
+from contracts.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
 from gateway.dialect import DIALECTS, Dialect
 from gateway.downlink import Downlink
 from infra.docs.fields import rows as field_rows
@@ -23,7 +23,8 @@ _HEAD = """\
 <!-- Made by `make docs` from the routes of the gateway and the translator. Do not edit. -->
 
 Clients speak Deepgram's Voice Agent protocol, in one of two dialects chosen by path; the upstream speaks the OpenAI
-Realtime API. What a client asks that needs a free turn waits for one ([turn.md](turn.md)).
+Realtime API. What a client asks that needs a free turn waits for one ([turn.md](turn.md)). Where this is not what
+Deepgram's service or a component's own server would do: [differences.md](differences.md).
 """
 _CLIENT = """\
 ## What a client may send
@@ -43,6 +44,11 @@ heard, where they were not told already: as much of the text as was heard of the
 user spoke up stays told, and the model forgets what was not heard (`conversation.item.truncate`).
 
 An event of an unknown type is counted (`turngate_unknown_events`), and its type is logged once.
+"""
+_SENT = """\
+## What is sent to the upstream
+
+In the order of the requests behind it; `session.update` and `response.create` only into a free turn.
 """
 _FIELDS = """\
 ## Where the fields of `Settings` go
@@ -72,6 +78,17 @@ _EFFECTS = {
     "response.output_audio.done": "the reply ends here if its response is over",
     "response.done": "frees the slot, and nothing else does; voids the calls of a cancelled response",
 }
+#: What makes this server send each client event.
+SENT_EVENTS: dict[str, str] = {
+    "session.update": "`Settings` and the `Update` messages: what they change, merged; one is in flight at a time",
+    "input_audio_buffer.append": "the user's audio, in the upstream's format",
+    "input_audio_buffer.commit": "`ForceEndTurn`; the end of the user's turn with `useOpenAIManualAudioCommit`",
+    "conversation.item.create": "`InjectUserMessage`, a function's result, an earlier conversation",
+    "conversation.item.truncate": "the user or an `InjectAgentMessage` interrupts: the model keeps what was heard",
+    "response.create": "what wants an answer that the upstream does not give by itself; its metadata names the request",
+    "response.cancel": "an `InjectAgentMessage` interrupts, the user does with `useOpenAIManualAudioCommit`, or "
+    "another response was faster",
+}
 _RESPONSE = {"response_id": "r", "item_id": "i", "content_index": 0, "output_index": 0}
 _TEXT = [{"type": "output_text", "text": "x"}]
 _WORDS = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": _TEXT}
@@ -99,6 +116,7 @@ def page() -> str:
     parts = [_HEAD, _CLIENT, *_table(("message", "may come first", "what it does", "answer"), _client_rows())]
     columns = ("event", "turn and requests", *(f"client on `{path}`" for path in DIALECTS))
     parts += ["", _UPSTREAM, *_table(columns, _upstream_rows())]
+    parts += ["", _SENT, *_table(("event", "what for"), _sent_rows())]
     parts += ["", _FIELDS, *_table(("field", "goes to"), ((f"`{path}`", what) for path, what in field_rows())), ""]
     return "\n".join(parts)
 
@@ -122,6 +140,12 @@ def _upstream_rows() -> Iterator[tuple[str, ...]]:
                 _EFFECTS.get(_current(kind), ""),
                 *(_told(kind, dialect) for dialect in DIALECTS.values()),
             )
+
+
+def _sent_rows() -> Iterator[tuple[str, ...]]:
+    not_sent = {kind: f"not sent: {why}" for kind, why in UNSENT_EVENTS.items()}
+    for kind, what in sorted((SENT_EVENTS | not_sent).items()):
+        yield f"`{kind}`", what
 
 
 def _told(kind: str, dialect: Dialect) -> str:

@@ -12,6 +12,7 @@ from infra.local.stack import Stack
 from tests.chaos.conversation import STEPS_PER_ROUND, Talk
 from tests.chaos.faults import Fault, Progress
 from tests.end_to_end.client import get
+from tests.end_to_end.judge import Judge
 
 CONVERSATIONS = 50
 ROUNDS = 1
@@ -50,6 +51,9 @@ async def hold(stack: Stack, fault: Fault | None = None, random: Random | None =
         if fault is not None:
             group.create_task(_until_over(stack, fault, progress, random or Random()))
     await _judge(stack, talks)
+    judge = Judge()
+    await judge.hear(stack)
+    assert judge.frames >= CONVERSATIONS
     seconds = sorted(talk.seconds for talk in talks)
     return Held(slowest=seconds[-1], median=seconds[len(seconds) // 2])
 

@@ -93,6 +93,7 @@ def low_part(samples: np.ndarray[Any, Any], rate: int) -> float:
 async def test_speech_in_one_format_is_answered_in_another(
     stack: Stack, heard: tuple[str, int], spoken: tuple[str, int]
 ) -> None:
+    """Row "agent: binary"."""
     mark = f"formats {uuid4().hex}"
     async with Client(stack, "/v1/agent/converse") as client:
         await client.say(**{**settings(mark), "audio": declared(heard, spoken)})
@@ -165,6 +166,7 @@ async def test_a_reply_that_was_interrupted_leaves_nothing_in_the_next(stack: St
 
 
 async def test_impossible_formats_are_refused_with_what_is_possible(stack: Stack) -> None:
+    """Row "agent: Error `INVALID_SETTINGS`"."""
     for audio, field in (
         ({"input": {"encoding": "opus", "sample_rate": 48_000}}, "audio.input.encoding"),
         ({"output": {"encoding": "mulaw", "sample_rate": 16_000}}, "audio.output.sample_rate"),

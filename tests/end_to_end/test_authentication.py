@@ -70,8 +70,9 @@ async def refusal(url: str, **options: Any) -> tuple[int, str]:
 
 @pytest.mark.parametrize("form", ["Token {}", "token {}", "Bearer {}", "bearer {}", "BEARER {}"])
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("path", [AGENT, "/openai"])
+@pytest.mark.parametrize("path", [AGENT, f"{AGENT}?a=b&model=x", "/openai"])
 async def test_a_header_lets_in(locked: Locked, form: str, key: str, path: str) -> None:
+    """Row "agent: Upgrade"."""
     async with connect(locked.url + path, additional_headers={"Authorization": form.format(key)}) as client:
         assert json.loads(await client.recv())["type"] == "Welcome"
         assert client.subprotocol is None
@@ -89,6 +90,7 @@ async def test_a_header_lets_in(locked: Locked, form: str, key: str, path: str) 
 async def test_a_browsers_subprotocols_let_in_and_the_scheme_is_answered(
     locked: Locked, offer: list[str], answer: str
 ) -> None:
+    """Row "agent: Upgrade"."""
     async with connect(locked.url + AGENT, subprotocols=[Subprotocol(name) for name in offer]) as client:
         assert client.subprotocol == answer
 
@@ -130,6 +132,7 @@ async def test_a_browsers_header_byte_by_byte(locked: Locked, comma: str) -> Non
 async def test_who_brings_no_good_key_is_told_before_the_upgrade(
     locked: Locked, options: dict[str, Any], why: str
 ) -> None:
+    """Row "agent: Upgrade"."""
     status, reason = await refusal(locked.url + AGENT, **options)
     assert status == 401
     assert reason.startswith(why)

@@ -90,6 +90,8 @@ async def test_settings_twice(stack: Stack) -> None:
 async def test_impossible_settings_end_an_agent_session_with_the_reason(
     stack: Stack, change: dict[str, Any], code: str, named: str
 ) -> None:
+    """Rows "agent: fatal Error", "agent: Error `INVALID_SETTINGS`", "agent: Error `AGENT_ID_NOT_SUPPORTED`": the
+    reason, then a close that does not make clients try again."""
     async with Client(stack, AGENT) as client:
         await client.say(**{**settings(), **change})
         error = await client.until("Error")
@@ -130,6 +132,17 @@ async def test_a_burst_of_10_000_messages_is_answered_message_by_message(stack: 
         await sending
         assert refused > 0
         assert echoed > 0
+
+
+async def test_a_client_too_many_is_refused_before_the_upgrade(own_redis_url: str) -> None:
+    """Row "agent: Upgrade"."""
+    env = {"TURNGATE_SESSIONS_MAX": "1"}
+    async with Stack(redis_url=own_redis_url, translators=1, pace=0, env=env) as stack, Client(stack, AGENT) as client:
+        await client.configured()
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(stack.gateway_url + AGENT)
+        assert refused.value.response.status_code == 429
+        assert "Still there" in await client.turn("Still there?")
 
 
 async def test_a_path_that_does_not_exist_is_refused_before_the_upgrade(stack: Stack) -> None:

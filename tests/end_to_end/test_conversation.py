@@ -11,11 +11,13 @@ import pytest
 
 from infra.local.stack import Stack
 from tests.end_to_end.client import Client, get, preventable, received, record_with, settings
+from tests.end_to_end.judge import Judge
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PATHS = ["/openai", "/v1/agent/converse"]
 RECORDINGS = Path(__file__).parents[2] / "infra" / "demo"
+CALL = {"id": "call_9", "name": "f", "client_side": True, "arguments": "{}", "response": "ok"}
 
 
 def mark() -> str:
@@ -25,6 +27,8 @@ def mark() -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_text_conversation(stack: Stack, path: str) -> None:
+    """Rows "agent: Upgrade", "agent: after the upgrade": the name of the session in a header, and in a `Welcome` at
+    once."""
     async with Client(stack, path) as client:
         welcome = await client.until("Welcome")
         assert client.socket.response is not None
@@ -77,6 +81,7 @@ async def _second_reply(client: Client) -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_parallel_function_calls_get_one_reply_that_knows_both_results(stack: Stack, path: str) -> None:
+    """Row "component: a response asked for right after a function result"."""
     name = mark()
     async with Client(stack, path) as client:
         await client.configured(prompt=name, functions=True)
@@ -101,6 +106,8 @@ async def test_parallel_function_calls_get_one_reply_that_knows_both_results(sta
 
 @pytest.mark.parametrize(("recording", "rate"), [("hello-16k.wav", 16000), ("goodbye-24k.wav", 24000)])
 async def test_spoken_words_become_a_turn_and_get_a_spoken_reply(stack: Stack, recording: str, rate: int) -> None:
+    """Rows "component: `audio.input` and `audio.output`", "component: JSON as text frames": linear16 at 16 and 24 kHz;
+    binary frames are the agent's audio and nothing else."""
     async with Client(stack) as client:
         await client.configured(rate=rate)
         await speak(client, recording, rate)
@@ -108,8 +115,9 @@ async def test_spoken_words_become_a_turn_and_get_a_spoken_reply(stack: Stack, r
         await client.until("AgentStartedSpeaking")
         await client.until("AgentAudioDone")
         assert {message["role"] for message in client.of_type("ConversationText")} == {"user", "assistant"}
-        spoken = sum(len(message) for message in client.received if isinstance(message, bytes))
-        assert spoken > 0
+        spoken = [message for message in client.received if isinstance(message, bytes)]
+        assert spoken
+        assert all(len(frame) % 2 == 0 and not frame.startswith(b'{"type"') for frame in spoken)
 
 
 async def speak(client: Client, recording: str, rate: int) -> None:
@@ -149,9 +157,11 @@ async def test_a_gateway_that_owns_turns_applies_waiting_configuration_before_th
 
 
 async def test_a_history_is_seeded_in_order_and_not_repeated(stack: Stack) -> None:
+    """Row "component: `agent.context.messages`": both shapes, as real items; and then nothing greets."""
     name = mark()
     messages = [
         {"type": "History", "role": "user", "content": name},
+        {"type": "History", "function_calls": [CALL]},
         {"type": "History", "role": "assistant", "content": "I remember."},
     ]
     async with Client(stack) as client:
@@ -161,8 +171,13 @@ async def test_a_history_is_seeded_in_order_and_not_repeated(stack: Stack) -> No
         await client.turn("And?")
         record = await record_with(stack, name)
         assert all("Hello!" not in message["content"] for message in client.of_type("ConversationText"))
-    texts = [entry["event"]["item"]["content"][0]["text"] for entry in received(record, "conversation.item.create")]
-    assert texts == [name, "I remember.", "And?"]
+    items = [entry["event"]["item"] for entry in received(record, "conversation.item.create")]
+    assert [(item["type"], item.get("call_id")) for item in items[1:3]] == [
+        ("function_call", "call_9"),
+        ("function_call_output", "call_9"),
+    ]
+    assert [item["content"][0]["text"] for item in (items[0], *items[3:])] == [name, "I remember.", "And?"]
+    assert [entry for entry in record["entries"] if entry["event"]["type"] == "error"] == []
 
 
 async def test_an_operator_sees_a_live_session_and_what_it_holds(stack: Stack) -> None:
@@ -181,3 +196,36 @@ async def test_an_operator_sees_a_live_session_and_what_it_holds(stack: Stack) -
     async with asyncio.timeout(30):
         while session in str(await get(f"{stack.session_state_url}/sessions")):
             pass
+
+
+async def test_what_is_left_out_of_an_update_stays_but_hints_are_cleared(stack: Stack) -> None:
+    """Row "agent: `UpdateListen`"."""
+    name = mark()
+    flux = {"type": "deepgram", "version": "v2", "model": "flux-general-multi"}
+    heard = {**flux, "language_hints": ["de"], "keyterms": ["Oslo"]}
+    async with Client(stack, "/v1/agent/converse") as client:
+        await client.configured(prompt=name, listen={"provider": heard})
+        for provider in (flux, flux, {**flux, "keyterms": []}):
+            await client.say(type="UpdateListen", listen={"provider": provider})
+            await client.until("ListenUpdated")
+        assert client.of_type("Error") == client.of_type("Warning") == []
+        record = await record_with(stack, name)
+    sent = [entry["event"]["session"]["audio"]["input"] for entry in received(record, "session.update")]
+    model = sent[0]["transcription"]["model"]
+    assert [audio["transcription"] for audio in sent] == [
+        {"model": model, "language": "de", "prompt": "Expect these words: Oslo."},
+        {"model": model, "language": ""},
+        {"model": model},
+        {"model": model, "prompt": ""},
+    ]
+
+
+async def test_every_frame_to_the_upstream_is_judged(stack: Stack, judge: Judge) -> None:
+    """What the fixture around every test here relies on."""
+    await judge.hear(stack)
+    before = judge.frames
+    async with Client(stack) as client:
+        await client.configured()
+        await client.turn("Hello?")
+        await judge.hear(stack)
+    assert judge.frames >= before + 3, "the configuration, the text, the request for a reply"

@@ -41,6 +41,7 @@ from pydantic import BaseModel
 from infra.local.stack import Stack
 from tests.end_to_end.client import FUNCTIONS, PATIENCE_SECONDS
 from tests.end_to_end.test_conversation import RECORDINGS
+from tests.unit.schemas import accepted_by_deepgram
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -82,6 +83,9 @@ class Talk:
             while True:
                 message = await self._call(self._socket.recv)
                 self.received.append(message)
+                if isinstance(message, BaseModel):
+                    # The SDK itself takes anything; its models do not.
+                    accepted_by_deepgram(message.model_dump(exclude_unset=True))
                 if isinstance(message, kind) and all(getattr(message, name) == fields[name] for name in fields):
                     return message
 

@@ -56,6 +56,7 @@ async def test_the_numbers_count_what_was_held(stack: Stack) -> None:
 
 
 async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(own_redis_url: str) -> None:
+    """Rows "agent: shutdown", "agent: Error `SERVER_GOING_AWAY`": then a close that lets clients connect again."""
     async with Stack(redis_url=own_redis_url, translators=1, pace=0, restarts=False) as stack, Client(stack) as client:
         session = (await client.until("Welcome"))["request_id"]
         await client.configured()

@@ -40,7 +40,7 @@ async def test_who_talks_over_the_agent_hears_no_more_of_it_and_the_model_knows_
 
 
 async def test_without_turn_detection_the_gateway_commits_after_a_pause_and_asks_for_a_reply(stack: Stack) -> None:
-    """The component: ``agent.useOpenAIManualAudioCommit``."""
+    """Row "component: `agent.useOpenAIManualAudioCommit`"."""
     name = mark()
     async with Client(stack) as client:
         await client.configured(prompt=name, rate=16000, useOpenAIManualAudioCommit=True)
@@ -73,7 +73,7 @@ async def test_a_client_may_end_the_turn_itself(stack: Stack, manual: bool) -> N
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_written_conversation_has_no_sound(stack: Stack, path: str) -> None:
-    """The component: ``agent.think.outputModalities``."""
+    """Row "component: `agent.think.outputModalities`"."""
     message = settings()
     message["agent"]["think"]["outputModalities"] = ["text"]
     async with Client(stack, path) as client:
@@ -85,7 +85,8 @@ async def test_a_written_conversation_has_no_sound(stack: Stack, path: str) -> N
 
 
 async def test_a_client_that_falls_silent_is_told_and_let_go(own_redis_url: str) -> None:
-    """Deepgram: idle longer than the limit is ``CLIENT_MESSAGE_TIMEOUT``, then close."""
+    """Rows "agent: idle longer than the limit", "agent: Error `CLIENT_MESSAGE_TIMEOUT`": then the socket closes. The
+    component may be silent."""
     env = {"TURNGATE_CLIENT_IDLE_TIMEOUT_MS": "500"}
     async with (
         Stack(redis_url=own_redis_url, translators=1, pace=0, env=env) as stack,
@@ -100,7 +101,8 @@ async def test_a_client_that_falls_silent_is_told_and_let_go(own_redis_url: str)
 
 
 async def test_a_ping_is_answered_and_a_close_ends_the_session(stack: Stack) -> None:
-    """Deepgram: a WebSocket ping gets its pong at once; a client that closes hears nothing more, and leaves nothing."""
+    """Rows "agent: WebSocket ping", "agent: client close": the pong comes at once; a client that closes hears nothing
+    more, and leaves nothing."""
     async with Client(stack, "/v1/agent/converse") as client:
         session = (await client.until("Welcome"))["request_id"]
         await client.configured()

@@ -12,6 +12,16 @@ CALLS = ("call_1", "call_2", "call_3")
 _WORDS = ("Hi", "[say 40 words]", "ünïcødé \U0001f600", "x" * 300, '{"type":"Settings"}')
 
 
+#: Longer than prompts may be.
+_TOO_LONG = "word " * 5_100
+_LISTENING: tuple[dict[str, Any], ...] = (
+    {"type": "deepgram", "language": "de"},
+    {"type": "deepgram", "version": "v2", "model": "flux-general-multi", "language_hints": ["en", "de"]},
+    {"type": "deepgram", "version": "v2", "model": "flux-general-multi", "keyterms": []},
+    {"type": "deepgram", "version": "v1", "model": "flux-general-en"},
+)
+
+
 def frame(random: Random) -> bytes:
     """One text frame."""
     kind = random.random()
@@ -86,10 +96,10 @@ def settings(random: Random) -> dict[str, Any]:
 
 _MESSAGES: tuple[Callable[[Random], dict[str, Any]], ...] = (
     settings,
-    lambda random: {"type": "UpdatePrompt", "prompt": random.choice(_WORDS)},
+    lambda random: {"type": "UpdatePrompt", "prompt": random.choice((*_WORDS, _TOO_LONG))},
     lambda random: {"type": "UpdateThink", "think": think(random)},
     lambda random: {"type": "UpdateSpeak", "speak": {"provider": {"type": "open_ai", "voice": "coral"}}},
-    lambda random: {"type": "UpdateListen", "listen": {"provider": {"type": "deepgram", "language": "de"}}},
+    lambda random: {"type": "UpdateListen", "listen": {"provider": random.choice(_LISTENING)}},
     lambda random: {"type": "InjectUserMessage", "content": random.choice(_WORDS)},
     lambda random: {
         "type": "InjectAgentMessage",

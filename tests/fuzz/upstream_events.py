@@ -87,6 +87,9 @@ class _Maker:
                 return "conv"
             case "text" | "transcript" | "delta":
                 return f"{self._item} says that this is so."
+            case "name":
+                # Functions that the client has, and one that nobody has.
+                return random.choice(("f", "f", "f", "nobody"))
             case "arguments":
                 return "{}"
             case "event_id":

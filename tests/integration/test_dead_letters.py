@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -19,24 +19,20 @@ from contracts.broker import (
     SESSION_STATES,
     TRANSLATORS,
     TURNS,
-    ClientEvent,
     RefuseRequest,
-    Slot,
-    TurnRecord,
     Value,
     commands_stream,
 )
 from runtime.broker import Consumers, connect, make_broker, subscription
 from runtime.reclaimer import Intake, Reclaimer
-from runtime.service import Service
 from runtime.settings import ConsumerSettings
 from session_state.app import wire as wire_session_state
 from session_state.config import SessionStateSettings
+from tests.integration.services import PATIENCE_SECONDS, client_event, until, working
 from translator.app import NOT_PROCESSED
 from translator.app import wire as wire_translator
 from translator.config import TranslatorSettings
 
-PATIENCE_SECONDS = 30
 STREAM, GROUP, DEAD = "turngate.test", "readers", "a-dead-consumer"
 DELIVERIES = 3
 
@@ -109,13 +105,6 @@ async def reader(broker_url: str) -> AsyncIterator[Reader]:
     await reader.redis.aclose()
 
 
-async def _until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (found := await condition()):
-            pass
-    return found
-
-
 async def test_what_a_dead_consumer_left_is_handled_by_another(reader: Reader) -> None:
     await reader.publish_to_a_dead_consumer(b'{"name": "tea"}')
     await reader.consumers.start()
@@ -128,7 +117,7 @@ async def test_a_handler_that_fails_once_gets_the_entry_again(reader: Reader) ->
     reader.failures = 1
     await reader.consumers.start()
     await reader.publish(b'{"name": "tea"}')
-    await _until(reader.pending)
+    await until(reader.pending)
     await reader.until_nothing_is_pending()
     assert reader.handled == ["tea", "tea"]
     assert await reader.letters() == []
@@ -139,7 +128,7 @@ async def test_an_entry_that_fails_again_and_again_is_given_up_with_the_reason(r
     reader.failures = 1_000
     await reader.consumers.start()
     entry = await reader.publish(b'{"name": "tea"}')
-    await _until(reader.pending)
+    await until(reader.pending)
     await reader.until_nothing_is_pending()
     assert reader.handled == ["tea"] * DELIVERIES
     assert reader.told == [b'{"name": "tea"}']
@@ -161,7 +150,7 @@ async def test_an_entry_that_cannot_be_read_is_given_up_and_the_next_one_handled
     await reader.consumers.start()
     await reader.publish(body)
     await reader.publish(b'{"name": "tea"}')
-    await _until(reader.pending)
+    await until(reader.pending)
     await reader.until_nothing_is_pending()
     assert reader.handled == ["tea"]
     (letter,) = await reader.letters()
@@ -172,7 +161,7 @@ async def test_an_entry_that_cannot_be_read_is_given_up_and_the_next_one_handled
 async def test_an_entry_of_unknown_fields_is_shown_as_they_are(reader: Reader) -> None:
     await reader.consumers.start()
     await reader.redis.xadd(STREAM, {"nam": "tea"})
-    await _until(reader.pending)
+    await until(reader.pending)
     await reader.until_nothing_is_pending()
     (letter,) = await reader.letters()
     assert letter["body"] == '{"nam":"tea"}'
@@ -227,7 +216,7 @@ async def test_dead_letters_are_bounded(broker_url: str) -> None:
     await reader.consumers.start()
     for _ in range(400):
         await reader.publish(b"not JSON")
-    await _until(reader.pending)
+    await until(reader.pending)
     await reader.until_nothing_is_pending()
     # Trimming is by whole nodes of 100 entries.
     assert await reader.redis.xlen(DEAD_LETTERS) <= 200
@@ -238,34 +227,15 @@ async def test_dead_letters_are_bounded(broker_url: str) -> None:
 # --- the two services -------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def working(service: Service) -> AsyncIterator[Redis]:
-    """A service without its HTTP."""
-    await service.consumers.start()
-    tasks = [asyncio.ensure_future(work()) for work in service.background]
-    try:
-        yield service.redis
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await service.consumers.stop()
-        await service.redis.aclose()
-
-
-def client_event(seq: int, **message: Any) -> ClientEvent:
-    turn = TurnRecord(session="s", gateway="g", version=seq, slot=Slot.UNCONFIGURED, last_seq=seq)
-    return ClientEvent(session="s", gateway="g", seq=seq, message=message, turn=turn)
-
-
 async def test_the_client_is_told_of_an_event_that_no_translator_can_handle(broker_url: str) -> None:
     settings = TranslatorSettings(redis_url=RedisDsn(broker_url), reclaim_after_ms=100, deliveries_max=2)
     async with working(wire_translator(settings)) as redis:
+        await redis.xgroup_create(commands_stream("g"), "gateway", mkstream=True)
         good = client_event(2, type="InjectUserMessage", content="tea").model_dump(mode="json")
         await redis.xadd(CLIENT_EVENTS, {"__data__": orjson.dumps({**good, "seq": 1, "turn": "not a record"})})
         await redis.xadd(CLIENT_EVENTS, {"__data__": b"whose is this?"})
         await redis.xadd(CLIENT_EVENTS, {"__data__": orjson.dumps(good)})
-        await _until(lambda: _count(redis, DEAD_LETTERS, 2))
+        await until(lambda: _count(redis, DEAD_LETTERS, 2))
         letters = await read_letters(redis)
         assert [letter["stream"] for letter in letters] == [CLIENT_EVENTS] * 2
         assert "turn" in letters[0]["reason"]
@@ -281,7 +251,7 @@ async def test_a_turn_record_that_makes_no_sense_is_given_up(broker_url: str) ->
     settings = SessionStateSettings(redis_url=RedisDsn(broker_url), reclaim_after_ms=100, deliveries_max=2)
     async with working(wire_session_state(settings)) as redis:
         await redis.xadd(TURNS, {"__data__": b'{"session": "s", "slot": "a new kind of slot"}'})
-        await _until(lambda: _count(redis, DEAD_LETTERS, 1))
+        await until(lambda: _count(redis, DEAD_LETTERS, 1))
         (letter,) = await read_letters(redis)
         assert letter["stream"] == TURNS
         assert (await redis.xpending(TURNS, SESSION_STATES))["pending"] == 0

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from contracts.broker import Configuration, Intent, ResponseRequest, Slot, TurnRecord, commands_stream
+from contracts.broker import Configuration, Intent, ResponseRequest, Slot, TurnRecord
 from session_state.config import ReservationSettings
 from session_state.rules import SessionState, advance
-from session_state.store import GATEWAYS, SESSION_KEY, SESSIONS, WAITING, Outcome, Store
+from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Store
 
 #: Long enough that no lease ends by the clock within a history; the rules' own clock stands still too.
 SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6)
@@ -101,6 +102,7 @@ class Twins:
         )
         assert got.outcome == expected.outcome
         assert (got.release.intents if got.release else ()) == expected.granted
+        assert got.again == expected.again
         assert (await self.redis.zscore(WAITING, "s") is not None) == (self.state.look_again is not None)
         fields = [bytes(name) for name in await self.redis.hkeys(SESSION_KEY + "s")]  # type: ignore[arg-type]
         held = {int(name[5:]) for name in fields if name.startswith(b"head:")}
@@ -137,17 +139,63 @@ async def test_a_lost_release_is_found_by_the_sweeper(redis: Redis) -> None:
     assert again.release is not None
     assert again.release.id != first.release.id
     assert again.release.intents == first.release.intents
+    assert (first.again, again.again) == (False, True)
 
 
-async def test_silent_sessions_and_gateways_are_forgotten(redis: Redis) -> None:
-    await Store(redis, SETTINGS).observe(record(1))
-    await redis.xadd(commands_stream("g"), {"k": "v"})
-    assert [s["session"] async for s in Store(redis, SETTINGS).sessions()] == ["s"]
-    impatient = Store(redis, SETTINGS.model_copy(update={"session_ttl_ms": 0}))
-    while not (gone := await impatient.forget_silent()):
+async def test_what_is_granted_after_a_lost_release_was_settled_late_is_not_granted_again(redis: Redis) -> None:
+    store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
+    await store.reserve(record(1, last_seq=1, open_responses=(1,)), Intent(seq=1, response=ResponseRequest()))
+    while not await store.overdue(10):
         pass
-    assert gone == ["g"]
-    assert not await redis.exists(SESSIONS, GATEWAYS, commands_stream("g"))
+    turn = record(2, last_seq=2, open_responses=(2,))
+    step = await store.reserve(turn, Intent(seq=2, response=ResponseRequest()))
+    assert (step.outcome, step.again) == (Outcome.GRANTED, False)
+
+
+async def test_operators_can_count_what_was_reserved_and_granted(redis: Redis) -> None:
+    store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
+    intent = Intent(seq=1, response=ResponseRequest())
+    names = {
+        "held": ("turngate_reservations_total", {"outcome": "held"}),
+        "granted": ("turngate_reservations_total", {"outcome": "granted"}),
+        "at once": ("turngate_releases_granted_total", {"by": "reservation"}),
+        "by a turn record": ("turngate_releases_granted_total", {"by": "turn"}),
+        "by the sweeper": ("turngate_releases_granted_total", {"by": "sweeper"}),
+        "again": ("turngate_releases_granted_again_total", {}),
+    }
+
+    def counted() -> dict[str, float]:
+        return {key: REGISTRY.get_sample_value(*name) or 0 for key, name in names.items()}
+
+    before = counted()
+    await store.reserve(record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,)), intent)
+    await store.observe(record(2, last_seq=1, open_responses=(1,)))
+    while not (due := await store.overdue(10)):
+        pass
+    await store.revisit(due[0])
+    await store.reserve(record(1, session="other", last_seq=1, open_responses=(1,)), intent)
+    assert {key: count - before[key] for key, count in counted().items()} == {
+        "held": 1,
+        "granted": 1,
+        "at once": 1,
+        "by a turn record": 1,
+        "by the sweeper": 1,
+        "again": 1,
+    }
+
+
+async def test_silent_sessions_are_forgotten(redis: Redis) -> None:
+    store = Store(redis, SETTINGS)
+    await store.reserve(record(1, Slot.ACTIVE, last_seq=1), Intent(seq=2, response=ResponseRequest()))
+    await store.observe(record(1, session="other"))
+    assert {s["session"] async for s in store.sessions()} == {"s", "other"}
+    assert (await store.known(), await store.waiting()) == (2, 1)
+    impatient = Store(redis, SETTINGS.model_copy(update={"session_ttl_ms": 0}))
+    forgotten = 0
+    while forgotten < 2:
+        forgotten += await impatient.forget_silent()
+    assert await store.known() == 0
+    assert not await redis.exists(SESSIONS)
 
 
 async def test_an_operator_sees_what_is_held(redis: Redis) -> None:

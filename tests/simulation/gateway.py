@@ -1,4 +1,5 @@
-"""The gateway: the real conversation, driven as `gateway.session` and `gateway.publisher` drive it."""
+"""The gateway: the real conversation, driven as `gateway.session` and `gateway.publisher` drive it. Every frame that it
+puts out is held against the official SDKs."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from tests.simulation.broker import Broker, BrokerGoneError
 from tests.simulation.clock import Clock
 from tests.simulation.history import Entry, History, Said, Where
 from tests.simulation.plan import Plan
+from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 
 NAME = "gw"
 _WORKERS = 4
@@ -153,9 +155,11 @@ class Session:
     def _hand_over(self) -> list[dict[str, Any]]:
         out, now, history = self.conversation.drain(), self._clock.now, self._history
         for event in out.to_upstream:
+            accepted_by_openai(event)
             history.append(Entry(now, Where.GATEWAY_SENT, event))
             self.send(event)
         for message in out.to_client:
+            accepted_by_clients(message)
             history.append(Entry(now, Where.CLIENT_GOT, message))
         for seq in out.to_publish:
             self._publisher.add(self.conversation, seq)

@@ -73,7 +73,7 @@ def applied(config: Config, message: Event, *, first: bool, defaults: Defaults) 
             return replace(
                 config,
                 voice=voice if voice in _REALTIME_VOICES else config.voice,
-                speed=provider.get("speed", config.speed),
+                speed=provider.get("speed", 1.0),
             )
         case "UpdateListen":
             return _listening(config, message["listen"]["provider"])

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import orjson
 import pytest
-from openai.types.realtime import RealtimeServerEvent
+from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
 from contracts.realtime import (
     ACTIVE_RESPONSE,
@@ -24,14 +24,17 @@ from contracts.realtime import (
     UpstreamError,
     UpstreamProtocolError,
     append_audio,
+    append_event,
     commit_audio,
     item_create,
+    item_truncate,
     parse_server_event,
     response_cancel,
     response_create,
     session_update,
 )
-from contracts.unused_events import UNUSED_EVENTS
+from contracts.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
+from infra.docs.protocol import SENT_EVENTS
 from tests.unit.schemas import accepted_by_openai
 
 #: Names from before GA, which other servers still use.
@@ -57,10 +60,13 @@ def done(**fields: Any) -> Response:
     return event.response
 
 
+def types_of(union: Any) -> set[str]:
+    """The types of a union of the official SDK's."""
+    return {get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(union)[0])}
+
+
 def test_every_event_of_the_official_sdk_has_a_decided_fate() -> None:
-    union = get_args(get_args(RealtimeServerEvent)[0])
-    official = {get_args(model.model_fields["type"].annotation)[0] for model in union}
-    assert set(PARSERS) - OLDER | set(UNUSED_EVENTS) == official
+    assert set(PARSERS) - OLDER | set(UNUSED_EVENTS) == types_of(RealtimeServerEvent)
     assert not set(PARSERS) & set(UNUSED_EVENTS)
 
 
@@ -175,22 +181,30 @@ def test_audio_that_is_not_base64_is_a_protocol_error(delta: Any) -> None:
         OutputAudioDelta("r", "i", delta).pcm()
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        session_update({"type": "realtime", "instructions": "Be brief."}, "evt_1"),
-        item_create({"type": "function_call_output", "call_id": "c", "output": "1"}, "evt_1"),
-        item_create({"type": "function_call_output", "call_id": "c", "output": "1"}, "evt_1", previous="root"),
-        response_create({"instructions": "Say hi.", "metadata": {"a": "b"}}, "evt_1"),
-        response_cancel("resp_1", "evt_1"),
-        response_cancel(None, "evt_1"),
-        commit_audio("evt_1"),
-        orjson.loads(append_audio(b"\x00\x01\x02\x03")),
-    ],
-    ids=lambda event: event["type"],
-)
+WRITTEN = [
+    session_update({"type": "realtime", "instructions": "Be brief."}, "evt_1"),
+    item_create({"type": "function_call_output", "call_id": "c", "output": "1"}, "evt_1"),
+    item_create({"type": "function_call_output", "call_id": "c", "output": "1"}, "evt_1", previous="root"),
+    item_truncate("item_1", 200, "evt_1"),
+    response_create({"instructions": "Say hi.", "metadata": {"a": "b"}}, "evt_1"),
+    response_cancel("resp_1", "evt_1"),
+    response_cancel(None, "evt_1"),
+    commit_audio("evt_1"),
+    append_event(b"\x00\x01\x02\x03", "evt_1"),
+    orjson.loads(append_audio(b"\x00\x01\x02\x03")),
+]
+
+
+@pytest.mark.parametrize("event", WRITTEN, ids=lambda event: event["type"])
 def test_what_we_write_fits_the_official_sdk(event: dict[str, Any]) -> None:
     accepted_by_openai(event)
+
+
+def test_every_client_event_of_the_official_sdk_is_written_or_known_not_to_be() -> None:
+    written = {event["type"] for event in WRITTEN}
+    assert written | set(UNSENT_EVENTS) == types_of(RealtimeClientEvent)
+    assert not written & set(UNSENT_EVENTS)
+    assert written == set(SENT_EVENTS), "docs/protocol.md says what for"
 
 
 def test_a_request_is_found_again_in_its_response() -> None:

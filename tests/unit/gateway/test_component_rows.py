@@ -22,7 +22,7 @@ def component() -> Bench:
 
 
 def test_settings_a_second_time_reconfigure_and_are_held_while_a_response_is_active() -> None:
-    """Row "`Settings` a second time"."""
+    """Row "component: `Settings` a second time"."""
     bench = component()
     bench.created("resp_1")
     bench.say(**SETTINGS)
@@ -34,7 +34,8 @@ def test_settings_a_second_time_reconfigure_and_are_held_while_a_response_is_act
 
 
 def test_text_without_settings_is_kept() -> None:
-    """Row "`InjectUserMessage`": before any `Settings`, sent once the session is configured, then echoed."""
+    """Rows "component: `InjectUserMessage`", "component: text lost before the upstream opened", "component: context
+    sent before the session was configured": before any `Settings`, sent once the session is configured, then echoed."""
     bench = Bench(COMPONENT)
     bench.event("session.created", session={})
     bench.say(type="InjectUserMessage", content="early")
@@ -49,7 +50,8 @@ def test_text_without_settings_is_kept() -> None:
 
 @pytest.mark.parametrize("fields", [{"content": "42"}, {"result": {"any": [1]}}, {"error": "no"}, {"name": "f"}])
 def test_function_results_in_every_shape(fields: dict[str, Any]) -> None:
-    """Rows "`FunctionCallResponse`" and "`AgentThinking`": taken in any shape, and acknowledged right after."""
+    """Rows "component: `FunctionCallResponse`", "component: `AgentThinking`": taken in any shape, and acknowledged
+    right after."""
     bench = component()
     bench.created("resp_1")
     bench.call("resp_1", "call_1")
@@ -60,20 +62,20 @@ def test_function_results_in_every_shape(fields: dict[str, Any]) -> None:
 
 
 def test_keep_alive_before_settings_is_never_forwarded() -> None:
-    """Row "`KeepAlive`"."""
+    """Row "component: `KeepAlive`"."""
     out = Bench(COMPONENT).say(type="KeepAlive")
     assert (out.to_client, out.to_upstream, out.to_publish) == ([], [], [])
 
 
 def test_another_type_is_an_error_and_the_socket_stays_open() -> None:
-    """Row "any other JSON type"."""
+    """Row "component: any other JSON type"."""
     out = component().say(type="Sing")
     assert [message["code"] for message in out.to_client] == ["disallowed_client_message_type"]
     assert out.ending is None
 
 
 def test_audio_that_looks_like_json_is_audio() -> None:
-    """Row "binary": decided by the opcode, never by the bytes."""
+    """Row "component: binary": decided by the opcode, never by the bytes."""
     bench = component()
     assert bench.conversation.client_audio(b'{"type":"Settings"}.', 0.0) == b'{"type":"Settings"}.'
     assert bench.conversation.drain().to_client == []
@@ -83,7 +85,8 @@ def test_audio_that_looks_like_json_is_audio() -> None:
 
 
 def test_settings_applied_follows_the_upstreams_confirmation() -> None:
-    """Row "`SettingsApplied`": never on ``session.created``."""
+    """Rows "component: `SettingsApplied`", "component: configuration acknowledged but never sent": never on
+    ``session.created``."""
     bench = Bench(COMPONENT)
     bench.say(**SETTINGS)
     assert bench.event("session.created", session={}).to_client == []
@@ -93,14 +96,14 @@ def test_settings_applied_follows_the_upstreams_confirmation() -> None:
 
 
 def test_the_greeting_is_text_only() -> None:
-    """Row "greeting": text, then agent-done; nothing goes upstream for it."""
+    """Row "component: greeting": text, then agent-done; nothing goes upstream for it."""
     bench = Bench(COMPONENT).configured(agent={**SETTINGS["agent"], "greeting": "Hello!"})
     assert types(bench.out.to_client) == ["SettingsApplied", "ConversationText", "AgentAudioDone", "AgentDone"]
     assert (bench.out.to_upstream, bench.out.to_publish) == ([], [])
 
 
 def test_speech_onset_and_end() -> None:
-    """Rows "`UserStartedSpeaking`" and "`UtteranceEnd`"."""
+    """Rows "component: `UserStartedSpeaking`", "component: `UtteranceEnd`"."""
     bench = component()
     started = bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
     assert types(started.to_client) == ["UserStartedSpeaking"]
@@ -109,7 +112,7 @@ def test_speech_onset_and_end() -> None:
 
 
 def test_transcripts() -> None:
-    """Row "`Transcript`": interim ones accumulate the deltas of one item."""
+    """Row "component: `Transcript`": interim ones accumulate the deltas of one item."""
     bench = component()
     kind = "conversation.item.input_audio_transcription"
     for delta, so_far in (("What", "What"), (" time", "What time")):
@@ -124,7 +127,8 @@ def test_transcripts() -> None:
 
 
 def test_a_reply_is_told_once_and_ends_with_its_audio() -> None:
-    """Rows "`ConversationText` assistant", "`AgentStartedSpeaking`", "`AgentAudioDone` and `AgentDone`"."""
+    """Rows "component: `ConversationText` assistant", "component: `AgentStartedSpeaking`", "component: `AgentAudioDone`
+    and `AgentDone`", "component: agent-done before the audio ended"."""
     bench = component()
     bench.created("resp_1")
     part = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
@@ -138,7 +142,7 @@ def test_a_reply_is_told_once_and_ends_with_its_audio() -> None:
 
 
 def test_a_call_is_requested_once() -> None:
-    """Row "`FunctionCallRequest`": one per call id, whichever upstream event names it first."""
+    """Row "component: `FunctionCallRequest`": one per call id, whichever upstream event names it first."""
     bench = component()
     bench.created("resp_1")
     assert types(bench.call("resp_1", "call_1").to_client) == ["AgentStartedSpeaking", "FunctionCallRequest"]
@@ -147,20 +151,34 @@ def test_a_call_is_requested_once() -> None:
 
 @pytest.mark.parametrize("code", ["idle_timeout", "session_max_duration", "server_error"])
 def test_upstream_codes_pass_through(code: str) -> None:
-    """Row "`Error`"."""
+    """Row "component: `Error`"."""
     assert [message["code"] for message in component().error(code).to_client] == [code]
 
 
 def test_an_upstream_that_closes_too_early() -> None:
-    """Row "`Error`": `upstream_closed_before_session_ready`."""
+    """Row "component: `Error`": `upstream_closed_before_session_ready`."""
     bench = Bench(COMPONENT)
     bench.conversation.upstream_closed(UpstreamProblem("upstream_closed", "gone", 1011, early=True), 0.0)
     assert [m["code"] for m in bench.conversation.drain().to_client] == ["upstream_closed_before_session_ready"]
 
 
 def test_what_it_is_not_told() -> None:
-    """Row "nothing": unknown and control-only events, and the race that is recovered."""
+    """Rows "component: nothing", "component: unknown upstream events shown as errors": unknown and control-only events,
+    and the race that is recovered."""
     bench = component()
     for kind in ("rate_limits.updated", "conversation.item.truncated", "something.new"):
         assert bench.event(kind).to_client == []
     assert bench.error("conversation_already_has_active_response").to_client == []
+
+
+def test_an_upstream_that_closes_in_a_reply_leaves_its_words() -> None:
+    """Row "component: `Error`": expected ends follow the words of the reply in flight."""
+    bench = component()
+    bench.created("resp_1")
+    part = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
+    bench.event("response.output_audio_transcript.delta", **part, delta="Good")
+    bench.audio("resp_1", "item_1", 20)
+    bench.conversation.upstream_closed(UpstreamProblem("session_max_duration", "over", 1000), bench.now)
+    out = bench.conversation.drain()
+    assert types(out.to_client) == ["ConversationText", "Error"]
+    assert (out.to_client[0]["content"], out.to_client[1]["code"]) == ("Good", "session_max_duration")

@@ -72,13 +72,23 @@ def test_the_voice_that_cannot_change_is_left_out_from_then_on_unless_it_is_the_
         ("unknown_parameter", "session.nowhere", None),
         ("unknown_parameter", None, None),
         ("unknown_parameter", "session.type", None),
+        # Without its format, audio would be noise.
+        ("unknown_parameter", "session.audio.output.format", None),
+        ("unknown_parameter", "session.audio.output.format.rate", None),
+        ("unknown_parameter", "session.audio.output", None),
+        ("unknown_parameter", "session.audio", None),
         ("invalid_value", "session.reasoning", None),
         ("cannot_update_voice", None, None),
         (None, None, None),
     ],
 )
 def test_which_refusals_name_a_field_to_do_without(code: str | None, param: str | None, left_out: str | None) -> None:
-    session = {"type": "realtime", "reasoning": {}, "tools": [{}], "audio": {"output": {"speed": 1}}}
+    session = {
+        "type": "realtime",
+        "reasoning": {},
+        "tools": [{}],
+        "audio": {"output": {"speed": 1.2, "format": {"rate": 1}}},
+    }
     made = in_flight(session)
     refused = made.refuse(code, param)
     assert refused is not None
@@ -112,3 +122,58 @@ def test_text_is_appended_to_what_the_upstream_began_with() -> None:
 
 def test_a_refusal_of_nothing_is_nothing() -> None:
     assert SessionConfiguration().refuse("invalid_value", None) is None
+
+
+def in_force(**session: Any) -> SessionConfiguration:
+    made = SessionConfiguration()
+    made.confirm(session)
+    return made
+
+
+def test_a_reset_is_sent_only_where_there_is_something_to_reset() -> None:
+    reset = Configuration(
+        session={
+            "audio": {
+                "input": {"transcription": {"model": "m", "language": "", "keywords": []}},
+                "output": {"speed": 1.0},
+            }
+        }
+    )
+    idle = {"audio": {"input": {"transcription": {"model": "m"}}, "output": {}}}
+    assert SessionConfiguration().prepare(reset).session == {"type": "realtime", **idle}
+    nothing = {"audio": {"input": {"transcription": {"language": "", "keywords": None}}, "output": {"speed": 1}}}
+    assert in_force(**nothing).prepare(reset).session == {"type": "realtime", **idle}
+    something = in_force(
+        audio={"input": {"transcription": {"language": "de", "keywords": ["x"]}}, "output": {"speed": 1.2}}
+    )
+    assert something.prepare(reset).session == {"type": "realtime", **reset.session}
+    slower = Configuration(session={"audio": {"output": {"speed": 0.8}}})
+    assert SessionConfiguration().prepare(slower).session["audio"]["output"] == {"speed": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("limit", "length", "kept", "told"), [(10, 10, 10, None), (10, 11, 10, 11), (0, 50_000, 50_000, None)]
+)
+def test_instructions_that_are_too_long_are_truncated(limit: int, length: int, kept: int, told: int | None) -> None:
+    prepared = SessionConfiguration(limit).prepare(Configuration(session={"instructions": "x" * length}))
+    assert (len(prepared.session["instructions"]), prepared.truncated_from) == (kept, told)
+
+
+def test_what_is_appended_counts_too() -> None:
+    made = SessionConfiguration(10)
+    made.confirm({"instructions": "12345678"})
+    prepared = made.prepare(Configuration(append_instructions="9"))
+    assert (prepared.session["instructions"], prepared.truncated_from) == ("12345678\n\n", 11)
+    assert made.prepare(Configuration(session={"tools": []})).truncated_from is None
+
+
+def test_which_functions_the_model_has() -> None:
+    tools = [{"type": "function", "name": "f"}, {"type": "mcp"}, None]
+    assert SessionConfiguration().offers("g"), "nothing is known yet"
+    assert in_force(tools=None).offers("g"), "a server that does not show them"
+    assert in_force(tools=tools, prompt={"id": "p"}).offers("g"), "a stored prompt may bring its own"
+    made = in_force(tools=tools, prompt=None)
+    assert (made.offers("f"), made.offers("g")) == (True, False)
+    made.sent(Update("update-1", {"tools": [{"type": "function", "name": "g"}]}, (1,), 0))
+    made.confirm({"tools": []})
+    assert (made.offers("f"), made.offers("g")) == (False, True)

@@ -8,6 +8,7 @@ from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
 
 
 def test_configuration_in_the_middle_of_a_reply_waits_for_its_end() -> None:
+    """Row "component: the turn free too early, at the end of the audio"."""
     bench = Bench().configured()
     bench.created("resp_1")
     bench.say(type="UpdatePrompt", prompt="B")

@@ -15,6 +15,7 @@ from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
 
 
 def test_requests_are_published_once_there_is_an_upstream() -> None:
+    """Row "component: Settings lost before the upstream opened"."""
     bench = Bench()
     assert bench.say(**SETTINGS).to_publish == []
     assert bench.event("session.created", session={}).to_publish == [1]
@@ -208,6 +209,7 @@ def test_keep_alive_is_not_answered() -> None:
 
 
 def test_what_is_for_another_provider_is_answered_once() -> None:
+    """Row "agent: `__customToThinkProvider`"."""
     bench = Bench(AGENT).configured()
     (warning,) = bench.say(type="__customToThinkProvider", content={"any": 1}).to_client
     assert (warning["type"], warning["code"]) == ("Warning", "CUSTOM_MESSAGE_IGNORED")

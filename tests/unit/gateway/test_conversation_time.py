@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import structlog
+
 from contracts.broker import Slot
+from gateway import metrics
 from gateway.conversation import UpstreamProblem
 from gateway.counters import Counters
 from gateway.ledger import Patience
@@ -120,3 +123,11 @@ def test_events_that_mean_nothing_are_ignored_and_those_nobody_knows_are_counted
     assert bench.conversation.counters.unknown_events == 102
     assert named[:2] == ["something.new", "other.0"]
     assert len(named) == 64, "what is remembered is bounded"
+
+
+def test_a_type_that_nobody_knows_is_logged_once() -> None:
+    bench = Bench(counters=metrics.counters()).configured()
+    with structlog.testing.capture_logs() as logs:
+        bench.event("something.new")
+        bench.event("something.new")
+    assert [(entry["event"], entry["type"]) for entry in logs] == [("unknown_upstream_event", "something.new")]

@@ -1,6 +1,7 @@
 """Deepgram's Voice Agent protocol, incoming message by incoming message: what a compatible server must do.
 
-Rows about the socket itself are in `tests.end_to_end`; fields of ``Settings`` in `tests.unit.translator`.
+Rows about the socket itself are in `tests.end_to_end`; fields of ``Settings`` in `tests.unit.translator`. All of them:
+`tests.rows`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def told(bench: Bench) -> list[str]:
 
 @pytest.mark.parametrize("first", ["UpdatePrompt", "InjectUserMessage", "ForceEndTurn"])
 def test_anything_but_settings_first(first: str) -> None:
-    """Row "any non-Settings first": an error, and the end. `KeepAlive` is let pass."""
+    """Rows "agent: any non-Settings first", "agent: Error `NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`": an error, and the
+    end. `KeepAlive` is let pass."""
     bench = Bench(AGENT)
     assert bench.say(type="KeepAlive").to_client == []
     out = bench.say(type=first, prompt="x") if first == "UpdatePrompt" else bench.say(type=first, content="x")
@@ -39,7 +41,7 @@ def test_anything_but_settings_first(first: str) -> None:
 
 
 def test_audio_first() -> None:
-    """Row "any non-Settings first (binary too)"."""
+    """Row "agent: any non-Settings first", binary too."""
     bench = Bench(AGENT)
     assert bench.conversation.client_audio(bytes(960), 0.0) is None
     out = bench.conversation.drain()
@@ -48,8 +50,8 @@ def test_audio_first() -> None:
 
 
 def test_settings_and_greeting() -> None:
-    """Row "`Settings`": applied, then the greeting as an assistant's turn in its exact words; history is seeded without
-    replaying it, and then nothing greets."""
+    """Row "agent: `Settings`": applied, then the greeting as an assistant's turn in its exact words; history is seeded
+    without replaying it, and then nothing greets."""
     bench = Bench(AGENT).configured(agent={**SETTINGS["agent"], "greeting": "Hello there!"})
     assert told(bench) == ["SettingsApplied"]
     greeting = bench.conversation.client_event(2)
@@ -62,14 +64,14 @@ def test_settings_and_greeting() -> None:
 
 
 def test_settings_twice() -> None:
-    """Row "second `Settings`"."""
+    """Rows "agent: second `Settings`", "agent: Error `SETTINGS_ALREADY_APPLIED`"."""
     bench = agent()
     assert [message["code"] for message in bench.say(**SETTINGS).to_client] == ["SETTINGS_ALREADY_APPLIED"]
     assert bench.out.ending is None
 
 
 def test_user_speech_onset() -> None:
-    """Row "user speech onset": told at once; the reply and its audio end there."""
+    """Row "agent: user speech onset": told at once; the reply and its audio end there."""
     bench = agent()
     bench.created("resp_1")
     bench.audio("resp_1", "item_1", 1000)
@@ -80,7 +82,8 @@ def test_user_speech_onset() -> None:
 
 
 def test_user_turn_end() -> None:
-    """Row "user turn end": the user's words, thinking, the start with its latencies, the agent's words, the end."""
+    """Row "agent: user turn end": the user's words, thinking, the start with its latencies, the agent's words, the
+    end."""
     bench = agent()
     heard: list[str] = []
     transcription = {
@@ -134,7 +137,8 @@ def test_user_turn_end() -> None:
     ],
 )
 def test_updates(message: dict[str, Any], answer: str) -> None:
-    """Rows "`UpdateListen`", "`UpdateThink`", "`UpdateSpeak`", "`UpdatePrompt`": answered when in force."""
+    """Rows "agent: `UpdateListen`", "agent: `UpdateThink`", "agent: `UpdateSpeak`", "agent: `UpdatePrompt`": answered
+    when in force."""
     bench = agent()
     assert bench.say(**message).to_client == []
     bench.translated(2)
@@ -144,15 +148,15 @@ def test_updates(message: dict[str, Any], answer: str) -> None:
 
 
 def test_update_think_live() -> None:
-    """Row "`UpdateThink_Live`": what accounts get that do not take part in it."""
+    """Row "agent: `UpdateThink_Live`": what accounts get that do not take part in it."""
     (error,) = agent().say(type="UpdateThink_Live", think_live={"provider": {"type": "deepgram"}}).to_client
     assert error["code"] == "UNPARSABLE_CLIENT_MESSAGE"
     assert "UpdateThink_Live" in error["description"]
 
 
 def test_inject_user_message() -> None:
-    """Row "`InjectUserMessage`": a turn as text, echoed; without content an error. In the middle of a reply it waits
-    for its end: nothing that was asked is lost, and nothing that the agent says is."""
+    """Row "agent: `InjectUserMessage`": a turn as text, echoed; without content an error. In the middle of a reply it
+    waits for its end: nothing that was asked is lost, and nothing that the agent says is."""
     bench = agent()
     (error,) = bench.say(type="InjectUserMessage").to_client
     assert error["code"] == "UNPARSABLE_CLIENT_MESSAGE"
@@ -178,7 +182,8 @@ def test_inject_user_message() -> None:
     ],
 )
 def test_inject_agent_message(behavior: str, busy: str, expected: str) -> None:
-    """Rows "`InjectAgentMessage` default", "… `queue`", "… `interrupt`"."""
+    """Rows "agent: `InjectAgentMessage` default", "agent: `InjectAgentMessage` queue", "agent: `InjectAgentMessage`
+    interrupt"."""
     bench = agent()
     if busy == "agent":
         bench.created("resp_1")
@@ -194,8 +199,9 @@ def test_inject_agent_message(behavior: str, busy: str, expected: str) -> None:
 
 
 def test_function_calls() -> None:
-    """Rows "`FunctionCallResponse`" and "LLM tool call, client fn": matched by id, echoed and in the history; an
-    unknown id is a Warning; arguments are JSON in a string; no answer in time tells the model and the client."""
+    """Rows "agent: `FunctionCallResponse`", "agent: tool call, client function": matched by id, echoed and in the
+    history; an unknown id is a Warning; arguments are JSON in a string; no answer in time tells the model and the
+    client."""
     bench = agent()
     bench.created("resp_1")
     (request,) = [m for m in bench.call("resp_1", "call_1").to_client if m["type"] == "FunctionCallRequest"]
@@ -213,7 +219,7 @@ def test_function_calls() -> None:
 
 
 def test_force_end_turn() -> None:
-    """Row "`ForceEndTurn`": closes the open turn; without one it is ignored."""
+    """Row "agent: `ForceEndTurn`": closes the open turn; without one it is ignored."""
     bench = agent()
     assert bench.say(type="ForceEndTurn").to_upstream == []
     bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
@@ -221,7 +227,7 @@ def test_force_end_turn() -> None:
 
 
 def test_keep_alive() -> None:
-    """Row "`KeepAlive`": no reply."""
+    """Row "agent: `KeepAlive`": no reply."""
     out = agent().say(type="KeepAlive")
     assert (out.to_client, out.to_upstream, out.to_publish) == ([], [], [])
 
@@ -231,7 +237,7 @@ def test_keep_alive() -> None:
     [(b"{", "JSON"), (b'{"type":"Sing"}', "Sing"), (b'{"type":"KeepAlive","colour":1}', "colour")],
 )
 def test_what_cannot_be_read(frame: bytes, named: str) -> None:
-    """Row "unknown type / bad JSON / extra field"."""
+    """Rows "agent: unknown type, bad JSON, extra field", "agent: Error `UNPARSABLE_CLIENT_MESSAGE`"."""
     bench = agent()
     (error,) = bench.frame(frame).to_client
     assert error["code"] == "UNPARSABLE_CLIENT_MESSAGE"

@@ -136,6 +136,7 @@ def test_every_item_of_a_reply_is_told_once() -> None:
 
 
 def test_a_call_within_a_message_reads_as_one() -> None:
+    """Row "component: `function_call` content part"."""
     data = {
         "type": "response.output_item.done",
         "response_id": "resp_1",

@@ -117,6 +117,7 @@ def test_other_errors_keep_the_upstreams_code() -> None:
 
 
 def test_an_expected_end_follows_the_text_of_the_reply_in_flight() -> None:
+    """Rows "component: `Error`", "component: idle close before the last text"."""
     client = Client(COMPONENT)
     client.hears(upstream.created())
     assert client.hears(upstream.error("idle_timeout"), upstream.error("idle_timeout")) == []
@@ -178,3 +179,44 @@ def test_what_is_remembered_is_bounded() -> None:
     kept = vars(client.downlink)
     sizes = {name: len(value) for name, value in kept.items() if hasattr(value, "__len__") and name != "_routes"}
     assert max(sizes.values()) <= 8, sizes
+
+
+def test_an_upstream_that_is_lost_leaves_the_words_of_its_reply() -> None:
+    """Row "component: idle close before the last text"."""
+    client = Client(COMPONENT)
+    client.hears(
+        upstream.created(),
+        upstream.output("output_audio_transcript.delta", delta="Hello, "),
+        upstream.output("output_audio_transcript.delta", delta="the"),
+        upstream.output("output_audio_transcript.delta", "item_2", delta="And"),
+        upstream.output("output_audio_transcript.done", "item_2", transcript="And bye."),
+        upstream.error("idle_timeout"),
+        upstream.error("session_max_duration"),
+    )
+    told = client.tell(client.downlink.last_words("session_max_duration", client.now))
+    assert [message["type"] for message in told] == [
+        "AgentStartedSpeaking",
+        "ConversationText",
+        "ConversationText",
+        "Error",
+    ]
+    assert client.texts() == [("assistant", "Hello, the"), ("assistant", "And bye.")]
+    assert told[-1]["code"] == "idle_timeout", "the other is told by who knows why it was lost"
+    assert client.downlink.last_words("upstream_closed", client.now) == []
+
+
+@pytest.mark.parametrize("ended", [upstream.done(output=[upstream.spoken()]), upstream.speech_started()])
+def test_an_upstream_that_is_lost_after_a_reply_or_in_one_that_was_interrupted_leaves_nothing(ended: Any) -> None:
+    client = Client(COMPONENT)
+    client.hears(upstream.created(), upstream.output("output_audio_transcript.delta", delta="Hel"), ended)
+    assert client.downlink.last_words("upstream_closed", client.now) == []
+    assert Client().downlink.last_words("upstream_closed", 0.0) == []
+
+
+def test_words_that_came_in_an_item_without_an_id_are_not_told_again() -> None:
+    client = Client()
+    nameless = upstream.spoken() | {"id": None}
+    client.hears(upstream.created(), upstream.output("output_audio_transcript.delta", delta="Hello."))
+    client.hears(upstream.output_item_done(nameless))
+    assert client.texts() == [("assistant", "Hello.")]
+    assert client.downlink.last_words("upstream_closed", client.now) == []

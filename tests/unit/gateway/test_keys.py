@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import structlog
 
 from gateway.auth import Unauthorized
 from gateway.config import GatewaySettings
-from gateway.keys import read_keys, warn_if_open
+from gateway.keys import FileKeys, read_keys, warn_if_open
 from runtime.settings import SettingsError, load
 
 
@@ -38,7 +39,7 @@ def test_keys_come_from_a_list_and_from_a_file(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("TURNGATE_API_KEYS", "one, two,,")
     monkeypatch.setenv("TURNGATE_API_KEYS_FILE", str(file))
     keys = read_keys(settings(gateway_host="0.0.0.0"))
-    assert keys is not None
+    assert isinstance(keys, FileKeys), "and the file is read again when it changes"
     assert len(keys) == 4
     assert all(admits(keys, key) for key in ("one", "two", "three", "four"))
     assert not admits(keys, "five")
@@ -105,3 +106,70 @@ def test_a_list_without_a_key_in_it_is_a_mistake_and_not_an_open_door() -> None:
 
 def test_the_settings_do_not_show_their_keys() -> None:
     assert "geheim" not in repr(settings(api_keys="geheim"))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def changing(file: Path, content: str = "one\n") -> tuple[FileKeys, Clock]:
+    """Keys of a file, and the time, which the first look has just seen."""
+    file.write_text(content)
+    clock = Clock()
+    return FileKeys(["always"], file, clock), clock
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    keys, clock = changing(file)
+    file.write_text("two\nthree\n")
+    clock.now += 1.9
+    assert (admits(keys, "one"), admits(keys, "two")) == (True, False), "not looked at every time"
+    clock.now += 0.1
+    with structlog.testing.capture_logs() as logs:
+        assert [admits(keys, key) for key in ("one", "two", "three", "always")] == [False, True, True, True]
+    assert [(entry["event"], entry["keys"]) for entry in logs] == [("keys_read_again", 3)]
+
+
+def test_a_file_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+    """As an editor, or a mounted secret, does it: another file of the same length, perhaps of the same time."""
+    file = tmp_path / "keys"
+    keys, clock = changing(file)
+    new = tmp_path / "new"
+    new.write_text("two\n")
+    os.utime(new, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    new.replace(file)
+    clock.now += 2
+    assert (admits(keys, "one"), admits(keys, "two")) == (False, True)
+
+
+@pytest.mark.parametrize("content", [None, "", "# nothing\n", "one two\n"])
+def test_a_file_that_cannot_be_used_any_more_changes_nothing_and_is_logged_once(
+    tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "keys"
+    keys, clock = changing(file)
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            clock.now += 2
+            assert admits(keys, "one")
+    assert [(entry["event"], entry["log_level"], entry["kept"]) for entry in logs] == [("keys_not_read", "error", 2)]
+    assert "one two" not in str(logs)
+    file.write_text("two\n")
+    clock.now += 2
+    assert (admits(keys, "one"), admits(keys, "two")) == (False, True), "and when it is mended, it counts again"
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, clock = changing(tmp_path / "keys")
+    clock.now += 60
+    monkeypatch.setattr(Path, "read_text", lambda *_: pytest.fail("it is read"))
+    assert admits(keys, "one")

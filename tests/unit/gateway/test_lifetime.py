@@ -30,6 +30,7 @@ def test_the_end_is_announced_where_there_is_time_for_it(notice: float, steps: l
 
 
 def test_a_client_that_sends_nothing_is_ended_and_any_frame_counts() -> None:
+    """Rows "agent: idle longer than the limit", "agent: Error `CLIENT_MESSAGE_TIMEOUT`", "agent: binary"."""
     bench = Bench(AGENT, SILENCE).configured()
     assert bench.wait(14).ending is None
     bench.say(type="KeepAlive")
@@ -51,6 +52,8 @@ def test_the_component_may_be_silent() -> None:
 
 
 def test_a_session_that_lasts_too_long_is_warned_and_ended() -> None:
+    """Rows "agent: session length", "agent: Warning `MAXIMUM_SESSION_LENGTH_APPROACHING`", "agent: Error
+    `MAXIMUM_SESSION_LENGTH_REACHED`"."""
     bench = Bench(AGENT, LENGTH).configured()
     (warning,) = bench.wait(3300).to_client
     assert (warning["type"], warning["code"]) == ("Warning", "MAXIMUM_SESSION_LENGTH_APPROACHING")
@@ -59,3 +62,14 @@ def test_a_session_that_lasts_too_long_is_warned_and_ended() -> None:
     assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "MAXIMUM_SESSION_LENGTH_REACHED")]
     assert out.ending is not None
     assert out.ending.code == 1000
+
+
+def test_a_session_that_ends_in_a_reply_leaves_its_words() -> None:
+    bench = Bench(COMPONENT, LENGTH).configured()
+    bench.wait(3590)
+    bench.created("resp_1")
+    part = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
+    bench.event("response.output_audio_transcript.delta", **part, delta="Good")
+    bench.audio("resp_1", "item_1", 20)
+    out = bench.wait(10)
+    assert [(m["type"], m.get("content")) for m in out.to_client] == [("ConversationText", "Good"), ("Error", None)]

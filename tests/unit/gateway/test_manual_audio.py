@@ -137,6 +137,7 @@ def test_no_open_turn_is_nothing() -> None:
     ("code", "told"), [("input_audio_buffer_commit_empty", []), ("invalid_value", ["FORCE_END_TURN_UNSUPPORTED"])]
 )
 def test_a_turn_that_cannot_be_forced_goes_on(code: str, told: list[str]) -> None:
+    """Row "agent: Warning `FORCE_END_TURN_UNSUPPORTED`"."""
     bench = speaking()
     (commit,) = bench.say(type="ForceEndTurn").to_upstream
     out = bench.error(code, commit["event_id"])

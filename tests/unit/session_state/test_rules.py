@@ -62,9 +62,18 @@ def test_nothing_overtakes_an_intent_that_is_still_on_its_way() -> None:
 def test_one_release_at_a_time_until_its_lease_ends() -> None:
     state = SessionState()
     turn = record(1, last_seq=2, open_responses=(1, 2))
-    assert seqs(step(state, turn, response(1))) == [1]
+    first = step(state, turn, response(1))
+    assert (seqs(first), first.again) == ([1], False)
     assert step(state, turn, response(2), now=999).outcome == "held"
-    assert seqs(step(state, now=1_000)) == [1, 2]
+    later = step(state, now=1_000)
+    assert (seqs(later), later.again) == ([1, 2], True)
+
+
+def test_a_release_that_was_settled_late_was_not_lost() -> None:
+    state = SessionState()
+    step(state, record(1, last_seq=1, open_responses=(1,)), response(1))
+    result = step(state, record(2, last_seq=2, open_responses=(2,)), response(2), now=1_000)
+    assert (seqs(result), result.again) == ([2], False)
 
 
 def test_a_dropped_release_is_granted_again_without_waiting_for_its_lease() -> None:

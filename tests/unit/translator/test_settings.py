@@ -83,6 +83,8 @@ FUNCTION = {"name": "get_weather", "description": "The weather.", "parameters": 
     ],
 )
 def test_the_think_block_field_by_field(block: dict[str, Any], field: str, value: Any) -> None:
+    """Rows "component: `agent.think.toolChoice`", "component: `agent.think.outputModalities`", "component:
+    `agent.think.maxOutputTokens`", "component: `agent.think.managedPrompt`"."""
     assert session_of(settings({"think": think(**block)}))[field] == value
     assert session_of({"type": "UpdateThink", "think": think(**block)})[field] == value
 
@@ -96,6 +98,7 @@ def test_of_several_think_blocks_the_first_counts() -> None:
 
 
 def test_update_think_replaces_the_block() -> None:
+    """Row "agent: `UpdateThink`"."""
     assert session_of({"type": "UpdateThink", "think": think()}) == {
         "type": "realtime",
         "instructions": "",
@@ -114,6 +117,7 @@ def test_update_think_replaces_the_block() -> None:
     ],
 )
 def test_a_model_that_does_not_answer_is_said(model: str | None, expected: list[str]) -> None:
+    """Row "component: `agent.think.provider.model`"."""
     block = {"provider": {"type": "open_ai", "model": model}}
     for message in (settings({"think": block}), {"type": "UpdateThink", "think": block}):
         assert codes(message) == expected
@@ -137,6 +141,7 @@ def test_of_several_think_blocks_the_first_whose_model_answers_counts() -> None:
 
 
 def test_what_thinking_cannot_do_is_said_once_and_by_name() -> None:
+    """Row "component: `agent.think.provider.temperature`"."""
     provider = {"type": "open_ai", "model": "gpt-realtime", "temperature": 0.5, "reasoning_mode": "low"}
     block = {"provider": {**provider, "credentials": {"type": "iam"}}, "context_length": "max"}
     [notice] = translated(settings({"think": block})).notices
@@ -171,8 +176,11 @@ def test_what_speaking_cannot_do_is_said() -> None:
 
 
 def test_an_endpoint_that_is_not_called_is_said() -> None:
-    function = {**FUNCTION, "endpoint": {"url": "https://example.org"}}
-    [notice] = translated(settings({"think": think(functions=[function, FUNCTION])})).notices
+    """Row "agent: tool call, endpoint function": the client gets the request, and the model nothing of the endpoint."""
+    function = {**FUNCTION, "endpoint": {"url": "https://example.org", "headers": {"authorization": "x"}}}
+    message = settings({"think": think(functions=[function, FUNCTION])})
+    assert session_of(message)["tools"] == [{"type": "function", **FUNCTION}] * 2
+    [notice] = translated(message).notices
     assert notice["code"] == "FUNCTION_ENDPOINT_NOT_CALLED"
     assert "get_weather" in notice["description"]
 
@@ -215,7 +223,7 @@ def test_a_voice_without_a_counterpart_is_said(provider: dict[str, Any], name: s
     [notice] = translated(update).notices
     assert notice["code"] == "SPEAK_VOICE_NOT_AVAILABLE"
     assert f" {name} " in notice["description"]
-    assert session_of(update) == {"type": "realtime"}
+    assert session_of(update) == {"type": "realtime", "audio": {"output": {"speed": 1.0}}}
     assert session_of(settings({"speak": {"provider": provider}}))["audio"]["output"]["voice"] == "marin"
 
 
@@ -226,7 +234,17 @@ def test_of_several_voices_the_first_that_exists_counts() -> None:
     assert codes(message) == []
 
 
+def test_update_speak_replaces_the_speed_too() -> None:
+    """Row "agent: `UpdateSpeak`"."""
+    first = settings({"speak": speak(model="aura-2-zeus-en", speed=1.2)})
+    assert session_of(first)["audio"]["output"]["speed"] == 1.2
+    update = {"type": "UpdateSpeak", "speak": speak(model="aura-2-thalia-en")}
+    assert session_of(update)["audio"]["output"] == {"voice": "marin", "speed": 1.0}
+    assert "speed" not in session_of(settings({"speak": speak(model="aura-2-zeus-en")}))["audio"]["output"]
+
+
 def test_the_direct_way_to_the_upstreams_audio_wins() -> None:
+    """Row "component: `agent.sessionAudioOutput`"."""
     agent = {
         "speak": speak(model="aura-2-zeus-en", speed=0.9),
         "sessionAudioOutput": {"voice": "sage", "speed": 1.1, "format": {"type": "audio/pcm"}},
@@ -249,67 +267,19 @@ def test_another_output_format_is_refused(format_: dict[str, Any]) -> None:
     ("wanted", "sent"), [(-1, None), (None, None), (100, 5000), (5000.5, 5000), (12_000, 12_000), (60_000, 30_000)]
 )
 def test_the_idle_timeout_is_kept_within_the_upstreams_limits(wanted: float | None, sent: int | None) -> None:
+    """Row "component: `agent.idleTimeoutMs`"."""
     detection = session_of(settings({"idleTimeoutMs": wanted}))["audio"]["input"]["turn_detection"]
     assert detection["idle_timeout_ms"] == sent
 
 
 def test_manual_commit_turns_detection_off() -> None:
+    """Row "component: `agent.useOpenAIManualAudioCommit`"."""
     session = session_of(settings({"useOpenAIManualAudioCommit": True}))
     assert session["audio"]["input"]["turn_detection"] is None
 
 
-def listening(model: str, provider: dict[str, Any], agent_language: str | None = None) -> Any:
-    agent = {"listen": {"provider": {"type": "deepgram", **provider}}, "language": agent_language}
-    return session_of(settings(agent), Defaults(transcription_model=model))["audio"]["input"]["transcription"]
-
-
-@pytest.mark.parametrize(
-    ("model", "provider", "expected"),
-    [
-        ("whisper-1", {"language": "de-CH"}, {"language": "de"}),
-        ("whisper-1", {"language": "multi"}, {}),
-        ("whisper-1", {"language_hints": ["en-US", "en-GB"]}, {"language": "en"}),
-        ("whisper-1", {"language_hints": ["en", "de"]}, {}),
-        ("gpt-transcribe", {"language_hints": ["en", "de"]}, {"languages": ["en", "de"]}),
-        ("gpt-transcribe", {"keyterms": ["Oslo"]}, {"keywords": ["Oslo"]}),
-        ("whisper-1", {"keyterms": ["Oslo", "Bergen"]}, {"prompt": "Oslo, Bergen"}),
-        ("gpt-4o-transcribe", {"keyterms": ["Oslo", "Bergen"]}, {"prompt": "Expect these words: Oslo, Bergen."}),
-        ("gpt-realtime-whisper", {"keyterms": ["Oslo"]}, {}),
-    ],
-)
-def test_what_to_listen_for(model: str, provider: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert listening(model, provider) == {"model": model, **expected}
-    update = {"type": "UpdateListen", "listen": {"provider": {"type": "deepgram", **provider}}}
-    heard = {"transcription": {"model": model, **expected}}
-    assert session_of(update, Defaults(transcription_model=model)) == {"type": "realtime", "audio": {"input": heard}}
-
-
-def test_the_agents_language_is_the_fallback() -> None:
-    assert listening("whisper-1", {}, "fr")["language"] == "fr"
-    assert listening("whisper-1", {"language": "en"}, "fr")["language"] == "en"
-    assert session_of(settings({"language": "fr"}))["audio"]["input"]["transcription"]["language"] == "fr"
-
-
-def test_what_listening_cannot_do_is_said() -> None:
-    provider = {"type": "deepgram", "eot_threshold": 0.8, "smart_format": True, "keyterms": ["a"]}
-    update = {"type": "UpdateListen", "listen": {"provider": provider}}
-    assert codes(update) == ["UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED"]
-    assert codes(
-        settings({"listen": {"provider": provider}}), Defaults(transcription_model="gpt-realtime-whisper")
-    ) == [
-        "LISTEN_FIELDS_NOT_APPLIED",
-        "LISTEN_FIELDS_NOT_APPLIED",
-    ]
-    [notice] = translated(update).notices
-    assert "`eot_threshold`, `smart_format`" in notice["description"]
-
-
-def test_who_does_not_listen_with_deepgram_is_told() -> None:
-    assert codes(settings({"listen": {"provider": {"type": "other", "model": "x"}}})) == ["LISTEN_FIELDS_NOT_APPLIED"]
-    assert codes(settings({"listen": {"provider": {"type": "deepgram", "model": "nova-3"}}})) == []
-
-
 def test_update_prompt_adds_to_the_instructions() -> None:
+    """Row "agent: `UpdatePrompt`"."""
     intent = translated({"type": "UpdatePrompt", "prompt": "Speak French."}).intent
     assert intent is not None
     assert intent.configuration is not None

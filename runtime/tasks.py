@@ -1,0 +1,27 @@
+"""Ending tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+#: Seconds that a cancelled task gets to end before it is cancelled once more.
+_AGAIN = 0.1
+
+
+async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel these tasks and return when all have ended, however they ended.
+
+    One cancellation is not enough: before Python 3.12, ``asyncio.wait_for`` (with which the Redis client sends) loses
+    one that comes at the moment at which its work is done, and a loop goes on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=_AGAIN)
+        for task in ended:
+            if not task.cancelled():
+                # Looked at, so that nobody is told that nobody looked.
+                task.exception()

@@ -1,0 +1,42 @@
+"""The services in this process, without their HTTP, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+
+from contracts.broker import ClientEvent, Slot, TurnRecord
+from runtime.service import Service
+from runtime.tasks import end
+
+PATIENCE_SECONDS = 30
+
+
+@asynccontextmanager
+async def working(service: Service) -> AsyncIterator[Redis]:
+    """The service at work; its connection for looking at the server."""
+    await service.consumers.start()
+    tasks = [asyncio.ensure_future(work()) for work in service.background]
+    try:
+        yield service.redis
+    finally:
+        await end(tasks)
+        await service.consumers.stop()
+        await service.redis.aclose()
+
+
+def client_event(seq: int, gateway: str = "g", **message: Any) -> ClientEvent:
+    turn = TurnRecord(session="s", gateway=gateway, version=seq, slot=Slot.UNCONFIGURED, last_seq=seq)
+    return ClientEvent(session="s", gateway=gateway, seq=seq, message=message, turn=turn)
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
+    """What the condition says once it says something."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (found := await condition()):
+            await asyncio.sleep(0)
+    return found
