@@ -1,0 +1,1 @@
+"""Benchmarks: turngate beside what it is made of, in one run, as ratios. ``make bench``, ``make soak``."""

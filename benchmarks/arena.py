@@ -1,0 +1,152 @@
+"""What is measured, running on the cores of the system under test: nothing in between, baseline A, and turngate."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.load.generator import Generator
+from benchmarks.machine import Cores
+from infra.local.child import Child, Program
+from infra.local.ports import free_port
+from infra.local.stack import Stack
+
+#: Names of what is compared.
+DIRECT, RELAY, SAME_RATE, RESAMPLED = "direct", "relay (A)", "turngate, 24 kHz", "turngate, 16 kHz"
+#: As many as `turngate run` starts.
+TRANSLATORS = 2
+#: Warnings of one process that are shown; one in trouble can have very many.
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Where clients connect, and the processes that do the work."""
+
+    name: str
+    url: str
+    processes: Mapping[str, int]
+    #: The client's rate in Hz; None where frames are only moved.
+    rate: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """What a client of this subject has to send first."""
+        return None if self.rate is None else settings(self.rate)
+
+
+def settings(rate: int = 24_000, **agent: Any) -> dict[str, Any]:
+    """A Settings message."""
+    think = {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "You are a benchmark."}
+    audio = {
+        "input": {"encoding": "linear16", "sample_rate": rate},
+        "output": {"encoding": "linear16", "sample_rate": 24_000},
+    }
+    return {"type": "Settings", "audio": audio, "agent": {"think": think, **agent}}
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A generator, and what it can talk through."""
+
+    cores: Cores
+    generator: Generator
+    baseline: Subject
+    stack: Stack
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What carries audio, as it is compared."""
+        processes = processes_of(self.stack)
+        return (
+            Subject(DIRECT, self.generator.url, {}),
+            self.baseline,
+            Subject(SAME_RATE, self.stack.gateway_url, processes, 24_000),
+            Subject(RESAMPLED, self.stack.gateway_url, processes, 16_000),
+        )
+
+
+@asynccontextmanager
+async def arena(cores: Cores) -> AsyncIterator[Arena]:
+    """All of it, ready, in new processes."""
+    async with (
+        Generator() as generator,
+        relay(generator.url, cores) as baseline,
+        turngate(generator.url, cores) as stack,
+    ):
+        yield Arena(cores, generator, baseline, stack)
+
+
+@asynccontextmanager
+async def relay(upstream_url: str, cores: Cores) -> AsyncIterator[Subject]:
+    """Baseline A, running."""
+    port = free_port()
+    command = (sys.executable, "-m", "benchmarks.baselines.relay", str(port), upstream_url)
+    program = Program("relay", command, lambda: _unconnectable(port), address=f"127.0.0.1:{port}")
+    child = Child(program, _Complaints(), restarts=False)
+    with cores.under_test():
+        await child.start()
+    try:
+        assert child.pid is not None
+        yield Subject(RELAY, f"ws://127.0.0.1:{port}", {"relay": child.pid})
+    finally:
+        await child.stop()
+
+
+@asynccontextmanager
+async def turngate(
+    upstream_url: str, cores: Cores, *, translators: int = TRANSLATORS, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
+    """turngate as ``turngate run`` starts it, with the generator as its upstream."""
+    stack = Stack(
+        translators=translators,
+        simulator=False,
+        redis_url=os.environ.get("TURNGATE_REDIS_URL"),
+        env={
+            "TURNGATE_UPSTREAM_URL": f"{upstream_url}/v1/realtime",
+            "TURNGATE_OPENAI_API_KEY": "benchmark",
+            "TURNGATE_SESSIONS_MAX": "100000",
+            **(env or {}),
+        },
+        report=_Complaints(),
+    )
+    try:
+        with cores.under_test():
+            await stack.__aenter__()
+        yield stack
+    finally:
+        await stack.stop()
+
+
+def processes_of(stack: Stack) -> dict[str, int]:
+    """The stack's processes, the broker included when it is the stack's own."""
+    return {name: child.pid for name, child in stack.processes.items() if child.pid is not None}
+
+
+class _Complaints:
+    """What the processes report beyond being ready, on standard error."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, name: str, text: str) -> None:
+        if text.startswith("ready ") or "open_to_anybody" in text:
+            return
+        seen = self._seen[name] = self._seen.get(name, 0) + 1
+        if seen <= _SHOWN:
+            print(f"{name}: {text}" + ("; more is not shown" if seen == _SHOWN else ""), file=sys.stderr)
+
+
+async def _unconnectable(port: int) -> str | None:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError as error:
+        return str(error)
+    writer.close()
+    await writer.wait_closed()
+    return None

@@ -1,0 +1,1 @@
+"""What turngate is compared with, each a program of its own."""

@@ -1,0 +1,89 @@
+"""Drives translators as a gateway would, past any gateway: client events in, commands out, at full speed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import redis.asyncio
+
+from benchmarks.load.line import clock
+from contracts.broker import CLIENT_EVENTS, ClientEvent, Slot, TurnRecord, commands_stream
+
+#: The gateway that it is for the translators.
+_GATEWAY = "benchmark"
+_LENGTH = 10_000
+_BLOCK_MS = 1_000
+_SESSION = re.compile(rb'"session":"(bench-[0-9a-f]+-\d+)"')
+
+
+class Driver:
+    """``sessions`` sessions, each with one request under way at any time: text that becomes an item and a response."""
+
+    def __init__(self, redis_url: str, sessions: int) -> None:
+        self._redis = redis.asyncio.Redis.from_url(redis_url, socket_timeout=15)
+        # New names each time: session-state remembers what it knows of the old ones.
+        run = uuid4().hex[:8]
+        self._next = {f"bench-{run}-{number}".encode(): 1 for number in range(sessions)}
+        self._asked: dict[bytes, float] = {}
+        #: Seconds from the client event to the release, of every request that was carried out.
+        self.took: list[float] = []
+
+    async def run(self, seconds: float) -> None:
+        """Keep the translators busy for so long. Raises TimeoutError when nothing comes back."""
+        stream, end = commands_stream(_GATEWAY), clock() + seconds
+        # To read from: a read from the end would miss what comes before its first call.
+        last = await self._redis.xadd(stream, {"begin": b""}, maxlen=_LENGTH)
+        await self._ask([*self._next])
+        silent_since = clock()
+        while clock() < end:
+            found: Any = await self._redis.xread({stream: last}, count=1_000, block=_BLOCK_MS)
+            now = clock()
+            if not found:
+                if now - silent_since > 10:
+                    raise TimeoutError("the translators answer nothing")
+                continue
+            silent_since = now
+            entries = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
+            last = entries[-1][0]
+            await self._ask([session for _, fields in entries if (session := self._carried_out(fields, now))])
+
+    async def close(self) -> None:
+        await self._redis.unlink(commands_stream(_GATEWAY))
+        await self._redis.aclose()
+
+    def _carried_out(self, fields: dict[bytes, bytes], now: float) -> bytes | None:
+        """The session whose request this command carries out; None for a command that only goes before it."""
+        body = next(iter(fields.values()))
+        if b"SendRelease" not in body or (match := _SESSION.search(body)) is None:
+            return None
+        if (asked := self._asked.pop(match[1], None)) is None:
+            return None
+        self.took.append(now - asked)
+        return match[1]
+
+    async def _ask(self, sessions: list[bytes]) -> None:
+        if not sessions:
+            return
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for session in sessions:
+                pipeline.xadd(CLIENT_EVENTS, {"__data__": self._event(session)}, maxlen=_LENGTH, approximate=True)
+            now = clock()
+            self._asked |= dict.fromkeys(sessions, now)
+            await pipeline.execute()
+
+    def _event(self, session: bytes) -> bytes:
+        seq = self._next[session]
+        self._next[session] += 1
+        record = TurnRecord(
+            session=session.decode(),
+            gateway=_GATEWAY,
+            version=seq,
+            slot=Slot.IDLE,
+            last_seq=seq,
+            open_responses=(seq,),
+        )
+        message = {"type": "InjectUserMessage", "content": "What time is it?"}
+        event = ClientEvent(session=record.session, gateway=_GATEWAY, seq=seq, message=message, turn=record)
+        return event.model_dump_json().encode()

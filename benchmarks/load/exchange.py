@@ -1,0 +1,119 @@
+"""One control exchange after the other on a line: what the client asks, until the upstream has it on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from benchmarks.load.line import Line, clock
+
+#: How long anything may take before the exchange counts as unanswered, in seconds.
+_PATIENCE = 20.0
+_RESPONSE: dict[str, Any] = {"object": "realtime.response", "conversation_id": "conv_C9G8", "output": []}
+
+SETTINGS, TEXT, HELD, FUNCTION = "Settings", "text", "held configuration", "function result"
+EXCHANGES = (SETTINGS, TEXT, HELD, FUNCTION)
+
+
+class Exchanges:
+    """The control traffic of one line. Create it once the line is ready."""
+
+    def __init__(self, line: Line, settings: dict[str, Any]) -> None:
+        """``settings`` are those that the client repeats; they carry the line's mark already."""
+        self._line = line
+        self._settings = settings
+        self._awaited: dict[str, asyncio.Future[tuple[dict[str, Any], float]]] = {}
+        self._turn = 0
+        line.on_event = self._heard
+        line.on_message = self._heard
+
+    async def cycle(self, pause: float, hold: float) -> dict[str, float]:
+        """All four exchanges once; returns the seconds that each took. Raises TimeoutError for one without an answer.
+
+        pause: seconds between two of them. hold: how long the response goes on in which configuration is asked for.
+        """
+        took: dict[str, float] = {}
+        took[SETTINGS] = await self.reconfigure()
+        await asyncio.sleep(pause)
+
+        created = self._await("response.create")
+        began = clock()
+        self._line.say({"type": "InjectUserMessage", "content": "What time is it?"})
+        request, at = await self._in_time(created)
+        took[TEXT] = at - began
+        response = self._begin_response(request)
+
+        updated, told = self._await("session.update"), self._await("PromptUpdated")
+        asked = self._await("FunctionCallRequest")
+        self._line.say({"type": "UpdatePrompt", "prompt": "Be brief."})
+        await asyncio.sleep(hold)
+        if updated.done():
+            raise RuntimeError("configuration was sent into an active response")
+        began = self._call_function(response)
+        took[HELD] = (await self._in_time(updated))[1] - began
+        await self._in_time(told)
+        await self._in_time(asked)
+        await asyncio.sleep(pause)
+
+        created = self._await("response.create")
+        began = clock()
+        call = f"call_{self._turn}"
+        self._line.say({"type": "FunctionCallResponse", "id": call, "name": "get_time", "content": "noon"})
+        request, at = await self._in_time(created)
+        took[FUNCTION] = at - began
+        self._line.tell("response.done", response={**self._begin_response(request), "status": "completed"})
+        await asyncio.sleep(pause)
+        return took
+
+    async def reconfigure(self) -> float:
+        """Repeat the Settings, until they are confirmed; returns the seconds until they were on the upstream's wire."""
+        updated, applied = self._await("session.update"), self._await("SettingsApplied")
+        began = clock()
+        self._line.say(self._settings)
+        _, at = await self._in_time(updated)
+        await self._in_time(applied)
+        return at - began
+
+    def _begin_response(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The upstream begins what it was asked for."""
+        self._turn += 1
+        asked = request.get("response") or {}
+        response = {**_RESPONSE, "id": f"resp_{self._line.mark}_{self._turn}", "metadata": asked.get("metadata")}
+        self._line.tell("response.created", response={**response, "status": "in_progress"})
+        return response
+
+    def _call_function(self, response: dict[str, Any]) -> float:
+        """The response ends with a function call; returns when its end was sent."""
+        call = {
+            "id": f"item_{self._line.mark}_{self._turn}",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": f"call_{self._turn}",
+            "name": "get_time",
+            "arguments": "{}",
+        }
+        self._line.tell("response.output_item.added", response_id=response["id"], output_index=0, item=call)
+        self._line.tell("conversation.item.done", previous_item_id=None, item=call)
+        self._line.tell("response.output_item.done", response_id=response["id"], output_index=0, item=call)
+        now = clock()
+        self._line.tell("response.done", response={**response, "status": "completed", "output": [call]})
+        return now
+
+    def _await(self, kind: str) -> asyncio.Future[tuple[dict[str, Any], float]]:
+        """The next message of this type to either end, with its time."""
+        self._awaited[kind] = asyncio.get_running_loop().create_future()
+        return self._awaited[kind]
+
+    async def _in_time(self, future: asyncio.Future[tuple[dict[str, Any], float]]) -> tuple[dict[str, Any], float]:
+        return await asyncio.wait_for(future, _PATIENCE)
+
+    def _heard(self, message: dict[str, Any], now: float) -> None:
+        kind = message["type"]
+        if (waiting := self._awaited.pop(kind, None)) is not None:
+            waiting.set_result((message, now))
+        if kind == "conversation.item.create":
+            item = {**message["item"], "status": "completed"}
+            self._line.tell("conversation.item.added", previous_item_id=None, item=item)
+            self._line.tell("conversation.item.done", previous_item_id=None, item=item)
+        elif kind in ("Error", "error"):
+            raise RuntimeError(f"{self._line.mark}: {message}")

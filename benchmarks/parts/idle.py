@@ -1,0 +1,80 @@
+"""What silence costs: many connected sessions in which nothing happens, through baseline A and through turngate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.arena import Arena, processes_of, settings
+from benchmarks.processes import allow_open_files, resident_bytes
+from benchmarks.usage import Meter, Usage
+
+#: Sessions that come and go first, so that what is made once is not counted.
+_FIRST = 25
+#: Seconds until what a connection brought about is over.
+_SETTLING = 3.0
+
+
+@dataclass(frozen=True)
+class IdleSample:
+    """``sessions`` of each subject at the same time, for the same while."""
+
+    sessions: int
+    #: Of turngate's processes; of baseline A's.
+    usage: Usage
+    relay_usage: Usage
+    #: Bytes per session, by kind of process.
+    memory: dict[str, float]
+
+    @property
+    def cpu(self) -> float:
+        """Of all turngate's processes, as a share of one core."""
+        return self.usage.subject / self.usage.seconds
+
+    @property
+    def relay_cpu(self) -> float:
+        return self.relay_usage.subject / self.relay_usage.seconds
+
+
+async def run(arena: Arena, sessions: int, seconds: float, say: Callable[[str], None]) -> IdleSample:
+    """Measure once. Memory means something in a new arena only; ``seconds`` should cover a ping interval (20 s)."""
+    allow_open_files(sessions * 4 + 200)
+    generator, baseline, gateway_url = arena.generator, arena.baseline, arena.stack.gateway_url
+    ours = processes_of(arena.stack)
+    watched = {**ours, **baseline.processes}
+    for url, first in ((baseline.url, None), (gateway_url, settings())):
+        async with generator.open(_FIRST, url, first):
+            pass
+    before = _memory(watched)
+    async with generator.open(sessions, baseline.url, None), generator.open(sessions, gateway_url, settings()):
+        await asyncio.sleep(min(_SETTLING, seconds))
+        meter, relay_meter = Meter(ours), Meter(baseline.processes)
+        await asyncio.sleep(seconds)
+        usage, relay_usage = meter.read(), relay_meter.read()
+        after = _memory(watched)
+    memory = {kind: (after[kind] - before[kind]) / sessions for kind in before}
+    sample = IdleSample(sessions, usage, relay_usage, memory)
+    for text in lines(sample):
+        say(text)
+    return sample
+
+
+def lines(sample: IdleSample) -> list[str]:
+    """What was found, for a person at a terminal."""
+    kinds = ", ".join(f"{kind} {spent / sample.usage.seconds:.2%}" for kind, spent in sample.usage.by_kind.items())
+    memory = ", ".join(f"{kind} {size / 1024:.1f} KB" for kind, size in sample.memory.items())
+    return [
+        f"{sample.sessions} silent sessions: {sample.cpu:.2%} of a core ({kinds}), relay (A) {sample.relay_cpu:.2%}; "
+        f"foreign {sample.usage.foreign:.0%}",
+        f"memory per session: {memory}",
+    ]
+
+
+def _memory(processes: dict[str, int]) -> dict[str, int]:
+    """Resident bytes by kind of process."""
+    found: dict[str, int] = {}
+    for name, pid in processes.items():
+        kind = name.rstrip("-0123456789")
+        found[kind] = found.get(kind, 0) + resident_bytes(pid)
+    return found

@@ -1,0 +1,104 @@
+"""How long it takes from the command to a gateway that is ready, and how large the image is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.arena import relay
+from benchmarks.load.line import clock
+from benchmarks.machine import Cores
+from benchmarks.percentiles import median
+from infra.local.health import complaint
+from infra.local.ports import free_port
+
+_PATIENCE = 60.0
+_POLL = 0.02
+_BUILD_SECONDS = 240
+#: A name of its own: what else has the same layers keeps them when this is removed.
+_IMAGE = "turngate:benchmark"
+#: What this run decides itself.
+_NOT_INHERITED = ("OPENAI_API_KEY", "TURNGATE_OPENAI_API_KEY", "TURNGATE_UPSTREAM_URL", "TURNGATE_REDIS_URL")
+
+
+@dataclass(frozen=True)
+class StartUp:
+    """Seconds, by round."""
+
+    turngate: list[float]
+    relay: list[float]
+
+
+async def run(cores: Cores, rounds: int, say: Callable[[str], None]) -> StartUp:
+    """Start everything, and baseline A, some times. ``turngate run`` may use every core."""
+    found = StartUp([], [])
+    for _ in range(rounds):
+        began = clock()
+        async with relay("ws://127.0.0.1:9", cores):
+            found.relay.append(clock() - began)
+        found.turngate.append(await _turngate_run(cores))
+    say(
+        f"`turngate run` is ready after {median(found.turngate):.2f} s (median of {rounds}), "
+        f"relay (A) after {median(found.relay):.2f} s"
+    )
+    return found
+
+
+async def _turngate_run(cores: Cores) -> float:
+    kinds = ("GATEWAY", "SESSION_STATE", "SIMULATOR")
+    ports = {f"TURNGATE_{kind}_PORT": str(free_port()) for kind in kinds}
+    env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED} | ports
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores.test | cores.load)
+    began = clock()
+    with tempfile.TemporaryDirectory() as folder:
+        env["PYTHONPATH"] = os.pathsep.join([os.getcwd(), env.get("PYTHONPATH", "")])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli.app", "run"), env=env, cwd=folder, stdout=asyncio.subprocess.DEVNULL
+        )
+        try:
+            await _until_ready(process, f"http://127.0.0.1:{ports['TURNGATE_GATEWAY_PORT']}/ready")
+            return clock() - began
+        finally:
+            os.sched_setaffinity(0, mine)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.wait(), _PATIENCE)
+
+
+async def _until_ready(process: asyncio.subprocess.Process, url: str) -> None:
+    deadline = clock() + _PATIENCE
+    while (problem := await asyncio.to_thread(complaint, url)) is not None:
+        if process.returncode is not None or clock() > deadline:
+            raise TimeoutError(f"`turngate run` was not ready: {problem}")
+        await asyncio.sleep(_POLL)
+
+
+def image_size() -> str:
+    """The size of the image, built now; or why there is none."""
+    if not Path("infra/docker/Dockerfile").exists():
+        return "not measured: no Dockerfile here"
+    try:
+        _docker("version", "--format", "{{.Server.Version}}", seconds=10)
+        _docker("build", "-q", "-t", _IMAGE, "-f", "infra/docker/Dockerfile", ".", seconds=_BUILD_SECONDS)
+        size = int(_docker("image", "inspect", _IMAGE, "--format", "{{.Size}}", seconds=10))
+        _docker("image", "rm", _IMAGE, seconds=30)
+        return f"{size / 1e6:.0f} MB"
+    except FileNotFoundError:
+        return "not measured: there is no docker command here"
+    except subprocess.TimeoutExpired as error:
+        return f"not measured: `docker {error.cmd[1]}` took longer than {error.timeout:.0f} s"
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip() or "no reason given").splitlines()[-1]
+        return f"not measured: `docker {error.cmd[1]}` failed: {reason}"
+
+
+def _docker(*words: str, seconds: float) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=seconds)
+    return done.stdout.strip()

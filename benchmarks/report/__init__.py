@@ -1,0 +1,1 @@
+"""What is made of a run: tables, targets, plots, and the page in docs/."""

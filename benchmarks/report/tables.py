@@ -1,0 +1,144 @@
+"""The tables of the page, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.arena import DIRECT, RELAY, RESAMPLED, SAME_RATE
+from benchmarks.load.exchange import EXCHANGES
+from benchmarks.parts import audio, control
+from benchmarks.parts.idle import IdleSample
+from benchmarks.parts.knee import Knee
+from benchmarks.parts.restart import RestartSample
+from benchmarks.parts.translators import CapacitySample
+from benchmarks.percentiles import median
+
+CARRIERS = (RELAY, SAME_RATE, RESAMPLED)
+SUBJECTS = (*CARRIERS, DIRECT)
+#: From this share of its core on, it may have been the generator that was full.
+FULL = 0.9
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The first column is words, the others are figures."""
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def audio_table(samples: audio.Samples, counts: Sequence[int]) -> str:
+    head = ("", "sessions", "p50 ms", "p99 ms", "p99.9 ms", "µs per pair", "lost", "p99 : A", "µs : A")
+    return table(head, (_audio_row(samples, name, count) for count in counts for name in SUBJECTS))
+
+
+def generator_table(samples: audio.Samples, counts: Sequence[int]) -> str:
+    head = ("sessions", "share of its core", "late p50 ms", "late p99 ms", "others' CPU, most")
+    rows = []
+    for count in counts:
+        found = [row for name in SUBJECTS for row in samples[name, count]]
+        share = max(row.usage.generator_share for row in found)
+        late = [median(row.lateness[which] for row in found) * 1e3 for which in (0, 1)]
+        foreign = max(row.usage.foreign for row in found)
+        full = " **full**" if share > FULL else ""
+        rows.append((str(count), f"{share:.0%}{full}", f"{late[0]:.2f}", f"{late[1]:.2f}", f"{foreign:.0%}"))
+    return table(head, rows)
+
+
+def knee_table(knees: dict[str, Knee]) -> str:
+    baseline = knees[RELAY].sessions
+    rows = []
+    for name, knee in knees.items():
+        full = ", **full**" if knee.generator_cpu > FULL else ""
+        ratio = f"{knee.sessions / baseline:.2f}" if baseline else ""
+        shown = f"{'≥ ' if knee.beyond else ''}{knee.sessions}"
+        rows.append((name, shown, ratio, f"{knee.generator_cpu:.0%}{full}"))
+    return table(("", "sessions", ": A", "generator's share of its core"), rows)
+
+
+def control_table(samples: control.Samples) -> str:
+    head = ("", "sessions", "p50 ms", "p99 ms", "p50 : B", "p99 : B")
+    rows = []
+    for count, found in samples.items():
+        base = control.middle(found, control.BARE)
+        for name in (control.BARE, *EXCHANGES):
+            ours = control.middle(found, name)
+            ratios = [f"{ours[which] / base[which]:.2f}" for which in (0, 1)]
+            rows.append((name, str(count), f"{ours[0] * 1e3:.2f}", f"{ours[1] * 1e3:.2f}", *ratios))
+    return table(head, rows)
+
+
+def control_cost(samples: control.Samples) -> str:
+    """What an exchange costs, in one line for each number of sessions."""
+    lines = []
+    for count, found in samples.items():
+        kinds = ", ".join(f"{kind} {spent * 1e3:.2f}" for kind, spent in control.cost_by_kind(found).items())
+        lines.append(
+            f"- {count} session{'s' * (count > 1)}: {control.cost(found) * 1e3:.2f} ms of CPU for one exchange\n"
+            f"  ({kinds}); {sum(sample.exchanges for sample in found)} exchanges, "
+            f"{sum(sample.unanswered for sample in found)} without an answer"
+        )
+    return "\n".join(lines)
+
+
+def translators_table(samples: dict[int, list[CapacitySample]]) -> str:
+    head = ("translators", "messages/s", ": one", "p50 ms", "p99 ms", "CPU ms, translator", "CPU ms, broker and driver")
+    least = median(sample.per_second for sample in next(iter(samples.values())))
+    rows = []
+    for count, found in samples.items():
+        rate = median(sample.per_second for sample in found)
+        rows.append(
+            (
+                str(count),
+                f"{rate:.0f}",
+                f"{rate / least:.2f}",
+                f"{median(sample.p50 for sample in found) * 1e3:.0f}",
+                f"{median(sample.p99 for sample in found) * 1e3:.0f}",
+                f"{median(sample.translator_cpu for sample in found) * 1e3:.2f}",
+                f"{median(sample.other_cpu for sample in found) * 1e3:.2f}",
+            )
+        )
+    return table(head, rows)
+
+
+def restart_table(restarts: dict[str, RestartSample]) -> str:
+    head = (
+        "one of two translators",
+        "away s",
+        "p50 ms",
+        "p99 ms",
+        "longest",
+        "p99 before",
+        "requests",
+        "unanswered",
+    )
+    rows = (
+        (
+            name,
+            f"{one.away:.1f}",
+            *(f"{value * 1e3:.1f}" for value in one.during),
+            f"{one.before[1] * 1e3:.1f}",
+            str(one.requests),
+            str(one.unanswered),
+        )
+        for name, one in restarts.items()
+    )
+    return table(head, rows)
+
+
+def idle_table(sample: IdleSample) -> str:
+    head = ("", "CPU, % of a core", "memory per session, KB")
+    spent = {**sample.usage.by_kind, **sample.relay_usage.by_kind}
+    seconds = sample.usage.seconds
+    return table(
+        head,
+        ((kind, f"{spent[kind] / seconds:.2%}", f"{size / 1024:.1f}") for kind, size in sample.memory.items()),
+    )
+
+
+def _audio_row(samples: audio.Samples, name: str, count: int) -> tuple[str, ...]:
+    rows, baseline = samples[name, count], samples[RELAY, count]
+    latency = [audio.latency(rows, percentile) for percentile in ("p50", "p99", "p99.9")]
+    spent, least = audio.cost(rows), audio.cost(baseline)
+    slow = f"{latency[1] / audio.latency(baseline, 'p99'):.2f}" if name != DIRECT else ""
+    cost = (f"{spent * 1e6:.0f}", f"{spent / least:.2f}") if spent is not None and least else ("", "")
+    shown = [f"{value * 1e3:.2f}" for value in latency]
+    return name, str(count), *shown, cost[0], str(sum(row.lost for row in rows)), slow, cost[1]
