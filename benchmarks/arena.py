@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.load.exchange import CALLED
 from benchmarks.load.generator import Generator
 from benchmarks.machine import Cores
 from infra.local.child import Child, Program
@@ -42,7 +43,11 @@ class Subject:
 
 def settings(rate: int = 24_000, **agent: Any) -> dict[str, Any]:
     """A Settings message."""
-    think = {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "You are a benchmark."}
+    think = {
+        "provider": {"type": "open_ai", "model": "gpt-realtime"},
+        "prompt": "You are a benchmark.",
+        "functions": [{"name": CALLED, "description": "The time.", "parameters": {"type": "object"}}],
+    }
     audio = {
         "input": {"encoding": "linear16", "sample_rate": rate},
         "output": {"encoding": "linear16", "sample_rate": 24_000},

@@ -69,8 +69,9 @@ class TurnRecord(Value):
     #: Requests that are not settled, by kind, ascending. Everything else up to ``last_seq`` is settled.
     open_configuration: tuple[int, ...] = ()
     open_responses: tuple[int, ...] = ()
-    #: The last release that this gateway did not send, so that session-state need not wait for its lease.
-    dropped_release: str | None = None
+    #: The last release that this gateway sent or dropped. What of it is neither settled nor on its way by now waits
+    #: again, and session-state need not wait for its lease.
+    decided_release: str | None = None
 
     @property
     def configured_seq(self) -> int:
@@ -81,12 +82,6 @@ class TurnRecord(Value):
     def answered_seq(self) -> int:
         """Every request for a response up to this ``seq`` has had one."""
         return self.open_responses[0] - 1 if self.open_responses else self.last_seq
-
-
-class TurnRecords(Value):
-    """The newest records of several sessions of one gateway, each for itself: changes, and heartbeats."""
-
-    records: tuple[TurnRecord, ...]
 
 
 class ClientEvent(Value):

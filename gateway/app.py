@@ -7,9 +7,8 @@ import signal
 
 import structlog
 import uvloop
-from faststream import AckPolicy
 
-from contracts.broker import GATEWAYS, Command, commands_stream
+from contracts.broker import GATEWAYS, Commands, commands_stream
 from gateway.config import GatewaySettings
 from gateway.keys import read_keys, warn_if_open
 from gateway.probe import Probe
@@ -18,8 +17,9 @@ from gateway.server import GatewayServer
 from gateway.sockets import ENGINES
 from gateway.upstream import Dialler
 from runtime import logging
-from runtime.broker import Consumers, connect, make_broker, require_redis, subscription
+from runtime.broker import Consumers, connect, make_broker, require_redis, subscribe
 from runtime.service import listen
+from runtime.streams import Failures
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 _FAREWELL = 3.0
 #: Seconds between two looks at whether this process can do its work.
 _PROBE_INTERVAL = 1.0
+#: Entries with commands that are read at a time.
+_COMMANDS = 64
 
 
 def run(settings: GatewaySettings) -> None:
@@ -56,7 +58,7 @@ class Gateway:
         self._keys = read_keys(settings)
         self._redis = connect(settings)
         self._broker = make_broker(settings)
-        self._publisher = Publisher(self._broker, settings.stream_max_length, settings.publishers)
+        self._publisher = Publisher(self._redis, settings.stream_max_length, settings.turn_fold_ms / 1000)
         stream = commands_stream(settings.gateway_id)
         self._consumers = Consumers(self._broker, self._redis, [(stream, GATEWAYS)], own=True)
         self._ready = Probe(self._consumers.ready, _PROBE_INTERVAL)
@@ -71,13 +73,14 @@ class Gateway:
             self._keys,
         )
 
-        # A command that failed is not tried again here: its session asks again by itself.
-        self._broker.subscriber(stream=subscription(stream, GATEWAYS, records=64), ack_policy=AckPolicy.ACK)(
-            self._on_command
-        )
+        subscribe(self._broker, stream, GATEWAYS, self._on_commands, records=_COMMANDS, own=True)
 
-    async def _on_command(self, command: Command) -> None:
-        self._server.command(command)
+    async def _on_commands(self, bodies: list[bytes]) -> None:
+        failures = Failures()
+        for message in failures.parsed(Commands, bodies):
+            for command in message.commands:
+                self._server.command(command)
+        failures.raise_first()
 
     async def start(self) -> None:
         """Listen, connect to the broker, and accept clients. Raises `SettingsError`."""

@@ -145,7 +145,11 @@ class GatewaySettings(BrokerSettings):
         ge=100,
         description="A request that could not be carried out for so long is reported: `REQUEST_TIMED_OUT`.",
     )
-    publishers: int = Field(4, ge=1, description="Messages to the broker that may be on their way at once.")
+    turn_fold_ms: int = Field(
+        100,
+        ge=0,
+        description="How long a turn record that nothing waits for may wait for others, to be published with them.",
+    )
 
     @property
     def upstream(self) -> str:

@@ -64,6 +64,8 @@ class Conversation:
         self._free_since: float | None = now
         self._version = 0
         self._snapshot: tuple[Any, ...] = ()
+        #: As much of it as decides what may go.
+        self._permission: tuple[Any, ...] = ()
         self._recorded_at = now
 
     @property
@@ -219,7 +221,7 @@ class Conversation:
             last_seq=self.state.ledger.last_seq,
             open_configuration=self.state.ledger.open(Kind.CONFIGURATION),
             open_responses=self.state.ledger.open(Kind.RESPONSE),
-            dropped_release=self._translators.dropped_release,
+            decided_release=self._translators.decided_release,
         )
 
     # --- inside
@@ -243,9 +245,28 @@ class Conversation:
             self.state.ledger.last_seq,
             self.state.ledger.open(Kind.CONFIGURATION),
             self.state.ledger.open(Kind.RESPONSE),
-            self._translators.dropped_release,
+            self._translators.decided_release,
         )
         if snapshot != self._snapshot:
             self._snapshot = snapshot
             self._version += 1
             self.state.out.turn_changed = True
+            self._note_urgency()
+
+    def _note_urgency(self) -> None:
+        """Whether what changed may be what an intent waits for at session-state. A request that has just been accepted
+        takes the record along by itself."""
+        state = self.state
+        turn = state.turn
+        permission = (
+            turn.free_for_configuration,
+            turn.free_for_response,
+            state.configuration.update is None,
+            state.calls.open,
+            state.ledger.settled,
+            self._translators.decided_release,
+        )
+        if permission != self._permission:
+            self._permission = permission
+            if turn.free_for_configuration and state.ledger.some_wait:
+                state.out.turn_urgent = True

@@ -79,6 +79,8 @@ class Ledger:
         """``limit`` bounds the client's requests; those that the gateway makes may use a ``reserve`` beyond it, so that
         results which wait for an unanswered call never keep out the timeout that ends their waiting."""
         self.last_seq = 0
+        #: How many requests have been settled.
+        self.settled = 0
         self._limit = limit
         self._reserve = reserve
         self._patience = patience or Patience()
@@ -106,11 +108,18 @@ class Ledger:
 
     def settle(self, seqs: Iterable[int]) -> list[Request]:
         """Remove these; returns those that were open, in order."""
-        return [request for seq in sorted(seqs) if (request := self._open.pop(seq, None)) is not None]
+        settled = [request for seq in sorted(seqs) if (request := self._open.pop(seq, None)) is not None]
+        self.settled += len(settled)
+        return settled
 
     def open(self, kind: Kind) -> tuple[int, ...]:
         """The ``seq`` of every open request of this kind, ascending."""
         return tuple(seq for seq, request in self._open.items() if request.kind is kind)
+
+    @property
+    def some_wait(self) -> bool:
+        """Whether a request is open and not on its way."""
+        return any(not request.on_its_way for request in self._open.values())
 
     def waiting(self, seqs: Iterable[int]) -> tuple[int, ...]:
         """Those of ``seqs`` that are open and not on their way."""

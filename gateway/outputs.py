@@ -36,4 +36,6 @@ class Outputs:
     to_publish: list[int] = field(default_factory=list)
     #: The turn changed (or a heartbeat is due): publish `Conversation.record`, newest wins.
     turn_changed: bool = False
+    #: The change may let something go that waits at session-state: publish it at once.
+    turn_urgent: bool = False
     ending: Ending | None = None

@@ -1,7 +1,7 @@
 """What sessions have to say to the other services, put on the streams without any session waiting for it.
 
-A broker that is slow or down costs a live conversation nothing here: records of one session fold into the newest, and
-an event that could not be published is published again by its ledger.
+Everything that waits goes in one round trip. A broker that is slow or down costs a live conversation nothing here:
+records of one session fold into the newest, and an event that could not be published is published again by its ledger.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import asyncio
 from typing import Protocol
 
 import structlog
-from faststream.redis import RedisBroker
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from contracts.broker import CLIENT_EVENTS, TURNS, ClientEvent, TurnRecord
+from runtime.streams import entry
 
 log = structlog.get_logger(__name__)
+
+#: Messages in one round trip.
+_MOST = 256
 
 
 class Source(Protocol):
@@ -31,36 +35,55 @@ class Source(Protocol):
 class Publisher:
     """A queue without duplicates: one place per session's turn, and one per open request."""
 
-    def __init__(self, broker: RedisBroker, max_length: int, workers: int) -> None:
-        self._broker = broker
+    def __init__(self, redis: Redis, max_length: int, fold: float) -> None:
+        """``fold``: seconds that a record which nothing waits for may wait for others."""
+        self._redis = redis
         self._max_length = max_length
-        self._workers = workers
+        self._fold = fold
+        #: By session and ``seq``; 0 is the turn record.
         self._waiting: dict[tuple[str, int], Source] = {}
+        #: Records that nothing waits for, by session.
+        self._folding: dict[str, Source] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._some = asyncio.Event()
         self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
 
-    def turn(self, source: Source) -> None:
-        """Publish the session's turn record, as it is when its place in the queue comes."""
-        self._add(source, 0)
+    def turn(self, source: Source, *, urgent: bool) -> None:
+        """Publish the session's turn record, as it is when its place in the queue comes: at once where something may
+        wait for it, else with others."""
+        if urgent:
+            self._folding.pop(source.session, None)
+            self._add(source, 0)
+        elif (source.session, 0) not in self._waiting:
+            self._folding[source.session] = source
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._fold, self._unfold)
 
     def client_event(self, source: Source, seq: int) -> None:
         """Publish this request, unless it is settled when its place in the queue comes."""
         self._add(source, seq)
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        self._task = asyncio.create_task(self._work())
 
     async def stop(self, timeout: float) -> None:
         """Publish what waits (the last records of closing sessions), but not for longer than ``timeout`` seconds."""
+        self._unfold()
         self._stopping = True
         self._some.set()
-        _, unfinished = await asyncio.wait(self._tasks, timeout=timeout)
+        assert self._task is not None
+        _, unfinished = await asyncio.wait([self._task], timeout=timeout)
         if unfinished:
             log.warning("unpublished", messages=len(self._waiting))
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _unfold(self) -> None:
+        self._timer = None
+        folded, self._folding = self._folding, {}
+        for source in folded.values():
+            self._add(source, 0)
 
     def _add(self, source: Source, seq: int) -> None:
         self._waiting.setdefault((source.session, seq), source)
@@ -74,17 +97,26 @@ class Publisher:
                     return
                 self._some.clear()
                 continue
-            key = next(iter(self._waiting))
-            source = self._waiting.pop(key)
+            taken = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
             try:
-                await self._publish(source, key[1])
+                await self._publish(taken)
             except (RedisError, OSError) as error:
-                log.warning("not_published", session=key[0], seq=key[1], error=str(error))
-                if key[1] == 0:
-                    self._add(source, 0)
+                log.warning("not_published", messages=len(taken), error=str(error))
+                for (_, seq), source in taken.items():
+                    if seq == 0:
+                        self._add(source, 0)
 
-    async def _publish(self, source: Source, seq: int) -> None:
-        if seq == 0:
-            await self._broker.publish(source.record(), stream=TURNS, maxlen=self._max_length)
-        elif (event := source.client_event(seq)) is not None:
-            await self._broker.publish(event, stream=CLIENT_EVENTS, maxlen=self._max_length)
+    async def _publish(self, taken: dict[tuple[str, int], Source]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for (session, seq), source in taken.items():
+                try:
+                    message = source.record() if seq == 0 else source.client_event(seq)
+                except Exception as error:
+                    # A defect that shows in one session must not silence the others.
+                    log.error("not_published", session=session, seq=seq, exc_info=error)
+                    continue
+                if message is not None:
+                    stream = TURNS if seq == 0 else CLIENT_EVENTS
+                    pipeline.xadd(stream, entry(message), maxlen=self._max_length)
+            if pipeline.command_stack:
+                await pipeline.execute()

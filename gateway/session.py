@@ -270,7 +270,7 @@ class Session:
         for seq in out.to_publish:
             self._publisher.client_event(self.conversation, seq)
         if out.turn_changed:
-            self._publisher.turn(self.conversation)
+            self._publisher.turn(self.conversation, urgent=out.turn_urgent)
         self._ending = self._ending or out.ending
         self._set_timer()
 

@@ -40,9 +40,8 @@ _CLOSE_TIMEOUT = 2
 _OPEN_TIMEOUT = 10
 #: What fits into a close frame beside its code.
 _LONGEST_REASON = 123
-#: What differs from picows' defaults. Its usual transport has a TLS of its own and twice the memory, and is not faster
-#: on uvloop. Buffers grow when they have to.
-_PICOWS: Mapping[str, Any] = {"use_aiofastnet": False, "read_buffer_init_size": 4096}
+#: In bytes; it grows when it has to.
+_READ_BUFFER = 4096
 
 
 class Socket(Protocol):
@@ -156,7 +155,10 @@ class Picows:
             ping_timeout=how.ping,
             close_timeout=_CLOSE_TIMEOUT,
             server_header="turngate",
-            **_PICOWS,
+            read_buffer_init_size=_READ_BUFFER,
+            # Not uvloop's transport: a server's message of more than 8 KB lends it a buffer which is used again before
+            # it has been sent, when the client takes no more.
+            use_aiofastnet=True,
         )
         return server
 
@@ -175,7 +177,9 @@ class Picows:
                     proxy=None if proxy_bypass(parts.netloc.rpartition("@")[2]) else True,
                     # The key is for this host, and for no other that it may name.
                     max_redirects=0,
-                    **_PICOWS,
+                    read_buffer_init_size=_READ_BUFFER,
+                    # A client's messages are always copied; aiofastnet has a TLS of its own, and needs more memory.
+                    use_aiofastnet=False,
                 )
         except picows.websockets.InvalidStatus as refused:
             raise Refused(refused.response.status_code) from None

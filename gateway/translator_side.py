@@ -23,8 +23,8 @@ class TranslatorSide:
         self._outbox = Outbox(state.ledger, state.turn, lambda: state.configuration.update is not None)
         #: Items that wait for the session to be configured.
         self._held: list[dict[str, Any]] = []
-        #: The release that was dropped last, which session-state need not wait for.
-        self.dropped_release: str | None = None
+        #: The release that was sent (as much of it as may go in one) or dropped last: nobody need wait for it.
+        self.decided_release: str | None = None
 
     def command(self, command: Command, now: float) -> None:
         """What a translator wants done; twice, late and for settled requests is fine."""
@@ -76,9 +76,9 @@ class TranslatorSide:
         if decided is None:
             return
         release, what = decided
+        self.decided_release = release.release
         if isinstance(what, Drop):
             self._state.counters.releases_dropped[what] += 1
-            self.dropped_release = release.release
             return
         self._send_configuration(what, now)
         self._send_response(what, now)

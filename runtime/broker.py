@@ -5,7 +5,7 @@ starts (its own default would skip a backlog), and a group that was lost with th
 consumer left unfinished is taken over by `runtime.reclaimer`.
 
 A stream that one process alone reads lives as long as that process keeps it: it makes the stream, with a time to live
-that it renews, and `publish_to_reader` never makes one. So whatever becomes of the reader, nothing is left behind.
+that it renews, and those who write to it never make one. So whatever becomes of the reader, nothing is left behind.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
 import structlog
 from faststream import AckPolicy
-from faststream.redis import BinaryMessageFormatV1, RedisBroker, StreamSub
-from pydantic import BaseModel
+from faststream.redis import RedisBroker, StreamSub
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -28,6 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from runtime.consumer_groups import leave
 from runtime.settings import BrokerSettings, SettingsError
+from runtime.streams import JsonFormat, bodies
 from runtime.tasks import end
 
 if TYPE_CHECKING:
@@ -69,6 +68,9 @@ def make_broker(settings: BrokerSettings, *middlewares: Any) -> RedisBroker:
         ack_policy=AckPolicy.NACK_ON_ERROR,
         graceful_timeout=5,
         logger=cast("LoggerProto", None),  # two lines per message otherwise
+        message_format=JsonFormat,
+        # Handlers get what `bodies` makes of an entry, as it is.
+        apply_types=False,
         middlewares=middlewares,
         **_CONNECTION,
     )
@@ -83,24 +85,31 @@ def consumer_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def subscription(stream: str, group: str, *, records: int = 16) -> StreamSub:
-    """Read a stream's new entries as a member of a group. What is left unfinished is `runtime.reclaimer`'s business."""
-    return StreamSub(stream, group=group, consumer=consumer_name(), max_records=records, polling_interval=_BLOCK_MS)
-
-
-async def publish_to_reader(redis: Redis, stream: str, message: BaseModel, max_length: int) -> bool:
-    """Publish as FastStream does, but never make the stream: False when it is not there, and so nobody reads it.
-
-    Redis errors pass through.
+def subscribe(
+    broker: RedisBroker,
+    stream: str,
+    group: str,
+    handler: Callable[[list[bytes]], Awaitable[None]],
+    *,
+    records: int,
+    own: bool = False,
+) -> Any:
+    """Have ``handler`` called with the bodies of a stream's new entries, at most ``records`` at a time, as a member of
+    a group. Returns FastStream's subscriber. What is left unfinished is `runtime.reclaimer`'s business; ``own`` where
+    nobody else reads the stream and so nothing can be taken over: an entry is finished when it is read.
     """
-    body = await BinaryMessageFormatV1.encode(
-        message=message.model_dump_json().encode(),
-        reply_to=None,
-        headers={"content-type": "application/json"},
-        correlation_id=uuid4().hex,
+    source = StreamSub(
+        stream,
+        group=group,
+        consumer=consumer_name(),
+        batch=True,
+        max_records=records,
+        polling_interval=_BLOCK_MS,
+        no_ack=own,
     )
-    entry = await redis.xadd(stream, {"__data__": body}, maxlen=max_length, nomkstream=True)
-    return entry is not None
+    subscriber = broker.subscriber(stream=source, decoder=bodies)
+    subscriber(handler)
+    return subscriber
 
 
 async def require_redis(redis: Redis, settings: BrokerSettings) -> None:

@@ -20,9 +20,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import structlog
-from faststream.redis import BinaryMessageFormatV1
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -31,6 +29,7 @@ from contracts.broker import DEAD_LETTERS, DeadLetter
 from runtime.broker import consumer_name
 from runtime.consumer_groups import remove_silent
 from runtime.settings import ConsumerSettings
+from runtime.streams import body_of
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +40,6 @@ _GONE_AFTER = 10
 #: Characters of a reason that are kept.
 _REASON_MAX = 500
 _UNFINISHED = "every consumer that it was delivered to ended before it was finished"
-_DATA = b"__data__"
 
 _reclaimed = Counter("turngate_reclaimed", "Entries delivered again after a consumer left them unfinished.", ["stream"])
 _buried = Counter("turngate_dead_letters", "Entries given up after too many deliveries.", ["stream"])
@@ -108,7 +106,7 @@ class Reclaimer:
         _reclaimed.labels(intake.stream).inc()
         try:
             await intake.subscriber.process_message(
-                {"type": "stream", "channel": intake.stream, "message_ids": [entry_id], "data": fields}
+                {"type": "bstream", "channel": intake.stream, "message_ids": [entry_id], "data": [fields]}
             )
         except Exception as error:
             log.warning(
@@ -124,7 +122,7 @@ class Reclaimer:
     async def _bury(
         self, intake: Intake, entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int, reason: str
     ) -> None:
-        body = _body(fields)
+        body = body_of(fields)
         if intake.on_given_up is not None:
             await intake.on_given_up(body)
         letter = DeadLetter(
@@ -142,14 +140,3 @@ class Reclaimer:
             await transaction.execute()
         _buried.labels(intake.stream).inc()
         log.error("entry_given_up", stream=intake.stream, entry=letter.entry, deliveries=deliveries)
-
-
-def _body(fields: Mapping[bytes, bytes]) -> bytes:
-    """What the publisher meant to say; an entry that no publisher of ours made is shown as its fields."""
-    if _DATA in fields:
-        return BinaryMessageFormatV1.parse(fields[_DATA])[0]
-    return orjson.dumps({_text(name): _text(value) for name, value in fields.items()})
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")

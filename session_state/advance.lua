@@ -91,8 +91,8 @@ if asked then
   end
 end
 
--- 4. One release at a time, until its intents are settled or on their way, or its lease ends. A slot that is not free ends it
---    too: it was either sent, or the gateway will drop it.
+-- 4. One release at a time, until its gateway has decided it, its intents are settled or on their way, or its lease ends. A
+--    slot that is not free ends it too: it was either sent, or the gateway will drop it.
 local free = turn.slot == 'idle' or turn.slot == 'unconfigured'
 local release = stored.release and cjson.decode(stored.release)
 local lost = {}
@@ -101,7 +101,7 @@ if release then
     for _, seq in ipairs(release.seqs) do lost[seq] = true end
   end
   local outstanding = false
-  if free and now < release['until'] and turn.dropped_release ~= release.id then
+  if free and now < release['until'] and turn.decided_release ~= release.id then
     for _, seq in ipairs(release.seqs) do
       if (kind_of[seq] or seq > turn.last_seq) and not on_its_way(seq) then outstanding = true end
     end

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
-from faststream.redis import RedisBroker
 from prometheus_client import Gauge
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,13 +15,17 @@ from starlette.routing import Route
 
 from contracts.broker import RELEASES, SESSION_STATES, TURNS, TurnRecord
 from runtime import logging, service
-from runtime.broker import Consumers, connect, make_broker, subscription
+from runtime.broker import Consumers, connect, make_broker, subscribe
 from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service, json_response
+from runtime.streams import Failures, entry
 from session_state.config import SessionStateSettings
 from session_state.store import Step, Store
 
 log = structlog.get_logger(__name__)
+
+#: Turn records that are taken in at a time.
+_RECORDS = 256
 
 _known = Gauge("turngate_sessions_known", "Live sessions of all gateways, when the sweeper last looked.")
 _waiting = Gauge("turngate_sessions_waiting", "Those in which something is held, when the sweeper last looked.")
@@ -37,14 +42,19 @@ def wire(settings: SessionStateSettings) -> Service:
     redis = connect(settings)
     broker = make_broker(settings)
     store = Store(redis, settings)
-    releases = Releases(broker, settings.stream_max_length)
+    releases = Releases(redis, settings.stream_max_length)
     sweeper = Sweeper(store, releases, settings)
 
-    async def observe(record: TurnRecord) -> None:
-        await releases.publish(await store.observe(record))
+    async def observe(bodies: list[bytes]) -> None:
+        failures = Failures()
+        newest: dict[str, TurnRecord] = {}
+        for record in failures.parsed(TurnRecord, bodies):
+            before = newest.get(record.session)
+            newest[record.session] = record if before is None or record.version > before.version else before
+        await releases.publish(await store.observe([*newest.values()]))
+        failures.raise_first()
 
-    turns = broker.subscriber(stream=subscription(TURNS, SESSION_STATES, records=64))
-    turns(observe)
+    turns = subscribe(broker, TURNS, SESSION_STATES, observe, records=_RECORDS)
     # A record that is given up is replaced by the session's next one.
     reclaimer = Reclaimer(redis, [Intake(TURNS, SESSION_STATES, turns)], settings)
     return Service(
@@ -63,14 +73,19 @@ def wire(settings: SessionStateSettings) -> Service:
 class Releases:
     """Publishes what was granted."""
 
-    def __init__(self, broker: RedisBroker, max_length: int) -> None:
-        self._broker = broker
+    def __init__(self, redis: Redis, max_length: int) -> None:
+        self._redis = redis
         self._max_length = max_length
 
-    async def publish(self, step: Step) -> None:
-        """Wake a translator for this release. What is lost here is granted again when its lease ends."""
-        if step.release is not None:
-            await self._broker.publish(step.release, stream=RELEASES, maxlen=self._max_length)
+    async def publish(self, steps: Sequence[Step]) -> None:
+        """Wake a translator for each release. What is lost here is granted again when its lease ends."""
+        granted = [step.release for step in steps if step.release is not None]
+        if not granted:
+            return
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for release in granted:
+                pipeline.xadd(RELEASES, entry(release), maxlen=self._max_length)
+            await pipeline.execute()
 
 
 class Sweeper:
@@ -93,8 +108,8 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Look once at everything that is due."""
-        for session in await self._store.overdue(self._batch):
-            await self._releases.publish(await self._store.revisit(session))
+        if overdue := await self._store.overdue(self._batch):
+            await self._releases.publish(await self._store.revisit(overdue))
         if forgotten := await self._store.forget_silent():
             log.warning("sessions_forgotten", sessions=forgotten)
         _known.set(await self._store.known())

@@ -6,6 +6,8 @@ reservation needs none to be alive.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from redis.asyncio import Redis
 
 from contracts.broker import Intent, Release, TurnRecord
@@ -21,11 +23,11 @@ class SessionStateClient:
     def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
         self._store = Store(redis, settings)
 
-    async def reserve(self, record: TurnRecord, intent: Intent) -> tuple[Outcome, Release | None]:
-        """Store the intent; if the turn is free, get back a release of everything that waits: carry it out.
+    async def reserve(self, wanted: Sequence[tuple[TurnRecord, Intent]]) -> list[tuple[Outcome, Release | None]]:
+        """Store each intent, one atomic step for each, in this order; where the turn is free, get back a release of
+        everything that waits: carry it out.
 
         Otherwise it is held (a release will come by the stream), settled already, or could not be taken (`FULL`: the
-        gateway will ask again). Redis errors pass through: nothing was stored, or it was and the sweeper will find it.
+        gateway will ask again). Redis errors pass through: some were stored, and the sweeper will find those.
         """
-        step = await self._store.reserve(record, intent)
-        return step.outcome, step.release
+        return [(step.outcome, step.release) for step in await self._store.reserve(wanted)]

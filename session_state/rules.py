@@ -110,7 +110,7 @@ def _on_its_way(turn: TurnRecord, seq: int) -> bool:
 
 
 def _outstanding(turn: TurnRecord, release: Outstanding, now: int) -> bool:
-    if now >= release.until or turn.dropped_release == release.id:
+    if now >= release.until or turn.decided_release == release.id:
         return False
     return any(not _settled(turn, seq) and not _on_its_way(turn, seq) for seq in release.seqs)
 

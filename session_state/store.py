@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import orjson
 from prometheus_client import Counter
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from contracts.broker import Intent, Release, TurnRecord
 from session_state.config import ReservationSettings
@@ -20,6 +22,12 @@ SESSION_KEY = "turngate:session:"
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
 _SCRIPT = (Path(__file__).parent / "advance.lua").read_text()
+_SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+#: How many of its arguments are keys.
+_KEYS = 3
+
+#: A session, what its gateway says of it, and what it asks for.
+_Question: TypeAlias = tuple[str, TurnRecord | None, Intent | None]
 
 _reservations = Counter("turngate_reservations", "What reserving the turn came to.", ["outcome"])
 _granted = Counter("turngate_releases_granted", "Releases granted, by what brought it about.", ["by"])
@@ -55,21 +63,21 @@ class Store:
     def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
         self._redis = redis
         self._settings = settings
-        self._script = redis.register_script(_SCRIPT)
 
-    async def reserve(self, record: TurnRecord, intent: Intent) -> Step:
-        """Store the intent, and grant everything that waits if the turn is free, the record taken in first."""
-        step = await self._advance(record.session, record, intent)
-        _reservations.labels(step.outcome).inc()
-        return _counted(step, "reservation")
+    async def reserve(self, wanted: Sequence[tuple[TurnRecord, Intent]]) -> list[Step]:
+        """Store each intent, and grant everything that waits if the turn is free, the record taken in first."""
+        steps = await self._advance([(record.session, record, intent) for record, intent in wanted])
+        for step in steps:
+            _reservations.labels(step.outcome).inc()
+        return _counted(steps, "reservation")
 
-    async def observe(self, record: TurnRecord) -> Step:
-        """Take a turn record in, and grant what waits if it frees the turn."""
-        return _counted(await self._advance(record.session, record, None), "turn")
+    async def observe(self, records: Sequence[TurnRecord]) -> list[Step]:
+        """Take turn records in, and grant what waits where one frees the turn."""
+        return _counted(await self._advance([(record.session, record, None) for record in records]), "turn")
 
-    async def revisit(self, session: str) -> Step:
+    async def revisit(self, sessions: Sequence[str]) -> list[Step]:
         """Grant again what was granted and lost, and what a process that died left asleep."""
-        return _counted(await self._advance(session, None, None), "sweeper")
+        return _counted(await self._advance([(session, None, None) for session in sessions]), "sweeper")
 
     async def overdue(self, limit: int) -> list[str]:
         """Sessions that should be revisited now."""
@@ -109,45 +117,73 @@ class Store:
             return None
         return describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, seen)
 
-    async def _advance(
-        self, session: str, record: TurnRecord | None, intent: Intent | None, release_id: str | None = None
-    ) -> Step:
+    async def _advance(self, asked: Sequence[_Question]) -> list[Step]:
+        """One atomic step for each, in this order, all of them in one round trip."""
+        named = [(uuid4().hex, question) for question in asked]
+        calls = [self._call(release_id, *question) for release_id, question in named]
+        replies = await self._run(calls)
+        return [
+            _step(release_id, question[0], reply) for (release_id, question), reply in zip(named, replies, strict=True)
+        ]
+
+    def _call(self, release_id: str, session: str, record: TurnRecord | None, intent: Intent | None) -> list[Any]:
+        """The keys of the script, then its arguments."""
         settings = self._settings
-        release_id = release_id or uuid4().hex
-        reply: Sequence[Any] = await self._script(
-            keys=[SESSION_KEY + session, SESSIONS, WAITING],
-            args=[
-                session,
-                record.model_dump_json() if record is not None else "",
-                intent.seq if intent is not None else "",
-                kind_of(intent) if intent is not None else "",
-                orjson.dumps(intent.answers) if intent is not None else "[]",
-                intent.model_dump_json() if intent is not None else "",
-                settings.release_lease_ms,
-                settings.session_ttl_ms,
-                release_id,
-                settings.session_intents_max,
-            ],
-        )
-        outcome, gateway, *granted = reply
-        if _text(outcome) != Outcome.GRANTED:
-            return Step(Outcome(_text(outcome)))
-        again, *bodies = granted
-        intents = tuple(Intent.model_validate_json(body) for body in bodies)
-        release = Release(id=release_id, session=session, gateway=_text(gateway), intents=intents)
-        return Step(Outcome.GRANTED, release, bool(again))
+        return [
+            SESSION_KEY + session,
+            SESSIONS,
+            WAITING,
+            session,
+            record.model_dump_json() if record is not None else "",
+            intent.seq if intent is not None else "",
+            kind_of(intent) if intent is not None else "",
+            orjson.dumps(intent.answers) if intent is not None else "[]",
+            intent.model_dump_json() if intent is not None else "",
+            settings.release_lease_ms,
+            settings.session_ttl_ms,
+            release_id,
+            settings.session_intents_max,
+        ]
+
+    async def _run(self, calls: Sequence[list[Any]]) -> list[Any]:
+        # A pipeline would ask each time whether the server has the script. It has it unless it was started anew.
+        try:
+            return await self._evaluate(calls)
+        except NoScriptError:
+            await self._redis.script_load(_SCRIPT)
+            return await self._evaluate(calls)
+
+    async def _evaluate(self, calls: Sequence[list[Any]]) -> list[Any]:
+        if len(calls) == 1:
+            return [await self._redis.evalsha(_SHA, _KEYS, *calls[0])]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.evalsha(_SHA, _KEYS, *call)
+            return list(await pipeline.execute())
 
     async def _now(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
 
-def _counted(step: Step, by: str) -> Step:
-    if step.outcome is Outcome.GRANTED:
-        _granted.labels(by).inc()
-        if step.again:
-            _granted_again.inc()
-    return step
+def _step(release_id: str, session: str, reply: Sequence[Any]) -> Step:
+    """What the script's reply says."""
+    outcome, gateway, *granted = reply
+    if _text(outcome) != Outcome.GRANTED:
+        return Step(Outcome(_text(outcome)))
+    again, *bodies = granted
+    intents = tuple(Intent.model_validate_json(body) for body in bodies)
+    release = Release(id=release_id, session=session, gateway=_text(gateway), intents=intents)
+    return Step(Outcome.GRANTED, release, bool(again))
+
+
+def _counted(steps: list[Step], by: str) -> list[Step]:
+    for step in steps:
+        if step.outcome is Outcome.GRANTED:
+            _granted.labels(by).inc()
+            if step.again:
+                _granted_again.inc()
+    return steps
 
 
 def kind_of(intent: Intent) -> str:
@@ -164,7 +200,7 @@ def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> d
     }
     release = orjson.loads(fields["release"]) if "release" in fields else None
     return {
-        **turn.model_dump(mode="json", exclude={"dropped_release"}),
+        **turn.model_dump(mode="json", exclude={"decided_release"}),
         "configured_seq": turn.configured_seq,
         "answered_seq": turn.answered_seq,
         "heartbeat_ms_ago": max(0, now - seen),

@@ -14,16 +14,20 @@ from contracts.broker import (
     TRANSLATORS,
     AddItems,
     ClientEvent,
+    Command,
+    Commands,
+    Intent,
     RefuseRequest,
     Release,
-    SendRelease,
+    TurnRecord,
     Value,
     commands_stream,
 )
 from runtime import logging, service
-from runtime.broker import Consumers, connect, make_broker, publish_to_reader, subscription
+from runtime.broker import Consumers, connect, make_broker, subscribe
 from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service
+from runtime.streams import Failures, entry
 from session_state.client import Outcome, SessionStateClient
 from translator.config import TranslatorSettings
 from translator.names import load_names
@@ -33,6 +37,8 @@ from translator.translate import Defaults, Refusal, translate
 log = structlog.get_logger(__name__)
 
 NOT_PROCESSED = "REQUEST_NOT_PROCESSED"
+#: Entries that are handled at a time.
+_RECORDS = 32
 
 
 class _Sender(Value):
@@ -55,10 +61,8 @@ def wire(settings: TranslatorSettings) -> Service:
     redis = connect(settings)
     broker = make_broker(settings)
     translator = Translator(redis, SessionStateClient(redis, settings), defaults(settings), settings.stream_max_length)
-    client_events = broker.subscriber(stream=subscription(CLIENT_EVENTS, TRANSLATORS))
-    client_events(translator.on_client_event)
-    releases = broker.subscriber(stream=subscription(RELEASES, TRANSLATORS))
-    releases(translator.on_release)
+    client_events = subscribe(broker, CLIENT_EVENTS, TRANSLATORS, translator.on_client_events, records=_RECORDS)
+    releases = subscribe(broker, RELEASES, TRANSLATORS, translator.on_releases, records=_RECORDS)
     intakes = [
         Intake(CLIENT_EVENTS, TRANSLATORS, client_events, translator.on_event_given_up),
         # The intents of a release that is given up are granted again, or time out at their gateway.
@@ -88,7 +92,7 @@ def defaults(settings: TranslatorSettings) -> Defaults:
 
 
 class Translator:
-    """One handler per stream. Both may be called twice for one message: the gateway takes each effect once."""
+    """One handler per stream. Both may get a message twice: the gateway takes each effect once."""
 
     def __init__(self, redis: Redis, session_state: SessionStateClient, defaults: Defaults, max_length: int) -> None:
         self._redis = redis
@@ -96,30 +100,29 @@ class Translator:
         self._defaults = defaults
         self._max_length = max_length
 
-    async def on_client_event(self, event: ClientEvent) -> None:
-        """Answer with the event's items, and reserve the turn for what needs one."""
-        try:
-            translation = translate(event, self._defaults)
-        except Refusal as refusal:
-            await self._command(
-                event.gateway,
-                RefuseRequest(session=event.session, seq=event.seq, code=refusal.code, description=refusal.description),
-            )
-            return
-        await self._command(
-            event.gateway,
-            AddItems(session=event.session, seq=event.seq, items=translation.items, notices=translation.notices),
-        )
-        if translation.intent is not None:
-            outcome, release = await self._session_state.reserve(event.turn, translation.intent)
+    async def on_client_events(self, bodies: list[bytes]) -> None:
+        """Answer with each event's items, and reserve the turn for what needs one."""
+        failures, commands = Failures(), Outbound()
+        wanted: list[tuple[TurnRecord, Intent]] = []
+        for event, answer, intent in failures.attempted(self._answer, failures.parsed(ClientEvent, bodies)):
+            commands.add(event.gateway, answer)
+            if intent is not None:
+                wanted.append((event.turn, intent))
+        for (record, intent), (outcome, release) in zip(wanted, await self._reserved(wanted), strict=True):
             if release is not None:
-                await self.on_release(release)
+                commands.add(release.gateway, merge(release))
             elif outcome is Outcome.FULL:
-                log.warning("intents_full", session=event.session, seq=event.seq)
+                log.warning("intents_full", session=record.session, seq=intent.seq)
+        await self._send(commands)
+        failures.raise_first()
 
-    async def on_release(self, release: Release) -> None:
+    async def on_releases(self, bodies: list[bytes]) -> None:
         """Merge what was granted, and have the gateway send it."""
-        await self._command(release.gateway, merge(release))
+        failures, commands = Failures(), Outbound()
+        for release in failures.parsed(Release, bodies):
+            commands.add(release.gateway, merge(release))
+        await self._send(commands)
+        failures.raise_first()
 
     async def on_event_given_up(self, body: bytes) -> None:
         """No translator could handle this client event: tell its client, as far as it can be read whose it was."""
@@ -128,7 +131,8 @@ class Translator:
         except ValidationError:
             return
         kind = sender.message.get("type") if isinstance(sender.message, dict) else None
-        await self._command(
+        commands = Outbound()
+        commands.add(
             sender.gateway,
             RefuseRequest(
                 session=sender.session,
@@ -137,8 +141,40 @@ class Translator:
                 description=f"{kind or 'A request'} could not be processed.",
             ),
         )
+        await self._send(commands)
 
-    async def _command(self, gateway: str, command: AddItems | RefuseRequest | SendRelease) -> None:
-        if not await publish_to_reader(self._redis, commands_stream(gateway), command, self._max_length):
-            # It has gone; or the server has lost its stream, and it asks again when that is back.
-            log.info("gateway_gone", gateway=gateway, session=command.session, command=command.type)
+    def _answer(self, event: ClientEvent) -> tuple[ClientEvent, AddItems | RefuseRequest, Intent | None]:
+        session, seq = event.session, event.seq
+        try:
+            done = translate(event, self._defaults)
+        except Refusal as refusal:
+            code, description = refusal.code, refusal.description
+            return event, RefuseRequest(session=session, seq=seq, code=code, description=description), None
+        return event, AddItems(session=session, seq=seq, items=done.items, notices=done.notices), done.intent
+
+    async def _reserved(self, wanted: list[tuple[TurnRecord, Intent]]) -> list[tuple[Outcome, Release | None]]:
+        return await self._session_state.reserve(wanted) if wanted else []
+
+    async def _send(self, commands: Outbound) -> None:
+        """Never makes a gateway's stream: one that is not there has gone, or the server has lost it; then the gateway
+        asks again when it is back."""
+        if not commands.by_gateway:
+            return
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for gateway, wanted in commands.by_gateway.items():
+                message = entry(Commands(commands=tuple(wanted)))
+                pipeline.xadd(commands_stream(gateway), message, maxlen=self._max_length, nomkstream=True)
+            written = await pipeline.execute()
+        for gateway, where in zip(commands.by_gateway, written, strict=True):
+            if where is None:
+                log.info("gateway_gone", gateway=gateway, commands=len(commands.by_gateway[gateway]))
+
+
+class Outbound:
+    """What one batch comes to, by gateway."""
+
+    def __init__(self) -> None:
+        self.by_gateway: dict[str, list[Command]] = {}
+
+    def add(self, gateway: str, command: Command) -> None:
+        self.by_gateway.setdefault(gateway, []).append(command)

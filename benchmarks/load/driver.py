@@ -15,7 +15,8 @@ from contracts.broker import CLIENT_EVENTS, ClientEvent, Slot, TurnRecord, comma
 _GATEWAY = "benchmark"
 _LENGTH = 10_000
 _BLOCK_MS = 1_000
-_SESSION = re.compile(rb'"session":"(bench-[0-9a-f]+-\d+)"')
+#: In an entry with commands for several sessions.
+_RELEASED = re.compile(rb'"type":"SendRelease","session":"(bench-[0-9a-f]+-\d+)"')
 
 
 class Driver:
@@ -47,21 +48,18 @@ class Driver:
             silent_since = now
             entries = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
             last = entries[-1][0]
-            await self._ask([session for _, fields in entries if (session := self._carried_out(fields, now))])
+            bodies = [next(iter(fields.values())) for _, fields in entries]
+            await self._ask([session for body in bodies for session in self._carried_out(body, now)])
 
     async def close(self) -> None:
         await self._redis.unlink(commands_stream(_GATEWAY))
         await self._redis.aclose()
 
-    def _carried_out(self, fields: dict[bytes, bytes], now: float) -> bytes | None:
-        """The session whose request this command carries out; None for a command that only goes before it."""
-        body = next(iter(fields.values()))
-        if b"SendRelease" not in body or (match := _SESSION.search(body)) is None:
-            return None
-        if (asked := self._asked.pop(match[1], None)) is None:
-            return None
-        self.took.append(now - asked)
-        return match[1]
+    def _carried_out(self, body: bytes, now: float) -> list[bytes]:
+        """The sessions whose requests these commands carry out."""
+        done = [session for session in _RELEASED.findall(body) if session in self._asked]
+        self.took += [now - self._asked.pop(session) for session in done]
+        return done
 
     async def _ask(self, sessions: list[bytes]) -> None:
         if not sessions:

@@ -9,6 +9,8 @@ from benchmarks.load.line import Line, clock
 
 #: How long anything may take before the exchange counts as unanswered, in seconds.
 _PATIENCE = 20.0
+#: The function that the model calls.
+CALLED = "get_time"
 _RESPONSE: dict[str, Any] = {"object": "realtime.response", "conversation_id": "conv_C9G8", "output": []}
 
 SETTINGS, TEXT, HELD, FUNCTION = "Settings", "text", "held configuration", "function result"
@@ -58,7 +60,7 @@ class Exchanges:
         created = self._await("response.create")
         began = clock()
         call = f"call_{self._turn}"
-        self._line.say({"type": "FunctionCallResponse", "id": call, "name": "get_time", "content": "noon"})
+        self._line.say({"type": "FunctionCallResponse", "id": call, "name": CALLED, "content": "noon"})
         request, at = await self._in_time(created)
         took[FUNCTION] = at - began
         self._line.tell("response.done", response={**self._begin_response(request), "status": "completed"})
@@ -89,7 +91,7 @@ class Exchanges:
             "type": "function_call",
             "status": "completed",
             "call_id": f"call_{self._turn}",
-            "name": "get_time",
+            "name": CALLED,
             "arguments": "{}",
         }
         self._line.tell("response.output_item.added", response_id=response["id"], output_index=0, item=call)

@@ -13,10 +13,11 @@ from pydantic import RedisDsn
 from redis.asyncio import Redis
 
 from contracts.broker import CLIENT_EVENTS, GATEWAYS, Slot, TurnRecord, Value, commands_stream
-from runtime.broker import Consumers, connect, consumer_name, make_broker, publish_to_reader, subscription
+from runtime.broker import Consumers, connect, consumer_name, make_broker, subscribe
 from runtime.consumer_groups import remove_silent
 from runtime.reclaimer import Intake, Reclaimer
 from runtime.settings import ConsumerSettings
+from runtime.streams import entry
 from runtime.tasks import end
 from session_state.app import wire as wire_session_state
 from session_state.config import SessionStateSettings
@@ -41,14 +42,19 @@ class Reader:
         self.redis: Redis = connect(self.settings)
         self.got: asyncio.Queue[str] = asyncio.Queue()
         broker = make_broker(self.settings)
-        subscriber = broker.subscriber(stream=subscription(STREAM, GROUP))
-        subscriber(self._take)
+        subscriber = subscribe(broker, STREAM, GROUP, self._take, records=8, own=own)
         self.consumers = Consumers(broker, self.redis, [(STREAM, GROUP)], own=own, watch_interval=0.01)
         self.intake = Intake(STREAM, GROUP, subscriber)
         self.reclaimer = Reclaimer(self.redis, [self.intake], self.settings)
 
-    async def _take(self, thing: Thing) -> None:
-        self.got.put_nowait(thing.name)
+    async def _take(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            self.got.put_nowait(Thing.model_validate_json(body).name)
+
+    async def publish(self, name: str) -> bool:
+        """As the translators publish: never where nobody reads."""
+        where = await self.redis.xadd(STREAM, entry(Thing(name=name)), maxlen=100, nomkstream=True)
+        return where is not None
 
     async def next(self) -> str:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -150,11 +156,11 @@ async def test_a_stream_of_ones_own_is_renewed_while_its_reader_lives_and_goes_w
         return bool(await reader.redis.pttl(STREAM) > 0)
 
     await until(renewed)
-    assert await publish_to_reader(reader.redis, STREAM, Thing(name="tea"), 100)
+    assert await reader.publish("tea")
     assert await reader.next() == "tea"
     assert await reader.redis.pttl(STREAM) > 0, "publishing leaves it as it is"
     await reader.consumers.stop()
-    assert not await publish_to_reader(reader.redis, STREAM, Thing(name="late"), 100)
+    assert not await reader.publish("late")
     assert not await reader.redis.exists(STREAM)
     await reader.redis.aclose()
 
@@ -163,7 +169,7 @@ async def test_a_stream_of_ones_own_that_was_lost_is_made_anew_and_goes_with_its
     reader = Reader(broker_url, own=True)
     await reader.consumers.start()
     await reader.redis.flushall()
-    await until(lambda: publish_to_reader(reader.redis, STREAM, Thing(name="tea"), 100))
+    await until(lambda: reader.publish("tea"))
     assert await reader.next() == "tea"
     assert await reader.redis.pttl(STREAM) > 0
     await reader.consumers.stop()
@@ -184,7 +190,7 @@ async def test_the_sweeper_counts_sessions(broker_url: str) -> None:
     settings = SessionStateSettings(redis_url=RedisDsn(broker_url), sweep_interval_ms=10)
     async with working(wire_session_state(settings)) as redis:
         turn = TurnRecord(session="s", gateway="g", version=1, slot=Slot.ACTIVE)
-        await Store(redis, settings).observe(turn)
+        await Store(redis, settings).observe([turn])
 
         async def counted() -> bool:
             known = REGISTRY.get_sample_value("turngate_sessions_known")

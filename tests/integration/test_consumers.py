@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 
-from runtime.broker import Consumers, connect, make_broker, require_redis, subscription
+from runtime.broker import Consumers, connect, make_broker, require_redis, subscribe
 from runtime.settings import BrokerSettings, SettingsError, load
 
 STREAM, GROUP = "turngate.test", "testers"
@@ -23,11 +24,12 @@ class Bench:
         self.redis: Redis = connect(self.settings)
         self.broker = make_broker(self.settings)
         self.got: asyncio.Queue[str] = asyncio.Queue()
-        self.broker.subscriber(stream=subscription(STREAM, GROUP))(self._take)
+        subscribe(self.broker, STREAM, GROUP, self._take, records=8)
         self.consumers = Consumers(self.broker, self.redis, [(STREAM, GROUP)], watch_interval=watch_interval)
 
-    async def _take(self, message: dict[str, str]) -> None:
-        self.got.put_nowait(message["text"])
+    async def _take(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            self.got.put_nowait(orjson.loads(body)["text"])
 
     async def add(self, text: str) -> None:
         await self.redis.xadd(STREAM, {"text": text})

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from contracts.broker import Configuration, Intent, ResponseRequest, Slot, TurnRecord
 from session_state.config import ReservationSettings
 from session_state.rules import SessionState, advance
-from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Store
+from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Store, _step
 
 #: Long enough that no lease ends by the clock within a history; the rules' own clock stands still too.
 SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6)
@@ -66,7 +66,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
             open_calls=tuple(call for call in calls if draw(st.booleans())),
             user_speaking=draw(st.booleans()),
             configuring_seq=draw(st.sampled_from([None, *configuration[:1]])),
-            dropped_release=draw(st.sampled_from([None, "release-1", "release-2"])),
+            decided_release=draw(st.sampled_from([None, "release-1", "release-2"])),
         )
 
     return [
@@ -90,7 +90,8 @@ class Twins:
         self.steps += 1
         release_id = f"release-{self.steps}"
         store = Store(self.redis, SETTINGS)
-        got = await store._advance("s", what.record, what.intent, release_id)
+        (reply,) = await store._run([store._call(release_id, "s", what.record, what.intent)])
+        got = _step(release_id, "s", reply)
         expected = advance(
             self.state,
             0,
@@ -118,24 +119,43 @@ async def test_the_script_and_the_rules_agree_on_every_history(redis: Redis, his
         await twins.step(what)
 
 
+async def test_a_server_that_was_started_anew_is_given_the_script_again(redis: Redis) -> None:
+    store = Store(redis, SETTINGS)
+    for _ in range(2):
+        await redis.script_flush()
+        steps = await store.observe([record(1, session=name) for name in ("s", "other")])
+        assert [step.outcome for step in steps] == [Outcome.IDLE, Outcome.IDLE]
+
+
+async def test_several_sessions_advance_at_once_each_for_itself(redis: Redis) -> None:
+    store = Store(redis, SETTINGS)
+    intent = Intent(seq=1, response=ResponseRequest())
+    free = record(1, last_seq=1, open_responses=(1,))
+    busy = record(1, Slot.ACTIVE, session="other", last_seq=1, open_responses=(1,))
+    granted, held = await store.reserve([(free, intent), (busy, intent)])
+    assert (granted.outcome, held.outcome) == (Outcome.GRANTED, Outcome.HELD)
+    assert granted.release is not None
+    assert (granted.release.session, granted.release.intents) == ("s", (intent,))
+
+
 async def test_two_reservations_at_once_are_granted_once(redis: Redis) -> None:
     store = Store(redis, SETTINGS)
     turn = record(1, last_seq=2, open_responses=(1, 2))
     steps = await asyncio.gather(
-        *(store.reserve(turn, Intent(seq=seq, response=ResponseRequest())) for seq in (1, 2) for _ in range(10))
+        *(store.reserve([(turn, Intent(seq=seq, response=ResponseRequest()))]) for seq in (1, 2) for _ in range(10))
     )
-    granted = [step for step in steps if step.outcome is Outcome.GRANTED]
+    granted = [step for (step,) in steps if step.outcome is Outcome.GRANTED]
     assert len(granted) == 1
 
 
 async def test_a_lost_release_is_found_by_the_sweeper(redis: Redis) -> None:
     store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
     turn = record(1, last_seq=1, open_responses=(1,))
-    first = await store.reserve(turn, Intent(seq=1, response=ResponseRequest()))
+    (first,) = await store.reserve([(turn, Intent(seq=1, response=ResponseRequest()))])
     assert first.release is not None
     while not (due := await store.overdue(10)):
         pass
-    again = await store.revisit(due[0])
+    (again,) = await store.revisit(due)
     assert again.release is not None
     assert again.release.id != first.release.id
     assert again.release.intents == first.release.intents
@@ -144,11 +164,11 @@ async def test_a_lost_release_is_found_by_the_sweeper(redis: Redis) -> None:
 
 async def test_what_is_granted_after_a_lost_release_was_settled_late_is_not_granted_again(redis: Redis) -> None:
     store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
-    await store.reserve(record(1, last_seq=1, open_responses=(1,)), Intent(seq=1, response=ResponseRequest()))
+    await store.reserve([(record(1, last_seq=1, open_responses=(1,)), Intent(seq=1, response=ResponseRequest()))])
     while not await store.overdue(10):
         pass
     turn = record(2, last_seq=2, open_responses=(2,))
-    step = await store.reserve(turn, Intent(seq=2, response=ResponseRequest()))
+    (step,) = await store.reserve([(turn, Intent(seq=2, response=ResponseRequest()))])
     assert (step.outcome, step.again) == (Outcome.GRANTED, False)
 
 
@@ -168,12 +188,12 @@ async def test_operators_can_count_what_was_reserved_and_granted(redis: Redis) -
         return {key: REGISTRY.get_sample_value(*name) or 0 for key, name in names.items()}
 
     before = counted()
-    await store.reserve(record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,)), intent)
-    await store.observe(record(2, last_seq=1, open_responses=(1,)))
+    await store.reserve([(record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,)), intent)])
+    await store.observe([record(2, last_seq=1, open_responses=(1,))])
     while not (due := await store.overdue(10)):
         pass
-    await store.revisit(due[0])
-    await store.reserve(record(1, session="other", last_seq=1, open_responses=(1,)), intent)
+    await store.revisit(due)
+    await store.reserve([(record(1, session="other", last_seq=1, open_responses=(1,)), intent)])
     assert {key: count - before[key] for key, count in counted().items()} == {
         "held": 1,
         "granted": 1,
@@ -186,8 +206,8 @@ async def test_operators_can_count_what_was_reserved_and_granted(redis: Redis) -
 
 async def test_silent_sessions_are_forgotten(redis: Redis) -> None:
     store = Store(redis, SETTINGS)
-    await store.reserve(record(1, Slot.ACTIVE, last_seq=1), Intent(seq=2, response=ResponseRequest()))
-    await store.observe(record(1, session="other"))
+    await store.reserve([(record(1, Slot.ACTIVE, last_seq=1), Intent(seq=2, response=ResponseRequest()))])
+    await store.observe([record(1, session="other")])
     assert {s["session"] async for s in store.sessions()} == {"s", "other"}
     assert (await store.known(), await store.waiting()) == (2, 1)
     impatient = Store(redis, SETTINGS.model_copy(update={"session_ttl_ms": 0}))
@@ -201,7 +221,7 @@ async def test_silent_sessions_are_forgotten(redis: Redis) -> None:
 async def test_an_operator_sees_what_is_held(redis: Redis) -> None:
     store = Store(redis, SETTINGS)
     turn = record(3, Slot.ACTIVE, last_seq=1, open_responses=(1,), open_calls=("call_1",), response_id="resp_1")
-    await store.reserve(turn, Intent(seq=1, response=ResponseRequest(), answers=("call_1",)))
+    await store.reserve([(turn, Intent(seq=1, response=ResponseRequest(), answers=("call_1",)))])
     described = await store.session("s")
     assert described is not None
     assert described["slot"] == "active"

@@ -19,7 +19,8 @@ from tests.simulation.plan import Plan
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 
 NAME = "gw"
-_WORKERS = 4
+#: A record that nothing waits for may wait so long for others, in seconds.
+_FOLD = 0.1
 #: A connection to a broker that is gone is tried again so often, with this pause in seconds.
 _RETRIES, _PAUSE = 20, 0.3
 #: Of 24 kHz pcm16.
@@ -27,47 +28,68 @@ _BYTES_PER_MS = 48
 
 
 class Publisher:
-    """`gateway.publisher.Publisher`: one place per session's turn and one per open request, and a few workers."""
+    """`gateway.publisher.Publisher`: one place per session's turn and one per open request, all that waits at once, and
+    records that nothing waits for with others."""
 
     def __init__(self, clock: Clock, broker: Broker, hop: float) -> None:
         self._clock = clock
         self._broker = broker
         self._hop = hop
         self._waiting: dict[tuple[str, int], Conversation] = {}
-        self._working = 0
+        self._folding: dict[str, Conversation] = {}
+        self._working = False
 
     @property
     def busy(self) -> int:
-        return self._working + len(self._waiting)
+        return self._working + len(self._waiting) + len(self._folding)
+
+    def turn(self, conversation: Conversation, *, urgent: bool) -> None:
+        session = conversation.session
+        if urgent:
+            self._folding.pop(session, None)
+            self.add(conversation, 0)
+        elif (session, 0) not in self._waiting:
+            if not self._folding:
+                self._clock.later(_FOLD, self._unfold)
+            self._folding[session] = conversation
 
     def add(self, conversation: Conversation, seq: int) -> None:
         """Publish this request, or the turn record where ``seq`` is 0, as it is when its place comes."""
         self._waiting.setdefault((conversation.session, seq), conversation)
-        if self._working < _WORKERS:
-            self._working += 1
+        if not self._working:
+            self._working = True
             self._clock.later(0.0, self._work)
 
-    def _work(self) -> None:
-        while self._waiting:
-            key = next(iter(self._waiting))
-            conversation = self._waiting.pop(key)
-            seq = key[1]
-            message = conversation.record() if seq == 0 else conversation.client_event(seq)
-            if message is not None:
-                self._publish(conversation, seq, message, _RETRIES)
-                return
-        self._working -= 1
+    def _unfold(self) -> None:
+        folded, self._folding = self._folding, {}
+        for conversation in folded.values():
+            self.add(conversation, 0)
 
-    def _publish(self, conversation: Conversation, seq: int, message: Any, retries: int) -> None:
+    def _work(self) -> None:
+        taken, self._waiting = self._waiting, {}
+        messages = [
+            (TURNS if seq == 0 else CLIENT_EVENTS, message)
+            for (_, seq), conversation in taken.items()
+            if (message := conversation.record() if seq == 0 else conversation.client_event(seq)) is not None
+        ]
+        self._working = bool(messages)
+        if messages:
+            self._publish(taken, messages, _RETRIES)
+
+    def _publish(
+        self, taken: dict[tuple[str, int], Conversation], messages: list[tuple[str, Any]], retries: int
+    ) -> None:
         try:
-            self._broker.publish(TURNS if seq == 0 else CLIENT_EVENTS, message)
+            for stream, message in messages:
+                self._broker.publish(stream, message)
         except BrokerGoneError:
             if retries:
-                self._clock.later(_PAUSE, lambda: self._publish(conversation, seq, message, retries - 1))
+                self._clock.later(_PAUSE, lambda: self._publish(taken, messages, retries - 1))
                 return
-            if seq == 0:
-                self._waiting.setdefault((conversation.session, 0), conversation)
-        # A worker is free again when the broker has answered.
+            for (session, seq), conversation in taken.items():
+                if seq == 0:
+                    self._waiting.setdefault((session, 0), conversation)
+        # The next ones go when the broker has answered.
         self._clock.later(self._hop, self._work)
 
 
@@ -164,7 +186,7 @@ class Session:
         for seq in out.to_publish:
             self._publisher.add(self.conversation, seq)
         if out.turn_changed:
-            self._publisher.add(self.conversation, 0)
+            self._publisher.turn(self.conversation, urgent=out.turn_urgent)
         for event in out.to_upstream:
             # Whoever waits for this moment acts after it.
             self._clock.later(0.0, partial(self.seen, ">" + event["type"]))

@@ -17,6 +17,7 @@ from contracts.broker import (
     AddItems,
     ClientEvent,
     Command,
+    Commands,
     Intent,
     RefuseRequest,
     Release,
@@ -95,23 +96,23 @@ class Translator:
             )
             yield
             return
-        self._command(
-            event.gateway,
-            AddItems(session=event.session, seq=event.seq, items=translation.items, notices=translation.notices),
-        )
-        yield
+        commands: list[Command] = [
+            AddItems(session=event.session, seq=event.seq, items=translation.items, notices=translation.notices)
+        ]
         if translation.intent is not None:
             release = self._store.reserve(event.turn, translation.intent)
             yield
             if release is not None:
-                yield from self.on_release(release)
+                commands.append(merging.merge(release))
+        self._command(event.gateway, *commands)
+        yield
 
     def on_release(self, release: Release) -> Steps:
         self._command(release.gateway, merging.merge(release))
         yield
 
-    def _command(self, gateway: str, command: Command) -> None:
-        self._broker.publish(commands_stream(gateway), command)
+    def _command(self, gateway: str, *commands: Command) -> None:
+        self._broker.publish(commands_stream(gateway), Commands(commands=commands))
 
 
 class SessionState:

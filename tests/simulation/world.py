@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from contracts.broker import Command, Slot, commands_stream
+from contracts.broker import Commands, Slot, commands_stream
 from gateway.outbox import Drop
 from tests.simulation import gateway
 from tests.simulation.broker import Broker
@@ -46,6 +46,8 @@ class Outcome:
     most_calls: int = 0
     #: Requests that the gateway published again.
     republished: int = 0
+    #: The longest that a request waited although nothing was in its way, in seconds.
+    longest_wait: float = 0.0
 
 
 class Line:
@@ -101,10 +103,26 @@ class Line:
         outcome.most_requests = max(outcome.most_requests, len(state.ledger))
         outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
         outcome.most_calls = max(outcome.most_calls, len(state.calls.open))
+        outcome.longest_wait = max(outcome.longest_wait, self._waiting())
         if self.session.closed:
             self._end()
         else:
             self._world.clock.later(_TICK, self._tick)
+
+    def _waiting(self) -> float:
+        """For how long a request has been waiting now although nothing is in its way, in seconds."""
+        conversation, now = self.session.conversation, self._world.clock.now
+        state, free_since = conversation.state, conversation._free_since
+        if free_since is None or not state.configured or state.calls.open:
+            return 0.0
+        return max(
+            (
+                now - max(free_since, request.published_at)
+                for request in state.ledger
+                if request.translated and not request.on_its_way
+            ),
+            default=0.0,
+        )
 
     def _special(self, what: Do) -> None:
         outcome = self.outcome
@@ -194,9 +212,10 @@ class World:
             return "messages are on their way"
         return ""
 
-    def _command(self, command: Command) -> None:
-        if (session := self._sessions.get(command.session)) is not None:
-            session.command(command)
+    def _command(self, message: Commands) -> None:
+        for command in message.commands:
+            if (session := self._sessions.get(command.session)) is not None:
+                session.command(command)
 
     def _note(self, what: str) -> None:
         for line in self.lines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 import httpx
 import pytest
@@ -82,6 +83,31 @@ async def test_text_stays_text_and_bytes_stay_bytes(serving: Serving) -> None:
         for message in ("täxt", b"\x00\xff", "", b""):
             await client.send(message)
             assert await client.recv() == message
+
+
+async def test_large_and_small_messages_arrive_whole_however_slowly_they_are_read(serving: Serving) -> None:
+    """A library that lends out a buffer which it uses again mixes them up once the operating system takes no more."""
+    messages = [bytes([number % 251]) * size for number, size in enumerate((9_600, 9_700, 2) * 400)]
+    full = asyncio.Event()
+
+    async def serve(peer: Socket, path: str, name: str) -> None:
+        for message in messages:
+            sending = asyncio.ensure_future(peer.send(message, text=False))
+            if not (await asyncio.wait([sending], timeout=0.1))[0]:
+                full.set()
+                await sending
+        await peer.recv()
+
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    async with serving(serve) as port:
+        sock.connect(("127.0.0.1", port))
+        async with connect(url(port), sock=sock, max_queue=1) as client, asyncio.timeout(PATIENCE_SECONDS):
+            await full.wait()
+            for number, message in enumerate(messages):
+                same = await client.recv() == message
+                assert same, f"message {number} is not what was sent"
+            await client.send("")
 
 
 async def test_text_that_is_no_utf_8_closes_with_1007(serving: Serving) -> None:

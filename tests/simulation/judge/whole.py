@@ -11,6 +11,9 @@ from tests.simulation.script import Do
 
 _NEVER_SHOWN = ("conversation_already_has_active_response", "response_cancel_not_active", "cannot_update_voice")
 _OF_BABBLE = ("UNPARSABLE_CLIENT_MESSAGE", "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "SETTINGS_ALREADY_APPLIED")
+#: In good weather, what nothing is in the way of goes within so many ways through the broker, and so many seconds: long
+#: before a lease ends or a heartbeat comes.
+_HOPS, _BEYOND = 20, 0.1
 
 
 def check(facts: Facts) -> Iterator[Violation]:
@@ -29,6 +32,8 @@ def check(facts: Facts) -> Iterator[Violation]:
     configured = bool(facts.of_type("SettingsApplied"))
     if outcome.plan.weather.calm and configured and outcome.republished:
         yield Violation("prompt", end, f"{outcome.republished} requests had to be published again in good weather")
+    if outcome.plan.weather.calm and outcome.longest_wait > _HOPS * outcome.plan.hop + _BEYOND:
+        yield Violation("prompt", end, f"a request waited for nothing, {outcome.longest_wait:.1f} s in good weather")
     yield from _errors(facts)
 
 

@@ -15,11 +15,12 @@ def test_configuration_in_the_middle_of_a_reply_waits_for_its_end() -> None:
     bench.translated(2)
     out = bench.release((2,), name="early", append="B")
     assert out.to_upstream == []
-    assert bench.conversation.record().dropped_release == "early"
+    assert bench.conversation.record().decided_release == "early"
     bench.event("response.output_audio.done", response_id="resp_1", item_id="i", output_index=0, content_index=0)
     assert bench.release((2,), append="B").to_upstream == [], "the end of its audio is not the end of a response"
     bench.done("resp_1")
-    sent = bench.release((2,), append="B")
+    sent = bench.release((2,), name="in time", append="B")
+    assert bench.conversation.record().decided_release == "in time"
     assert sent.to_upstream[0]["session"]["instructions"] == "Be kind.\n\nB"
     assert types(bench.event("session.updated", session=effective()).to_client) == ["PromptUpdated"]
 

@@ -67,6 +67,27 @@ def test_the_record_grows_by_one_for_every_change_and_is_repeated_as_a_heartbeat
     assert bench.conversation.record().version == version + 1
 
 
+def test_a_record_is_urgent_when_an_intent_may_wait_for_it() -> None:
+    bench = Bench().configured()
+    assert not bench.created("resp_1").turn_urgent, "nobody waits"
+    assert not bench.done("resp_1").turn_urgent
+    bench.created("resp_2")
+    assert not bench.say(type="InjectUserMessage", content="Hi").turn_urgent, "the request takes the record along"
+    assert not bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0).turn_urgent
+    assert not bench.created("resp_3").turn_urgent, "the turn is not free"
+    bench.event("input_audio_buffer.speech_stopped", item_id="u", audio_end_ms=9)
+    assert bench.done("resp_3").turn_urgent
+    assert not bench.wait(10).turn_urgent, "a heartbeat changes nothing"
+
+
+def test_what_is_settled_may_let_the_next_one_go() -> None:
+    bench = Bench().configured()
+    for _ in range(2):
+        bench.say(type="InjectUserMessage", content="Hi")
+    assert not bench.translated(3, "item_3").turn_urgent
+    assert bench.refused(2).turn_urgent
+
+
 def test_the_deadline_is_the_next_moment_at_which_something_happens() -> None:
     bench = Bench().configured()
     assert bench.conversation.deadline() == 10

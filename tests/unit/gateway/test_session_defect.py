@@ -55,7 +55,7 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
             session.command(unused)
         await asyncio.Future[None]()
 
-    publisher: Any = type("Publisher", (), {"turn": lambda *_: None, "client_event": lambda *_: None})()
+    publisher: Any = type("Publisher", (), {"turn": lambda *_, **__: None, "client_event": lambda *_: None})()
     session = Session(
         conversation,
         client,

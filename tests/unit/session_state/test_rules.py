@@ -76,10 +76,10 @@ def test_a_release_that_was_settled_late_was_not_lost() -> None:
     assert (seqs(result), result.again) == ([2], False)
 
 
-def test_a_dropped_release_is_granted_again_without_waiting_for_its_lease() -> None:
+def test_a_decided_release_is_granted_again_without_waiting_for_its_lease() -> None:
     state = SessionState()
     assert seqs(step(state, record(1, last_seq=1, open_responses=(1,)), response(1))) == [1]
-    assert seqs(step(state, record(2, last_seq=1, open_responses=(1,), dropped_release="r0"), now=1)) == [1]
+    assert seqs(step(state, record(2, last_seq=1, open_responses=(1,), decided_release="r0"), now=1)) == [1]
 
 
 def test_configuration_on_its_way_holds_up_further_configuration_but_no_response() -> None:
