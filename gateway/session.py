@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 #: The second is its name before the API was generally available; some servers still use it.
 _AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
 _AUDIO_DONE = ("response.output_audio.done", "response.audio.done")
+#: Of the agent's audio in one message, as the upstream gave it. The client's rate may double it, and many libraries
+#: take no more than 1 MiB.
+_AUDIO_MAX_BYTES = 256 * 1024
 #: Seconds before an upstream that closed before the session began is dialled again.
 _REDIAL_PAUSE = 0.1
 #: Seconds between two ticks of a session, at least.
@@ -235,13 +238,19 @@ class Session:
             await self._flush()
 
     async def _forward_audio(self, response_id: str, item_id: str, audio: bytes) -> None:
+        for start in range(0, len(audio), _AUDIO_MAX_BYTES):
+            await self._forward_piece(response_id, item_id, audio[start : start + _AUDIO_MAX_BYTES])
+
+    async def _forward_piece(self, response_id: str, item_id: str, audio: bytes) -> None:
         downlink, now = self.conversation.downlink, monotonic()
         before = downlink.audio(response_id, item_id, now)
-        if before is None or self._ending is not None:
-            return
         if before:
             self.conversation.tell(*before)
             await self._flush()
+            # Meanwhile somebody may have spoken over this reply.
+            before = downlink.audio(response_id, item_id, now)
+        if before is None or self._ending is not None:
+            return
         voice = downlink.voice
         frame = voice.feed(response_id, audio)
         downlink.playback.forwarded(item_id, voice.milliseconds(audio), now)
