@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 from uuid import uuid4
 
+import picows
 import picows.websockets
+import picows.websockets.asyncio.server
 import websockets.asyncio.client
 import websockets.asyncio.server
 from multidict import CIMultiDict
@@ -122,6 +124,22 @@ class Engine(Protocol):
 
     async def cut(self, peer: Socket) -> None:
         """End a connection whose peer takes nothing, at once."""
+
+
+class _PicowsClient(picows.websockets.ServerConnection):
+    """A client that closes without a code, as browsers do, is answered with 1000: picows would answer with 0, which is
+    no code, and the browser takes the connection for broken."""
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if frame.msg_type == picows.WSMsgType.CLOSE and not frame.payload_size:
+            transport.send_close(picows.WSCloseCode.OK)
+            transport.disconnect()
+        else:
+            super().on_ws_frame(transport, frame)
+
+
+# It has no other way to say of which class its connections shall be.
+picows.websockets.asyncio.server.ServerConnection = _PicowsClient  # type: ignore[misc]
 
 
 class Picows:

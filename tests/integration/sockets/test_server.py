@@ -136,6 +136,15 @@ async def test_the_client_gets_code_and_reason(serving: Serving, code: int, reas
         assert client.close_reason == reason[:61]
 
 
+async def test_a_client_that_closes_without_a_code_is_answered_in_order(serving: Serving) -> None:
+    """So do browsers, unless they are told otherwise. Row "agent: client close"."""
+    async with serving() as port, connect(url(port)) as client:
+        client.protocol.send_close()
+        client.transport.write(b"".join(client.protocol.data_to_send()))
+        # The answer may be without a code too; 1006 would be an answer that cannot be read.
+        assert await close_code(client) in (1000, 1005)
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4004, None])
 async def test_the_server_gets_code_and_reason(serving: Serving, code: int | None) -> None:
     ends: asyncio.Queue[Exception] = asyncio.Queue()
