@@ -18,6 +18,8 @@ from translator.translate import Defaults, Refusal, translate
 
 #: Steps for which one set of ids is in use.
 _EPOCH = 25
+#: Milliseconds of a piece of the agent's audio.
+_PIECE_MS = 20
 _LIMITS = Limits(requests=16, calls=4, silence=300.0, session=5000.0)
 
 
@@ -89,13 +91,13 @@ class Session:
         response, item = upstream_events.response_id(random, epoch), f"item_{epoch + random.randrange(4)}"
         before = downlink.audio(response, item, self._now)
         if before is None:
-            self._watcher.audio(response, forwarded=False)
+            self._watcher.audio(response, item, 0)
             return
         self.conversation.tell(*before)
         self._watch({"type": "response.output_audio.delta", "response_id": response, "item_id": item})
-        self._watcher.audio(response, forwarded=True)
-        downlink.voice.feed(response, bytes(960))
-        downlink.playback.forwarded(item, 20.0, self._now)
+        self._watcher.audio(response, item, _PIECE_MS)
+        downlink.voice.feed(response, bytes(48 * _PIECE_MS))
+        downlink.playback.forwarded(item, _PIECE_MS, self._now)
 
     def _user_audio(self) -> None:
         self.frames += 1

@@ -20,9 +20,10 @@ class Watcher:
 
     - a frame that the official SDKs would not accept;
     - a second ``AgentStartedSpeaking`` for one response, or output of a response before its first;
-    - a second end of one reply, or anything of it after its end;
+    - a second end of one reply, anything of it after its end, or more ends than beginnings;
     - an item's words told twice;
     - anything of a reply after the user has interrupted it;
+    - an item that is truncated where no audio of it was, or that was not forwarded;
     - a client frame that cannot be used and is not answered, and an end without a code.
     """
 
@@ -35,11 +36,15 @@ class Watcher:
         self.ended = False
         self._started: Counter[str] = Counter()
         self._words: Counter[str] = Counter()
+        #: Milliseconds of each item that went to the client.
+        self._forwarded: Counter[str] = Counter()
         #: Responses of which anything was heard, and those that are over for the client.
         self._known: set[str] = set()
         self._dead: set[str] = set()
         #: ``AgentStartedSpeaking`` that an item caused whose response its event does not name.
         self._nameless = 0
+        #: How often a reply may still end; a greeting that is only shown ends without having begun.
+        self._endable = 0 if conversation.state.dialect.speaks_greeting else 1
 
     def see(self, out: Outputs, cause: dict[str, Any] | None) -> None:
         """Everything that came out, and the upstream event that caused it, if one did."""
@@ -48,6 +53,9 @@ class Watcher:
             self._judge(message, accepted_by_clients)
         for event in out.to_upstream:
             self._judge(event, accepted_by_openai)
+            if event["type"] == "conversation.item.truncate":
+                assert event["item_id"] in self._forwarded, f"{event['item_id']} had not begun"
+                assert 0 <= event["audio_end_ms"] <= self._forwarded[event["item_id"]]
         self._speech(out, _response_of(cause), cause)
         for message in out.to_client:
             if message["type"] == "ConversationText" and message["role"] == "assistant":
@@ -61,15 +69,13 @@ class Watcher:
             assert out.ending.reason
             assert any(message["type"] == "Error" and message["code"] for message in out.to_client)
 
-    def audio(self, response: str, *, forwarded: bool) -> None:
-        """A piece of audio of this response was forwarded, or held back."""
+    def audio(self, response: str, item: str, forwarded_ms: int) -> None:
+        """Audio of this response has come; so much of it was forwarded."""
         self._known.add(response)
-        if forwarded:
+        if forwarded_ms:
+            self._forwarded[item] += forwarded_ms
             assert response not in self._dead, f"audio of {response} after its end"
-            if not self._started[response] and self._nameless:
-                self._nameless -= 1
-                self._started[response] = 1
-            assert self._started[response] == 1, f"audio of {response} before AgentStartedSpeaking"
+            self._must_have_begun(response, "audio")
 
     def client_frame(self, frame: bytes, out: Outputs, last_seq: int, told: int) -> None:
         """A client frame went in, when so many requests and messages had been; this came out."""
@@ -81,11 +87,17 @@ class Watcher:
 
     def _speech(self, out: Outputs, response: str | None, cause: dict[str, Any] | None) -> None:
         kinds = [message["type"] for message in out.to_client]
+        self._endable += kinds.count("AgentStartedSpeaking") - kinds.count("AgentAudioDone")
+        assert self._endable >= 0, "the end of a reply that had not begun"
         if response is None:
             self._nameless += kinds.count("AgentStartedSpeaking")
         else:
             self._known.add(response)
-            self._started[response] += kinds.count("AgentStartedSpeaking")
+            for message in out.to_client:
+                if message["type"] == "AgentStartedSpeaking":
+                    self._started[response] += 1
+                elif message["type"] == "ConversationText" and message["role"] == "assistant":
+                    self._must_have_begun(response, "words")
             assert self._started[response] <= 1, f"{response} started speaking twice"
             if response in self._dead:
                 spoken = [kind for kind in kinds if kind in ("AgentStartedSpeaking", "ConversationText")]
@@ -99,6 +111,12 @@ class Watcher:
             if "AgentAudioDone" in kinds:
                 assert response not in self._dead
                 self._dead.add(response)
+
+    def _must_have_begun(self, response: str, what: str) -> None:
+        if not self._started[response] and self._nameless:
+            self._nameless -= 1
+            self._started[response] = 1
+        assert self._started[response] == 1, f"{what} of {response} before AgentStartedSpeaking"
 
     def _words_of(self, content: str) -> None:
         item = content.partition(" ")[0]
