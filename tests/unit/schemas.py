@@ -9,8 +9,15 @@ from deepgram.agent.v1 import types as deepgram
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 
-#: What the React component is sent beyond Deepgram's protocol.
-EXTENSIONS = frozenset({"Transcript", "UtteranceEnd", "AgentDone"})
+#: What the React component is sent beyond Deepgram's protocol, and the fields that it reads of each.
+EXTENSIONS: dict[str, set[str]] = {
+    "Transcript": {
+        *("transcript", "alternatives", "is_final", "speech_final"),
+        *("channel", "channel_index", "start", "duration"),
+    },
+    "UtteranceEnd": {"channel", "last_word_end"},
+    "AgentDone": set(),
+}
 
 _CLIENT_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -29,7 +36,9 @@ def sent_by_openai(event: dict[str, Any]) -> dict[str, Any]:
 
 def accepted_by_clients(message: dict[str, Any]) -> dict[str, Any]:
     """``message``, after it was found to be one of `EXTENSIONS` or a server message of Deepgram's."""
-    if message["type"] not in EXTENSIONS:
+    if message["type"] in EXTENSIONS:
+        assert set(message) == {"type"} | EXTENSIONS[message["type"]], message
+    else:
         accepted_by_deepgram(message)
     return message
 
