@@ -63,6 +63,14 @@ def test_settings_and_greeting() -> None:
     assert bench.conversation.client_event(2) is None
 
 
+@pytest.mark.parametrize(("flags", "told_again"), [({}, True), ({"history": True}, True), ({"history": False}, False)])
+def test_who_wants_no_history_gets_none(flags: dict[str, bool], told_again: bool) -> None:
+    """Row "agent: `Settings`": ``flags.history``, on unless it is turned off."""
+    bench = Bench(AGENT).configured(flags=flags)
+    bench.asked(2)
+    assert types(bench.out.to_client) == ["ConversationText", *(["History"] if told_again else [])]
+
+
 def test_settings_twice() -> None:
     """Rows "agent: second `Settings`", "agent: Error `SETTINGS_ALREADY_APPLIED`"."""
     bench = agent()
