@@ -10,12 +10,13 @@ told by a Warning, and the rest of the request is applied.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from infra.simulator.session_config import DEFAULT_INSTRUCTIONS, DEFAULT_VOICE
-from tests.simulation.judge.facts import Event, Facts, Request
+from tests.simulation.judge.facts import Event, Facts, Request, Update
 from tests.simulation.judge.violation import Violation
 from translator.translation import Defaults
 
@@ -140,8 +141,8 @@ def check(facts: Facts) -> tuple[list[Violation], Timeline | None]:
         # Which of several requests was given up cannot be told from outside.
         return found, None
     timeline = Timeline([one.request for one in asked if not one.refused], [])
-    found += _confirmed(facts, asked, timeline)
-    return found, timeline
+    wrong = list(_confirmed(facts, asked, timeline))
+    return [*found, *wrong], None if wrong else timeline
 
 
 def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
@@ -183,7 +184,7 @@ def _confirmed(facts: Facts, asked: list[_Asked], timeline: Timeline) -> Iterato
         one.first = all(other.refused and (other.told or 0) < one.request.place for other in settings)
     series = [one for one in asked if not one.refused]
     fold = _Fold(series, facts.outcome.plan.defaults)
-    confirmed: list[tuple[int, int]] = []
+    updates: list[Update] = []
     for update in facts.updates.values():
         if update.effective is None:
             fold.locked |= update.refused is not None and update.refused["code"] == "cannot_update_voice"
@@ -193,50 +194,84 @@ def _confirmed(facts: Facts, asked: list[_Asked], timeline: Timeline) -> Iterato
             at = facts.outcome.history[update.sent].at
             yield Violation("P4", at, f"{wanted} is in force, which is not what was asked for after {fold.config}")
             return
-        in_force = fold.with_what_changes_nothing()
-        timeline.steps.append((update.sent, in_force))
-        if update.confirmed is not None:
-            confirmed.append((update.confirmed, in_force))
+        updates.append(update)
+    steps = list(zip(updates, fold.in_force(), strict=True))
+    timeline.steps += [(update.sent, count) for update, count in steps]
+    confirmed = [(update.confirmed, count) for update, count in steps if update.confirmed is not None]
     for index, one in enumerate(series):
         if one.told is not None and not any(place < one.told and index < count for place, count in confirmed):
             at = facts.outcome.history[one.told].at
             yield Violation("P2", at, f"{one.request.message} was acknowledged before it was confirmed")
-    if not facts.outcome.cut_short and fold.with_what_changes_nothing() < len(series):
-        yield Violation("P3", 0.0, f"{series[fold.contained].request.message} never took effect")
+    contained = steps[-1][1] if steps else fold.with_what_changes_nothing(0)
+    if not facts.outcome.cut_short and contained < len(series):
+        yield Violation("P3", 0.0, f"{series[contained].request.message} never took effect")
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where an update may have brought the series to."""
+
+    #: How many requests are in force then, those that follow and change nothing included.
+    in_force: int
+    #: How many it contained before that update, any of these.
+    begins: set[int]
 
 
 class _Fold:
-    """How much of the series the effective configuration contains."""
+    """How much of the series the effective configuration contains.
+
+    The upstream does not say. Where requests take each other back, more than one beginning of the series makes the
+    same configuration: all of them are kept in mind until what comes later decides.
+    """
 
     def __init__(self, series: list[_Asked], defaults: Defaults) -> None:
         self.config = Config()
-        self.contained = 0
         #: The upstream keeps its voice from now on.
         self.locked = False
         self._series = series
         self._defaults = defaults
+        #: For each update, by how many requests it may contain.
+        self._steps: list[dict[int, _End]] = []
 
     def reaches(self, wanted: Config, before: int) -> bool:
-        """Go on to the longest beginning of the series that makes ``wanted``, of what was asked for before a place;
-        False when none does."""
-        config, found = self.config, self.contained if self.config == wanted else None
-        for index in range(self.contained, len(self._series)):
-            if self._series[index].request.place > before:
-                break
-            config = self._after(config, index)
-            if self._same(config, wanted):
-                found = index + 1
-        if found is None:
+        """Go on to every beginning of the series that makes ``wanted``, of what was asked for before a place; False
+        when none does."""
+        ends: defaultdict[int, set[int]] = defaultdict(set)
+        for begin in self._steps[-1] if self._steps else (0,):
+            for end in self._ends(begin, wanted, before):
+                ends[end].add(begin)
+        if not ends:
             return False
-        self.config, self.contained = wanted, found
+        self.config = wanted
+        self._steps.append({n: _End(self.with_what_changes_nothing(n), begins) for n, begins in ends.items()})
         return True
 
-    def with_what_changes_nothing(self) -> int:
-        """How many requests are in force, those that follow and change nothing included."""
-        count = self.contained
+    def in_force(self) -> list[int]:
+        """For each update, the most requests that can have been in force with it, given what came later."""
+        counts: list[int] = []
+        possible: set[int] | None = None
+        for step in reversed(self._steps):
+            ends = [end for n, end in step.items() if possible is None or n in possible]
+            counts.append(max(end.in_force for end in ends))
+            possible = set().union(*(end.begins for end in ends))
+        return counts[::-1]
+
+    def with_what_changes_nothing(self, count: int) -> int:
+        """How many requests are in force where these are, those that follow and change nothing included."""
         while count < len(self._series) and self._same(self._after(self.config, count), self.config):
             count += 1
         return count
+
+    def _ends(self, begin: int, wanted: Config, before: int) -> Iterator[int]:
+        config = self.config
+        if config == wanted:
+            yield begin
+        for index in range(begin, len(self._series)):
+            if self._series[index].request.place > before:
+                return
+            config = self._after(config, index)
+            if self._same(config, wanted):
+                yield index + 1
 
     def _after(self, config: Config, index: int) -> Config:
         one = self._series[index]
