@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections import Counter
@@ -48,6 +49,8 @@ def _many(seeds: range, jobs: int) -> int:
     counts: Counter[str] = Counter()
     failing = []
     sessions = 0
+    # What is loaded stays: the collector need not look through it again in every world.
+    gc.freeze()
     for verdict in play_seeds(seeds, jobs):
         sessions += verdict.sessions
         counts += verdict.counts

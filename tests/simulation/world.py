@@ -97,11 +97,13 @@ class Line:
     def _tick(self) -> None:
         state, outcome = self.session.conversation.state, self.outcome
         self.session.tick()
-        of_the_client = sum(
-            request.message["type"] != "UserTurnEnded" and "error" not in request.message for request in state.ledger
-        )
-        outcome.most_requests = max(outcome.most_requests, len(state.ledger))
-        outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
+        if len(state.ledger):
+            of_the_client = sum(
+                request.message["type"] != "UserTurnEnded" and "error" not in request.message
+                for request in state.ledger
+            )
+            outcome.most_requests = max(outcome.most_requests, len(state.ledger))
+            outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
         outcome.most_calls = max(outcome.most_calls, len(state.calls.open))
         outcome.longest_wait = max(outcome.longest_wait, self._waiting())
         if self.session.closed:

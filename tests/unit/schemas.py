@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from deepgram.agent.v1 import types as deepgram
@@ -45,9 +46,13 @@ def accepted_by_clients(message: dict[str, Any]) -> dict[str, Any]:
 
 def accepted_by_deepgram(message: dict[str, Any]) -> None:
     """Fails unless ``message`` is a server message of Deepgram's, down to the last field."""
+    _nothing_unknown(_deepgrams(message["type"]).validate_python(message))
+
+
+@cache
+def _deepgrams(kind: str) -> TypeAdapter[Any]:
     kinds = {"History": "AgentV1History", "FunctionCallResponse": "AgentV1ReceiveFunctionCallResponse"}
-    model = getattr(deepgram, kinds.get(message["type"], f"AgentV1{message['type']}"))
-    _nothing_unknown(TypeAdapter(model).validate_python(message))
+    return TypeAdapter(getattr(deepgram, kinds.get(kind, f"AgentV1{kind}")))
 
 
 def _nothing_unknown(value: Any) -> None:
