@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv by itself, the first time and whenever what is installed changes.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test simulate fuzz chaos model test-docker check clean
+.PHONY: help run demo test coverage simulate fuzz chaos model test-docker check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,9 @@ demo: $(VENV)/.local ## a scripted conversation with speech, functions and updat
 
 test: $(VENV)/.dev ## unit, integration and end-to-end tests on an embedded broker; no Docker
 	@$(PYTEST) -m "not docker"
+
+coverage: $(VENV)/.dev ## every branch of the cores, by their unit tests alone
+	@$(PYTEST) -q -p no:cacheprovider --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,contracts gateway session_state translator)
 
 fuzz: $(VENV)/.dev ## a million generated frames, from both sides, against the gateway's core; ten minutes at most
 	@$(BIN)/python -m tests.fuzz

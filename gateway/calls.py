@@ -34,11 +34,12 @@ class Calls:
         """Ids of the calls whose result the upstream does not have."""
         return tuple(self._calls)
 
-    def asked(self, call_id: str, name: str, now: float) -> None:
-        """The model asks. Past the limit the oldest call is forgotten: its result will be reported as unknown."""
-        if len(self._calls) >= self._limit:
+    def asked(self, call_id: str, name: str, now: float) -> Call:
+        """The model asks; asking twice is asking once. Past the limit the oldest call is forgotten: its result will be
+        reported as unknown."""
+        if call_id not in self._calls and len(self._calls) >= self._limit:
             del self._calls[next(iter(self._calls))]
-        self._calls.setdefault(call_id, Call(call_id, name, now))
+        return self._calls.setdefault(call_id, Call(call_id, name, now))
 
     def find(self, call_id: str | None, name: str | None) -> Call | None:
         """The unanswered call that a result is for: by id, or by name where no id was given and just one call has

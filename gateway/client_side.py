@@ -127,10 +127,9 @@ class ClientSide:
         self._formats.withdraw(request.seq)
         self._refuse(code, description)
 
-    def no_such_function(self, call_id: str, now: float) -> None:
+    def no_such_function(self, call: Call, now: float) -> None:
         """The model calls a function that it was not given: it is told so, and the client that this happened."""
-        if (call := self._state.calls.find(call_id, None)) is not None:
-            self._answer(call, "NON_EXISTENT_FUNCTION_CALLED", now)
+        self._answer(call, "NON_EXISTENT_FUNCTION_CALLED", now)
 
     def _answer(self, call: Call, code: str, now: float) -> None:
         """Answer a call with an error in the client's stead, which hears of it as the ``Warning`` of this code."""

@@ -149,13 +149,12 @@ class SessionConfiguration:
         """Whether the model has a function of this name, as far as that is known."""
         return self._offered is None or function in self._offered or function in self._sent_functions
 
-    def refuse(self, code: str | None, param: str | None, *, occupied: bool = False) -> Refused | None:
-        """The update in flight got an error. Returns it, and whether it may be tried again: without a field that cannot
-        change any more, or after the response that it met unexpectedly. When the turn is not ``occupied`` now, that
-        response is not announced yet; it is believed in once."""
+    def refuse(self, code: str | None, param: str | None, *, occupied: bool = False) -> Refused:
+        """The update in flight (there must be one) got an error. Returns it, and whether it may be tried again: without
+        a field that cannot change any more, or after the response that it met unexpectedly. When the turn is not
+        ``occupied`` now, that response is not announced yet; it is believed in once."""
         update, self.update = self.update, None
-        if update is None:
-            return None
+        assert update is not None
         named = (param or "").removeprefix("session.").split("[")[0]
         if named in _BETWEEN_TURNS and code not in _FIELD_IN_PARAM and (occupied or not self._met_unannounced):
             self._met_unannounced = not occupied

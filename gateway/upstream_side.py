@@ -92,8 +92,6 @@ class UpstreamSide:
         state = self._state
         occupied = not state.turn.free_for_configuration
         refused = state.configuration.refuse(code, param, occupied=occupied)
-        if refused is None:
-            return
         update = refused.update
         if refused.unannounced:
             state.turn.committed(now)
@@ -121,8 +119,7 @@ class UpstreamSide:
         if update is None:
             return
         for request in state.ledger.settle(update.configures):
-            if request.acknowledgement is not None:
-                state.tell({"type": request.acknowledgement})
+            state.tell({"type": request.acknowledgement})
         if not state.configured:
             state.configured = True
             state.turn.configured(now)
@@ -177,12 +174,12 @@ class UpstreamSide:
     def _call(self, request: ServerMessage, now: float) -> None:
         """The model calls a function: the client is asked, unless there is no such function."""
         state = self._state
-        (call,) = request["functions"]
-        state.calls.asked(call["id"], call["name"], now)
-        if state.configuration.offers(call["name"]):
+        (function,) = request["functions"]
+        call = state.calls.asked(function["id"], function["name"], now)
+        if state.configuration.offers(call.name):
             state.tell(request)
         else:
-            self._client.no_such_function(call["id"], now)
+            self._client.no_such_function(call, now)
 
     def _cancel_calls(self, response_id: str) -> None:
         """A reply was interrupted after it had asked for functions: the model goes on from what the user says now. It

@@ -111,10 +111,8 @@ def _acknowledge_on_send(patch: pytest.MonkeyPatch) -> None:
 
     def send(self: TranslatorSide, what: Sendable, now: float) -> None:
         send_of(self, what, now)
-        for seq in what.configures:
-            if (request := self._state.ledger.get(seq)) is not None and request.acknowledgement is not None:
-                self._state.tell({"type": request.acknowledgement})
-                request.acknowledgement = None
+        for request in self._state.ledger.settle(what.configures):
+            self._state.tell({"type": request.acknowledgement})
 
     patch.setattr(TranslatorSide, "_send_configuration", send)
 

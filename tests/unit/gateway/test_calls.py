@@ -35,9 +35,9 @@ def test_an_answered_call_takes_no_second_answer_and_is_open_until_delivered() -
     assert not made.open
 
 
-def test_a_call_that_is_asked_twice_is_one_call() -> None:
-    made = calls(("a", "f"), ("a", "f"))
-    assert made.open == ("a",)
+def test_a_call_that_is_asked_twice_is_one_call_and_keeps_out_no_other() -> None:
+    made = calls(("a", "f"), ("b", "f"), ("b", "f"), limit=2)
+    assert made.open == ("a", "b")
 
 
 def test_past_the_limit_the_oldest_is_forgotten() -> None:

@@ -18,7 +18,10 @@ def test_requests_are_published_once_there_is_an_upstream() -> None:
     """Row "component: Settings lost before the upstream opened"."""
     bench = Bench()
     assert bench.say(**SETTINGS).to_publish == []
+    assert bench.wait(5).to_publish == [], "nor again"
+    assert not bench.conversation.connected
     assert bench.event("session.created", session={}).to_publish == [1]
+    assert bench.conversation.connected
     event = bench.conversation.client_event(1)
     assert event is not None
     assert (event.seq, event.attempt, event.repeated, event.dialect) == (1, 1, False, "component")

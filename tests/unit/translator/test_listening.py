@@ -43,6 +43,7 @@ def listening(model: str, provider: dict[str, Any], agent_language: str | None =
         ("whisper-1", {"keyterms": ["Oslo", "Bergen"]}, {"prompt": "Oslo, Bergen"}),
         ("gpt-4o-transcribe", {"keyterms": ["Oslo", "Bergen"]}, {"prompt": "Expect these words: Oslo, Bergen."}),
         ("gpt-realtime-whisper", {"keyterms": ["Oslo"]}, {}),
+        ("gpt-realtime-whisper", {"keyterms": []}, {}),
     ],
 )
 def test_what_to_listen_for(model: str, provider: dict[str, Any], expected: dict[str, Any]) -> None:
