@@ -23,7 +23,8 @@ class Counters:
     releases_dropped: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
     #: Creates that lost the race against a response of the upstream's own, and were tried again.
     collisions_absorbed: int = 0
-    #: Requests that the upstream's own response answered.
+    #: Requests that were settled by a response which was not asked for on their behalf: the upstream's own, or one that
+    #: was asked for other requests when their items were there already.
     answered_by_another: int = 0
     #: Requests that were published again.
     republished: int = 0

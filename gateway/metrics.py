@@ -25,7 +25,7 @@ _RELEASE_LATENCY = Histogram(
 #: The plain counters, by the name of their field.
 _COUNTERS = {
     "collisions_absorbed": "Creates that lost a race against a response of the upstream's own, and were tried again.",
-    "answered_by_another": "Requests settled by a response that the upstream made by itself.",
+    "answered_by_another": "Requests settled by a response that was not asked for on their behalf.",
     "republished": "Client events published again because nobody had carried them out.",
     "given_up": "Requests that were reported to the client because nobody could carry them out in time.",
     "malformed_events": "Upstream events that could not be read.",

@@ -169,7 +169,9 @@ class UpstreamSide:
     def _answered(self, request: ResponseRequest) -> list[Request]:
         """Settle what a response that we asked for, and that has begun, answers."""
         ledger = self._state.ledger
-        return ledger.settle({*request.responds, *(request.knows & frozenset(ledger.answerable()))})
+        settled = ledger.settle({*request.responds, *(request.knows & frozenset(ledger.answerable()))})
+        self._state.counters.answered_by_another += sum(other.seq not in request.responds for other in settled)
+        return settled
 
     def _call(self, request: ServerMessage, now: float) -> None:
         """The model calls a function: the client is asked, unless there is no such function."""

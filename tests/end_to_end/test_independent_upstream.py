@@ -9,6 +9,7 @@ import pytest
 from infra.local.stack import Stack
 from tests.end_to_end.client import Client
 from tests.end_to_end.independent_upstream import Upstream, independent_upstream
+from tests.end_to_end.test_numbers import Number
 
 
 @pytest.fixture
@@ -18,9 +19,15 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def client(redis_url: str, upstream: Upstream) -> AsyncIterator[Client]:
+async def own_stack(redis_url: str, upstream: Upstream) -> AsyncIterator[Stack]:
     env = {"TURNGATE_UPSTREAM_URL": upstream.url}
-    async with Stack(redis_url=redis_url, translators=1, simulator=False, env=env) as stack, Client(stack) as client:
+    async with Stack(redis_url=redis_url, translators=1, simulator=False, env=env) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(own_stack: Stack) -> AsyncIterator[Client]:
+    async with Client(own_stack) as client:
         yield client
 
 
@@ -65,7 +72,7 @@ async def test_what_comes_in_a_reply_is_held_until_its_end(client: Client, upstr
 
 
 async def test_a_request_that_collides_is_answered_after_the_response_that_beat_it(
-    client: Client, upstream: Upstream
+    client: Client, upstream: Upstream, own_stack: Stack
 ) -> None:
     await client.configured()
     # The server is about to answer this by itself, and tells nobody yet.
@@ -80,3 +87,4 @@ async def test_a_request_that_collides_is_answered_after_the_response_that_beat_
     upstream.answer(typed, "To the typed.")
     await said(client, "To the typed.")
     assert client.of_type("Error") == client.of_type("Warning") == []
+    assert await Number(own_stack, "gateway", "collisions_absorbed_total").now() == 1

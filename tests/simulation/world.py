@@ -203,7 +203,7 @@ class World:
             found["releases dropped: stale"] += counters.releases_dropped[Drop.STALE]
             found["retransmissions"] += counters.republished
             found["given up"] += counters.given_up
-            found["answered by the upstream's own response"] += counters.answered_by_another
+            found["settled by another response"] += counters.answered_by_another
         return found
 
     def _restless(self) -> str:

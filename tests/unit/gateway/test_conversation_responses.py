@@ -138,3 +138,12 @@ def test_a_cancel_that_is_never_answered_gives_the_slot_back_in_the_end() -> Non
     assert bench.conversation.deadline() <= 15
     bench.wait(15)
     assert bench.conversation.record().slot is Slot.IDLE
+
+
+def test_a_response_answers_what_was_there_when_it_was_asked_for_and_nothing_that_came_later() -> None:
+    bench = Bench().configured().asked(2).asked(3)
+    create = bench.release(responds=(2,)).to_upstream[-1]["event_id"]
+    bench.asked(4)
+    bench.created("resp_1", create)
+    assert bench.conversation.record().open_responses == (4,)
+    assert bench.conversation.counters.answered_by_another == 1, "the third request had no create of its own"

@@ -1,0 +1,171 @@
+"""The numbers that operators read: each is moved by what it counts, on the page of the service that it means something
+on, and docs/operations.md lists them all."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+import redis.asyncio
+
+from contracts.broker import CLIENT_EVENTS, SendRelease, commands_stream
+from infra.local.stack import Stack
+from runtime.broker import publish_to_reader
+from tests.end_to_end.client import PATIENCE_SECONDS, Client, get
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+#: Half a second at 24 kHz.
+_LOUD = b"\x40\x1f" * 12_000
+_QUIET = bytes(24_000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stack(redis_url: str) -> AsyncIterator[Stack]:
+    """One of everything, which takes over quickly what was left unfinished."""
+    url = f"{redis_url.rpartition('/')[0]}/2"
+    async with Stack(redis_url=url, translators=1, pace=0.2, env={"TURNGATE_RECLAIM_AFTER_MS": "100"}) as running:
+        yield running
+
+
+def pages(stack: Stack) -> dict[str, str]:
+    return {
+        "gateway": stack.gateway_url.replace("ws://", "http://"),
+        "session-state": stack.session_state_url,
+        "translator": stack.translator_urls[0],
+    }
+
+
+async def read(stack: Stack, service: str) -> str:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.get(f"{pages(stack)[service]}/metrics")).text
+
+
+class Number:
+    """One series (or the sum of those that begin so) of one service, against what it was when this was made."""
+
+    def __init__(self, stack: Stack, service: str, name: str) -> None:
+        self._stack, self._service, self._name = stack, service, f"turngate_{name}"
+        self._before = 0.0
+
+    async def now(self) -> float:
+        lines = (await read(self._stack, self._service)).splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(self._name))
+
+    async def __aenter__(self) -> Number:
+        self._before = await self.now()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to undo."""
+
+    async def grown(self) -> float:
+        return await self.now() - self._before
+
+    async def grows(self) -> None:
+        """Return once it has."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await self.grown():
+                await asyncio.sleep(0.01)
+
+
+async def test_every_number_is_on_its_page_and_in_the_manual(stack: Stack) -> None:
+    section = _PAGE.read_text("utf-8").partition("## Numbers\n")[2].partition("\n## ")[0]
+    listed: dict[str, set[str]] = {service: set() for service in pages(stack)}
+    for name, services in re.findall(r"^\| `(\w+)`[^|]* \| ([^|]+) \|", section, re.MULTILINE):
+        for service in services.split(", "):
+            listed[service].add(name)
+    for service, names in listed.items():
+        shown = re.findall(r"^# HELP (turngate_\w+) ", await read(stack, service), re.MULTILINE)
+        assert {name for name in shown if not name.endswith("_created")} == names, service
+
+
+async def test_what_is_held_and_released(stack: Stack) -> None:
+    outstanding = Number(stack, "gateway", 'requests_outstanding{kind="configuration"}')
+    oldest = Number(stack, "gateway", "oldest_request_seconds")
+    async with (
+        Number(stack, "translator", 'releases_granted_total{by="reservation"}') as granted,
+        Number(stack, "session-state", 'releases_granted_total{by="turn"}') as woken,
+        Number(stack, "gateway", "release_latency_seconds_count") as latency,
+        Client(stack) as client,
+    ):
+        await client.configured()
+        await client.say(type="InjectUserMessage", content="[say 40 words]")
+        await client.until("AgentStartedSpeaking")
+        assert await Number(stack, "gateway", 'sessions{slot="active"}').now() == 1
+        assert await granted.grown() >= 2
+        async with Number(stack, "translator", 'reservations_total{outcome="held"}') as held:
+            await client.say(type="UpdatePrompt", prompt="x")
+            await held.grows()
+        assert await outstanding.now() == 1
+        assert await oldest.now() > 0
+        await client.until("PromptUpdated")
+        assert await woken.grown() >= 1
+        assert await latency.grown() == 1
+        assert await outstanding.now() == await oldest.now() == 0
+
+
+async def test_what_another_response_settles(stack: Stack) -> None:
+    async with Number(stack, "gateway", "answered_by_another_total") as settled, Client(stack) as client:
+        await client.configured()
+        await client.socket.send(_LOUD)
+        await client.until("UserStartedSpeaking")
+        await client.say(type="InjectUserMessage", content="And this?")
+        await client.until("ConversationText", lambda message: message["content"] == "And this?")
+        # The server answers what was said by itself, and knows what was typed.
+        await client.socket.send(_QUIET)
+        await client.until("AgentAudioDone")
+        assert await settled.grown() == 1
+
+
+async def test_what_is_published_again(stack: Stack) -> None:
+    async with Number(stack, "gateway", "republished_total") as republished, Client(stack) as client:
+        await client.configured()
+        translator = stack.processes["translator-1"]
+        translator.pause()
+        try:
+            await client.say(type="InjectUserMessage", content="Hello?")
+            await republished.grows()
+        finally:
+            translator.resume()
+        await client.until("AgentAudioDone")
+
+
+async def test_releases_that_come_too_late(stack: Stack) -> None:
+    async with (
+        Number(stack, "gateway", 'releases_dropped_total{reason="stale"}') as stale,
+        Number(stack, "gateway", 'releases_dropped_total{reason="occupied"}') as occupied,
+        Client(stack) as client,
+        redis.asyncio.Redis.from_url(stack.redis_url) as broker,
+    ):
+        session = (await client.until("Welcome"))["request_id"]
+        await client.configured()
+        gateway = (await get(f"{stack.session_state_url}/sessions/{session}"))["gateway"]
+        again = SendRelease(session=session, release="again", configuration=None, configures=(1,), response=None)
+        assert await publish_to_reader(broker, commands_stream(gateway), again, 100)
+        await stale.grows()
+        await client.say(type="InjectUserMessage", content="[say 40 words]")
+        await client.until("AgentStartedSpeaking")
+        await client.say(type="UpdatePrompt", prompt="x")
+        early = SendRelease(session=session, release="early", configuration=None, configures=(3,), response=None)
+        assert await publish_to_reader(broker, commands_stream(gateway), early, 100)
+        await occupied.grows()
+        await client.until("PromptUpdated")
+
+
+async def test_entries_that_nobody_can_handle(stack: Stack) -> None:
+    async with (
+        Number(stack, "translator", f'reclaimed_total{{stream="{CLIENT_EVENTS}"}}') as reclaimed,
+        Number(stack, "translator", f'dead_letters_total{{stream="{CLIENT_EVENTS}"}}') as buried,
+        redis.asyncio.Redis.from_url(stack.redis_url) as broker,
+    ):
+        await broker.xadd(CLIENT_EVENTS, {"__data__": b"not JSON"})
+        await buried.grows()
+        assert await buried.grown() == 1
+        assert await reclaimed.grown() == 2, "it was delivered three times"
