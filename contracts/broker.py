@@ -118,6 +118,8 @@ class ResponseRequest(Value):
     overrides: dict[str, Any] = Field(default_factory=dict)
     #: True when no other response can stand in for this one (the agent is to say given words).
     exclusive: bool = False
+    #: True when it does not wait for the user to end speaking.
+    interrupts: bool = False
 
 
 class Intent(Value):

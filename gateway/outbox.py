@@ -104,7 +104,7 @@ class Outbox:
                 return Drop.STALE
             if not self._turn.free_for_configuration:
                 return Drop.OCCUPIED
-        if responds and not self._turn.free_for_response:
+        if responds and not self._free_for(release.response):
             if not configures:
                 return Drop.OCCUPIED
             responds = ()
@@ -114,3 +114,7 @@ class Outbox:
             release.response if responds else None,
             responds,
         )
+
+    def _free_for(self, response: ResponseRequest | None) -> bool:
+        interrupts = response is not None and response.interrupts
+        return self._turn.free_for_interruption if interrupts else self._turn.free_for_response

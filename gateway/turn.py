@@ -237,7 +237,12 @@ class Turn:
     @property
     def free_for_response(self) -> bool:
         """A response now would neither collide nor talk over the user, whose turn the server is about to answer."""
-        return self.slot is Slot.IDLE and not self.user_speaking
+        return self.free_for_interruption and not self.user_speaking
+
+    @property
+    def free_for_interruption(self) -> bool:
+        """A response now would not collide."""
+        return self.slot is Slot.IDLE
 
     def configured(self, now: float) -> None:
         """The first ``session.updated`` came."""

@@ -129,10 +129,10 @@ if free and not release then
   for _, call in ipairs(turn.open_calls) do
     if not answered[call] then calls_open = true end
   end
-  local may_respond = turn.slot == 'idle' and not turn.user_speaking
   for _, seq in ipairs(within_reach) do
     local head = heads[seq]
-    if head.kind == 'configuration' or (may_respond and (#head.answers == 0 or not calls_open)) then
+    local in_turn = head.kind == 'interruption' or not turn.user_speaking
+    if head.kind == 'configuration' or (turn.slot == 'idle' and in_turn and (#head.answers == 0 or not calls_open)) then
       grant[#grant + 1] = seq
     end
   end

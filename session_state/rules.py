@@ -128,9 +128,11 @@ def _grant(state: SessionState, turn: TurnRecord) -> tuple[Intent, ...]:
     # A result that this release cannot bring may not have reached the upstream when the release is sent.
     answered = {call for intent in within_reach for call in intent.answers}
     calls_open = any(call not in answered for call in turn.open_calls)
-    may_respond = turn.slot is Slot.IDLE and not turn.user_speaking
-    return tuple(
-        intent
-        for intent in within_reach
-        if intent.configuration is not None or (may_respond and not (intent.answers and calls_open))
-    )
+
+    def may_go(intent: Intent) -> bool:
+        if intent.response is None:
+            return True
+        in_turn = intent.response.interrupts or not turn.user_speaking
+        return turn.slot is Slot.IDLE and in_turn and not (intent.answers and calls_open)
+
+    return tuple(filter(may_go, within_reach))

@@ -187,8 +187,10 @@ def _counted(steps: list[Step], by: str) -> list[Step]:
 
 
 def kind_of(intent: Intent) -> str:
-    """``configuration`` or ``response``."""
-    return "configuration" if intent.configuration is not None else "response"
+    """``configuration``, ``response``, or ``interruption`` for a response that does not wait for the user's silence."""
+    if intent.response is None:
+        return "configuration"
+    return "interruption" if intent.response.interrupts else "response"
 
 
 def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def inject_user_message(event: ClientEvent, message: InjectUserMessage, defaults
 def inject_agent_message(event: ClientEvent, message: InjectAgentMessage, defaults: Defaults) -> Translation:
     """The agent's turn, in given words: a response of its own, which no other can stand in for."""
     overrides = {"instructions": f"{_SAY_EXACTLY}\n\n{message.message}", "tool_choice": "none"}
-    return Translation(intent=respond(event, overrides=overrides, exclusive=True))
+    interrupts = message.behavior == "interrupt"
+    return Translation(intent=respond(event, overrides=overrides, exclusive=True, interrupts=interrupts))
 
 
 def user_turn_ended(event: ClientEvent, message: UserTurnEnded, defaults: Defaults) -> Translation:

@@ -76,4 +76,5 @@ def _merge_responses(requests: list[ResponseRequest]) -> ResponseRequest:
     overrides: dict[str, Any] = {}
     for request in requests:
         overrides = _merge_objects(overrides, request.overrides)
-    return ResponseRequest(overrides=overrides, exclusive=requests[0].exclusive)
+    first = requests[0]
+    return ResponseRequest(overrides=overrides, exclusive=first.exclusive, interrupts=first.interrupts)

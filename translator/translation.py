@@ -71,10 +71,11 @@ def respond(
     *,
     overrides: Mapping[str, Any] | None = None,
     exclusive: bool = False,
+    interrupts: bool = False,
     answers: tuple[str, ...] = (),
 ) -> Intent:
     """The intent to have the model respond."""
-    request = ResponseRequest(overrides=dict(overrides or {}), exclusive=exclusive)
+    request = ResponseRequest(overrides=dict(overrides or {}), exclusive=exclusive, interrupts=interrupts)
     return Intent(seq=event.seq, response=request, answers=answers)
 
 

@@ -71,6 +71,25 @@ async def test_a_client_may_end_the_turn_itself(stack: Stack, manual: bool) -> N
         await client.until("AgentAudioDone")
 
 
+async def test_words_that_interrupt_are_spoken_over_the_user_who_is_answered_after_them(stack: Stack) -> None:
+    """Row "agent: `InjectAgentMessage` interrupt"."""
+    name = mark()
+    async with Client(stack, "/v1/agent/converse") as client:
+        await client.configured(prompt=name)
+        await client.socket.send(b"\x40\x1f" * 12_000)
+        await client.until("UserStartedSpeaking")
+        await client.say(type="InjectAgentMessage", message="Fire!", behavior="interrupt")
+        words = await client.until("ConversationText")
+        assert (words["role"], words["content"]) == ("assistant", "Fire!")
+        await client.until("AgentAudioDone")
+        await client.socket.send(bytes(24_000))
+        await client.until("AgentStartedSpeaking")
+        await client.until("AgentAudioDone")
+        record = await record_with(stack, name)
+    assert preventable(record) == []
+    assert len(received(record, "response.create")) == 1, "the upstream answers the user by itself"
+
+
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_written_conversation_has_no_sound(stack: Stack, path: str) -> None:
     """Row "component: `agent.think.outputModalities`"."""

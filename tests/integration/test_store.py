@@ -49,7 +49,11 @@ def histories(draw: st.DrawFn) -> list[Step]:
     intents = [
         Intent(seq=seq, configuration=Configuration(session={"n": seq}))
         if kinds[seq - 1]
-        else Intent(seq=seq, response=ResponseRequest(), answers=draw(st.sampled_from([(), ("a",), ("b",)])))
+        else Intent(
+            seq=seq,
+            response=ResponseRequest(interrupts=draw(st.booleans())),
+            answers=draw(st.sampled_from([(), ("a",), ("b",)])),
+        )
         for seq in seqs
     ]
 

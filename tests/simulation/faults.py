@@ -64,7 +64,7 @@ def _any_done_frees(patch: pytest.MonkeyPatch) -> None:
 
 
 class _AlwaysFree:
-    free_for_configuration = free_for_response = True
+    free_for_configuration = free_for_response = free_for_interruption = True
 
 
 def _no_fence(patch: pytest.MonkeyPatch) -> None:

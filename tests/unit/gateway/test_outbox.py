@@ -34,14 +34,16 @@ class Bench:
                 ready.append(command.seq)
         return ready
 
-    def release(self, configures: tuple[int, ...] = (), responds: tuple[int, ...] = ()) -> Sendable | Drop | None:
+    def release(
+        self, configures: tuple[int, ...] = (), responds: tuple[int, ...] = (), *, interrupts: bool = False
+    ) -> Sendable | Drop | None:
         self.outbox.offer(
             SendRelease(
                 session="s",
                 release="r",
                 configuration=Configuration() if configures else None,
                 configures=configures,
-                response=ResponseRequest() if responds else None,
+                response=ResponseRequest(interrupts=interrupts) if responds else None,
                 responds=responds,
             )
         )
@@ -115,6 +117,18 @@ def test_while_the_user_speaks_configuration_passes_and_a_response_does_not() ->
     what = bench.release(configures=(1,), responds=(2,))
     assert isinstance(what, Sendable)
     assert what.response is None
+
+
+def test_words_that_interrupt_pass_while_the_user_speaks_but_never_into_a_response() -> None:
+    bench = Bench(R)
+    bench.translate(1)
+    bench.turn.user_speaking = True
+    bench.turn.slot = Slot.ACTIVE
+    assert bench.release(responds=(1,), interrupts=True) is Drop.OCCUPIED
+    bench.turn.slot = Slot.IDLE
+    what = bench.release(responds=(1,), interrupts=True)
+    assert isinstance(what, Sendable)
+    assert what.responds == (1,)
 
 
 def test_what_is_settled_or_on_its_way_is_not_sent_again() -> None:

@@ -199,8 +199,9 @@ def test_a_request_that_is_never_answered_gives_the_slot_back() -> None:
     assert (turn.slot, turn.request) == (S.IDLE, None)
 
 
-def test_the_user_speaking_blocks_responses_but_not_configuration() -> None:
+def test_the_user_speaking_blocks_responses_but_not_configuration_and_no_interruption() -> None:
     turn = idle()
     turn.user_speaking = True
     assert turn.free_for_configuration
     assert not turn.free_for_response
+    assert turn.free_for_interruption

@@ -131,6 +131,15 @@ def test_nobody_is_answered_while_the_user_speaks() -> None:
     assert seqs(step(state, turn, configuration(2))) == [2]
 
 
+def test_words_that_interrupt_do_not_wait_for_the_users_silence_but_for_the_slot() -> None:
+    words = Intent(seq=2, response=ResponseRequest(exclusive=True, interrupts=True))
+    state = SessionState()
+    busy = record(1, Slot.CANCELLING, last_seq=2, open_responses=(1, 2), user_speaking=True)
+    assert step(state, busy, response(1)).outcome == "held"
+    assert step(state, busy, words).outcome == "held"
+    assert seqs(step(state, record(2, last_seq=2, open_responses=(1, 2), user_speaking=True))) == [2]
+
+
 def test_a_settled_intent_is_not_taken_and_a_waiting_one_is_forgotten_when_settled() -> None:
     state = SessionState()
     assert step(state, record(1, last_seq=1), response(1)).outcome == "settled"

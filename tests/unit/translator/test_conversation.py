@@ -36,6 +36,14 @@ def test_given_words_are_a_response_of_their_own() -> None:
     assert translation.intent.response.overrides["tool_choice"] == "none"
 
 
+@pytest.mark.parametrize(("behavior", "interrupts"), [("default", False), ("queue", False), ("interrupt", True)])
+def test_only_words_that_interrupt_do_not_wait_for_the_users_silence(behavior: str, interrupts: bool) -> None:
+    translation = translated({"type": "InjectAgentMessage", "message": "Stop!", "behavior": behavior})
+    assert translation.intent is not None
+    assert translation.intent.response is not None
+    assert translation.intent.response.interrupts is interrupts
+
+
 def test_the_end_of_the_users_turn_wants_a_response() -> None:
     translation = translated({"type": "UserTurnEnded"})
     assert translation.items == ()

@@ -88,6 +88,8 @@ def test_given_words_are_never_merged_with_another_response() -> None:
     assert released(response(1), response(2, exclusive=True), response(3)).responds == (1, 3)
     alone = released(response(1, exclusive=True, instructions="say x")).response
     assert alone == ResponseRequest(overrides={"instructions": "say x"}, exclusive=True)
+    words = ResponseRequest(exclusive=True, interrupts=True)
+    assert released(Intent(seq=1, response=words), response(2)).response == words
 
 
 def test_overrides_of_plain_responses_merge() -> None:
