@@ -129,11 +129,15 @@ if free and not release then
   for _, call in ipairs(turn.open_calls) do
     if not answered[call] then calls_open = true end
   end
+  local silence_awaited = false
   for _, seq in ipairs(within_reach) do
     local head = heads[seq]
-    local in_turn = head.kind == 'interruption' or not turn.user_speaking
-    if head.kind == 'configuration' or (turn.slot == 'idle' and in_turn and (#head.answers == 0 or not calls_open)) then
+    if head.kind == 'configuration' then
       grant[#grant + 1] = seq
+    elseif turn.slot == 'idle' and (#head.answers == 0 or not calls_open) then
+      -- What interrupts the user interrupts nobody who was here before.
+      silence_awaited = silence_awaited or (turn.user_speaking and head.kind ~= 'interruption')
+      if not silence_awaited then grant[#grant + 1] = seq end
     end
   end
 end

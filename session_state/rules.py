@@ -128,11 +128,14 @@ def _grant(state: SessionState, turn: TurnRecord) -> tuple[Intent, ...]:
     # A result that this release cannot bring may not have reached the upstream when the release is sent.
     answered = {call for intent in within_reach for call in intent.answers}
     calls_open = any(call not in answered for call in turn.open_calls)
-
-    def may_go(intent: Intent) -> bool:
+    granted: list[Intent] = []
+    silence_awaited = False
+    for intent in within_reach:
         if intent.response is None:
-            return True
-        in_turn = intent.response.interrupts or not turn.user_speaking
-        return turn.slot is Slot.IDLE and in_turn and not (intent.answers and calls_open)
-
-    return tuple(filter(may_go, within_reach))
+            granted.append(intent)
+        elif turn.slot is Slot.IDLE and not (intent.answers and calls_open):
+            # What interrupts the user interrupts nobody who was here before.
+            silence_awaited |= turn.user_speaking and not intent.response.interrupts
+            if not silence_awaited:
+                granted.append(intent)
+    return tuple(granted)

@@ -134,10 +134,18 @@ def test_nobody_is_answered_while_the_user_speaks() -> None:
 def test_words_that_interrupt_do_not_wait_for_the_users_silence_but_for_the_slot() -> None:
     words = Intent(seq=2, response=ResponseRequest(exclusive=True, interrupts=True))
     state = SessionState()
-    busy = record(1, Slot.CANCELLING, last_seq=2, open_responses=(1, 2), user_speaking=True)
-    assert step(state, busy, response(1)).outcome == "held"
+    busy = record(1, Slot.CANCELLING, last_seq=2, open_responses=(2,), user_speaking=True)
     assert step(state, busy, words).outcome == "held"
-    assert seqs(step(state, record(2, last_seq=2, open_responses=(1, 2), user_speaking=True))) == [2]
+    assert seqs(step(state, record(2, last_seq=2, open_responses=(2,), user_speaking=True))) == [2]
+
+
+def test_words_that_interrupt_do_not_overtake_what_waits_for_the_users_silence() -> None:
+    state = SessionState()
+    speaking = record(1, last_seq=2, open_responses=(1, 2), user_speaking=True)
+    step(state, speaking, response(1))
+    words = Intent(seq=2, response=ResponseRequest(exclusive=True, interrupts=True))
+    assert step(state, speaking, words).outcome == "held"
+    assert seqs(step(state, record(2, last_seq=2, open_responses=(1, 2)))) == [1, 2]
 
 
 def test_a_settled_intent_is_not_taken_and_a_waiting_one_is_forgotten_when_settled() -> None:
