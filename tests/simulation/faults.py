@@ -14,6 +14,7 @@ import pytest
 
 from contracts.broker import Configuration, Intent, SendRelease, Slot, TurnRecord
 from contracts.realtime import REQUEST_KEY, OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
+from gateway.calls import Calls
 from gateway.ledger import Ledger
 from gateway.outbox import Drop, Outbox, Sendable, Translated
 from gateway.translator_side import TranslatorSide
@@ -226,6 +227,21 @@ def _settled_when_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "send", send)
 
 
+def _words_answer_others(patch: pytest.MonkeyPatch) -> None:
+    send_of = TranslatorSide._send_response
+
+    def send_response(self: TranslatorSide, what: Sendable, now: float) -> None:
+        if what.response is not None:
+            what = replace(what, response=what.response.model_copy(update={"exclusive": False}))
+        send_of(self, what, now)
+
+    patch.setattr(TranslatorSide, "_send_response", send_response)
+
+
+def _no_timeout_of_calls(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Calls, "overdue", lambda self, before: [])
+
+
 def _no_bound(patch: pytest.MonkeyPatch) -> None:
     init_of = Ledger.__init__
 
@@ -270,4 +286,6 @@ FAULTS = (
     Fault("nothing is published again", _never_published_again),
     Fault("a request is settled when its create is sent", _settled_when_sent),
     Fault("the ledger has no bound", _no_bound),
+    Fault("given words answer whoever asked for something", _words_answer_others),
+    Fault("a call that nobody answers is waited for", _no_timeout_of_calls),
 )
