@@ -266,19 +266,29 @@ class ClientSide:
 
     def _inject_agent_message(self, message: InjectAgentMessage, now: float) -> None:
         state = self._state
-        turn = state.turn
-        refusable = message.behavior != "interrupt"
-        if refusable and turn.user_speaking:
-            state.tell(events.injection_refused("The user is speaking."))
-            return
-        if message.behavior == "default" and (turn.slot is not Slot.IDLE or state.ledger.open(Kind.RESPONSE)):
-            state.tell(events.injection_refused("The agent is in the middle of a turn."))
+        if (reason := self._why_not_now(message)) is not None:
+            state.tell(events.injection_refused(reason))
             return
         self._accept_response(message.wire(), now, exclusive=True)
         if message.behavior == "interrupt":
             cancel_response(state, now)
             interrupt(state, now)
             state.tell(*state.downlink.end())
+
+    def _why_not_now(self, message: InjectAgentMessage) -> str | None:
+        """In whose turn these words would come; None when they may."""
+        turn = self._state.turn
+        if message.behavior == "interrupt":
+            return None
+        if turn.user_speaking:
+            return "The user is speaking."
+        if message.behavior == "queue":
+            return None
+        if turn.slot is Slot.UNCONFIGURED:
+            return "The session is not configured yet."
+        if turn.slot is not Slot.IDLE or self._state.ledger.open(Kind.RESPONSE):
+            return "The agent is in the middle of a turn."
+        return None
 
     # --- accepting and refusing
 

@@ -7,9 +7,9 @@ Rules of this module
    items it is about went first. At most one is kept; a newer one replaces it, since session-state grants everything
    that waits.
 3. A release is sent only if the turn is free at this instant. If not it is dropped and nothing is lost: its intents
-still wait at session-state, and the end of the very response that is in the way wakes them.
+   still wait at session-state, and the end of the very response that is in the way wakes them.
 4. What is settled or on its way is never sent again. A release that is only half new is dropped: session-state will
-grant the rest.
+   grant the rest.
 
 No I/O, no clock.
 """

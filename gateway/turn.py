@@ -2,12 +2,12 @@
 
 Rules of this module
 1. Everything that moves the slot is in `TRANSITIONS`: every slot × every input, nothing implied. An input that this
-gateway itself may not produce in a slot is `ILLEGAL`: it raises `GateViolation` and changes nothing. Nothing that the
-   upstream sends is illegal; what means nothing in a slot is `STAY`, on purpose.
+   gateway itself may not produce in a slot is `ILLEGAL`: it raises `GateViolation` and changes nothing. Nothing that
+   the upstream sends is illegal; what means nothing in a slot is `STAY`, on purpose.
 2. Which input an upstream event is (ours or another's, the holder's or a stale one) is decided before the table is
-asked, by comparing ids. The table has no conditions.
+   asked, by comparing ids. The table has no conditions.
 3. Only ``response.done`` with the id that holds the slot frees it. ``output_audio.done``, ``output_text.done`` and the
-end of any other response do not.
+   end of any other response do not.
 
 `FREE` is not a slot but a question: a request of ours that is unresolved still occupies the slot (the upstream may
 accept it yet), so the slot becomes `REQUESTED` again; otherwise it is `IDLE`, or `UNCONFIGURED` before the first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.broker import Slot
 from gateway.limits import Limits
-from tests.unit.gateway.bench import RACE, Bench, called, committed, types
+from tests.unit.gateway.bench import RACE, SETTINGS, Bench, called, committed, types
 
 # --- function calls ---
 
@@ -84,6 +84,15 @@ def test_inject_agent_message_is_refused_in_a_turn_queued_or_interrupts() -> Non
     assert (again.to_publish, again.to_upstream) == ([4], [])
     bench.done("resp_1", status="cancelled")
     assert types(bench.say(type="InjectAgentMessage", message="x").to_client) == ["InjectionRefused"], "one waits"
+
+
+def test_inject_agent_message_before_the_session_is_configured_is_refused_for_that() -> None:
+    bench = Bench()
+    bench.event("session.created", session={})
+    bench.say(**SETTINGS)
+    (refused,) = bench.say(type="InjectAgentMessage", message="x").to_client
+    assert (refused["type"], refused["message"]) == ("InjectionRefused", "The session is not configured yet.")
+    assert bench.say(type="InjectAgentMessage", message="x", behavior="queue").to_publish == [2]
 
 
 def test_inject_agent_message_at_rest_is_accepted_and_only_its_own_response_answers_it() -> None:
