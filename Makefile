@@ -37,6 +37,10 @@ test-docker: $(VENV)/.dev ## the integration tests on a Redis container, then th
 chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), judged as in `make test`
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
 
+.PHONY: soak
+soak: $(VENV)/.dev ## SESSIONS (2000) come and go, half of them broken off, while STAYING (50) talk; five minutes
+	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))
+
 model: $(BIN)/python ## every state of the reservation protocol, with spin and gcc
 	@$(BIN)/python -m infra.model.check
 

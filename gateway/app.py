@@ -10,11 +10,11 @@ import uvloop
 
 from contracts.broker import GATEWAYS, Commands, commands_stream
 from gateway.config import GatewaySettings
+from gateway.engines import ENGINES
 from gateway.keys import read_keys, warn_if_open
 from gateway.probe import Probe
 from gateway.publisher import Publisher
 from gateway.server import GatewayServer
-from gateway.sockets import ENGINES
 from gateway.upstream import Dialler
 from runtime import logging
 from runtime.broker import Consumers, connect, make_broker, require_redis, subscribe

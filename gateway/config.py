@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
 
+from gateway.engines import EngineName
 from gateway.ledger import Patience
 from gateway.limits import Limits
 from gateway.pauses import PauseRules
-from gateway.sockets import EngineName
 from runtime.settings import BrokerSettings
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
@@ -78,6 +78,11 @@ class GatewaySettings(BrokerSettings):
     session_requests_max: int = Field(
         256, ge=1, description="Unsettled requests of one session; a further one gets the Warning `TOO_MANY_REQUESTS`."
     )
+    session_messages_max: int = Field(
+        1_024,
+        ge=1,
+        description="Messages (audio apart) that may wait for a client or its upstream; where more would, it is cut.",
+    )
     session_calls_max: int = Field(64, ge=1, description="Open function calls of one session; the oldest is forgotten.")
     function_call_timeout_ms: int = Field(
         30_000, ge=100, description="How long a client may take to answer a function call before the model is told."
@@ -123,6 +128,12 @@ class GatewaySettings(BrokerSettings):
         description="Audio kept until the session is configured; past it the oldest is dropped with a Warning.",
     )
     client_frame_max_bytes: int = Field(1_048_576, ge=1_024, description="A larger frame closes the session with 1009.")
+    socket_unread_max_bytes: int = Field(
+        131_072,
+        ge=8_192,
+        description="What the operating system takes of what a client or its upstream has sent, before the gateway "
+        "reads it; the rest stays with the sender.",
+    )
     client_stall_ms: int = Field(
         10_000, ge=100, description="A client (or upstream) that takes nothing for so long while data waits is closed."
     )

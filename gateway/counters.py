@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias, get_args
 
 from gateway.outbox import Drop
 
+#: The two ends of a session.
+Peer: TypeAlias = Literal["client", "upstream"]
+
 #: Unknown types that are told; past it they are only counted.
 _REMEMBERED_TYPES = 64
+
+
+class Cut(StrEnum):
+    """Why a peer was cut."""
+
+    #: It took nothing for too long while there was something for it.
+    STALLED = "stalled"
+    #: Too many messages waited for it.
+    OVERFLOWED = "overflowed"
 
 
 def _nobody(_: object) -> None:
@@ -21,6 +35,10 @@ class Counters:
 
     #: Releases that were not sent: the turn was not free after all, or they were settled or on their way.
     releases_dropped: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
+    #: Peers that did not take what there was for them; their sessions ended.
+    cut: dict[tuple[Peer, Cut], int] = field(
+        default_factory=lambda: {(peer, why): 0 for peer in get_args(Peer) for why in Cut}
+    )
     #: Creates that lost the race against a response of the upstream's own, and were tried again.
     collisions_absorbed: int = 0
     #: Requests that were settled by a response which was not asked for on their behalf: the upstream's own, or one that

@@ -13,14 +13,13 @@ from gateway.sockets import Socket
 
 
 class Lane:
-    """One direction of a session. Whoever flushes sends from the front, so the order of `add` is that on the wire.
+    """One direction of a session. Whoever flushes sends from the front, so the order of `add` is that on the wire."""
 
-    ``clock`` gives seconds.
-    """
+    __slots__ = ("_clock", "_lock", "_most", "_sending", "_since", "waiting")
 
-    __slots__ = ("_clock", "_lock", "_sending", "_since", "waiting")
-
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], most: int) -> None:
+        """``clock`` gives seconds; ``most`` messages may wait."""
+        self._most = most
         self.waiting: deque[dict[str, Any]] = deque()
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -28,8 +27,13 @@ class Lane:
         self._sending = 0
         self._since = 0.0
 
-    def add(self, messages: list[dict[str, Any]]) -> None:
+    def add(self, messages: list[dict[str, Any]]) -> bool:
+        """Queue these; False, with none of them taken, when as many wait already as may: cut the peer. What comes at
+        one time is taken whole, so that a burst is no reason to cut a peer that reads."""
+        if messages and len(self.waiting) >= self._most:
+            return False
         self.waiting.extend(messages)
+        return True
 
     async def flush(self, peer: Socket) -> None:
         """Send everything that waits. Raises `Closed`."""

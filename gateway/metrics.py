@@ -62,6 +62,14 @@ class SessionMetrics(Collector):
         for reason, count in self._counters.releases_dropped.items():
             dropped.add_metric([reason], count)
         yield dropped
+        cut = CounterMetricFamily(
+            "turngate_peers_cut",
+            "Clients and upstreams that did not take what there was for them; their sessions ended.",
+            labels=["peer", "reason"],
+        )
+        for (peer, why), count in self._counters.cut.items():
+            cut.add_metric([peer, why], count)
+        yield cut
         for name, meaning in _COUNTERS.items():
             yield CounterMetricFamily(f"turngate_{name}", meaning, value=getattr(self._counters, name))
         yield from self._sessions()

@@ -71,6 +71,7 @@ class GatewayServer:
             subprotocol=chosen,
             largest=settings.client_frame_max_bytes,
             ping=settings.client_ping_interval_ms / 1000,
+            unread=settings.socket_unread_max_bytes,
         )
         self._server = await self._engine.listen(listener, how)
         self._watcher = asyncio.create_task(self._watch())
@@ -112,6 +113,7 @@ class GatewayServer:
             upstream_url=settings.upstream,
             connect_timeout=settings.upstream_connect_timeout_ms / 1000,
             stall=settings.client_stall_ms / 1000,
+            messages_max=settings.session_messages_max,
             early_audio_max=settings.early_audio_max_bytes,
         )
         serving = asyncio.current_task()

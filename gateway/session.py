@@ -22,10 +22,11 @@ from contracts.agent import events
 from contracts.broker import Command
 from contracts.realtime import append_audio
 from gateway.conversation import NEVER, Conversation, Ending, UpstreamProblem
+from gateway.counters import Cut, Peer
 from gateway.lane import Lane
 from gateway.publisher import Publisher
 from gateway.sockets import Closed, Engine, Socket, fitting
-from gateway.upstream import UpstreamUnavailable, closed, may_redial, unreachable
+from gateway.upstream import UpstreamUnavailable, closed, may_redial, stalled, unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +56,10 @@ class Session:
         upstream_url: str,
         connect_timeout: float,
         stall: float,
+        messages_max: int,
         early_audio_max: int,
     ) -> None:
-        """Times in seconds; ``engine`` is the one that both sockets are of."""
+        """Times in seconds; ``engine`` is the one that both sockets are of. ``messages_max`` may wait for each peer."""
         self.conversation = conversation
         self._client = client
         self._dial = dial
@@ -69,13 +71,14 @@ class Session:
         self._early_audio_max = early_audio_max
         self._upstream: Socket | None = None
         self._early_audio = bytearray()
-        self._to_upstream = Lane(monotonic)
-        self._to_client = Lane(monotonic)
+        self._to_upstream = Lane(monotonic, messages_max)
+        self._to_client = Lane(monotonic, messages_max)
         self._ending: Ending | None = None
         self._woken = asyncio.Event()
         #: Ticks the conversation at its next deadline, which may have moved to later meanwhile.
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._given_up: set[Peer] = set()
         self._cuts: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -108,13 +111,10 @@ class Session:
 
     def watch(self) -> None:
         """Cut a peer that has taken nothing for too long; to be called now and then."""
-        for name, lane, peer in (
-            ("client", self._to_client, self._client),
-            ("upstream", self._to_upstream, self._upstream),
-        ):
-            if peer is not None and lane.stalled(self._stall):
-                log.warning("stalled", session=self.conversation.session, peer=name)
-                self._cut(peer)
+        if self._to_client.stalled(self._stall):
+            self._give_up("client", Cut.STALLED)
+        if self._to_upstream.stalled(self._stall):
+            self._give_up("upstream", Cut.STALLED)
 
     def cut(self) -> None:
         """End the session at once, whatever is still to be sent."""
@@ -184,7 +184,9 @@ class Session:
 
     async def _serve_upstream(self) -> None:
         problem = await self._until_upstream_ends()
-        self.conversation.upstream_closed(problem, monotonic())
+        if self._ending is None:
+            # Otherwise the client has been told why the session ends.
+            self.conversation.upstream_closed(problem, monotonic())
         await self._flush()
 
     async def _until_upstream_ends(self) -> UpstreamProblem:
@@ -274,14 +276,18 @@ class Session:
     def _hand_over(self) -> None:
         """Everything the conversation put out enters its queue, in this very instant."""
         out = self.conversation.drain()
-        self._to_upstream.add(out.to_upstream)
-        self._to_client.add(out.to_client)
+        upstream_has_room = self._to_upstream.add(out.to_upstream)
+        client_has_room = self._to_client.add(out.to_client)
         for seq in out.to_publish:
             self._publisher.client_event(self.conversation, seq)
         if out.turn_changed:
             self._publisher.turn(self.conversation, urgent=out.turn_urgent)
         self._ending = self._ending or out.ending
         self._set_timer()
+        if not client_has_room:
+            self._give_up("client", Cut.OVERFLOWED)
+        if not upstream_has_room:
+            self._give_up("upstream", Cut.OVERFLOWED)
 
     async def _flush(self) -> None:
         self._hand_over()
@@ -306,6 +312,21 @@ class Session:
             await self._upstream.close()
         ending = self._ending or Ending(1000, "")
         await self._client.close(ending.code, fitting(ending.reason))
+
+    def _give_up(self, name: Peer, why: Cut) -> None:
+        """Cut a peer that does not take what there is for it; with it the session ends."""
+        if name in self._given_up:
+            return
+        self._given_up.add(name)
+        self.conversation.counters.cut[name, why] += 1
+        log.warning(why, session=self.conversation.session, peer=name)
+        if name == "client":
+            self._cut(self._client)
+        elif self._upstream is not None:
+            # The client reads, and is told.
+            self.conversation.upstream_closed(stalled(), monotonic())
+            self._cut(self._upstream)
+            self._wake()
 
     def _cut(self, peer: Socket) -> None:
         cutting = asyncio.create_task(self._engine.cut(peer))

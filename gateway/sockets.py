@@ -1,49 +1,34 @@
-"""WebSockets, on either of two libraries that have nearly the same API: what is not the same about them is here.
+"""WebSockets as a session knows them, whichever library they are of, and what the two engines share.
 
-`picows` costs less than half of `websockets` for each frame; `websockets` is the reference implementation, and has been
-in use for longer. ``TURNGATE_SOCKET_ENGINE`` chooses, the tests run on both, and ADR 8 has the figures.
+`gateway.engines` has them. An engine hides what its library does differently; the tests run on both.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal, Protocol, TypeAlias, cast
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
+from typing import Any, Protocol
 from uuid import uuid4
 
-import picows
 import picows.websockets
-import picows.websockets.asyncio.server
-import websockets.asyncio.client
-import websockets.asyncio.server
-from multidict import CIMultiDict
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.http11 import Request as Upgrade
-from websockets.http11 import Response
-
-EngineName: TypeAlias = Literal["picows", "websockets"]
+from websockets.exceptions import ConnectionClosed
 
 #: Raised by `Socket.recv` and `Socket.send`, of either library; see `received`.
 Closed = (ConnectionClosed, picows.websockets.ConnectionClosed)
 
 #: The response header that carries a connection's name.
-_NAME = "dg-request-id"
+NAME = "dg-request-id"
 #: Frames of a client that may wait to be handled; then its socket is not read until there are fewer than the second.
-_CLIENT_QUEUE = (64, 16)
+CLIENT_QUEUE = (64, 16)
 #: Seconds that a peer may take to answer a close frame.
-_CLOSE_TIMEOUT = 2
+CLOSE_TIMEOUT = 2
 #: Seconds for one attempt to connect, handshake included.
-_OPEN_TIMEOUT = 10
+OPEN_TIMEOUT = 10
 #: What fits into a close frame beside its code.
 _LONGEST_REASON = 123
-#: In bytes; it grows when it has to.
-_READ_BUFFER = 4096
 
 
 class Socket(Protocol):
@@ -102,6 +87,8 @@ class Listening:
     largest: int
     #: Seconds between two pings, and for the answer to one.
     ping: float
+    #: Bytes that the operating system takes of what nobody has read yet; the rest stays with the peer.
+    unread: int
 
 
 class Server(Protocol):
@@ -119,153 +106,14 @@ class Engine(Protocol):
     async def listen(self, listener: socket.socket, how: Listening) -> Server:
         """Accept clients on this socket from now on."""
 
-    async def connect(self, url: str, headers: Mapping[str, str], *, largest: int, ping_timeout: float) -> Socket:
-        """Connect once. Raises `Refused`, and OSError or TimeoutError for everything else."""
+    async def connect(
+        self, url: str, headers: Mapping[str, str], *, largest: int, ping_timeout: float, unread: int
+    ) -> Socket:
+        """Connect once; for the numbers see `Listening`. Raises `Refused`, and OSError or TimeoutError for everything
+        else."""
 
     async def cut(self, peer: Socket) -> None:
         """End a connection whose peer takes nothing, at once."""
-
-
-class _PicowsClient(picows.websockets.ServerConnection):
-    """A client that closes without a code, as browsers do, is answered with 1000: picows would answer with 0, which is
-    no code, and the browser takes the connection for broken."""
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type == picows.WSMsgType.CLOSE and not frame.payload_size:
-            transport.send_close(picows.WSCloseCode.OK)
-            transport.disconnect()
-        else:
-            super().on_ws_frame(transport, frame)
-
-
-# It has no other way to say of which class its connections shall be.
-picows.websockets.asyncio.server.ServerConnection = _PicowsClient  # type: ignore[misc]
-
-
-class Picows:
-    """`picows.websockets`."""
-
-    async def listen(self, listener: socket.socket, how: Listening) -> Server:
-        def process_request(_: object, request: picows.websockets.Request) -> picows.websockets.Response | None:
-            headers = request.headers
-            # Firefox sends `keep-alive, Upgrade`, of which picows understands nothing.
-            if "upgrade" in [token.strip().lower() for token in ",".join(headers.getall("Connection", [])).split(",")]:
-                headers["Connection"] = "Upgrade"
-            answer = how.answer(Request(request.path, lambda name: headers.getall(name, [])))
-            if answer is None:
-                return None
-            fields = CIMultiDict({"Content-Type": answer.content_type, **answer.headers})
-            return picows.websockets.Response(answer.status.value, answer.status.phrase, fields, answer.body)
-
-        async def serve(peer: picows.websockets.ServerConnection) -> None:
-            await how.serve(cast(Socket, peer), peer.request.path, peer.response.headers[_NAME])
-
-        server: Server = await picows.websockets.serve(
-            serve,
-            sock=listener,
-            process_request=process_request,
-            process_response=_name,
-            select_subprotocol=lambda _, names: how.subprotocol(list(names)),
-            compression=None,
-            max_size=how.largest,
-            max_queue=_CLIENT_QUEUE,
-            ping_interval=how.ping,
-            ping_timeout=how.ping,
-            close_timeout=_CLOSE_TIMEOUT,
-            server_header="turngate",
-            read_buffer_init_size=_READ_BUFFER,
-            # Not uvloop's transport: a server's message of more than 8 KB lends it a buffer which is used again before
-            # it has been sent, when the client takes no more.
-            use_aiofastnet=True,
-        )
-        return server
-
-    async def connect(self, url: str, headers: Mapping[str, str], *, largest: int, ping_timeout: float) -> Socket:
-        parts = urlsplit(url)
-        try:
-            async with asyncio.timeout(_OPEN_TIMEOUT):
-                peer = await picows.websockets.connect(
-                    url,
-                    additional_headers=headers,
-                    compression=None,
-                    max_size=largest,
-                    ping_timeout=ping_timeout,
-                    close_timeout=_CLOSE_TIMEOUT,
-                    # It looks for proxies, but not for hosts that are to be reached without.
-                    proxy=None if proxy_bypass(parts.netloc.rpartition("@")[2]) else True,
-                    # The key is for this host, and for no other that it may name.
-                    max_redirects=0,
-                    read_buffer_init_size=_READ_BUFFER,
-                    # A client's messages are always copied; aiofastnet has a TLS of its own, and needs more memory.
-                    use_aiofastnet=False,
-                )
-        except picows.websockets.InvalidStatus as refused:
-            raise Refused(refused.response.status_code) from None
-        except (OSError, TimeoutError):
-            raise
-        except Exception as error:
-            # Also what is no error of a handshake by its type: for a server that hangs up it is an AssertionError.
-            raise ConnectionError(str(error) or type(error).__name__) from error
-        return cast(Socket, peer)
-
-    async def cut(self, peer: Socket) -> None:
-        # Breaks off what is being sent, and with it the connection.
-        await peer.close(1011)
-
-
-class Websockets:
-    """`websockets`."""
-
-    async def listen(self, listener: socket.socket, how: Listening) -> Server:
-        def process_request(_: object, request: Upgrade) -> Response | None:
-            answer = how.answer(Request(request.path, request.headers.get_all))
-            if answer is None:
-                return None
-            fields = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))}
-            headers = Headers({**fields, "Connection": "close", **answer.headers})
-            return Response(answer.status.value, answer.status.phrase, headers, answer.body)
-
-        async def serve(peer: websockets.asyncio.server.ServerConnection) -> None:
-            assert peer.request is not None
-            assert peer.response is not None
-            await how.serve(peer, peer.request.path, peer.response.headers[_NAME])
-
-        return await websockets.asyncio.server.serve(
-            serve,
-            sock=listener,
-            process_request=process_request,
-            process_response=_name,
-            select_subprotocol=lambda _, names: cast(Any, how.subprotocol(list(names))),
-            compression=None,
-            max_size=how.largest,
-            max_queue=_CLIENT_QUEUE,
-            ping_interval=how.ping,
-            ping_timeout=how.ping,
-            close_timeout=_CLOSE_TIMEOUT,
-            server_header="turngate",
-        )
-
-    async def connect(self, url: str, headers: Mapping[str, str], *, largest: int, ping_timeout: float) -> Socket:
-        try:
-            return await websockets.asyncio.client.connect(
-                url,
-                additional_headers=headers,
-                compression=None,
-                max_size=largest,
-                open_timeout=_OPEN_TIMEOUT,
-                ping_timeout=ping_timeout,
-                close_timeout=_CLOSE_TIMEOUT,
-            )
-        except InvalidStatus as refused:
-            raise Refused(refused.response.status_code) from None
-        except InvalidHandshake as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
-
-    async def cut(self, peer: Socket) -> None:
-        cast(websockets.asyncio.server.ServerConnection, peer).transport.abort()
-
-
-ENGINES: Mapping[EngineName, Engine] = {"picows": Picows(), "websockets": Websockets()}
 
 
 def received(error: Exception) -> tuple[int | None, str]:
@@ -279,7 +127,19 @@ def fitting(reason: str) -> str:
     return reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
 
 
-def _name(_: object, __: object, response: Any) -> Any:
+def bound(connection: socket.socket, unread: int) -> None:
+    """Bound what the operating system takes for us; connections that a listening socket accepts get its bound.
+
+    Without one that is megabytes, and twice as much here: picows doubles its buffer whenever one read has filled it,
+    and hands on every frame that is in it, however many may wait.
+    """
+    # One that has been closed already needs none.
+    with contextlib.suppress(OSError, ValueError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)
+
+
+def name(_: object, __: object, response: Any) -> Any:
+    """Give a connection its name; either library calls it with the answer to an upgrade."""
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-        response.headers[_NAME] = str(uuid4())
+        response.headers[NAME] = str(uuid4())
     return response

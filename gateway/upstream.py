@@ -42,6 +42,7 @@ class Dialler:
         self._headers = {"Authorization": f"Bearer {key}"}
         self._url = _with_model(settings.upstream, settings.upstream_model)
         self._stall = settings.client_stall_ms / 1000
+        self._unread = settings.socket_unread_max_bytes
 
     async def dial(self) -> Socket:
         """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
@@ -49,7 +50,11 @@ class Dialler:
         while True:
             try:
                 return await self._engine.connect(
-                    self._url, self._headers, largest=_MAX_EVENT_BYTES, ping_timeout=max(20.0, self._stall)
+                    self._url,
+                    self._headers,
+                    largest=_MAX_EVENT_BYTES,
+                    ping_timeout=max(20.0, self._stall),
+                    unread=self._unread,
                 )
             except Refused as refused:
                 if 400 <= refused.status < 500 and refused.status not in (408, 425, 429):
@@ -66,6 +71,11 @@ def unreachable(url: str) -> UpstreamProblem:
     """No connection came about in time."""
     host = urlsplit(url).netloc
     return UpstreamProblem("upstream_unreachable", f"The upstream at {host} cannot be reached.", _MAY_RETRY)
+
+
+def stalled() -> UpstreamProblem:
+    """It takes nothing any more, and is cut."""
+    return UpstreamProblem("upstream_stalled", "The upstream takes nothing any more.", _MAY_RETRY)
 
 
 def closed(error: Exception, said: tuple[str, str] | None) -> UpstreamProblem:

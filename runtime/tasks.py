@@ -1,4 +1,4 @@
-"""Ending tasks."""
+"""Ending tasks, and counting them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from prometheus_client import Gauge
+
 #: Seconds that a cancelled task gets to end before it is cancelled once more.
 _AGAIN = 0.1
+
+
+def _running() -> int:
+    """Tasks of the loop that asks; none where none runs."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
+
+
+Gauge("turngate_tasks", "asyncio tasks that have not ended.").set_function(_running)
 
 
 async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from benchmarks.load.frames import delta
 from benchmarks.load.line import Line, clock
 
 #: How long anything may take before the exchange counts as unanswered, in seconds.
@@ -26,6 +27,8 @@ class Exchanges:
         self._settings = settings
         self._awaited: dict[str, asyncio.Future[tuple[dict[str, Any], float]]] = {}
         self._turn = 0
+        #: One frame of what the response that goes on says, for each 20 ms of it; None between responses.
+        self.saying: bytes | None = None
         line.on_event = self._heard
         line.on_message = self._heard
 
@@ -64,6 +67,7 @@ class Exchanges:
         request, at = await self._in_time(created)
         took[FUNCTION] = at - began
         self._line.tell("response.done", response={**self._begin_response(request), "status": "completed"})
+        self.saying = None
         await asyncio.sleep(pause)
         return took
 
@@ -82,10 +86,12 @@ class Exchanges:
         asked = request.get("response") or {}
         response = {**_RESPONSE, "id": f"resp_{self._line.mark}_{self._turn}", "metadata": asked.get("metadata")}
         self._line.tell("response.created", response={**response, "status": "in_progress"})
+        self.saying = delta(response["id"], f"said_{self._line.mark}_{self._turn}")
         return response
 
     def _call_function(self, response: dict[str, Any]) -> float:
         """The response ends with a function call; returns when its end was sent."""
+        self.saying = None
         call = {
             "id": f"item_{self._line.mark}_{self._turn}",
             "type": "function_call",

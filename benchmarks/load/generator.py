@@ -51,12 +51,24 @@ class Generator:
         settings: the configuration that each client sends; its prompt gets the line's mark. None: the mark is in the
         path, and both ends speak binary frames only. Raises TimeoutError when they do not all become ready.
         """
-        lines = [self._line(settings is None) for _ in range(count)]
         gate = asyncio.Semaphore(_AT_ONCE)
-        try:
+
+        async def connect_in_turn(line: Line) -> None:
+            async with gate:
+                await connect(line, url, settings)
+
+        async with self.lines(count, plain=settings is None) as lines:
             async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as group:
                 for line in lines:
-                    group.create_task(_connect(line, gate, url, settings))
+                    group.create_task(connect_in_turn(line))
+            yield lines
+
+    @asynccontextmanager
+    async def lines(self, count: int, *, plain: bool = False) -> AsyncIterator[Sequence[Line]]:
+        """``count`` lines to `connect`; at the end both ends of each must come to be closed. Raises TimeoutError when
+        one does not. ``plain``: they speak binary frames only."""
+        lines = [self._line(plain) for _ in range(count)]
+        try:
             yield lines
         finally:
             await self._close(lines)
@@ -79,13 +91,13 @@ class Generator:
             del self._lines[line.mark]
 
 
-async def _connect(line: Line, gate: asyncio.Semaphore, url: str, settings: dict[str, object] | None) -> None:
-    async with gate:
-        path = f"/{line.mark}" if settings is None else "/openai"
-        await ws_connect(lambda: ClientEnd(line), url + path)
-        if settings is not None:
-            line.say(marked(settings, line))
-        await line.ready.wait()
+async def connect(line: Line, url: str, settings: dict[str, object] | None) -> None:
+    """Connect a line of `Generator.lines`, and configure it; returns when it is ready."""
+    path = f"/{line.mark}" if settings is None else "/openai"
+    await ws_connect(lambda: ClientEnd(line), url + path)
+    if settings is not None:
+        line.say(marked(settings, line))
+    await line.ready.wait()
 
 
 def marked(settings: dict[str, object], line: Line) -> dict[str, object]:

@@ -42,6 +42,8 @@ class Line:
         self.upstream: WSTransport | None = None
         #: Set once both ends are there and, where there is configuration, it is in force.
         self.ready = asyncio.Event()
+        #: The client has gone; a handshake of its that is still under way comes to nothing.
+        self.over = False
         #: Called with what the client is told, and with what reaches the upstream; audio goes to the flows.
         self.on_message: Callable[[dict[str, Any], float], None] = lambda message, now: None
         self.on_event: Callable[[dict[str, Any], float], None] = lambda event, now: None
@@ -79,7 +81,10 @@ class ClientEnd(WSListener):
         self._line = line
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._line.client = transport
+        if self._line.over:
+            transport.underlying_transport.abort()
+        else:
+            self._line.client = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         now = clock()
@@ -108,7 +113,9 @@ class UpstreamEnd(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         if (marked := _MARK.search(self._path)) is not None:
-            self._join(marked, transport).ready.set()
+            self._join(marked, transport)
+            if self._line is not None:
+                self._line.ready.set()
         else:
             transport.send(WSMsgType.TEXT, event("session.created", session=self._session))
 
@@ -140,10 +147,11 @@ class UpstreamEnd(WSListener):
             self._session |= data["session"]
             transport.send(WSMsgType.TEXT, event("session.updated", session=self._session))
 
-    def _join(self, marked: re.Match[bytes], transport: WSTransport) -> Line:
-        self._line = self._lines[marked[0].decode()]
-        self._line.upstream = transport
-        return self._line
+    def _join(self, marked: re.Match[bytes], transport: WSTransport) -> None:
+        # None for a client that went before its upstream came.
+        self._line = self._lines.get(marked[0].decode())
+        if self._line is not None:
+            self._line.upstream = transport
 
 
 def _end(transport: WSTransport) -> None:

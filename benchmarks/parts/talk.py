@@ -45,8 +45,8 @@ async def measure(generator: Generator, subject: Subject, sessions: int, seconds
 
 async def talk(lines: Sequence[Line], subject: Subject, seconds: float) -> AudioSample:
     """Both sides of every line talk for ``seconds``, which count after a moment."""
-    uploads = [_upload(line, subject.rate) for line in lines]
-    downloads = [_download(line, subject.rate) for line in lines]
+    uploads = [upload(line, subject.rate) for line in lines]
+    downloads = [download(line, subject.rate) for line in lines]
     # Half a frame time lies between a line's two directions, and every moment has frames of both.
     half = len(lines) // 2
     pacer = Pacer([send for pair in zip(uploads, downloads[half:] + downloads[:half], strict=True) for send in pair])
@@ -59,7 +59,7 @@ async def talk(lines: Sequence[Line], subject: Subject, seconds: float) -> Audio
         usage = meter.read()
     finally:
         pacer.stop()
-    lost = await _drained(lines)
+    lost = await drained(lines)
     if ended := sum(line.client is None or line.upstream is None for line in lines):
         raise RuntimeError(f"{subject.name}: {ended} of {len(lines)} sessions ended by themselves")
     for line in lines if subject.rate is not None else ():
@@ -75,7 +75,7 @@ async def talk(lines: Sequence[Line], subject: Subject, seconds: float) -> Audio
     )
 
 
-def _upload(line: Line, rate: int | None) -> Send:
+def upload(line: Line, rate: int | None) -> Send:
     """What sends a frame of the client's."""
     assert line.client is not None
     send, note = line.client.send, line.up.send
@@ -88,7 +88,7 @@ def _upload(line: Line, rate: int | None) -> Send:
     return upload
 
 
-def _download(line: Line, rate: int | None) -> Send:
+def download(line: Line, rate: int | None) -> Send:
     """What sends a frame of the agent's."""
     assert line.upstream is not None
     send, note = line.upstream.send, line.down.send
@@ -108,7 +108,7 @@ def _forget(lines: Sequence[Line], pacer: Pacer) -> None:
     pacer.lateness.clear()
 
 
-async def _drained(lines: Sequence[Line]) -> int:
+async def drained(lines: Sequence[Line]) -> int:
     """Wait for what is on its way, as long as some of it comes; returns how many frames never came."""
     missing, progress = -1, clock()
     while clock() < progress + _STILLNESS:

@@ -13,7 +13,8 @@ import pytest
 import uvloop
 
 from gateway.auth import chosen
-from gateway.sockets import ENGINES, Answer, Engine, Listening, Request, Socket
+from gateway.engines import ENGINES
+from gateway.sockets import Answer, Engine, Listening, Request, Socket
 
 #: What a test does with one connection, its path and its name.
 Serve = Callable[[Socket, str, str], Awaitable[None]]
@@ -56,7 +57,7 @@ def serving(engine: Engine) -> Serving:
     async def start(serve: Serve = echo, *, largest: int = 10_000, ping: float = 30.0) -> AsyncIterator[int]:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        server = await engine.listen(listener, Listening(serve, answer, chosen, largest, ping))
+        server = await engine.listen(listener, Listening(serve, answer, chosen, largest, ping, unread=131_072))
         try:
             yield port
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import shutil
 import socket
@@ -36,7 +37,7 @@ async def echo(connection: ServerConnection) -> None:
 
 async def connected(engine: Engine, url: str, **headers: str) -> Socket:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        return await engine.connect(url, headers, largest=100_000, ping_timeout=20)
+        return await engine.connect(url, headers, largest=100_000, ping_timeout=20, unread=131_072)
 
 
 async def test_what_is_sent_as_text_arrives_as_text_and_can_be_read_as_bytes(engine: Engine) -> None:
@@ -90,6 +91,44 @@ async def test_an_upstream_that_is_lost_gives_no_code(engine: Engine) -> None:
         with pytest.raises(Closed) as end:
             await peer.recv()
         assert received(end.value) == (None, "")
+
+
+async def test_a_dial_that_is_cancelled_leaves_no_connection(engine: Engine) -> None:
+    """Somebody hangs up in the middle of the handshake, which then succeeds: nobody would close what it came to."""
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: ServerConnection, __: Request) -> None:
+        begun.set()
+        await go_on.wait()
+
+    async def until_closed(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Between the two, to see the connection end whatever became of the handshake."""
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+        ended.set()
+
+    async with (
+        upstream(until_closed, process_request=slowly) as port,
+        await asyncio.start_server(serve_one, "127.0.0.1", 0) as between,
+    ):
+        dialling = asyncio.create_task(connected(engine, f"ws://127.0.0.1:{between.sockets[0].getsockname()[1]}/"))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await begun.wait()
+            dialling.cancel()
+            await asyncio.wait([dialling])
+            assert dialling.cancelled()
+            go_on.set()
+            await ended.wait()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1_000):
+            writer.write(data)
+    writer.close()
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 503])

@@ -61,7 +61,7 @@ class Line:
         self.client, self.upstream = Peer(), Peer()
         self._settings = settings
         conversation = Conversation("session-0001", "gw", AGENT, Limits(), asyncio.get_running_loop().time())
-        publisher: Any = type("Publisher", (), {"turn": lambda *_: None, "client_event": lambda *_: None})()
+        publisher: Any = type("Publisher", (), {"turn": lambda *_, **__: None, "client_event": lambda *_: None})()
         unused: Any = None
         client: Any = self.client
 
@@ -77,6 +77,7 @@ class Line:
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=60,
+            messages_max=100,
             early_audio_max=0,
         )
         self._running = asyncio.create_task(session.run())

@@ -1,0 +1,33 @@
+"""``python -m benchmarks.soak``: soak, and print what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import uvloop
+
+from benchmarks.machine import divide
+from benchmarks.soak.judgement import table
+from benchmarks.soak.run import Plan, run
+
+
+def main() -> int:
+    """Returns 1 when something was lost or left behind; a session that does not come about raises."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--sessions", type=int, default=Plan.sessions, help="sessions that come and go")
+    parser.add_argument("--staying", type=int, default=Plan.staying, help="sessions that stay and talk all the time")
+    given = parser.parse_args()
+    results = uvloop.run(run(Plan(given.sessions, given.staying), divide(), _say))
+    for line in table(results.rows):
+        _say(line)
+    _say(f"\n{results.seconds:.0f} s")
+    return 0 if results.kept else 1
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What there is, counted: in the processes by the kernel and by themselves, and in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import redis.asyncio
+
+from benchmarks.arena import processes_of
+from benchmarks.metrics import metric
+from benchmarks.processes import open_files, resident_bytes
+from infra.local.stack import Stack
+
+
+class Census:
+    """Of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._redis = redis.asyncio.Redis.from_url(stack.redis_url, decode_responses=True)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    def memory(self) -> dict[str, int]:
+        """Resident bytes of every process. Raises OSError when one has ended."""
+        return {name: resident_bytes(pid) for name, pid in processes_of(self._stack).items()}
+
+    async def counts(self) -> dict[str, float]:
+        """Everything that must come back to what it was."""
+        found: dict[str, float] = {}
+        for name, pid in processes_of(self._stack).items():
+            found[f"{name}: file descriptors"] = open_files(pid)
+        for name, child in self._stack.processes.items():
+            found[f"{name}: restarts"] = child.restarts
+            if name != "broker":
+                found[f"{name}: tasks"] = await metric(f"http://{child.program.address}", "turngate_tasks")
+        found["Redis: keys"] = await self._redis.dbsize()
+        for stream in await self._streams():
+            for group in await self._groups(stream):
+                what = f"Redis: {_named(stream)}, {group['name']}"
+                found[f"{what}: consumers"] = group["consumers"]
+                found[f"{what}: pending"] = group["pending"]
+        return found
+
+    async def lengths(self) -> dict[str, float]:
+        """Entries of every stream."""
+        return {f"Redis: {_named(stream)}: entries": await self._redis.xlen(stream) for stream in await self._streams()}
+
+    async def _streams(self) -> list[str]:
+        return sorted([key async for key in self._redis.scan_iter(_type="STREAM")])
+
+    async def _groups(self, stream: str) -> Iterable[dict[str, Any]]:
+        return cast("Iterable[dict[str, Any]]", await self._redis.xinfo_groups(stream))
+
+
+def _named(stream: str) -> str:
+    """A gateway's own stream has its name in it, which says nothing."""
+    return "turngate.gateway.….commands" if stream.startswith("turngate.gateway.") else stream

@@ -1,0 +1,172 @@
+"""A peer that stops reading, on real sockets of either engine: what it costs the gateway, how it ends, and what its
+neighbours notice. One of the conversations is the slow one; the others talk at the pace of life meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from picows import WSMsgType, WSTransport
+
+from benchmarks.arena import settings, turngate
+from benchmarks.load.frames import UPSTREAM_RATE, noise
+from benchmarks.load.generator import Generator
+from benchmarks.load.line import Line
+from benchmarks.load.pacing import Pacer
+from benchmarks.machine import Cores
+from benchmarks.metrics import metric
+from benchmarks.parts.talk import download, drained, upload
+from benchmarks.processes import resident_bytes
+from gateway.engines import ENGINES
+from infra.local.stack import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: How long anything may take before a test gives up; nothing here measures time.
+PATIENCE_SECONDS = 30
+NEIGHBOURS = 3
+#: Frames that each neighbour sends and gets at least, one second of sound.
+HEARD = 50
+#: What is offered to a peer that does not read, in bytes, and what that may cost the gateway at most.
+OFFERED = 64 << 20
+MAY_COST = 2 << 20
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=sorted(ENGINES))
+async def scene(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Generator, Stack]]:
+    """An upstream and a gateway on this engine, which cuts after two seconds."""
+    env = {"TURNGATE_SOCKET_ENGINE": request.param, "TURNGATE_CLIENT_STALL_MS": "2000"}
+    here = frozenset(os.sched_getaffinity(0))
+    async with Generator() as generator, turngate(generator.url, Cores(here, here), translators=1, env=env) as stack:
+        yield generator, stack
+
+
+class Slow:
+    """The slow conversation, and what it costs."""
+
+    def __init__(self, line: Line, stack: Stack) -> None:
+        self.line = line
+        self.told: list[str] = []
+        #: Bytes that the gateway's memory has grown by, at most.
+        self.cost = 0
+        self._stack = stack
+        self._before = resident_bytes(self._pid)
+        line.on_message = self._hear
+
+    @property
+    def client(self) -> WSTransport:
+        assert self.line.client is not None
+        return self.line.client
+
+    @property
+    def upstream(self) -> WSTransport:
+        assert self.line.upstream is not None
+        return self.line.upstream
+
+    async def look(self) -> None:
+        """Let time pass, and look at the gateway's memory."""
+        self.cost = max(self.cost, resident_bytes(self._pid) - self._before)
+        await asyncio.sleep(0.02)
+
+    async def until_no_more_is_taken_of(self, sender: WSTransport) -> None:
+        """The sender's own system has everything that it takes."""
+        left, still = -1, 0
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while still < 10:
+                await self.look()
+                now = sender.underlying_transport.get_write_buffer_size()
+                left, still = now, still + 1 if now == left else 0
+
+    async def cuts(self, peer: str) -> float:
+        base = self._stack.gateway_url.replace("ws://", "http://")
+        return await metric(base, "turngate_peers_cut_total", peer=peer, reason="stalled")
+
+    @property
+    def _pid(self) -> int:
+        pid = self._stack.processes["gateway-1"].pid
+        assert pid is not None
+        return pid
+
+    def _hear(self, message: dict[str, Any], now: float) -> None:
+        self.told.append(message.get("code", message["type"]))
+
+
+@asynccontextmanager
+async def slow_among_neighbours(generator: Generator, stack: Stack) -> AsyncIterator[Slow]:
+    """Everybody talks, and in the end the neighbours must not have lost a frame."""
+    async with generator.open(1 + NEIGHBOURS, stack.gateway_url, settings()) as (line, *neighbours):
+        pacer = Pacer(
+            [send for one in neighbours for send in (upload(one, UPSTREAM_RATE), download(one, UPSTREAM_RATE))]
+        )
+        slow = Slow(line, stack)
+        pacer.start()
+        try:
+            yield slow
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while min(min(one.up.sent, one.down.sent) for one in neighbours) < HEARD:
+                    await slow.look()
+        finally:
+            pacer.stop()
+        print(f"memory: {slow.cost / 1024:+.0f} KiB")
+        assert await drained(neighbours) == 0
+        assert all(one.client and one.upstream for one in neighbours)
+
+
+async def test_a_client_that_stops_reading(scene: tuple[Generator, Stack]) -> None:
+    """It is cut after the stall limit; until then its upstream is not read."""
+    async with slow_among_neighbours(*scene) as slow:
+        before = await slow.cuts("client")
+        slow.client.underlying_transport.pause_reading()
+        frame, upstream = slow.line.begin_reply(), slow.upstream
+        for _ in range(OFFERED // len(frame)):
+            upstream.send(WSMsgType.TEXT, frame)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await slow.cuts("client") == before:
+                await slow.look()
+        assert upstream.underlying_transport.get_write_buffer_size() > OFFERED / 2, "the gateway took it all"
+        assert slow.cost < MAY_COST
+        slow.client.underlying_transport.resume_reading()
+        upstream.underlying_transport.abort()
+
+
+async def test_an_upstream_that_stops_reading(scene: tuple[Generator, Stack]) -> None:
+    """It is cut after the stall limit, and the client is told; until then the client is not read."""
+    async with slow_among_neighbours(*scene) as slow:
+        before = await slow.cuts("upstream")
+        upstream, client, frame = slow.upstream, slow.client, noise(UPSTREAM_RATE)
+        upstream.underlying_transport.pause_reading()
+        for _ in range(OFFERED // len(frame)):
+            client.send(WSMsgType.BINARY, frame)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await slow.cuts("upstream") == before:
+                await slow.look()
+            assert client.underlying_transport.get_write_buffer_size() > OFFERED / 2, "the gateway took it all"
+            while "upstream_stalled" not in slow.told:
+                await slow.look()
+        assert slow.cost < MAY_COST
+        upstream.underlying_transport.resume_reading()
+
+
+async def test_an_upstream_that_is_faster_than_its_client(scene: tuple[Generator, Stack]) -> None:
+    """It is slowed down; the client gets every frame when it reads again."""
+    async with slow_among_neighbours(*scene) as slow:
+        before = await slow.cuts("client")
+        slow.client.underlying_transport.pause_reading()
+        frame, upstream = slow.line.begin_reply(), slow.upstream
+        for _ in range(OFFERED // len(frame)):
+            slow.line.down.send(0.0)
+            upstream.send(WSMsgType.TEXT, frame)
+        await slow.until_no_more_is_taken_of(upstream)
+        assert upstream.underlying_transport.get_write_buffer_size() > OFFERED / 2
+        slow.client.underlying_transport.resume_reading()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while slow.line.down.missing:
+                await slow.look()
+        assert slow.cost < MAY_COST
+        slow.line.end_reply()
+        assert await slow.cuts("client") == before

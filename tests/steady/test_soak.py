@@ -1,0 +1,23 @@
+"""The soak itself, small: it must run, look at everything, and find nothing left behind."""
+
+from __future__ import annotations
+
+import os
+
+from benchmarks.machine import Cores
+from benchmarks.soak.run import Plan, run
+
+
+async def test_a_short_soak_leaves_nothing_behind() -> None:
+    here = frozenset(os.sched_getaffinity(0))
+    results = await run(Plan(sessions=40, staying=4), Cores(here, here), lambda _: None)
+    assert [row for row in results.rows if not row.kept] == []
+    seen = " ".join(row.what for row in results.rows)
+    for part in (
+        "gateway-1: tasks",
+        "translator-2: tasks",
+        "session-state-1: memory",
+        "broker: file",
+        "turns: entries",
+    ):
+        assert part in seen
