@@ -16,7 +16,7 @@ from gateway.probe import Probe
 from gateway.publisher import Publisher
 from gateway.server import GatewayServer
 from gateway.upstream import Dialler
-from runtime import logging
+from runtime import garbage, logging
 from runtime.broker import Consumers, connect, make_broker, require_redis, subscribe
 from runtime.service import listen
 from runtime.streams import Failures
@@ -43,6 +43,7 @@ async def _run(settings: GatewaySettings) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     gateway = Gateway(settings)
     await gateway.start()
+    garbage.settle()
     log.info("started", gateway=settings.gateway_id, upstream=settings.upstream, simulated=settings.simulated)
     await stopping.wait()
     await gateway.stop()

@@ -125,6 +125,11 @@ class Downlink:
             self._owners[item_id] = response_id
         return _NOTHING if reply.started else self._start(reply, now)
 
+    def flows(self, response_id: str, item_id: str) -> bool:
+        """Whether the next piece of this item goes to the client with nothing before it."""
+        reply = self._replies.get(response_id)
+        return reply is not None and reply.started and not reply.muted and item_id in reply.sounding
+
     def audio_tail(self, response_id: str) -> bytes:
         """The audio of an item is complete: what is still to be sent of it, before anything else."""
         reply = self._replies.get(response_id)

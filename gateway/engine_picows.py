@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
@@ -23,6 +23,7 @@ from picows.websockets import Request as Upgrade
 from gateway.sockets import (
     CLIENT_QUEUE,
     CLOSE_TIMEOUT,
+    EXPRESS_MAX,
     NAME,
     OPEN_TIMEOUT,
     Listening,
@@ -30,17 +31,60 @@ from gateway.sockets import (
     Request,
     Server,
     Socket,
+    Wire,
     bound,
     name,
 )
 
+#: The last frame of a message in several is a continuation.
+_MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
+# `_Wire` goes before either kind of connection.
+_Connection: Any = object
 #: In bytes; it grows when it has to.
 _READ_BUFFER = 4096
 
 
-class _Client(ServerConnection):
-    """A client that closes without a code, as browsers do, is answered with 1000: picows would answer with 0, which is
-    no code, and the browser takes the connection for broken."""
+class _Wire(_Connection):  # type: ignore[misc]
+    """A connection that can be reached below its queue; see `gateway.sockets.Wire`. picows keeps its transport, and
+    whether that takes more, to itself."""
+
+    #: Of the frames that may be carried.
+    data: WSMsgType
+    carry: Callable[[bytes], bool] | None = None
+    queued = 0
+    blocked = False
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport_below = transport
+        super().on_ws_connected(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.fin:
+            kind = frame.msg_type
+            small = kind == self.data and frame.payload_size <= EXPRESS_MAX
+            if small and self.carry is not None and self.carry(frame.get_payload_as_bytes()):
+                return
+            if kind in _MESSAGES:
+                self.queued += 1
+        super().on_ws_frame(transport, frame)
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        super().resume_writing()
+
+    def post(self, message: bytes, *, text: bool) -> None:
+        self.transport_below.send(WSMsgType.TEXT if text else WSMsgType.BINARY, message)
+
+
+class _Client(_Wire, ServerConnection):
+    """One that closes without a code, as browsers do, is answered with 1000: picows would answer with 0, which is no
+    code, and the browser takes the connection for broken."""
+
+    data = WSMsgType.BINARY
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE and not frame.payload_size:
@@ -50,14 +94,8 @@ class _Client(ServerConnection):
             super().on_ws_frame(transport, frame)
 
 
-class _Upstream(ClientConnection):
-    """One whose transport can be reached, which picows keeps to itself."""
-
-    wire: WSTransport
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.wire = transport
-        super().on_ws_connected(transport)
+class _Upstream(_Wire, ClientConnection):
+    data = WSMsgType.TEXT
 
 
 # There is no other way to say of which class its connections shall be.
@@ -123,8 +161,11 @@ class Picows:
         except Exception as error:
             # Also what is no error of a handshake by its type: for a server that hangs up it is an AssertionError.
             raise ConnectionError(str(error) or type(error).__name__) from error
-        bound(peer.wire.underlying_transport.get_extra_info("socket"), unread)
+        bound(peer.transport_below.underlying_transport.get_extra_info("socket"), unread)
         return cast(Socket, peer)
+
+    def wire(self, peer: Socket) -> Wire | None:
+        return cast(Wire, peer)
 
     async def cut(self, peer: Socket) -> None:
         # Breaks off what is being sent, and with it the connection.
@@ -155,4 +196,4 @@ async def _connect(url: str, headers: Mapping[str, str], largest: int, ping_time
 def _let_go(connecting: asyncio.Future[_Upstream]) -> None:
     """Nobody waits any more for this connection."""
     if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().wire.disconnect(False)
+        connecting.result().transport_below.disconnect(False)

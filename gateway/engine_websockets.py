@@ -23,6 +23,7 @@ from gateway.sockets import (
     Request,
     Server,
     Socket,
+    Wire,
     bound,
     name,
 )
@@ -80,6 +81,9 @@ class Websockets:
             raise ConnectionError(str(error) or type(error).__name__) from error
         bound(peer.transport.get_extra_info("socket"), unread)
         return peer
+
+    def wire(self, peer: Socket) -> Wire | None:
+        return None
 
     async def cut(self, peer: Socket) -> None:
         cast(ServerConnection, peer).transport.abort()

@@ -23,6 +23,7 @@ from contracts.broker import Command
 from contracts.realtime import append_audio
 from gateway.conversation import NEVER, Conversation, Ending, UpstreamProblem
 from gateway.counters import Cut, Peer
+from gateway.express import Express
 from gateway.lane import Lane
 from gateway.publisher import Publisher
 from gateway.sockets import Closed, Engine, Socket, fitting
@@ -73,6 +74,7 @@ class Session:
         self._early_audio = bytearray()
         self._to_upstream = Lane(monotonic, messages_max)
         self._to_client = Lane(monotonic, messages_max)
+        self._express = Express(conversation, engine.wire(client), self._wake, self.fail)
         self._ending: Ending | None = None
         self._woken = asyncio.Event()
         #: Ticks the conversation at its next deadline, which may have moved to later meanwhile.
@@ -139,7 +141,7 @@ class Session:
 
     async def _read_client(self) -> None:
         await self._flush()
-        conversation, receive = self.conversation, self._client.recv
+        conversation, receive, express = self.conversation, self._client.recv, self._express
         while True:
             frame = await receive()
             if isinstance(frame, str):
@@ -153,6 +155,7 @@ class Session:
                 if self._early_audio:
                     await self._send_early_audio()
                 await self._append(audio)
+            express.client_read += 1
 
     def _keep_early(self, audio: bytes) -> None:
         self._early_audio += audio
@@ -210,34 +213,40 @@ class Session:
     ) -> Exception:
         """Carry everything until the upstream closes, and return how it did; ``said`` gets the errors that come before
         the session begins."""
-        conversation, receive = self.conversation, upstream.recv
+        receive, express = upstream.recv, self._express
+        express.connect(self._engine.wire(upstream))
         while True:
             try:
                 frame = await receive(decode=False)
             except Closed as error:
                 return error
-            try:
-                data = orjson.loads(frame)
-                kind = data["type"]
-                if kind in _AUDIO_DELTAS:
-                    response_id, item_id = _name(data["response_id"]), _name(data["item_id"])
-                    audio = pybase64.b64decode(data["delta"], validate=True)
-            except (ValueError, TypeError, KeyError):
-                conversation.counters.malformed_events += 1
-                continue
+            await self._upstream_frame(frame, patience, said)
+            express.upstream_read += 1
+
+    async def _upstream_frame(self, frame: str | bytes, patience: asyncio.Timeout, said: list[tuple[str, str]]) -> None:
+        conversation = self.conversation
+        try:
+            data = orjson.loads(frame)
+            kind = data["type"]
             if kind in _AUDIO_DELTAS:
-                await self._forward_audio(response_id, item_id, audio)
-                continue
-            if not conversation.connected:
-                if kind == "error":
-                    said.append(_refusal(data.get("error")))
-                    continue
-                if kind == "session.created":
-                    patience.reschedule(None)
-            if kind in _AUDIO_DONE and (tail := conversation.downlink.audio_tail(str(data.get("response_id")))):
-                await self._to_client.send(self._client, tail, text=False)
-            conversation.upstream_event(data, monotonic())
-            await self._flush()
+                response_id, item_id = _name(data["response_id"]), _name(data["item_id"])
+                audio = pybase64.b64decode(data["delta"], validate=True)
+        except (ValueError, TypeError, KeyError):
+            conversation.counters.malformed_events += 1
+            return
+        if kind in _AUDIO_DELTAS:
+            await self._forward_audio(response_id, item_id, audio)
+            return
+        if not conversation.connected:
+            if kind == "error":
+                said.append(_refusal(data.get("error")))
+                return
+            if kind == "session.created":
+                patience.reschedule(None)
+        if kind in _AUDIO_DONE and (tail := conversation.downlink.audio_tail(str(data.get("response_id")))):
+            await self._to_client.send(self._client, tail, text=False)
+        conversation.upstream_event(data, monotonic())
+        await self._flush()
 
     async def _forward_audio(self, response_id: str, item_id: str, audio: bytes) -> None:
         for start in range(0, len(audio), _AUDIO_MAX_BYTES):
@@ -283,6 +292,7 @@ class Session:
         if out.turn_changed:
             self._publisher.turn(self.conversation, urgent=out.turn_urgent)
         self._ending = self._ending or out.ending
+        self._express.open = self.conversation.configured and not self._early_audio and self._ending is None
         self._set_timer()
         if not client_has_room:
             self._give_up("client", Cut.OVERFLOWED)
@@ -298,6 +308,7 @@ class Session:
                     await self._to_upstream.flush(self._upstream)
             if self._early_audio:
                 await self._send_early_audio()
+                self._express.open = self.conversation.configured and self._ending is None
         if self._to_client.waiting:
             await self._to_client.flush(self._client)
         if self._ending is not None:

@@ -27,6 +27,8 @@ CLIENT_QUEUE = (64, 16)
 CLOSE_TIMEOUT = 2
 #: Seconds for one attempt to connect, handshake included.
 OPEN_TIMEOUT = 10
+#: Bytes of a message that may go past the queue.
+EXPRESS_MAX = 65_536
 #: What fits into a close frame beside its code.
 _LONGEST_REASON = 123
 
@@ -44,6 +46,21 @@ class Socket(Protocol):
         """Close in order, and wait for that for a while; ``reason`` is one of `fitting` length. Only when nothing is
         being sent (picows would break that off), and not in a task that may be cancelled (on Python 3.11 it may not
         notice)."""
+
+
+class Wire(Protocol):
+    """A connection below its queue, where the library lets one reach there."""
+
+    #: Called with each whole data message of `EXPRESS_MAX` bytes at most (binary from a client, text from an upstream)
+    #: in the call that brings it; True when it has been dealt with, and shall not be queued for `Socket.recv`.
+    carry: Callable[[bytes], bool] | None
+    #: Messages that were queued so far.
+    queued: int
+    #: The peer takes nothing more just now.
+    blocked: bool
+
+    def post(self, message: bytes, *, text: bool) -> None:
+        """Send a message; what the peer does not take yet is kept, without a bound: see `blocked`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,9 @@ class Engine(Protocol):
     ) -> Socket:
         """Connect once; for the numbers see `Listening`. Raises `Refused`, and OSError or TimeoutError for everything
         else."""
+
+    def wire(self, peer: Socket) -> Wire | None:
+        """What is below its queue; None where the library does not say."""
 
     async def cut(self, peer: Socket) -> None:
         """End a connection whose peer takes nothing, at once."""

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runtime import garbage
 from runtime.broker import Consumers, require_redis
 from runtime.settings import BrokerSettings, SettingsError
 from runtime.tasks import end
@@ -95,6 +96,7 @@ def _application(service: Service) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await service.consumers.start()
         tasks = [asyncio.ensure_future(work()) for work in service.background]
+        garbage.settle()
         log.info("started", host=service.host, port=service.port)
         try:
             yield

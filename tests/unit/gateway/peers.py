@@ -40,3 +40,13 @@ class Stuck:
         self.was_cut += 1
         self._cut.set()
         self.go_on.set()
+
+
+class Queues:
+    """An engine whose connections have nothing below their queues."""
+
+    def wire(self, peer: object) -> None:
+        return None
+
+    async def cut(self, peer: Stuck) -> None:
+        peer.cut()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pybase64
@@ -13,6 +13,7 @@ from gateway.dialect import AGENT
 from gateway.limits import Limits
 from gateway.session import Session
 from tests.unit.gateway.bench import SETTINGS
+from tests.unit.gateway.peers import Queues
 
 #: What clients' libraries take at most by default.
 LARGEST_MESSAGE = 1024 * 1024
@@ -62,7 +63,6 @@ class Line:
         self._settings = settings
         conversation = Conversation("session-0001", "gw", AGENT, Limits(), asyncio.get_running_loop().time())
         publisher: Any = type("Publisher", (), {"turn": lambda *_, **__: None, "client_event": lambda *_: None})()
-        unused: Any = None
         client: Any = self.client
 
         async def dial() -> Any:
@@ -73,7 +73,7 @@ class Line:
             client,
             dial,
             publisher,
-            engine=unused,
+            engine=cast(Any, Queues()),
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=60,

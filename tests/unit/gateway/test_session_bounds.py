@@ -15,16 +15,9 @@ from gateway.counters import Cut
 from gateway.dialect import AGENT
 from gateway.limits import Limits
 from gateway.session import Session
-from tests.unit.gateway.peers import Stuck
+from tests.unit.gateway.peers import Queues, Stuck
 
 MOST = 10
-
-
-class Engine:
-    """Cuts."""
-
-    async def cut(self, peer: Any) -> None:
-        cast(Stuck, peer).cut()
 
 
 class Silent:
@@ -51,7 +44,7 @@ class Scene:
             client,
             self._dial,
             cast(Any, Silent()),
-            engine=cast(Any, Engine()),
+            engine=cast(Any, Queues()),
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=stall,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -12,6 +12,7 @@ from gateway.conversation import Conversation
 from gateway.dialect import AGENT
 from gateway.limits import Limits
 from gateway.session import Session
+from tests.unit.gateway.peers import Queues
 
 KEEP_ALIVE = '{"type":"KeepAlive"}'
 
@@ -61,7 +62,7 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
         client,
         dial,
         publisher,
-        engine=unused,
+        engine=cast(Any, Queues()),
         upstream_url="ws://nowhere",
         connect_timeout=60,
         stall=60,
