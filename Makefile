@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv by itself, the first time and whenever what is installed changes.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage simulate fuzz chaos model test-docker check clean
+.PHONY: help run demo test coverage simulate fuzz bench soak chaos model test-docker check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,9 @@ fuzz: $(VENV)/.dev ## a million generated frames, from both sides, against the g
 simulate: $(VENV)/.dev ## SEEDS (2000) whole conversations in virtual time and any weather, every promise judged
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+bench: $(VENV)/.dev ## beside a plain relay and a bare Redis round trip; writes docs/performance.md (ROUNDS=3, a quarter of an hour)
+	@$(BIN)/python -m benchmarks --rounds $${ROUNDS:-3} --write
+
 test-docker: $(VENV)/.dev ## the integration tests on a Redis container, then the compose file itself
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
 	@$(PYTEST) tests/docker -m docker
@@ -37,7 +40,7 @@ test-docker: $(VENV)/.dev ## the integration tests on a Redis container, then th
 chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), judged as in `make test`
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
 
-.PHONY: soak
+
 soak: $(VENV)/.dev ## SESSIONS (2000) come and go, half of them broken off, while STAYING (50) talk; five minutes
 	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))
 

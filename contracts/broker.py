@@ -184,12 +184,6 @@ class SendRelease(Value):
 Command = Annotated[AddItems | RefuseRequest | SendRelease, Field(discriminator="type")]
 
 
-class Commands(Value):
-    """What one translator wants of one gateway, to be done in this order."""
-
-    commands: tuple[Command, ...]
-
-
 class DeadLetter(Value):
     """An entry that no consumer could handle, kept for people; nothing reads it.
 

@@ -7,8 +7,9 @@ import signal
 
 import structlog
 import uvloop
+from pydantic import TypeAdapter
 
-from contracts.broker import GATEWAYS, Commands, commands_stream
+from contracts.broker import GATEWAYS, Command, commands_stream
 from gateway.config import GatewaySettings
 from gateway.engines import ENGINES
 from gateway.keys import read_keys, warn_if_open
@@ -27,8 +28,9 @@ log = structlog.get_logger(__name__)
 _FAREWELL = 3.0
 #: Seconds between two looks at whether this process can do its work.
 _PROBE_INTERVAL = 1.0
-#: Entries with commands that are read at a time.
+#: Commands that are read at a time.
 _COMMANDS = 64
+_command: TypeAdapter[Command] = TypeAdapter(Command)
 
 
 def run(settings: GatewaySettings) -> None:
@@ -78,9 +80,8 @@ class Gateway:
 
     async def _on_commands(self, bodies: list[bytes]) -> None:
         failures = Failures()
-        for message in failures.parsed(Commands, bodies):
-            for command in message.commands:
-                self._server.command(command)
+        for command in failures.attempted(_command.validate_json, bodies):
+            self._server.command(command)
         failures.raise_first()
 
     async def start(self) -> None:

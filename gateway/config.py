@@ -141,7 +141,7 @@ class GatewaySettings(BrokerSettings):
         20_000, ge=100, description="Between two pings of a client; dead peers are closed."
     )
     heartbeat_ms: int = Field(
-        10_000, ge=100, description="Between two turn records of a session in which nothing changes."
+        15_000, ge=100, description="Between two turn records of a session in which nothing changes."
     )
     retransmit_after_ms: int = Field(
         1_000,
@@ -157,7 +157,7 @@ class GatewaySettings(BrokerSettings):
         description="A request that could not be carried out for so long is reported: `REQUEST_TIMED_OUT`.",
     )
     turn_fold_ms: int = Field(
-        100,
+        250,
         ge=0,
         description="How long a turn record that nothing waits for may wait for others, to be published with them.",
     )

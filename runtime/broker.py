@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 #: Milliseconds that an idle read blocks in the server; shorter than the socket's timeout.
-_BLOCK_MS = 2_000
+_BLOCK_MS = 4_000
 _CONNECTION: dict[str, Any] = {
     # redis-py refuses instead of waiting when the pool is exhausted, and every blocked read holds one connection.
     "max_connections": 512,

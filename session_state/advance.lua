@@ -1,7 +1,7 @@
 -- One session, one atomic step: take in what is new, then grant what may go.
 --
--- Every operation of session-state is this script with other arguments: a reservation brings a record and an intent, a turn
--- record brings a record, the sweeper brings nothing.
+-- Every operation of session-state is this script with other arguments: a reservation brings a record, an intent and what its
+-- gateway shall be told, a turn record brings a record, the sweeper brings nothing.
 --
 -- Keys it owns
 --   KEYS[1] turngate:session:<id>   hash: turn       the newest turn record, JSON
@@ -10,13 +10,17 @@
 --                                         body:<seq> the intent itself, JSON, never parsed here
 --   KEYS[2] turngate:sessions       sorted set: session -> when its last record came (ms)
 --   KEYS[3] turngate:waiting        sorted set: session -> when the sweeper should look at it (ms)
+-- A key of somebody else's
+--   KEYS[4] the stream of commands for the session's gateway, or ''; written to, and never made
 -- Arguments
 --   ARGV[1] session   ARGV[2] turn record JSON or ''   ARGV[3] seq of the intent or ''   ARGV[4] its kind
 --   ARGV[5] its answers, a JSON array   ARGV[6] the intent JSON   ARGV[7] lease ms   ARGV[8] time to live ms
 --   ARGV[9] the id for a release, if one is granted   ARGV[10] the most intents that may wait
+--   ARGV[11] a command that answers the request, whatever becomes of it   ARGV[12] the command that carries out a release of
+--   this very intent and no other   ARGV[13] the most entries of the stream
 -- Returns
---   {'granted', gateway, 1 if some were granted before and that lease has ended, intent JSON...}, or {outcome, gateway}, the
---   outcome being 'held', 'settled' (the intent is not needed any more), 'idle' (nothing waits), 'full' (the intent was not
+--   {'granted', gateway, 1 if some were granted before and that lease has ended, intent JSON...} (no intents when ARGV[12] was
+--   published and nothing is left to do), or {outcome, gateway}, the outcome being 'held', 'settled' (the intent is not needed any more), 'idle' (nothing waits), 'full' (the intent was not
 --   taken) or 'unknown' (no record: not free).
 --
 -- session_state/rules.py is the same in Python; a test plays random histories through both.
@@ -25,6 +29,11 @@ local session_key, session = KEYS[1], ARGV[1]
 local lease, ttl = tonumber(ARGV[7]), tonumber(ARGV[8])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function command(body)
+  redis.call('XADD', KEYS[4], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[13], '*', '__data__', body)
+end
+if KEYS[4] ~= '' then command(ARGV[11]) end
 
 local function null(value) return value == nil or value == cjson.null end
 
@@ -147,10 +156,12 @@ local result
 if #grant > 0 then
   redis.call('HSET', session_key, 'release', cjson.encode({ id = ARGV[9], ['until'] = now + lease, seqs = grant }))
   look_again = now + lease
+  local alone = KEYS[4] ~= '' and #grant == 1 and grant[1] == asked
+  if alone then command(ARGV[12]) end
   result = { 'granted', turn.gateway, 0 }
   for _, seq in ipairs(grant) do
     if lost[seq] then result[3] = 1 end
-    result[#result + 1] = stored['body:' .. seq]
+    if not alone then result[#result + 1] = stored['body:' .. seq] end
   end
 elseif asked or (ARGV[3] == '' and waiting > 0) then
   look_again = release and release['until'] or now + lease

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from contracts.broker import Intent, Release, TurnRecord
+from contracts.broker import Release
 from session_state.config import ReservationSettings
-from session_state.store import Outcome, Store
+from session_state.store import Outcome, Reservation, Store
 
-__all__ = ["Outcome", "ReservationSettings", "SessionStateClient"]
+__all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient"]
 
 
 class SessionStateClient:
@@ -23,11 +23,12 @@ class SessionStateClient:
     def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
         self._store = Store(redis, settings)
 
-    async def reserve(self, wanted: Sequence[tuple[TurnRecord, Intent]]) -> list[tuple[Outcome, Release | None]]:
-        """Store each intent, one atomic step for each, in this order; where the turn is free, get back a release of
-        everything that waits: carry it out.
+    async def reserve(self, wanted: Sequence[Reservation]) -> list[tuple[Outcome, Release | None]]:
+        """Store each intent and tell its gateway the answer, one atomic step for each, in this order.
 
-        Otherwise it is held (a release will come by the stream), settled already, or could not be taken (`FULL`: the
-        gateway will ask again). Redis errors pass through: some were stored, and the sweeper will find those.
+        Where the turn is free, a release of everything that waits is granted: of this intent alone, and then the
+        gateway has been told that too, or of several, which you get back to carry out. Otherwise the intent is held (a
+        release will come by the stream), settled already, or could not be taken (`FULL`: the gateway will ask again).
+        Redis errors pass through: some may have been stored and told, and the sweeper and the ledger see to the rest.
         """
         return [(step.outcome, step.release) for step in await self._store.reserve(wanted)]

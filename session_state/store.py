@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from contracts.broker import Intent, Release, TurnRecord
+from contracts.broker import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
 from session_state.config import ReservationSettings
 
 SESSION_KEY = "turngate:session:"
@@ -24,10 +24,9 @@ WAITING = "turngate:waiting"
 _SCRIPT = (Path(__file__).parent / "advance.lua").read_text()
 _SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 #: How many of its arguments are keys.
-_KEYS = 3
-
-#: A session, what its gateway says of it, and what it asks for.
-_Question: TypeAlias = tuple[str, TurnRecord | None, Intent | None]
+_KEYS = 4
+#: Seq, kind, answers and body.
+_NO_INTENT = ("", "", "[]", "")
 
 _reservations = Counter("turngate_reservations", "What reserving the turn came to.", ["outcome"])
 _granted = Counter("turngate_releases_granted", "Releases granted, by what brought it about.", ["by"])
@@ -49,12 +48,39 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of one step; ``release`` is set when the outcome is `GRANTED`: publish it or carry it out."""
+    """The result of one step; ``release`` is set when something was granted and not told yet: publish it or carry it
+    out."""
 
     outcome: Outcome
     release: Release | None = None
     #: Some of its intents were granted before, in a release whose lease has ended.
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A turn that is asked for, and what the session's gateway shall be told at the same time."""
+
+    record: TurnRecord
+    intent: Intent
+    #: Told in any case.
+    answer: AddItems
+    #: Told when this intent is granted, and no other with it; it names the release that is granted then.
+    alone: SendRelease
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A session, what its gateway says of it, and what it asks for."""
+
+    session: str
+    record: TurnRecord | None = None
+    reservation: Reservation | None = None
+
+    @property
+    def release_id(self) -> str:
+        """The name of the release, should one be granted."""
+        return self.reservation.alone.release if self.reservation is not None else uuid4().hex
 
 
 class Store:
@@ -64,20 +90,21 @@ class Store:
         self._redis = redis
         self._settings = settings
 
-    async def reserve(self, wanted: Sequence[tuple[TurnRecord, Intent]]) -> list[Step]:
-        """Store each intent, and grant everything that waits if the turn is free, the record taken in first."""
-        steps = await self._advance([(record.session, record, intent) for record, intent in wanted])
+    async def reserve(self, wanted: Sequence[Reservation]) -> list[Step]:
+        """Store each intent, tell its gateway the answer, and grant everything that waits if the turn is free, the
+        record taken in first."""
+        steps = await self._advance([_Question(one.record.session, one.record, one) for one in wanted])
         for step in steps:
             _reservations.labels(step.outcome).inc()
         return _counted(steps, "reservation")
 
     async def observe(self, records: Sequence[TurnRecord]) -> list[Step]:
         """Take turn records in, and grant what waits where one frees the turn."""
-        return _counted(await self._advance([(record.session, record, None) for record in records]), "turn")
+        return _counted(await self._advance([_Question(record.session, record) for record in records]), "turn")
 
     async def revisit(self, sessions: Sequence[str]) -> list[Step]:
         """Grant again what was granted and lost, and what a process that died left asleep."""
-        return _counted(await self._advance([(session, None, None) for session in sessions]), "sweeper")
+        return _counted(await self._advance([_Question(session) for session in sessions]), "sweeper")
 
     async def overdue(self, limit: int) -> list[str]:
         """Sessions that should be revisited now."""
@@ -117,32 +144,33 @@ class Store:
             return None
         return describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, seen)
 
-    async def _advance(self, asked: Sequence[_Question]) -> list[Step]:
+    async def _advance(self, questions: Sequence[_Question]) -> list[Step]:
         """One atomic step for each, in this order, all of them in one round trip."""
-        named = [(uuid4().hex, question) for question in asked]
-        calls = [self._call(release_id, *question) for release_id, question in named]
-        replies = await self._run(calls)
+        named = [(question.release_id, question) for question in questions]
+        replies = await self._run([self._call(release_id, question) for release_id, question in named])
         return [
-            _step(release_id, question[0], reply) for (release_id, question), reply in zip(named, replies, strict=True)
+            _step(release_id, question.session, reply)
+            for (release_id, question), reply in zip(named, replies, strict=True)
         ]
 
-    def _call(self, release_id: str, session: str, record: TurnRecord | None, intent: Intent | None) -> list[Any]:
+    def _call(self, release_id: str, question: _Question) -> list[Any]:
         """The keys of the script, then its arguments."""
-        settings = self._settings
+        settings, record, asked = self._settings, question.record, question.reservation
         return [
-            SESSION_KEY + session,
+            SESSION_KEY + question.session,
             SESSIONS,
             WAITING,
-            session,
+            commands_stream(asked.record.gateway) if asked is not None else "",
+            question.session,
             record.model_dump_json() if record is not None else "",
-            intent.seq if intent is not None else "",
-            kind_of(intent) if intent is not None else "",
-            orjson.dumps(intent.answers) if intent is not None else "[]",
-            intent.model_dump_json() if intent is not None else "",
+            *(_of(asked.intent) if asked is not None else _NO_INTENT),
             settings.release_lease_ms,
             settings.session_ttl_ms,
             release_id,
             settings.session_intents_max,
+            asked.answer.model_dump_json() if asked is not None else "",
+            asked.alone.model_dump_json() if asked is not None else "",
+            settings.stream_max_length,
         ]
 
     async def _run(self, calls: Sequence[list[Any]]) -> list[Any]:
@@ -172,6 +200,9 @@ def _step(release_id: str, session: str, reply: Sequence[Any]) -> Step:
     if _text(outcome) != Outcome.GRANTED:
         return Step(Outcome(_text(outcome)))
     again, *bodies = granted
+    if not bodies:
+        # The script told the gateway already.
+        return Step(Outcome.GRANTED, None, bool(again))
     intents = tuple(Intent.model_validate_json(body) for body in bodies)
     release = Release(id=release_id, session=session, gateway=_text(gateway), intents=intents)
     return Step(Outcome.GRANTED, release, bool(again))
@@ -184,6 +215,11 @@ def _counted(steps: list[Step], by: str) -> list[Step]:
             if step.again:
                 _granted_again.inc()
     return steps
+
+
+def _of(intent: Intent) -> tuple[int, str, bytes, str]:
+    """An intent as the script takes it."""
+    return intent.seq, kind_of(intent), orjson.dumps(intent.answers), intent.model_dump_json()
 
 
 def kind_of(intent: Intent) -> str:

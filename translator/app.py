@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from pydantic import ValidationError
@@ -15,11 +16,9 @@ from contracts.broker import (
     AddItems,
     ClientEvent,
     Command,
-    Commands,
     Intent,
     RefuseRequest,
     Release,
-    TurnRecord,
     Value,
     commands_stream,
 )
@@ -28,7 +27,7 @@ from runtime.broker import Consumers, connect, make_broker, subscribe
 from runtime.reclaimer import Intake, Reclaimer
 from runtime.service import Service
 from runtime.streams import Failures, entry
-from session_state.client import Outcome, SessionStateClient
+from session_state.client import Outcome, Reservation, SessionStateClient
 from translator.config import TranslatorSettings
 from translator.names import load_names
 from translator.release import merge
@@ -103,16 +102,18 @@ class Translator:
     async def on_client_events(self, bodies: list[bytes]) -> None:
         """Answer with each event's items, and reserve the turn for what needs one."""
         failures, commands = Failures(), Outbound()
-        wanted: list[tuple[TurnRecord, Intent]] = []
+        wanted: list[Reservation] = []
         for event, answer, intent in failures.attempted(self._answer, failures.parsed(ClientEvent, bodies)):
-            commands.add(event.gateway, answer)
-            if intent is not None:
-                wanted.append((event.turn, intent))
-        for (record, intent), (outcome, release) in zip(wanted, await self._reserved(wanted), strict=True):
-            if release is not None:
-                commands.add(release.gateway, merge(release))
-            elif outcome is Outcome.FULL:
-                log.warning("intents_full", session=record.session, seq=intent.seq)
+            if intent is None or isinstance(answer, RefuseRequest):
+                commands.add(event.gateway, answer)
+            else:
+                wanted.append(_reservation(event, answer, intent))
+        if wanted:
+            for asked, (outcome, release) in zip(wanted, await self._session_state.reserve(wanted), strict=True):
+                if release is not None:
+                    commands.add(release.gateway, merge(release))
+                elif outcome is Outcome.FULL:
+                    log.warning("intents_full", session=asked.record.session, seq=asked.intent.seq)
         await self._send(commands)
         failures.raise_first()
 
@@ -152,29 +153,27 @@ class Translator:
             return event, RefuseRequest(session=session, seq=seq, code=code, description=description), None
         return event, AddItems(session=session, seq=seq, items=done.items, notices=done.notices), done.intent
 
-    async def _reserved(self, wanted: list[tuple[TurnRecord, Intent]]) -> list[tuple[Outcome, Release | None]]:
-        return await self._session_state.reserve(wanted) if wanted else []
-
     async def _send(self, commands: Outbound) -> None:
         """Never makes a gateway's stream: one that is not there has gone, or the server has lost it; then the gateway
         asks again when it is back."""
-        if not commands.by_gateway:
+        if not commands.waiting:
             return
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for gateway, wanted in commands.by_gateway.items():
-                message = entry(Commands(commands=tuple(wanted)))
-                pipeline.xadd(commands_stream(gateway), message, maxlen=self._max_length, nomkstream=True)
-            written = await pipeline.execute()
-        for gateway, where in zip(commands.by_gateway, written, strict=True):
-            if where is None:
-                log.info("gateway_gone", gateway=gateway, commands=len(commands.by_gateway[gateway]))
+            for gateway, command in commands.waiting:
+                pipeline.xadd(commands_stream(gateway), entry(command), maxlen=self._max_length, nomkstream=True)
+            await pipeline.execute()
+
+
+def _reservation(event: ClientEvent, answer: AddItems, intent: Intent) -> Reservation:
+    release = Release(id=uuid4().hex, session=event.session, gateway=event.gateway, intents=(intent,))
+    return Reservation(event.turn, intent, answer, merge(release))
 
 
 class Outbound:
-    """What one batch comes to, by gateway."""
+    """Commands of one batch, in order, each for one gateway."""
 
     def __init__(self) -> None:
-        self.by_gateway: dict[str, list[Command]] = {}
+        self.waiting: list[tuple[str, Command]] = []
 
     def add(self, gateway: str, command: Command) -> None:
-        self.by_gateway.setdefault(gateway, []).append(command)
+        self.waiting.append((gateway, command))

@@ -13,12 +13,15 @@ from benchmarks.load.generator import without_collections
 from benchmarks.machine import Cores
 from benchmarks.percentiles import median, percentile
 from benchmarks.processes import pin
+from benchmarks.quota import limited
 from benchmarks.usage import Meter, Usage
 from infra.local.stack import Stack
 
 #: Requests that are under way at any time.
 _SESSIONS = 200
 _WARM_UP = 1.0
+#: Of a core, for each translator: so little that four of them leave the broker and the driver what they need.
+_SHARE = 0.15
 #: Nobody listens there: no session is ever opened.
 _NO_UPSTREAM = "ws://127.0.0.1:9"
 
@@ -32,6 +35,8 @@ class CapacitySample:
     p99: float
     messages: int
     usage: Usage
+    #: Whether each translator could use no more than its share of a core.
+    limited: bool
 
     @property
     def translator_cpu(self) -> float:
@@ -58,11 +63,12 @@ async def run(arena: Arena, counts: Sequence[int], rounds: int, seconds: float, 
             stack = arena.stack
             if count != TRANSLATORS:
                 stack = await stacks.enter_async_context(turngate(_NO_UPSTREAM, arena.cores, translators=count))
-            _free(stack, arena.cores)
-            running.append(stack)
+            running.append((count, stack, _freed(stack, arena.cores)))
+        pids = [pid for _, _, translators in running for pid in translators]
+        enforced = stacks.enter_context(limited(pids, _SHARE))
         for _ in range(rounds):
-            for count, stack in zip(counts, running, strict=True):
-                samples[count].append(await _measure(stack, seconds))
+            for count, stack, _ in running:
+                samples[count].append(await _measure(stack, seconds, enforced))
                 say(line(count, samples[count][-1:], samples[counts[0]]))
     if rounds > 1:
         say(f"medians of {rounds} rounds")
@@ -85,16 +91,24 @@ def line(count: int, samples: Sequence[CapacitySample], least: Sequence[Capacity
     )
 
 
-def _free(stack: Stack, cores: Cores) -> None:
-    """Translators may use every core; the broker keeps to the driver's."""
+def share_of(samples: Samples) -> float | None:
+    """The part of a core that each translator had; None where they had what they could get."""
+    return _SHARE if all(sample.limited for found in samples.values() for sample in found) else None
+
+
+def _freed(stack: Stack, cores: Cores) -> list[int]:
+    """Translators may use every core, and the broker keeps to the driver's. Returns the translators' process ids."""
+    found = []
     for name, pid in processes_of(stack).items():
         if name.startswith("translator"):
             pin(pid, cores.test | cores.load)
+            found.append(pid)
         elif name == "broker":
             pin(pid, cores.load)
+    return found
 
 
-async def _measure(stack: Stack, seconds: float) -> CapacitySample:
+async def _measure(stack: Stack, seconds: float, enforced: bool) -> CapacitySample:
     driver = Driver(stack.redis_url, _SESSIONS)
     try:
         async with without_collections():
@@ -107,4 +121,11 @@ async def _measure(stack: Stack, seconds: float) -> CapacitySample:
     finally:
         await driver.close()
     took = sorted(driver.took)
-    return CapacitySample(len(took) / usage.seconds, percentile(took, 0.5), percentile(took, 0.99), len(took), usage)
+    return CapacitySample(
+        per_second=len(took) / usage.seconds,
+        p50=percentile(took, 0.5),
+        p99=percentile(took, 0.99),
+        messages=len(took),
+        usage=usage,
+        limited=enforced,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.load.exchange import EXCHANGES
 from benchmarks.machine import Cores, description
-from benchmarks.parts import audio, control
+from benchmarks.parts import audio, control, translators
 from benchmarks.parts.knee import LIMIT
 from benchmarks.percentiles import median
 from benchmarks.report import plot, tables
@@ -104,7 +104,7 @@ follow each other with a pause, so that each finds everything idle; with more, e
 ## Translators
 
 Client events straight into the stream and commands straight out of it, past any gateway, always 200 under way.
-{_room(cores)}
+{_room(cores, results)}
 
 {tables.translators_table(results.translators)}
 
@@ -194,13 +194,22 @@ def _noise(results: Results) -> str:
     return text + (": a noisy run" if median(shares) > _NOISY else "")
 
 
-def _room(cores: Cores) -> str:
+def _room(cores: Cores, results: Results) -> str:
     everything, load = sorted(cores.test | cores.load), sorted(cores.load)
-    return f"The translators may use cores {everything}; broker and driver keep to {load}, and share it with them."
+    share = translators.share_of(results.translators)
+    if share is None:
+        return f"The translators may use cores {everything}; broker and driver keep to {load}, and share it with them."
+    return (
+        f"Each translator may use {share:.0%} of a core and no more, as if it had a small machine of its own, so that\n"
+        f"broker and driver, which are on the same cores {everything}, are never short of what they need. What this\n"
+        f"shows is how the work divides, not how much this machine carries."
+    )
 
 
 def _ceiling(results: Results) -> str:
     """What these cores could carry, all of them full; one translator cannot fill one by itself, since it waits."""
+    if translators.share_of(results.translators) is not None:
+        return "The last two columns are CPU for one message."
     cost = min(
         median(sample.translator_cpu + sample.other_cpu for sample in samples)
         for samples in results.translators.values()

@@ -157,7 +157,7 @@ class Soak:
         while True:
             counts = await self._census.counts()
             quiet = counts["Redis: keys"] == _QUIET_KEYS
-            back = all(row.after <= row.before for row in judgement.counted(before, counts))
+            back = all(row.kept for row in judgement.counted(before, counts))
             if clock() > latest or (back if before else quiet):
                 return counts, await self._census.lengths()
             await asyncio.sleep(_LOOK)

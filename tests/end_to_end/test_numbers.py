@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from contracts.broker import CLIENT_EVENTS, Commands, SendRelease, commands_stream
+from contracts.broker import CLIENT_EVENTS, SendRelease, commands_stream
 from infra.local.stack import Stack
 from runtime.streams import entry
 from tests.end_to_end.client import PATIENCE_SECONDS, Client, get
@@ -148,13 +148,13 @@ async def test_releases_that_come_too_late(stack: Stack) -> None:
         await client.configured()
         gateway = (await get(f"{stack.session_state_url}/sessions/{session}"))["gateway"]
         again = SendRelease(session=session, release="again", configuration=None, configures=(1,), response=None)
-        await broker.xadd(commands_stream(gateway), entry(Commands(commands=(again,))))
+        await broker.xadd(commands_stream(gateway), entry(again))
         await stale.grows()
         await client.say(type="InjectUserMessage", content="[say 40 words]")
         await client.until("AgentStartedSpeaking")
         await client.say(type="UpdatePrompt", prompt="x")
         early = SendRelease(session=session, release="early", configuration=None, configures=(3,), response=None)
-        await broker.xadd(commands_stream(gateway), entry(Commands(commands=(early,))))
+        await broker.xadd(commands_stream(gateway), entry(early))
         await occupied.grows()
         await client.until("PromptUpdated")
 

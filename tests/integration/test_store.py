@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from contracts.broker import Configuration, Intent, ResponseRequest, Slot, TurnRecord
+from contracts.broker import (
+    AddItems,
+    Configuration,
+    Intent,
+    ResponseRequest,
+    SendRelease,
+    Slot,
+    TurnRecord,
+    commands_stream,
+)
+from runtime.streams import body_of
 from session_state.config import ReservationSettings
 from session_state.rules import SessionState, advance
-from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Store, _step
+from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Reservation, Store, _Question, _step
 
 #: Long enough that no lease ends by the clock within a history; the rules' own clock stands still too.
 SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6)
@@ -82,6 +95,18 @@ def histories(draw: st.DrawFn) -> list[Step]:
     ]
 
 
+def asks(turn: TurnRecord, intent: Intent) -> Reservation:
+    """A reservation that tells the gateway ``answer`` and, where it is granted alone, ``alone``."""
+    answer = AddItems(session=turn.session, seq=intent.seq)
+    return Reservation(turn, intent, answer, SendRelease(session=turn.session, release=uuid4().hex))
+
+
+async def told(redis: Redis) -> list[str]:
+    """What the gateway was told, by type."""
+    entries: Any = await redis.xrange(commands_stream("g"))
+    return [orjson.loads(body_of(fields))["type"] for _, fields in entries]
+
+
 @dataclass
 class Twins:
     """The script and its Python form, given the same."""
@@ -94,7 +119,8 @@ class Twins:
         self.steps += 1
         release_id = f"release-{self.steps}"
         store = Store(self.redis, SETTINGS)
-        (reply,) = await store._run([store._call(release_id, "s", what.record, what.intent)])
+        asked = None if what.intent is None else asks(what.record or record(0), what.intent)
+        (reply,) = await store._run([store._call(release_id, _Question("s", what.record, asked))])
         got = _step(release_id, "s", reply)
         expected = advance(
             self.state,
@@ -106,7 +132,9 @@ class Twins:
             most=SETTINGS.session_intents_max,
         )
         assert got.outcome == expected.outcome
-        assert (got.release.intents if got.release else ()) == expected.granted
+        # What is of one intent alone was told by the script.
+        alone = what.intent is not None and expected.granted == (what.intent,)
+        assert (got.release.intents if got.release else ()) == (() if alone else expected.granted)
         assert got.again == expected.again
         assert (await self.redis.zscore(WAITING, "s") is not None) == (self.state.look_again is not None)
         fields = [bytes(name) for name in await self.redis.hkeys(SESSION_KEY + "s")]  # type: ignore[arg-type]
@@ -136,17 +164,36 @@ async def test_several_sessions_advance_at_once_each_for_itself(redis: Redis) ->
     intent = Intent(seq=1, response=ResponseRequest())
     free = record(1, last_seq=1, open_responses=(1,))
     busy = record(1, Slot.ACTIVE, session="other", last_seq=1, open_responses=(1,))
-    granted, held = await store.reserve([(free, intent), (busy, intent)])
+    granted, held = await store.reserve([asks(free, intent), asks(busy, intent)])
     assert (granted.outcome, held.outcome) == (Outcome.GRANTED, Outcome.HELD)
-    assert granted.release is not None
-    assert (granted.release.session, granted.release.intents) == ("s", (intent,))
+
+
+async def test_the_gateway_is_told_the_answer_in_any_case_and_the_release_of_one_intent_alone(redis: Redis) -> None:
+    store, stream = Store(redis, SETTINGS), commands_stream("g")
+    first, second = (Intent(seq=seq, response=ResponseRequest()) for seq in (1, 2))
+    busy = record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,))
+    await store.reserve([asks(busy, first)])
+    assert not await redis.exists(stream), "a stream that nobody reads is not made"
+    await redis.xgroup_create(stream, "gateway", mkstream=True)
+    (held,) = await store.reserve([asks(busy, first)])
+    assert (held.outcome, await told(redis)) == (Outcome.HELD, ["AddItems"])
+    (both,) = await store.reserve([asks(record(2, last_seq=2, open_responses=(1, 2)), second)])
+    assert both.release is not None
+    assert both.release.intents == (first, second), "the caller merges them"
+    assert await told(redis) == ["AddItems"] * 2
+    (alone,) = await store.reserve([asks(record(1, session="other", last_seq=1, open_responses=(1,)), first)])
+    assert (alone.outcome, alone.release) == (Outcome.GRANTED, None)
+    assert await told(redis) == ["AddItems"] * 3 + ["SendRelease"]
+    described = await store.session("other")
+    assert described is not None
+    assert described["release"] is not None, "it is outstanding like any other"
 
 
 async def test_two_reservations_at_once_are_granted_once(redis: Redis) -> None:
     store = Store(redis, SETTINGS)
     turn = record(1, last_seq=2, open_responses=(1, 2))
     steps = await asyncio.gather(
-        *(store.reserve([(turn, Intent(seq=seq, response=ResponseRequest()))]) for seq in (1, 2) for _ in range(10))
+        *(store.reserve([asks(turn, Intent(seq=seq, response=ResponseRequest()))]) for seq in (1, 2) for _ in range(10))
     )
     granted = [step for (step,) in steps if step.outcome is Outcome.GRANTED]
     assert len(granted) == 1
@@ -155,24 +202,25 @@ async def test_two_reservations_at_once_are_granted_once(redis: Redis) -> None:
 async def test_a_lost_release_is_found_by_the_sweeper(redis: Redis) -> None:
     store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
     turn = record(1, last_seq=1, open_responses=(1,))
-    (first,) = await store.reserve([(turn, Intent(seq=1, response=ResponseRequest()))])
-    assert first.release is not None
+    first = asks(turn, Intent(seq=1, response=ResponseRequest()))
+    (step,) = await store.reserve([first])
+    assert step.outcome is Outcome.GRANTED
     while not (due := await store.overdue(10)):
         pass
     (again,) = await store.revisit(due)
     assert again.release is not None
-    assert again.release.id != first.release.id
-    assert again.release.intents == first.release.intents
-    assert (first.again, again.again) == (False, True)
+    assert again.release.id != first.alone.release
+    assert again.release.intents == (first.intent,)
+    assert (step.again, again.again) == (False, True)
 
 
 async def test_what_is_granted_after_a_lost_release_was_settled_late_is_not_granted_again(redis: Redis) -> None:
     store = Store(redis, SETTINGS.model_copy(update={"release_lease_ms": 1}))
-    await store.reserve([(record(1, last_seq=1, open_responses=(1,)), Intent(seq=1, response=ResponseRequest()))])
+    await store.reserve([asks(record(1, last_seq=1, open_responses=(1,)), Intent(seq=1, response=ResponseRequest()))])
     while not await store.overdue(10):
         pass
     turn = record(2, last_seq=2, open_responses=(2,))
-    (step,) = await store.reserve([(turn, Intent(seq=2, response=ResponseRequest()))])
+    (step,) = await store.reserve([asks(turn, Intent(seq=2, response=ResponseRequest()))])
     assert (step.outcome, step.again) == (Outcome.GRANTED, False)
 
 
@@ -192,12 +240,12 @@ async def test_operators_can_count_what_was_reserved_and_granted(redis: Redis) -
         return {key: REGISTRY.get_sample_value(*name) or 0 for key, name in names.items()}
 
     before = counted()
-    await store.reserve([(record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,)), intent)])
+    await store.reserve([asks(record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,)), intent)])
     await store.observe([record(2, last_seq=1, open_responses=(1,))])
     while not (due := await store.overdue(10)):
         pass
     await store.revisit(due)
-    await store.reserve([(record(1, session="other", last_seq=1, open_responses=(1,)), intent)])
+    await store.reserve([asks(record(1, session="other", last_seq=1, open_responses=(1,)), intent)])
     assert {key: count - before[key] for key, count in counted().items()} == {
         "held": 1,
         "granted": 1,
@@ -210,7 +258,7 @@ async def test_operators_can_count_what_was_reserved_and_granted(redis: Redis) -
 
 async def test_silent_sessions_are_forgotten(redis: Redis) -> None:
     store = Store(redis, SETTINGS)
-    await store.reserve([(record(1, Slot.ACTIVE, last_seq=1), Intent(seq=2, response=ResponseRequest()))])
+    await store.reserve([asks(record(1, Slot.ACTIVE, last_seq=1), Intent(seq=2, response=ResponseRequest()))])
     await store.observe([record(1, session="other")])
     assert {s["session"] async for s in store.sessions()} == {"s", "other"}
     assert (await store.known(), await store.waiting()) == (2, 1)
@@ -225,7 +273,7 @@ async def test_silent_sessions_are_forgotten(redis: Redis) -> None:
 async def test_an_operator_sees_what_is_held(redis: Redis) -> None:
     store = Store(redis, SETTINGS)
     turn = record(3, Slot.ACTIVE, last_seq=1, open_responses=(1,), open_calls=("call_1",), response_id="resp_1")
-    await store.reserve([(turn, Intent(seq=1, response=ResponseRequest(), answers=("call_1",)))])
+    await store.reserve([asks(turn, Intent(seq=1, response=ResponseRequest(), answers=("call_1",)))])
     described = await store.session("s")
     assert described is not None
     assert described["slot"] == "active"

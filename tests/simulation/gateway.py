@@ -20,7 +20,7 @@ from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 
 NAME = "gw"
 #: A record that nothing waits for may wait so long for others, in seconds.
-_FOLD = 0.1
+_FOLD = 0.25
 #: A connection to a broker that is gone is tried again so often, with this pause in seconds.
 _RETRIES, _PAUSE = 20, 0.3
 #: Of 24 kHz pcm16.

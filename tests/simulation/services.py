@@ -17,7 +17,6 @@ from contracts.broker import (
     AddItems,
     ClientEvent,
     Command,
-    Commands,
     Intent,
     RefuseRequest,
     Release,
@@ -96,23 +95,26 @@ class Translator:
             )
             yield
             return
-        commands: list[Command] = [
-            AddItems(session=event.session, seq=event.seq, items=translation.items, notices=translation.notices)
-        ]
-        if translation.intent is not None:
-            release = self._store.reserve(event.turn, translation.intent)
+        items, notices = translation.items, translation.notices
+        self._command(event.gateway, AddItems(session=event.session, seq=event.seq, items=items, notices=notices))
+        if translation.intent is None:
             yield
-            if release is not None:
-                commands.append(merging.merge(release))
-        self._command(event.gateway, *commands)
+            return
+        # The same atomic step tells the gateway the answer, and the release where it is of this intent alone.
+        release = self._store.reserve(event.turn, translation.intent)
+        if release is not None and release.intents == (translation.intent,):
+            self._command(release.gateway, merging.merge(release))
+            release = None
         yield
+        if release is not None:
+            yield from self.on_release(release)
 
     def on_release(self, release: Release) -> Steps:
         self._command(release.gateway, merging.merge(release))
         yield
 
-    def _command(self, gateway: str, *commands: Command) -> None:
-        self._broker.publish(commands_stream(gateway), Commands(commands=commands))
+    def _command(self, gateway: str, command: Command) -> None:
+        self._broker.publish(commands_stream(gateway), command)
 
 
 class SessionState:

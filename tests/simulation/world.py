@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from contracts.broker import Commands, Slot, commands_stream
+from contracts.broker import Command, Slot, commands_stream
 from gateway.outbox import Drop
 from tests.simulation import gateway
 from tests.simulation.broker import Broker
@@ -214,10 +214,9 @@ class World:
             return "messages are on their way"
         return ""
 
-    def _command(self, message: Commands) -> None:
-        for command in message.commands:
-            if (session := self._sessions.get(command.session)) is not None:
-                session.command(command)
+    def _command(self, command: Command) -> None:
+        if (session := self._sessions.get(command.session)) is not None:
+            session.command(command)
 
     def _note(self, what: str) -> None:
         for line in self.lines:
