@@ -18,8 +18,8 @@ from runtime.streams import entry
 
 log = structlog.get_logger(__name__)
 
-#: Messages in one round trip.
-_MOST = 256
+#: Messages in one round trip: so few that building them delays no audio.
+_MOST = 32
 
 
 class Source(Protocol):
