@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from benchmarks.parts import audio, control, translators
 from benchmarks.parts.knee import LIMIT
 from benchmarks.percentiles import median
 from benchmarks.report import plot, tables
-from benchmarks.report.targets import targets
+from benchmarks.report.targets import Target, targets
 from benchmarks.run import Results
 
 PAGE = Path("docs/performance.md")
@@ -42,7 +43,7 @@ def page(results: Results, command: str) -> str:
         "other work": _noise(results),
     }
     start_up = median(results.startup.turngate), median(results.startup.relay)
-    goals = [target.row() for target in targets(results)]
+    goals = targets(results)
     return f"""# Performance
 
 This page is made by `make bench`, and by nothing else. Times depend on the machine, so what counts are the ratios to
@@ -58,7 +59,9 @@ two baselines of the same run:
 
 | | measured | target | |
 |---|---:|---:|---|
-{chr(10).join(goals)}
+{chr(10).join(goal.row() for goal in goals)}
+
+{missed(goals)}
 
 ## Audio
 
@@ -134,6 +137,12 @@ A: {results.idle.relay_cpu:.2%}.
 `python -m benchmarks --only audio --sessions 50 --rounds 1`. `make soak` looks for what thousands of sessions leave
 behind.
 """
+
+
+def missed(goals: Sequence[Target]) -> str:
+    """Each target that was missed, and why."""
+    named = [f"- **{goal.name}**: {goal.obstacle or 'not looked into yet.'}" for goal in goals if goal.hit is False]
+    return "\n".join(["What was missed, and what a profile shows to be in the way:", "", *named] if named else [])
 
 
 def plots(results: Results) -> dict[str, str]:

@@ -58,6 +58,8 @@ class Line:
         script = plan.scripts[index]
         self.outcome = Outcome(plan, script)
         self._world = world
+        #: Since when nothing is in the way of a request.
+        self._clear_since: float | None = None
         history = self.outcome.history
         self.session = gateway.Session(
             plan, f"{index:02d}session-{plan.seed}", script.dialect, clock, world.publisher, history
@@ -114,12 +116,16 @@ class Line:
     def _waiting(self) -> float:
         """For how long a request has been waiting now although nothing is in its way, in seconds."""
         conversation, now = self.session.conversation, self._world.clock.now
-        state, free_since = conversation.state, conversation._free_since
-        if free_since is None or not state.configured or state.calls.open:
+        state = conversation.state
+        if conversation._free_since is None or not state.configured or state.calls.open:
+            self._clear_since = None
             return 0.0
+        if self._clear_since is None:
+            self._clear_since = now
+        clear_since = self._clear_since
         return max(
             (
-                now - max(free_since, request.published_at)
+                now - max(clear_since, request.published_at)
                 for request in state.ledger
                 if request.translated and not request.on_its_way
             ),
