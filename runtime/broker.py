@@ -155,7 +155,10 @@ class Consumers:
         leave nothing behind, as far as the server answers at once: no stream of our own, no name in a group."""
         if self._watch is not None:
             await end([self._watch])
+        reading = [task for subscriber in self._subscribers() for task in subscriber.tasks]
         await self._broker.stop()
+        # One that missed its cancellation would connect again.
+        await end(reading)
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 for stream, group in self._groups:

@@ -117,12 +117,14 @@ class Line:
         """For how long a request has been waiting now although nothing is in its way, in seconds."""
         conversation, now = self.session.conversation, self._world.clock.now
         state = conversation.state
-        if conversation._free_since is None or not state.configured or state.calls.open:
+        free_since = conversation._free_since
+        if free_since is None or not state.configured or state.calls.open:
             self._clear_since = None
             return 0.0
         if self._clear_since is None:
             self._clear_since = now
-        clear_since = self._clear_since
+        # The turn may have been taken and freed between two looks.
+        clear_since = max(self._clear_since, free_since)
         return max(
             (
                 now - max(clear_since, request.published_at)
