@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## unit, integration and end-to-end tests on an embedded brok
 	@$(PYTEST) -m "not docker"
 
 coverage: $(VENV)/.dev ## every branch of the cores, by their unit tests alone
-	@$(PYTEST) -q -p no:cacheprovider --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,contracts gateway session_state translator)
+	@$(PYTEST) -q -p no:cacheprovider --hypothesis-seed=0 --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,contracts gateway session_state translator)
 
 fuzz: $(VENV)/.dev ## a million generated frames, from both sides, against the gateway's core; ten minutes at most
 	@$(BIN)/python -m tests.fuzz

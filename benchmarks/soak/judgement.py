@@ -9,7 +9,7 @@ from itertools import combinations
 
 #: Bytes by which a process may grow for each session that came and went, and bytes by which a heap that is in use moves
 #: anyway, so that fewer sessions than `ENOUGH` say nothing about one of them.
-PER_SESSION = 1_024
+PER_SESSION = 2_048
 HEAP = 2 << 20
 ENOUGH = 500
 _WIDTH = 62

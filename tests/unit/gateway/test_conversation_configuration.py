@@ -18,8 +18,13 @@ def test_configuration_in_the_middle_of_a_reply_waits_for_its_end() -> None:
     assert bench.conversation.record().decided_release == "early"
     bench.event("response.output_audio.done", response_id="resp_1", item_id="i", output_index=0, content_index=0)
     assert bench.release((2,), append="B").to_upstream == [], "the end of its audio is not the end of a response"
+    latencies: list[float] = []
+    bench.conversation.counters.release_latency = latencies.append
+    bench.wait(1)
     bench.done("resp_1")
+    bench.wait(0.5)
     sent = bench.release((2,), name="in time", append="B")
+    assert latencies == [0.5], "from the end of the response"
     assert bench.conversation.record().decided_release == "in time"
     assert sent.to_upstream[0]["session"]["instructions"] == "Be kind.\n\nB"
     assert types(bench.event("session.updated", session=effective()).to_client) == ["PromptUpdated"]
