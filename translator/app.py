@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import structlog
@@ -38,6 +39,9 @@ log = structlog.get_logger(__name__)
 NOT_PROCESSED = "REQUEST_NOT_PROCESSED"
 #: Entries that are handled at a time.
 _RECORDS = 32
+
+#: A command, and the gateway that it is for.
+Addressed: TypeAlias = tuple[str, Command]
 
 
 class _Sender(Value):
@@ -101,17 +105,18 @@ class Translator:
 
     async def on_client_events(self, bodies: list[bytes]) -> None:
         """Answer with each event's items, and reserve the turn for what needs one."""
-        failures, commands = Failures(), Outbound()
+        failures = Failures()
+        commands: list[Addressed] = []
         wanted: list[Reservation] = []
         for event, answer, intent in failures.attempted(self._answer, failures.parsed(ClientEvent, bodies)):
             if intent is None or isinstance(answer, RefuseRequest):
-                commands.add(event.gateway, answer)
+                commands.append((event.gateway, answer))
             else:
                 wanted.append(_reservation(event, answer, intent))
         if wanted:
             for asked, (outcome, release) in zip(wanted, await self._session_state.reserve(wanted), strict=True):
                 if release is not None:
-                    commands.add(release.gateway, merge(release))
+                    commands.append(_carried_out(release))
                 elif outcome is Outcome.FULL:
                     log.warning("intents_full", session=asked.record.session, seq=asked.intent.seq)
         await self._send(commands)
@@ -119,10 +124,8 @@ class Translator:
 
     async def on_releases(self, bodies: list[bytes]) -> None:
         """Merge what was granted, and have the gateway send it."""
-        failures, commands = Failures(), Outbound()
-        for release in failures.parsed(Release, bodies):
-            commands.add(release.gateway, merge(release))
-        await self._send(commands)
+        failures = Failures()
+        await self._send(failures.attempted(_carried_out, failures.parsed(Release, bodies)))
         failures.raise_first()
 
     async def on_event_given_up(self, body: bytes) -> None:
@@ -132,17 +135,9 @@ class Translator:
         except ValidationError:
             return
         kind = sender.message.get("type") if isinstance(sender.message, dict) else None
-        commands = Outbound()
-        commands.add(
-            sender.gateway,
-            RefuseRequest(
-                session=sender.session,
-                seq=sender.seq,
-                code=NOT_PROCESSED,
-                description=f"{kind or 'A request'} could not be processed.",
-            ),
-        )
-        await self._send(commands)
+        description = f"{kind or 'A request'} could not be processed."
+        refusal = RefuseRequest(session=sender.session, seq=sender.seq, code=NOT_PROCESSED, description=description)
+        await self._send([(sender.gateway, refusal)])
 
     def _answer(self, event: ClientEvent) -> tuple[ClientEvent, AddItems | RefuseRequest, Intent | None]:
         session, seq = event.session, event.seq
@@ -153,27 +148,21 @@ class Translator:
             return event, RefuseRequest(session=session, seq=seq, code=code, description=description), None
         return event, AddItems(session=session, seq=seq, items=done.items, notices=done.notices), done.intent
 
-    async def _send(self, commands: Outbound) -> None:
+    async def _send(self, commands: Sequence[Addressed]) -> None:
         """Never makes a gateway's stream: one that is not there has gone, or the server has lost it; then the gateway
         asks again when it is back."""
-        if not commands.waiting:
+        if not commands:
             return
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for gateway, command in commands.waiting:
+            for gateway, command in commands:
                 pipeline.xadd(commands_stream(gateway), entry(command), maxlen=self._max_length, nomkstream=True)
             await pipeline.execute()
+
+
+def _carried_out(release: Release) -> Addressed:
+    return release.gateway, merge(release)
 
 
 def _reservation(event: ClientEvent, answer: AddItems, intent: Intent) -> Reservation:
     release = Release(id=uuid4().hex, session=event.session, gateway=event.gateway, intents=(intent,))
     return Reservation(event.turn, intent, answer, merge(release))
-
-
-class Outbound:
-    """Commands of one batch, in order, each for one gateway."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[str, Command]] = []
-
-    def add(self, gateway: str, command: Command) -> None:
-        self.waiting.append((gateway, command))
