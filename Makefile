@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## unit, integration and end-to-end tests on an embedded brok
 	@$(PYTEST) -m "not docker"
 
 coverage: $(VENV)/.dev ## every branch of the cores, by their unit tests alone
-	@$(PYTEST) -q -p no:cacheprovider --hypothesis-seed=0 --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,contracts gateway session_state translator)
+	@$(PYTEST) -q -p no:cacheprovider --hypothesis-seed=0 --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,turngate/protocol gateway translator)
 
 fuzz: $(VENV)/.dev ## a million generated frames, from both sides, against the gateway's core; ten minutes at most
 	@$(BIN)/python -m tests.fuzz
@@ -45,7 +45,7 @@ soak: $(VENV)/.dev ## SESSIONS (2000) come and go, half of them broken off, whil
 	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))
 
 model: $(BIN)/python ## every state of the reservation protocol, with spin and gcc
-	@$(BIN)/python -m infra.model.check
+	@$(BIN)/python -m tools.model.check
 
 check: $(VENV)/.dev ## style, types, import walls, and whether generated pages are up to date
 	@$(BIN)/ruff check .
@@ -53,15 +53,15 @@ check: $(VENV)/.dev ## style, types, import walls, and whether generated pages a
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/turngate config --markdown | diff -u docs/configuration.md - \
-		&& $(BIN)/python -m infra.docs.turn | diff -u docs/turn.md - \
-		&& $(BIN)/python -m infra.docs.protocol | diff -u docs/protocol.md - \
+		&& $(BIN)/python -m tools.docs.turn | diff -u docs/turn.md - \
+		&& $(BIN)/python -m tools.docs.protocol | diff -u docs/protocol.md - \
 		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
 
 .PHONY: docs
 docs: $(VENV)/.dev ## make the generated pages again
 	@$(BIN)/turngate config --markdown > docs/configuration.md
-	@$(BIN)/python -m infra.docs.turn > docs/turn.md
-	@$(BIN)/python -m infra.docs.protocol > docs/protocol.md
+	@$(BIN)/python -m tools.docs.turn > docs/turn.md
+	@$(BIN)/python -m tools.docs.protocol > docs/protocol.md
 
 clean: ## remove .venv and everything else that was made here
 	@rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

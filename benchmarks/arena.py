@@ -13,9 +13,9 @@ from typing import Any
 from benchmarks.load.exchange import CALLED
 from benchmarks.load.generator import Generator
 from benchmarks.machine import Cores
-from infra.local.child import Child, Program
-from infra.local.ports import free_port
-from infra.local.stack import Stack
+from turngate.local.child import Child, Program
+from turngate.local.ports import free_port
+from turngate.local.stack import Stack
 
 #: Names of what is compared.
 DIRECT, RELAY, SAME_RATE, RESAMPLED = "direct", "relay (A)", "turngate, 24 kHz", "turngate, 16 kHz"

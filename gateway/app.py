@@ -9,18 +9,18 @@ import structlog
 import uvloop
 from pydantic import TypeAdapter
 
-from contracts.broker import GATEWAYS, Command, commands_stream
+from gateway.admission.keys import read_keys, warn_if_open
 from gateway.config import GatewaySettings
-from gateway.engines import ENGINES
-from gateway.keys import read_keys, warn_if_open
 from gateway.probe import Probe
-from gateway.publisher import Publisher
 from gateway.server import GatewayServer
-from gateway.upstream import Dialler
-from runtime import garbage, logging
-from runtime.broker import Consumers, connect, make_broker, require_redis, subscribe
-from runtime.service import listen
-from runtime.streams import Failures
+from gateway.session.dialler import Dialler
+from gateway.session.publisher import Publisher
+from gateway.sockets.engines import ENGINES
+from turngate.bus.broker import Consumers, connect, make_broker, require_redis, subscribe
+from turngate.bus.streams import Failures
+from turngate.process import garbage, logging
+from turngate.process.service import listen
+from turngate.protocol.messages import GATEWAYS, Command, commands_stream
 
 log = structlog.get_logger(__name__)
 

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
 
-from gateway.engines import EngineName
-from gateway.ledger import Patience
-from gateway.limits import Limits
-from gateway.pauses import PauseRules
-from runtime.settings import BrokerSettings
+from gateway.audio.endpointing import PauseRules
+from gateway.conversation.limits import Limits
+from gateway.sockets.engines import EngineName
+from gateway.turn.requests import Patience
+from turngate.process.settings import BrokerSettings
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.agent import UNPARSABLE, ClientProtocolError, UnknownMessageTypeError
+from turngate.protocol.deepgram import UNPARSABLE, ClientProtocolError, UnknownMessageTypeError
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from prometheus_client import REGISTRY, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.conversation import Conversation
-from gateway.counters import Counters
-from gateway.ledger import Kind
+from gateway.conversation.conversation import Conversation
+from gateway.conversation.counters import Counters
+from gateway.turn.requests import Kind
 
 log = structlog.get_logger(__name__)
 

@@ -13,16 +13,16 @@ import orjson
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from contracts.broker import Command
 from gateway import metrics
-from gateway.auth import Keys, Unauthorized, chosen
+from gateway.admission.credentials import Keys, Unauthorized, chosen
 from gateway.config import GatewaySettings
-from gateway.conversation import Conversation
+from gateway.conversation.conversation import Conversation
 from gateway.dialect import DIALECTS
-from gateway.publisher import Publisher
-from gateway.session import Session
-from gateway.sockets import Answer, Engine, Listening, Request, Server, Socket
-from gateway.upstream import Dialler
+from gateway.session.dialler import Dialler
+from gateway.session.publisher import Publisher
+from gateway.session.session import Session
+from gateway.sockets.interface import Answer, Engine, Listening, Request, Server, Socket
+from turngate.protocol.messages import Command
 
 log = structlog.get_logger(__name__)
 

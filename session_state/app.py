@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from contracts.broker import RELEASES, SESSION_STATES, TURNS, TurnRecord
-from runtime import logging, service
-from runtime.broker import Consumers, connect, make_broker, subscribe
-from runtime.reclaimer import Intake, Reclaimer
-from runtime.service import Service, json_response
-from runtime.streams import Failures, entry
 from session_state.config import SessionStateSettings
 from session_state.store import Step, Store
+from turngate.bus.broker import Consumers, connect, make_broker, subscribe
+from turngate.bus.reclaimer import Intake, Reclaimer
+from turngate.bus.streams import Failures, entry
+from turngate.process import logging, service
+from turngate.process.service import Service, json_response
+from turngate.protocol.messages import RELEASES, SESSION_STATES, TURNS, TurnRecord
 
 log = structlog.get_logger(__name__)
 

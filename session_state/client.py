@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from contracts.broker import Release
 from session_state.config import ReservationSettings
 from session_state.store import Outcome, Reservation, Store
+from turngate.protocol.messages import Release
 
 __all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient"]
 

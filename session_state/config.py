@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runtime.settings import BrokerSettings, ConsumerSettings
+from turngate.process.settings import BrokerSettings, ConsumerSettings
 
 
 class ReservationSettings(BrokerSettings):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from contracts.broker import Intent, Slot, TurnRecord
+from turngate.protocol.messages import Intent, Slot, TurnRecord
 
 
 @dataclass(slots=True)

@@ -15,8 +15,8 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from contracts.broker import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
 from session_state.config import ReservationSettings
+from turngate.protocol.messages import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
 
 SESSION_KEY = "turngate:session:"
 SESSIONS = "turngate:sessions"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from infra.local.broker import find_server, start_broker
+from turngate.local.broker import find_server, start_broker
 
 _IN_CONTAINER = os.environ.get("TURNGATE_TEST_REDIS") == "container"
 

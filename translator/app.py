@@ -10,7 +10,17 @@ import structlog
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from contracts.broker import (
+from session_state.client import Outcome, Reservation, SessionStateClient
+from translator.config import TranslatorSettings
+from translator.mapping.names import load_names
+from translator.mapping.release import merge
+from translator.mapping.translate import Defaults, Refusal, translate
+from turngate.bus.broker import Consumers, connect, make_broker, subscribe
+from turngate.bus.reclaimer import Intake, Reclaimer
+from turngate.bus.streams import Failures, entry
+from turngate.process import logging, service
+from turngate.process.service import Service
+from turngate.protocol.messages import (
     CLIENT_EVENTS,
     RELEASES,
     TRANSLATORS,
@@ -23,16 +33,6 @@ from contracts.broker import (
     Value,
     commands_stream,
 )
-from runtime import logging, service
-from runtime.broker import Consumers, connect, make_broker, subscribe
-from runtime.reclaimer import Intake, Reclaimer
-from runtime.service import Service
-from runtime.streams import Failures, entry
-from session_state.client import Outcome, Reservation, SessionStateClient
-from translator.config import TranslatorSettings
-from translator.names import load_names
-from translator.release import merge
-from translator.translate import Defaults, Refusal, translate
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from runtime.settings import ConsumerSettings
 from session_state.config import ReservationSettings
+from turngate.process.settings import ConsumerSettings
 
 
 class TranslatorSettings(ReservationSettings, ConsumerSettings):

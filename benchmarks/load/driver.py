@@ -9,7 +9,7 @@ from uuid import uuid4
 import redis.asyncio
 
 from benchmarks.load.line import clock
-from contracts.broker import CLIENT_EVENTS, ClientEvent, Slot, TurnRecord, commands_stream
+from turngate.protocol.messages import CLIENT_EVENTS, ClientEvent, Slot, TurnRecord, commands_stream
 
 #: The gateway that it is for the translators.
 _GATEWAY = "benchmark"

@@ -12,7 +12,7 @@ from picows import WSCloseCode, WSListener, WSUpgradeRequest, ws_connect, ws_cre
 from benchmarks.load.flow import Flow
 from benchmarks.load.frames import UPSTREAM_RATE, frame_bytes
 from benchmarks.load.line import ClientEnd, Line, UpstreamEnd
-from infra.local.ports import free_port
+from turngate.local.ports import free_port
 
 #: Connections that are made at one time, and how long all of them may take, in seconds.
 _AT_ONCE = 25

@@ -15,7 +15,7 @@ from benchmarks.load.line import Line, clock
 from benchmarks.machine import Cores
 from benchmarks.percentiles import percentile
 from benchmarks.processes import pin
-from infra.local.child import Child
+from turngate.local.child import Child
 
 #: Sessions, and seconds between two requests of each.
 SESSIONS = 25

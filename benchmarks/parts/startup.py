@@ -16,8 +16,8 @@ from benchmarks.arena import relay
 from benchmarks.load.line import clock
 from benchmarks.machine import Cores
 from benchmarks.percentiles import median
-from infra.local.health import complaint
-from infra.local.ports import free_port
+from turngate.local.health import complaint
+from turngate.local.ports import free_port
 
 _PATIENCE = 60.0
 _POLL = 0.02
@@ -61,7 +61,7 @@ async def _turngate_run(cores: Cores) -> float:
     with tempfile.TemporaryDirectory() as folder:
         env["PYTHONPATH"] = os.pathsep.join([os.getcwd(), env.get("PYTHONPATH", "")])
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.app", "run"), env=env, cwd=folder, stdout=asyncio.subprocess.DEVNULL
+            *(sys.executable, "-m", "turngate.cli.app", "run"), env=env, cwd=folder, stdout=asyncio.subprocess.DEVNULL
         )
         try:
             await _until_ready(process, f"http://127.0.0.1:{ports['TURNGATE_GATEWAY_PORT']}/ready")

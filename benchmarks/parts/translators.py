@@ -15,7 +15,7 @@ from benchmarks.percentiles import median, percentile
 from benchmarks.processes import pin
 from benchmarks.quota import limited
 from benchmarks.usage import Meter, Usage
-from infra.local.stack import Stack
+from turngate.local.stack import Stack
 
 #: Requests that are under way at any time.
 _SESSIONS = 200

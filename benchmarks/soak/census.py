@@ -10,7 +10,7 @@ import redis.asyncio
 from benchmarks.arena import processes_of
 from benchmarks.metrics import metric
 from benchmarks.processes import open_files, resident_bytes
-from infra.local.stack import Stack
+from turngate.local.stack import Stack
 
 
 class Census:

@@ -30,8 +30,8 @@ from benchmarks.soak.census import Census
 from benchmarks.soak.judgement import Row
 from benchmarks.soak.staying import Staying, staying
 from benchmarks.soak.visitors import Visitors
-from infra.local.stack import Stack
-from runtime.tasks import end
+from turngate.local.stack import Stack
+from turngate.process.tasks import end
 
 #: Entries kept in each stream: so few that the warm-up fills them, or the broker would grow until they are full.
 _STREAM = 1_000

@@ -16,7 +16,7 @@ from benchmarks.load.frames import noise
 from benchmarks.load.generator import Generator, connect, marked
 from benchmarks.load.line import Line, clock
 from benchmarks.load.pacing import Send
-from runtime.tasks import end
+from turngate.process.tasks import end
 
 #: Seconds between two exchanges of a visit, and that its reply goes on; a visit takes about four times as long.
 _PAUSE, _REPLY = 0.05, 0.3

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import Client, received
+from turngate.local.stack import Stack
 
 #: Steps of one conversation: the Settings, and three for each round.
 STEPS_PER_ROUND = 3

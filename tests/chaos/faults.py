@@ -8,7 +8,7 @@ from random import Random
 
 import redis.asyncio
 
-from infra.local.stack import Stack
+from turngate.local.stack import Stack
 
 FROZEN_SECONDS = 5.0
 WORKERS = ("translator-1", "translator-2", "session-state-1", "session-state-2")

@@ -8,11 +8,11 @@ from random import Random
 
 import orjson
 
-from infra.local.stack import Stack
 from tests.chaos.conversation import STEPS_PER_ROUND, Talk
 from tests.chaos.faults import Fault, Progress
 from tests.end_to_end.client import get
 from tests.end_to_end.judge import Judge
+from turngate.local.stack import Stack
 
 CONVERSATIONS = 50
 ROUNDS = 1

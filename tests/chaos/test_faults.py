@@ -8,10 +8,10 @@ from random import Random
 import pytest
 import pytest_asyncio
 
-from infra.local.stack import Stack
 from tests.chaos.conftest import DELAY
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import Held, hold, stack_for_faults
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import websockets
 
-from infra.local.health import complaint
-from infra.local.ports import free_port
+from turngate.local.health import complaint
+from turngate.local.ports import free_port
 
 pytestmark = pytest.mark.docker
 

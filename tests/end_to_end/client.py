@@ -14,8 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from infra.local.stack import Stack
 from tests.unit.schemas import accepted_by_clients
+from turngate.local.stack import Stack
 
 #: How long anything may take before a test gives up; nothing here measures time.
 PATIENCE_SECONDS = 30

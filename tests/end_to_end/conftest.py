@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from infra.local.stack import Stack
 from tests.end_to_end.judge import Judge
+from turngate.local.stack import Stack
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import get
 from tests.unit.schemas import accepted_by_openai
+from turngate.local.stack import Stack
 
 
 class Judge:

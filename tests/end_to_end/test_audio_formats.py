@@ -10,9 +10,9 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from infra.local.stack import Stack
-from infra.simulator.audio import FORMATS, decode, encode
 from tests.end_to_end.client import Client, preventable, received, record_with, settings
+from turngate.local.stack import Stack
+from turngate.simulator.audio import FORMATS, decode, encode
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from infra.local.stack import Stack, StackError
+from turngate.local.stack import Stack, StackError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -174,7 +174,7 @@ async def test_the_official_sdk_synchronous(locked: Locked) -> None:
 async def test_the_command_line_brings_its_key_and_says_where_to_give_one(locked: Locked) -> None:
     async def chat(*arguments: str, **env: str) -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.app", "chat", "--url", locked.url, *arguments),
+            *(sys.executable, "-m", "turngate.cli.app", "chat", "--url", locked.url, *arguments),
             stdin=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,

@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import Client, settings
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import pytest
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import Client, get, preventable, received, record_with, settings
 from tests.end_to_end.judge import Judge
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PATHS = ["/openai", "/v1/agent/converse"]
-RECORDINGS = Path(__file__).parents[2] / "infra" / "demo"
+RECORDINGS = Path(__file__).parents[2] / "turngate" / "cli" / "demo"
 CALL = {"id": "call_9", "name": "f", "client_side": True, "arguments": "{}", "response": "ok"}
 
 

@@ -38,10 +38,10 @@ from deepgram.agent.v1.types import (
 from deepgram.environment import DeepgramClientEnvironment
 from pydantic import BaseModel
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import FUNCTIONS, PATIENCE_SECONDS
 from tests.end_to_end.test_conversation import RECORDINGS
 from tests.unit.schemas import accepted_by_deepgram
+from turngate.local.stack import Stack
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import Client
 from tests.end_to_end.independent_upstream import Upstream, independent_upstream
 from tests.end_to_end.test_numbers import Number
+from turngate.local.stack import Stack
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from contracts.broker import CLIENT_EVENTS, SendRelease, commands_stream
-from infra.local.stack import Stack
-from runtime.streams import entry
 from tests.end_to_end.client import PATIENCE_SECONDS, Client, get
+from turngate.bus.streams import entry
+from turngate.local.stack import Stack
+from turngate.protocol.messages import CLIENT_EVENTS, SendRelease, commands_stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

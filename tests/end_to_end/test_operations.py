@@ -10,8 +10,8 @@ import httpx
 import pytest
 import redis
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import Client, get
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,9 +7,9 @@ import wave
 
 import pytest
 
-from infra.local.stack import Stack
 from tests.end_to_end.client import PATIENCE_SECONDS, Client, get, preventable, received, record_with, settings
 from tests.end_to_end.test_conversation import PATHS, RECORDINGS, mark, speak
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from infra.local.ports import free_port
-from infra.local.stack import Stack
 from tests.end_to_end.client import Client, get, settings
+from turngate.local.ports import free_port
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

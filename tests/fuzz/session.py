@@ -7,14 +7,14 @@ from typing import Any
 
 import orjson
 
-from contracts.broker import AddItems, Intent, RefuseRequest, Release
-from gateway.conversation import Conversation, Outputs, UpstreamProblem
+from gateway.conversation.conversation import Conversation, Outputs, UpstreamProblem
+from gateway.conversation.limits import Limits
 from gateway.dialect import DIALECTS
-from gateway.limits import Limits
 from tests.fuzz import client_frames, upstream_events
 from tests.fuzz.watcher import Watcher
-from translator.release import merge
-from translator.translate import Defaults, Refusal, translate
+from translator.mapping.release import merge
+from translator.mapping.translate import Defaults, Refusal, translate
+from turngate.protocol.messages import AddItems, Intent, RefuseRequest, Release
 
 #: Steps for which one set of ids is in use.
 _EPOCH = 25

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from contracts.agent import ClientProtocolError, parse_client_message
-from contracts.realtime import OutputItemAdded, UpstreamProtocolError, parse_server_event
-from gateway.conversation import Conversation, Outputs
+from gateway.conversation.conversation import Conversation, Outputs
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
+from turngate.protocol.deepgram import ClientProtocolError, parse_client_message
+from turngate.protocol.openai.realtime import OutputItemAdded, UpstreamProtocolError, parse_server_event
 
 _CLOSE_CODES = {1000, 1011, 1012}
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from contracts.broker import ClientEvent, Slot, TurnRecord
-from runtime.service import Service
-from runtime.tasks import end
+from turngate.process.service import Service
+from turngate.process.tasks import end
+from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
 
 PATIENCE_SECONDS = 30
 

@@ -12,19 +12,19 @@ from prometheus_client import REGISTRY
 from pydantic import RedisDsn
 from redis.asyncio import Redis
 
-from contracts.broker import CLIENT_EVENTS, GATEWAYS, Slot, TurnRecord, Value, commands_stream
-from runtime.broker import Consumers, connect, consumer_name, make_broker, subscribe
-from runtime.consumer_groups import remove_silent
-from runtime.reclaimer import Intake, Reclaimer
-from runtime.settings import ConsumerSettings
-from runtime.streams import entry
-from runtime.tasks import end
 from session_state.app import wire as wire_session_state
 from session_state.config import SessionStateSettings
 from session_state.store import Store
 from tests.integration.services import PATIENCE_SECONDS, client_event, until, working
 from translator.app import wire as wire_translator
 from translator.config import TranslatorSettings
+from turngate.bus.broker import Consumers, connect, consumer_name, make_broker, subscribe
+from turngate.bus.consumer_groups import remove_silent
+from turngate.bus.reclaimer import Intake, Reclaimer
+from turngate.bus.streams import entry
+from turngate.process.settings import ConsumerSettings
+from turngate.process.tasks import end
+from turngate.protocol.messages import CLIENT_EVENTS, GATEWAYS, Slot, TurnRecord, Value, commands_stream
 
 STREAM, GROUP = "turngate.test", "readers"
 FOREVER_MS = 3_600_000
@@ -139,8 +139,8 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("runtime.broker.leave", never)
-    monkeypatch.setattr("runtime.broker._LEAVE_SECONDS", 0)
+    monkeypatch.setattr("turngate.bus.broker.leave", never)
+    monkeypatch.setattr("turngate.bus.broker._LEAVE_SECONDS", 0)
     await reader.consumers.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
         await reader.consumers.stop()

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from runtime.broker import Consumers, connect, make_broker, require_redis, subscribe
-from runtime.settings import BrokerSettings, SettingsError, load
+from turngate.bus.broker import Consumers, connect, make_broker, require_redis, subscribe
+from turngate.process.settings import BrokerSettings, SettingsError, load
 
 STREAM, GROUP = "turngate.test", "testers"
 FOREVER = 3_600.0

@@ -13,7 +13,17 @@ from prometheus_client import REGISTRY
 from pydantic import RedisDsn
 from redis.asyncio import Redis
 
-from contracts.broker import (
+from session_state.app import wire as wire_session_state
+from session_state.config import SessionStateSettings
+from tests.integration.services import PATIENCE_SECONDS, client_event, until, working
+from translator.app import NOT_PROCESSED
+from translator.app import wire as wire_translator
+from translator.config import TranslatorSettings
+from turngate.bus.broker import Consumers, connect, make_broker, subscribe
+from turngate.bus.reclaimer import Intake, Reclaimer
+from turngate.bus.streams import Failures
+from turngate.process.settings import ConsumerSettings
+from turngate.protocol.messages import (
     CLIENT_EVENTS,
     DEAD_LETTERS,
     SESSION_STATES,
@@ -23,16 +33,6 @@ from contracts.broker import (
     Value,
     commands_stream,
 )
-from runtime.broker import Consumers, connect, make_broker, subscribe
-from runtime.reclaimer import Intake, Reclaimer
-from runtime.settings import ConsumerSettings
-from runtime.streams import Failures
-from session_state.app import wire as wire_session_state
-from session_state.config import SessionStateSettings
-from tests.integration.services import PATIENCE_SECONDS, client_event, until, working
-from translator.app import NOT_PROCESSED
-from translator.app import wire as wire_translator
-from translator.config import TranslatorSettings
 
 STREAM, GROUP, DEAD = "turngate.test", "readers", "a-dead-consumer"
 DELIVERIES = 3

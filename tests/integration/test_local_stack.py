@@ -15,10 +15,10 @@ from typing import IO
 
 import pytest
 
-from infra.local.broker import EmbeddedBroker, start_broker
-from infra.local.health import complaint
-from infra.local.ports import free_port, is_free
-from infra.local.stack import Stack
+from turngate.local.broker import EmbeddedBroker, start_broker
+from turngate.local.health import complaint
+from turngate.local.ports import free_port, is_free
+from turngate.local.stack import Stack
 
 #: How long anything may take before a test gives up; nothing here measures time.
 PATIENCE_SECONDS = 60
@@ -34,7 +34,7 @@ class Run:
         self.ports = ports
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cli.app", "run"],
+            [sys.executable, "-m", "turngate.cli.app", "run"],
             cwd=folder,
             env={
                 **clean,

@@ -10,12 +10,12 @@ import pytest
 from pydantic import RedisDsn
 from redis.asyncio import Redis
 
-from contracts.broker import CLIENT_EVENTS, TURNS, ClientEvent, Slot, TurnRecord
-from gateway.publisher import Publisher
-from runtime.broker import connect
-from runtime.settings import BrokerSettings
-from runtime.streams import body_of
+from gateway.session.publisher import Publisher
 from tests.integration.services import client_event, until
+from turngate.bus.broker import connect
+from turngate.bus.streams import body_of
+from turngate.process.settings import BrokerSettings
+from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, Slot, TurnRecord
 
 FOREVER = 3_600.0
 

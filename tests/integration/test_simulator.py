@@ -19,10 +19,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from infra.simulator.config import SimulatorSettings
-from infra.simulator.server import Simulator
-from runtime.settings import SettingsError
-from tests.unit.simulator import judge
+from tests.unit.turngate.simulator import judge
+from turngate.process.settings import SettingsError
+from turngate.simulator.config import SimulatorSettings
+from turngate.simulator.server import Simulator
 
 Event = dict[str, Any]
 KEY = {"Authorization": "Bearer sk-test"}
@@ -338,7 +338,9 @@ async def test_an_address_that_is_not_ours() -> None:
 async def test_a_process_ends_in_order_on_a_signal(number: signal.Signals) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
-    program = "from infra.simulator.app import run; from infra.simulator.config import SimulatorSettings as S; run(S())"
+    program = (
+        "from turngate.simulator.app import run; from turngate.simulator.config import SimulatorSettings as S; run(S())"
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",

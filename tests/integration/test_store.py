@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from contracts.broker import (
+from session_state.config import ReservationSettings
+from session_state.rules import SessionState, advance
+from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Reservation, Store, _Question, _step
+from turngate.bus.streams import body_of
+from turngate.protocol.messages import (
     AddItems,
     Configuration,
     Intent,
@@ -25,10 +29,6 @@ from contracts.broker import (
     TurnRecord,
     commands_stream,
 )
-from runtime.streams import body_of
-from session_state.config import ReservationSettings
-from session_state.rules import SessionState, advance
-from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Reservation, Store, _Question, _step
 
 #: Long enough that no lease ends by the clock within a history; the rules' own clock stands still too.
 SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6)

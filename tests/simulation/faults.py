@@ -12,19 +12,26 @@ from typing import Any, cast
 
 import pytest
 
-from contracts.broker import Configuration, Intent, SendRelease, Slot, TurnRecord
-from contracts.realtime import REQUEST_KEY, OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
-from gateway.calls import Calls
-from gateway.ledger import Ledger
-from gateway.outbox import Drop, Outbox, Sendable, Translated
-from gateway.translator_side import TranslatorSide
-from gateway.turn import STAY, TRANSITIONS, Input, Turn
-from gateway.upstream_side import UpstreamSide
-from gateway.user_turns import UserTurns
+from gateway.conversation.on_command import TranslatorSide
+from gateway.conversation.on_upstream import UpstreamSide
+from gateway.conversation.user_turns import UserTurns
+from gateway.turn.function_calls import Calls
+from gateway.turn.release_gate import Drop, Outbox, Sendable, Translated
+from gateway.turn.requests import Ledger
+from gateway.turn.slot import STAY, TRANSITIONS, Input, Turn
 from session_state import rules
 from session_state.rules import Advance, Outstanding, SessionState
 from tests.simulation import services
-from translator import release as merging
+from translator.mapping import release as merging
+from turngate.protocol.messages import Configuration, Intent, SendRelease, Slot, TurnRecord
+from turngate.protocol.openai.realtime import (
+    REQUEST_KEY,
+    OutputAudioDone,
+    OutputTextDone,
+    Response,
+    ResponseDone,
+    ServerEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The gateway: the real conversation, driven as `gateway.session` and `gateway.publisher` drive it. Every frame that it
+"""The gateway: the real conversation, driven as `gateway.session` drives it. Every frame that it
 puts out is held against the official SDKs."""
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from typing import Any
 
 import orjson
 
-from contracts.broker import CLIENT_EVENTS, TURNS, Command
-from gateway.conversation import Conversation, UpstreamProblem
+from gateway.conversation.conversation import Conversation, UpstreamProblem
 from gateway.dialect import Dialect
 from tests.simulation.broker import Broker, BrokerGoneError
 from tests.simulation.clock import Clock
 from tests.simulation.history import Entry, History, Said, Where
 from tests.simulation.plan import Plan
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
+from turngate.protocol.messages import CLIENT_EVENTS, TURNS, Command
 
 NAME = "gw"
 #: A record that nothing waits for may wait so long for others, in seconds.
@@ -28,8 +28,8 @@ _BYTES_PER_MS = 48
 
 
 class Publisher:
-    """`gateway.publisher.Publisher`: one place per session's turn and one per open request, all that waits at once, and
-    records that nothing waits for with others."""
+    """`gateway.session.publisher.Publisher`: one place per session's turn and one per open request, all that waits at
+    once, and records that nothing waits for with others."""
 
     def __init__(self, clock: Clock, broker: Broker, hop: float) -> None:
         self._clock = clock

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from gateway.ledger import Patience
-from gateway.limits import Limits
-from infra.simulator.behaviour import Behaviour
+from gateway.conversation.limits import Limits
+from gateway.turn.requests import Patience
 from tests.simulation import script
 from tests.simulation.script import Script
-from translator.translation import Defaults
+from translator.mapping.translation import Defaults
+from turngate.simulator.behaviour import Behaviour
 
 
 @dataclass(frozen=True, slots=True)

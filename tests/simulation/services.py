@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from contracts.broker import (
+from session_state import rules
+from tests.simulation.broker import Broker, BrokerGoneError
+from tests.simulation.clock import Clock
+from tests.simulation.plan import Plan
+from translator.mapping import release as merging
+from translator.mapping import translate as translating
+from translator.mapping.translation import Defaults, Refusal
+from turngate.protocol.messages import (
     CLIENT_EVENTS,
     RELEASES,
     TURNS,
@@ -23,13 +30,6 @@ from contracts.broker import (
     TurnRecord,
     commands_stream,
 )
-from session_state import rules
-from tests.simulation.broker import Broker, BrokerGoneError
-from tests.simulation.clock import Clock
-from tests.simulation.plan import Plan
-from translator import release as merging
-from translator import translate as translating
-from translator.translation import Defaults, Refusal
 
 Steps = Iterator[None]
 _LEASE_MS, _TIME_TO_LIVE_MS, _MOST_INTENTS = 2_000, 45_000, 512

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from infra.simulator.conversation import Conversation
-from infra.simulator.record import Record, Slot
-from infra.simulator.stage import Event
 from tests.simulation.clock import Clock
 from tests.simulation.history import Entry, History, Where
 from tests.simulation.plan import Plan
+from turngate.simulator.conversation import Conversation
+from turngate.simulator.record import Record, Slot
+from turngate.simulator.stage import Event
 
 
 class Log(Record):

@@ -7,8 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from contracts.broker import Command, Slot, commands_stream
-from gateway.outbox import Drop
+from gateway.turn.release_gate import Drop
 from tests.simulation import gateway
 from tests.simulation.broker import Broker
 from tests.simulation.client import Client
@@ -18,6 +17,7 @@ from tests.simulation.plan import Plan
 from tests.simulation.script import Do, Script
 from tests.simulation.services import Services
 from tests.simulation.upstream import Upstream
+from turngate.protocol.messages import Command, Slot, commands_stream
 
 _TICK = 0.1
 #: How often to see whether everything rests, in seconds.

@@ -22,8 +22,8 @@ from benchmarks.machine import Cores
 from benchmarks.metrics import metric
 from benchmarks.parts.talk import download, drained, upload
 from benchmarks.processes import resident_bytes
-from gateway.engines import ENGINES
-from infra.local.stack import Stack
+from gateway.sockets.engines import ENGINES
+from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -26,7 +26,7 @@ def sent() -> set[str]:
     """The codes in the source."""
     constants = {
         node.value
-        for package in ("contracts", "gateway", "translator")
+        for package in ("turngate/protocol", "gateway", "translator")
         for path in (_ROOT / package).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)

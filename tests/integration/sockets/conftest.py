@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.auth import chosen
-from gateway.engines import ENGINES
-from gateway.sockets import Answer, Engine, Listening, Request, Socket
+from gateway.admission.credentials import chosen
+from gateway.sockets.engines import ENGINES
+from gateway.sockets.interface import Answer, Engine, Listening, Request, Socket
 
 #: What a test does with one connection, its path and its name.
 Serve = Callable[[Socket, str, str], Awaitable[None]]

@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from gateway.sockets import Closed, Engine, Refused, Socket, received
+from gateway.sockets.interface import Closed, Engine, Refused, Socket, received
 
 PATIENCE_SECONDS = 30
 

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.sockets import Closed, Engine, Socket, fitting, received
+from gateway.sockets.interface import Closed, Engine, Socket, fitting, received
 from tests.integration.sockets.conftest import Serving
 
 PATIENCE_SECONDS = 30

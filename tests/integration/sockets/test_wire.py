@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.engines import ENGINES
-from gateway.sockets import EXPRESS_MAX, Closed, Engine, Socket, Wire
+from gateway.sockets.engines import ENGINES
+from gateway.sockets.interface import EXPRESS_MAX, Closed, Engine, Socket, Wire
 from tests.integration.sockets.conftest import Serving
 
 PATIENCE_SECONDS = 30

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from infra.simulator.session_config import DEFAULT_INSTRUCTIONS, DEFAULT_VOICE
 from tests.simulation.judge.facts import Event, Facts, Request, Update
 from tests.simulation.judge.violation import Violation
-from translator.translation import Defaults
+from translator.mapping.translation import Defaults
+from turngate.simulator.session_config import DEFAULT_INSTRUCTIONS, DEFAULT_VOICE
 
 ACKNOWLEDGEMENTS = {
     "Settings": "SettingsApplied",

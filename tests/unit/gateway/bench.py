@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from contracts.broker import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
-from gateway.conversation import Conversation, Outputs
-from gateway.counters import Counters
+from gateway.conversation.conversation import Conversation, Outputs
+from gateway.conversation.counters import Counters
+from gateway.conversation.limits import Limits
 from gateway.dialect import COMPONENT, Dialect
-from gateway.limits import Limits
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
+from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
 
 RACE = "conversation_already_has_active_response"
 SETTINGS: dict[str, Any] = {

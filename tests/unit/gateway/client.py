@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from contracts.agent.events import ServerMessage
-from contracts.realtime import ServerEvent
 from gateway.dialect import AGENT, Dialect
-from gateway.downlink import Downlink
+from gateway.downlink.downlink import Downlink
 from tests.unit.schemas import accepted_by_clients
+from turngate.protocol.deepgram.events import ServerMessage
+from turngate.protocol.openai.realtime import ServerEvent
 
 
 class Client:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.agent import ClientProtocolError, parse_client_message
 from gateway.dialect import AGENT, BY_NAME, COMPONENT, DIALECTS, Dialect
+from turngate.protocol.deepgram import ClientProtocolError, parse_client_message
 
 
 def test_a_dialect_is_found_by_its_path_and_by_its_name() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.realtime import ServerEvent, parse_server_event
 from tests.unit.schemas import sent_by_openai
+from turngate.protocol.openai.realtime import ServerEvent, parse_server_event
 
 
 def event(kind: str, **fields: Any) -> ServerEvent:

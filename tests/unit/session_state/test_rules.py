@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.broker import Configuration, Intent, ResponseRequest, Slot, TurnRecord
 from session_state.rules import Advance, SessionState, advance
+from turngate.protocol.messages import Configuration, Intent, ResponseRequest, Slot, TurnRecord
 
 
 def record(version: int, slot: Slot = Slot.IDLE, **fields: Any) -> TurnRecord:

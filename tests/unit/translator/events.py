@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.broker import ClientEvent, Slot, TurnRecord
-from contracts.realtime import item_create, response_create, session_update
 from tests.unit.schemas import accepted_by_openai
-from translator.translate import Defaults, Translation, translate
+from translator.mapping.translate import Defaults, Translation, translate
+from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
+from turngate.protocol.openai.realtime import item_create, response_create, session_update
 
 SESSION = "0123456789abcdef"
 TURN = TurnRecord(session=SESSION, gateway="g", version=1, slot=Slot.IDLE)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from runtime.settings import SettingsError, load
 from tests.unit.translator.events import session_of, settings, translated
 from translator.app import defaults
 from translator.config import TranslatorSettings
-from translator.names import Names, load_names
-from translator.translate import Defaults
+from translator.mapping.names import Names, load_names
+from translator.mapping.translate import Defaults
+from turngate.process.settings import SettingsError, load
 
 TOML = """
 [voices]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.broker import Configuration, Intent, Release, ResponseRequest, SendRelease
-from translator.release import merge, merge_configurations
+from translator.mapping.release import merge, merge_configurations
+from turngate.protocol.messages import Configuration, Intent, Release, ResponseRequest, SendRelease
 
 
 def configuration(seq: int, **session: Any) -> Intent:

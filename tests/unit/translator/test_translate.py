@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.agent import CustomToThinkProvider, ForceEndTurn, KeepAlive, UserTurnEnded
-from contracts.agent.messages import ClientMessage
 from tests.unit.translator.events import event, translated
-from translator.translate import ROUTES, Defaults, Refusal, translate
+from translator.mapping.translate import ROUTES, Defaults, Refusal, translate
+from turngate.protocol.deepgram import CustomToThinkProvider, ForceEndTurn, KeepAlive, UserTurnEnded
+from turngate.protocol.deepgram.messages import ClientMessage
 
 
 def test_every_message_is_routed_but_those_that_stay_at_the_gateway() -> None:

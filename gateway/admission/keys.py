@@ -1,0 +1,122 @@
+"""The keys of a gateway, from its settings; and no start without any where strangers could connect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+
+from gateway.admission.credentials import Keys
+from gateway.config import GatewaySettings
+from turngate.process.settings import SettingsError
+
+log = structlog.get_logger(__name__)
+
+#: Between two looks at the file of keys.
+_LOOK_SECONDS = 2.0
+
+
+def read_keys(settings: GatewaySettings) -> Keys | None:
+    """The keys that clients need; None when anybody may connect. Call `warn_if_open` with it at start.
+
+    Raises `SettingsError` for keys that cannot be read, and for none on an address that others can reach.
+    """
+    listed, file = settings.api_keys, settings.api_keys_file
+    keys = _named("TURNGATE_API_KEYS", listed.get_secret_value().split(",")) if listed is not None else []
+    if file is not None:
+        return FileKeys(keys, file)
+    if keys:
+        return Keys(keys)
+    reachable = settings.published_host or settings.gateway_host
+    if not _is_loopback(reachable) and not settings.allow_anonymous:
+        setting = "TURNGATE_PUBLISHED_HOST" if settings.published_host else "TURNGATE_GATEWAY_HOST"
+        raise SettingsError(
+            f"TURNGATE_API_KEYS: needed, since {setting} {reachable} can be reached from elsewhere; "
+            "TURNGATE_ALLOW_ANONYMOUS=1 lets anybody in"
+        )
+    return None
+
+
+def warn_if_open(keys: Keys | None, settings: GatewaySettings) -> None:
+    """Say it loudly when anybody may connect."""
+    if keys is None:
+        log.warning(
+            "open_to_anybody",
+            address=f"{settings.published_host or settings.gateway_host}:{settings.gateway_port}",
+            remedy="set TURNGATE_API_KEYS",
+        )
+
+
+class FileKeys(Keys):
+    """Keys of which some are in a file that may change while the gateway runs. A file that cannot be used any more
+    changes nothing, and is logged."""
+
+    def __init__(self, listed: Sequence[str], file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """``listed`` are always good. Raises `SettingsError` for a file that cannot be used now."""
+        self._listed = listed
+        self._file = file
+        self._clock = clock
+        self._looked_at = clock()
+        # Before it is read, so that a change in between is seen the next time.
+        self._seen = _stamp(file)
+        super().__init__(self._read())
+
+    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str]) -> None:
+        self._look()
+        super().admit(authorization, subprotocols)
+
+    def _look(self) -> None:
+        now = self._clock()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        stamp = _stamp(self._file)
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        try:
+            self.replace(self._read())
+        except SettingsError as error:
+            log.error("keys_not_read", reason=str(error), kept=len(self))
+        else:
+            log.info("keys_read_again", keys=len(self))
+
+    def _read(self) -> list[str]:
+        return [*self._listed, *_named("TURNGATE_API_KEYS_FILE", _lines(self._file))]
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What is different once a file has changed or was replaced; None where there is none."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _named(setting: str, entries: list[str]) -> list[str]:
+    keys = [key for entry in entries if (key := entry.strip())]
+    if not keys:
+        raise SettingsError(f"{setting}: there is no key in it")
+    if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+        raise SettingsError(f"{setting}: a key may only have printable ASCII characters, without spaces")
+    return keys
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise SettingsError(f"TURNGATE_API_KEYS_FILE: {file}: {reason}") from None
+    return [line for line in lines if not line.lstrip().startswith("#")]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

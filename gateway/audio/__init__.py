@@ -1,0 +1,1 @@
+"""Audio formats, resampling, the playout clock and end-pointing."""

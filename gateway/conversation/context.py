@@ -1,0 +1,108 @@
+"""What the three sides of a conversation share: its parts, and the ways out.
+
+A side is what one peer says, decided: `on_client`, `on_command`, `on_upstream`.
+
+No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.conversation.counters import Counters
+from gateway.conversation.effects import Ending, Outputs
+from gateway.conversation.limits import Limits
+from gateway.dialect import Dialect
+from gateway.downlink.downlink import Downlink
+from gateway.recent import Recent
+from gateway.turn.function_calls import Calls
+from gateway.turn.requests import Kind, Ledger, Request
+from gateway.turn.slot import Turn
+from gateway.turn.upstream_config import SessionConfiguration
+from turngate.protocol.deepgram import events
+from turngate.protocol.messages import Slot
+
+#: Notices of one session that are remembered, so that each is told once.
+_REMEMBERED_NOTICES = 64
+
+
+class State:
+    """One conversation's parts. What is to be done gathers in `out`, in order."""
+
+    def __init__(self, session: str, dialect: Dialect, limits: Limits, now: float, counters: Counters | None) -> None:
+        self.session = session
+        self.dialect = dialect
+        self.limits = limits
+        self.counters = counters if counters is not None else Counters()
+        self.turn = Turn(now)
+        self.ledger = Ledger(limits.requests, limits.patience, reserve=limits.calls)
+        self.configuration = SessionConfiguration(limits.prompt if dialect.truncates_prompts else 0)
+        self.calls = Calls(limits.calls)
+        self.downlink = Downlink(dialect)
+        #: From the upstream's ``session.created`` on.
+        self.connected = False
+        #: From the first ``session.updated`` that confirms a configuration of the client's on.
+        self.configured = False
+        self.out = Outputs()
+        self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
+        self._sent_events = 0
+
+    @property
+    def awaits_reply(self) -> bool:
+        """The model is to reply, and nothing of it has come."""
+        slot = self.turn.slot
+        return slot in (Slot.PROMISED, Slot.REQUESTED) or (slot is Slot.ACTIVE and self.downlink.silent)
+
+    # --- to the client
+
+    def tell(self, *messages: dict[str, Any]) -> None:
+        """Send these to the client."""
+        self.out.to_client.extend(messages)
+
+    def tell_once(self, message: dict[str, Any]) -> None:
+        """Send this to the client unless it was told the same before."""
+        key = tuple(message.items())
+        if key not in self._notices:
+            self._notices[key] = None
+            self.tell(message)
+
+    def tell_error(self, code: str, description: str) -> None:
+        self.tell(events.error(code, description))
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the session after what is still to be sent. The first reason stands."""
+        if self.out.ending is None:
+            self.out.ending = Ending(code, reason)
+
+    # --- to the upstream
+
+    def send(self, build: Callable[[str], dict[str, Any]], purpose: str) -> str:
+        """Send a client event upstream; ``build`` gets its ``event_id``, which is returned."""
+        event_id = self.next_event_id(purpose)
+        self._sent_events += 1
+        self.out.to_upstream.append(build(event_id))
+        return event_id
+
+    def next_event_id(self, purpose: str) -> str:
+        """The ``event_id`` of what is sent next, if it is for this purpose."""
+        return f"{self.session[:12]}.{purpose}.{self._sent_events + 1}"
+
+    def is_about(self, event_id: str | None, purpose: str) -> bool:
+        """True for the ``event_id`` of something that this gateway sent for this purpose by itself."""
+        return event_id is not None and event_id.startswith(f"{self.session[:12]}.{purpose}.")
+
+    # --- to the translators
+
+    def accept(self, kind: Kind, message: dict[str, Any], now: float, **details: Any) -> Request:
+        """Take a request in (`Ledger.accept`) and publish it. Raises `LedgerFull`."""
+        request = self.ledger.accept(kind, message, now, **details)
+        if self.connected:
+            self.publish([request.seq], now)
+        return request
+
+    def publish(self, seqs: list[int], now: float) -> None:
+        """Hand these requests to the broker (once there is an upstream that could take them)."""
+        for seq in seqs:
+            self.ledger.published(seq, now)
+        self.out.to_publish.extend(seqs)

@@ -1,0 +1,58 @@
+"""Audio of a client that has the upstream's turn detection turned off: the gateway finds the turns and commits them.
+
+The audio travels among the other events here, since a commit must come right after the last of its audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gateway.audio.endpointing import Mark, Pauses
+from gateway.conversation.barge_in import cancel_response
+from gateway.conversation.context import State
+from turngate.protocol.openai.realtime import ServerEvent, SpeechStarted, SpeechStopped, append_event, commit_audio
+
+
+class ManualAudio:
+    """The user's turns in one session's audio, from the moment at which it is configured so."""
+
+    def __init__(self, state: State, encoding: str, observe: Callable[[ServerEvent, float], None]) -> None:
+        """``observe`` takes what the upstream would send if it did what this does for it."""
+        self._state = state
+        self._observe = observe
+        self._pauses = Pauses(encoding, state.limits.pauses)
+
+    def feed(self, audio: bytes, now: float) -> None:
+        """Audio of the client, in the upstream's format."""
+        for piece in self._pauses.feed(audio, now):
+            match piece:
+                case Mark.BEGIN:
+                    self._begin(now)
+                case Mark.END:
+                    self._end(now)
+                case _:
+                    self._state.send(partial(append_event, piece), "append")
+
+    def tick(self, now: float) -> None:
+        """Let time pass; to be called at `deadline`."""
+        if self._pauses.gap(now):
+            self._end(now)
+
+    def end_turn(self, now: float) -> None:
+        """The client says that the user's turn is over; nothing happens when there is none."""
+        if self._pauses.speaking:
+            self._pauses.end()
+            self._end(now)
+
+    def deadline(self) -> float:
+        return self._pauses.deadline()
+
+    def _begin(self, now: float) -> None:
+        self._observe(SpeechStarted(type="input_audio_buffer.speech_started"), now)
+        # With detection, the upstream would do this itself.
+        cancel_response(self._state, now)
+
+    def _end(self, now: float) -> None:
+        self._observe(SpeechStopped(type="input_audio_buffer.speech_stopped"), now)
+        self._state.send(commit_audio, "commit")

@@ -1,0 +1,1 @@
+"""What the client is told of what the upstream does, in which order."""

@@ -1,0 +1,388 @@
+"""The downlink: what the client is told of what the upstream does.
+
+Rules of this module
+1. Events come in the order of the wire, and what they mean for the client leaves in that order.
+2. The upstream says many things up to four times (an item comes by itself, in its response's events, and in
+   ``response.done``); the client hears each once: texts by item, function calls by call id.
+3. After ``UserStartedSpeaking`` the client hears nothing more of the reply that was interrupted, audio included. Just
+   before it, it is told the words of that reply that can have been heard, unless it was told all of them already.
+   What a reply that ran to its end has asked for is not part of this: its function calls are requested all the same.
+4. Only items that belong to a response are told. What the gateway itself puts into the conversation (earlier history,
+   the user's typed words) comes back as items too, and is not.
+5. Out-of-band responses are not told at all, and neither are errors of races that are recovered elsewhere.
+6. Everything remembered is bounded; what is forgotten could only be told twice.
+
+No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gateway.audio.formats import AgentAudio
+from gateway.audio.playout import Cut, Playback, heard_words
+from gateway.dialect import Dialect
+from gateway.downlink.errors import UpstreamErrors, failure
+from gateway.downlink.reply import Reply, text_of
+from gateway.downlink.transcripts import Transcripts
+from gateway.recent import Recent
+from turngate.protocol.deepgram import events
+from turngate.protocol.deepgram.events import LatencyStage, Role, ServerMessage
+from turngate.protocol.openai.realtime import (
+    FunctionCallArgumentsDone,
+    InputTranscriptionCompleted,
+    InputTranscriptionDelta,
+    InputTranscriptionFailed,
+    Item,
+    ItemDone,
+    OutputAudioDone,
+    OutputAudioTranscriptDelta,
+    OutputAudioTranscriptDone,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    Response,
+    ResponseCreated,
+    ResponseDone,
+    ServerEvent,
+    SpeechStarted,
+    SpeechStopped,
+    UpstreamError,
+)
+
+_NOTHING: Sequence[ServerMessage] = ()
+
+
+class Downlink:
+    """One session's downlink. Hand every upstream event to `handle`, but audio to `audio`; send what they return.
+
+    ``remembered`` bounds how many responses, items, calls and utterances are kept in mind, each.
+    """
+
+    def __init__(self, dialect: Dialect, history: bool = True, *, remembered: int = 256) -> None:
+        #: Tell it of every piece of audio that goes to the client.
+        self.playback = Playback()
+        #: Brings that audio into the client's format.
+        self.voice = AgentAudio()
+        self._extended = dialect.sends_extensions
+        self._progress = dialect.sends_progress
+        self._dialect_has_history = dialect.sends_history
+        self._history = history and dialect.sends_history
+        self._transcripts = Transcripts(remembered) if dialect.sends_extensions else None
+        self._replies: Recent[str, Reply] = Recent(remembered)
+        self._current: Reply | None = None
+        #: The response that an item belongs to.
+        self._owners: Recent[str, str] = Recent(remembered)
+        #: Items whose text was sent.
+        self._told: Recent[str, None] = Recent(remembered)
+        #: Name and arguments of the calls that were sent.
+        self._calls: Recent[str, tuple[str, str]] = Recent(remembered)
+        self._errors = UpstreamErrors()
+        #: When the user stopped speaking, by item.
+        self._stopped: Recent[str, float] = Recent(remembered)
+        #: When what the next reply answers was complete; None when that is not known.
+        self._asked_at: float | None = None
+        self._routes: dict[type[object], Callable[[Any, float], list[ServerMessage]]] = {
+            SpeechStarted: self._speech_started,
+            SpeechStopped: self._speech_stopped,
+            InputTranscriptionDelta: self._user_words,
+            InputTranscriptionCompleted: self._user_said,
+            InputTranscriptionFailed: self._user_not_understood,
+            ResponseCreated: self._created,
+            OutputItemAdded: self._item_added,
+            OutputTextDelta: self._written,
+            OutputAudioTranscriptDelta: self._words,
+            OutputTextDone: lambda event, now: self._text(event.response_id, event.item_id, event.text, now),
+            OutputAudioTranscriptDone: lambda event, now: self._text(
+                event.response_id, event.item_id, event.transcript, now
+            ),
+            OutputAudioDone: self._audio_done,
+            FunctionCallArgumentsDone: self._arguments,
+            ItemDone: self._item_done,
+            OutputItemDone: self._output_item_done,
+            ResponseDone: self._done,
+            UpstreamError: self._error,
+        }
+
+    def show_history(self, wanted: bool) -> None:
+        """Whether the client wants ``History``; only a dialect that has it sends it."""
+        self._history = wanted and self._dialect_has_history
+
+    def handle(self, event: ServerEvent, now: float) -> list[ServerMessage]:
+        """The messages that ``event`` means for the client, in order; none for most events."""
+        route = self._routes.get(type(event))
+        return route(event, now) if route is not None else []
+
+    def audio(self, response_id: str, item_id: str, now: float) -> Sequence[ServerMessage] | None:
+        """A piece of audio has come: the messages to send before it, or None when it must not be forwarded."""
+        reply = self._replies.get(response_id) or self._reply(response_id, now)
+        if reply.muted:
+            return None
+        if item_id not in reply.sounding:
+            reply.sounding.add(item_id)
+            self._owners[item_id] = response_id
+        return _NOTHING if reply.started else self._start(reply, now)
+
+    def flows(self, response_id: str, item_id: str) -> bool:
+        """Whether the next piece of this item goes to the client with nothing before it."""
+        reply = self._replies.get(response_id)
+        return reply is not None and reply.started and not reply.muted and item_id in reply.sounding
+
+    def audio_tail(self, response_id: str) -> bytes:
+        """The audio of an item is complete: what is still to be sent of it, before anything else."""
+        reply = self._replies.get(response_id)
+        return b"" if reply is None or reply.muted else self.voice.end_item(response_id)
+
+    def greeting(self, text: str) -> list[ServerMessage]:
+        """The greeting, where it is only shown. Send after ``SettingsApplied``."""
+        return [*self._text_messages("assistant", text), *self._end_messages()]
+
+    def user_message(self, text: str, now: float) -> list[ServerMessage]:
+        """The echo of an ``InjectUserMessage`` that was accepted."""
+        self._asked_at = now
+        return self._text_messages("user", text)
+
+    def function_call_taken(self, call_id: str, output: str = "") -> list[ServerMessage]:
+        """A ``FunctionCallResponse`` was accepted; ``output`` is what the model will be told."""
+        messages = [events.agent_thinking()] if self._extended else []
+        if (call := self._calls.get(call_id)) is not None:
+            if self._progress:
+                messages.append(events.function_call_response(call_id, call[0], output))
+            if self._history:
+                messages.append(events.history_call(call_id, *call, output))
+        return messages
+
+    def calls_of(self, response_id: str) -> list[str]:
+        """Ids of the function calls of this response that the client was asked for."""
+        reply = self._replies.get(response_id)
+        return reply.calls if reply is not None else []
+
+    def interrupt(self, now: float) -> tuple[list[Cut], list[ServerMessage]]:
+        """Somebody speaks over the agent. Returns what of its items can have been heard, for the upstream, and the
+        words of it that the client was not told yet. Send both before whatever says that the reply is over."""
+        cuts = self.playback.cut(now)
+        messages: list[ServerMessage] = []
+        for cut in cuts:
+            reply = self._replies.get(self._owners.get(cut.item_id, ""))
+            if reply is not None and not reply.muted:
+                messages += self._say(reply, cut.item_id, heard_words(reply.words.get(cut.item_id, ""), cut), now)
+        return cuts, messages
+
+    @property
+    def silent(self) -> bool:
+        """Nothing of the newest reply has come yet."""
+        reply = self._current
+        return reply is not None and reply.running and not (reply.started or reply.words or reply.calls)
+
+    def end(self) -> list[ServerMessage]:
+        """The newest reply is over although its response is not. What says so, where ``UserStartedSpeaking`` does
+        not."""
+        reply = self._current
+        return [] if reply is None or reply.muted else self._end(reply)
+
+    def last_words(self, code: str, now: float) -> list[ServerMessage]:
+        """The session is over, and the client is told so with an error of this code. Returns what it is to hear before:
+        the words of the reply in flight, as far as they have come, and what waited for that reply to end."""
+        reply = self._current
+        messages: list[ServerMessage] = []
+        if reply is not None and not reply.muted:
+            for item_id, words in (reply.words | reply.texts).items():
+                # What was said may have come in an item without an id.
+                if words.strip() not in reply.said:
+                    messages += self._say(reply, item_id, words.strip(), now)
+        return messages + self._errors.release(but=code)
+
+    def cut(self) -> None:
+        """The newest reply is being cancelled or interrupted: nothing more of it will be told."""
+        if self._current is not None:
+            self._current.cut = True
+
+    def _speech_started(self, event: SpeechStarted, now: float) -> list[ServerMessage]:
+        for reply in self._replies.values():
+            reply.cut = True
+        if self._transcripts is not None:
+            self._transcripts.started(event)
+        return [events.user_started_speaking()]
+
+    def _speech_stopped(self, event: SpeechStopped, now: float) -> list[ServerMessage]:
+        self._asked_at = now
+        if event.item_id is not None:
+            self._stopped[event.item_id] = now
+        return [] if self._transcripts is None else [self._transcripts.stopped(event)]
+
+    def _user_words(self, event: InputTranscriptionDelta, now: float) -> list[ServerMessage]:
+        message = self._transcripts.interim(event) if self._transcripts is not None else None
+        return [] if message is None else [message]
+
+    def _user_said(self, event: InputTranscriptionCompleted, now: float) -> list[ServerMessage]:
+        if event.item_id in self._told:
+            return []
+        self._told[event.item_id] = None
+        transcript = self._transcripts.final(event) if self._transcripts is not None else None
+        text = event.transcript.strip()
+        stopped = self._stopped.get(event.item_id)
+        return [
+            *([] if stopped is None else self._latency("stt_latency", now - stopped)),
+            *([] if transcript is None else [transcript]),
+            *(self._text_messages("user", text) if text else []),
+        ]
+
+    def _user_not_understood(self, event: InputTranscriptionFailed, now: float) -> list[ServerMessage]:
+        description = f"What the user said could not be transcribed: {event.error.message or 'no reason given'}"
+        return [events.warning("TRANSCRIPTION_FAILED", description)]
+
+    def _created(self, event: ResponseCreated, now: float) -> list[ServerMessage]:
+        before = self._current
+        reply = self._reply(event.response.id, now, event.response)
+        if not reply.default:
+            return []
+        self.voice.begin(reply.id)
+        # A server that never ended the audio of a finished reply must not leave the client waiting for it.
+        ended = self._end(before) if before is not None and before.over else []
+        return [*ended, events.agent_thinking()] if self._progress else ended
+
+    def _item_added(self, event: OutputItemAdded | OutputItemDone, now: float) -> list[ServerMessage]:
+        if event.item.id is not None:
+            self._owners[event.item.id] = event.response_id
+        return []
+
+    def _written(self, event: OutputTextDelta, now: float) -> list[ServerMessage]:
+        reply = self._reply(event.response_id, now)
+        words = self._words(event, now)
+        return [] if reply.muted else [*words, *self._start(reply, now)]
+
+    def _words(self, event: OutputTextDelta | OutputAudioTranscriptDelta, now: float) -> list[ServerMessage]:
+        reply = self._reply(event.response_id, now)
+        self._owners[event.item_id] = event.response_id
+        if reply.muted:
+            return []
+        reply.words[event.item_id] = reply.words.get(event.item_id, "") + event.delta
+        if reply.words_at is not None:
+            return []
+        reply.words_at = now
+        return self._latency("ttt_text_latency", now - reply.since)
+
+    def _text(self, response_id: str, item_id: str, text: str, now: float) -> list[ServerMessage]:
+        reply = self._reply(response_id, now)
+        if not reply.muted:
+            self._owners[item_id] = response_id
+            reply.texts[item_id] = f"{reply.texts.get(item_id, '')} {text.strip()}".strip()
+        return []
+
+    def _arguments(self, event: FunctionCallArgumentsDone, now: float) -> list[ServerMessage]:
+        reply = self._reply(event.response_id, now)
+        if not reply.muted:
+            self._owners[event.item_id] = event.response_id
+            reply.arguments[event.call_id] = event.arguments
+        return []
+
+    def _audio_done(self, event: OutputAudioDone, now: float) -> list[ServerMessage]:
+        reply = self._reply(event.response_id, now)
+        reply.sounding.discard(event.item_id)
+        self.playback.complete(event.item_id)
+        return self._end(reply) if reply.over and not reply.sounding else []
+
+    def _item_done(self, event: ItemDone, now: float) -> list[ServerMessage]:
+        owner = self._replies.get(self._owners.get(event.item.id or "", ""))
+        return [] if owner is None else self._item(owner, event.item, now)
+
+    def _output_item_done(self, event: OutputItemDone, now: float) -> list[ServerMessage]:
+        self._item_added(event, now)
+        return self._item(self._reply(event.response_id, now), event.item, now)
+
+    def _done(self, event: ResponseDone, now: float) -> list[ServerMessage]:
+        response = event.response
+        reply = self._reply(response.id, now, response)
+        messages: list[ServerMessage] = []
+        complete = response.status in (None, "completed")
+        for item_id in reply.sounding:
+            self.playback.complete(item_id)
+        if reply.cut and reply.default and complete:
+            for item in response.output:
+                messages += self._call(reply, item, now) if item.type == "function_call" else []
+        if not reply.muted:
+            # By item first: in the response's own list some servers leave the ids out.
+            for item_id, text in reply.texts.items():
+                messages += self._say(reply, item_id, text, now)
+            for item in response.output:
+                if complete or item.type != "function_call":
+                    messages += self._item(reply, item, now)
+            if response.status == "failed":
+                messages.append(failure(response))
+        reply.over = True
+        if reply.default:
+            messages += self._errors.release()
+        if reply.muted or not reply.sounding:
+            messages += self._end(reply)
+        return messages
+
+    def _error(self, event: UpstreamError, now: float) -> list[ServerMessage]:
+        return self._errors.told(event, replying=self._current is not None and self._current.running)
+
+    def _item(self, reply: Reply, item: Item, now: float) -> list[ServerMessage]:
+        if reply.muted:
+            return []
+        if item.type == "function_call":
+            return self._call(reply, item, now)
+        if item.type == "message" and item.role in (None, "assistant"):
+            text = text_of(item) or reply.texts.get(item.id or "", "")
+            return self._say(reply, item.id, text, now)
+        return []
+
+    def _say(self, reply: Reply, item_id: str | None, text: str, now: float) -> list[ServerMessage]:
+        if not text or item_id in self._told or (item_id is None and text in reply.said):
+            return []
+        if item_id is not None:
+            self._told[item_id] = None
+        reply.said.add(text)
+        return [*self._start(reply, now), *self._text_messages("assistant", text)]
+
+    def _call(self, reply: Reply, item: Item, now: float) -> list[ServerMessage]:
+        incomplete = item.status not in (None, "completed")
+        if incomplete or not item.call_id or not item.name or item.call_id in self._calls:
+            return []
+        arguments = item.arguments or reply.arguments.get(item.call_id) or "{}"
+        self._calls[item.call_id] = (item.name, arguments)
+        first = self._latency("ttt_tool_latency", now - reply.since) if not reply.calls else []
+        reply.calls.append(item.call_id)
+        started = self._start(reply, now) if self._extended and not reply.muted else []
+        return [*first, *started, events.function_call_request(item.call_id, item.name, arguments)]
+
+    def _reply(self, response_id: str, now: float, response: Response | None = None) -> Reply:
+        reply = self._replies.get(response_id)
+        if reply is None:
+            reply = Reply(response_id, now, default=response is None or response.is_default)
+            self._replies[response_id] = reply
+            if reply.default:
+                self._current = reply
+        return reply
+
+    def _start(self, reply: Reply, now: float) -> list[ServerMessage]:
+        if reply.started:
+            return []
+        reply.started = True
+        asked_at, self._asked_at = self._asked_at, None
+        total = now - (reply.since if asked_at is None else asked_at)
+        words_at = now if reply.words_at is None else reply.words_at
+        return [
+            *(self._latency("tts_latency", now - words_at) if reply.sounding else []),
+            *self._latency("total_latency", total),
+            events.agent_started_speaking(total, words_at - reply.since, now - words_at),
+        ]
+
+    def _end(self, reply: Reply) -> list[ServerMessage]:
+        told = reply.started and not reply.muted
+        reply.closed = True
+        reply.forget()
+        return self._end_messages() if told else []
+
+    def _latency(self, stage: LatencyStage, seconds: float) -> list[ServerMessage]:
+        return [events.latency_report(stage, seconds)] if self._progress else []
+
+    def _end_messages(self) -> list[ServerMessage]:
+        return [events.agent_audio_done(), *([events.agent_done()] if self._extended else [])]
+
+    def _text_messages(self, role: Role, text: str) -> list[ServerMessage]:
+        return [events.conversation_text(role, text), *([events.history(role, text)] if self._history else [])]

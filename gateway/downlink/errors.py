@@ -1,0 +1,43 @@
+"""The upstream's errors, as the client is told of them: which it is not told, and which wait for a reply's words."""
+
+from __future__ import annotations
+
+from turngate.protocol.deepgram import events
+from turngate.protocol.deepgram.events import ServerMessage
+from turngate.protocol.openai.realtime import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY, Response, UpstreamError
+
+#: Errors of a healthy session: races that the turn absorbs, and a commit that the server's VAD was faster with.
+_NOT_SHOWN = frozenset({ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY})
+#: Ends that are expected: where a reply is in flight they wait for its text.
+_EXPECTED_ENDS = frozenset({"idle_timeout", "session_max_duration"})
+
+
+class UpstreamErrors:
+    """One session's. Tell the client what `told` returns at once, and what `release` returns after a reply."""
+
+    def __init__(self) -> None:
+        #: Expected ends that wait for the reply in flight, by code.
+        self._waiting: dict[str, ServerMessage] = {}
+
+    def told(self, event: UpstreamError, *, replying: bool) -> list[ServerMessage]:
+        """What the client hears of this error now; ``replying`` is whether a reply is in flight."""
+        if event.code in _NOT_SHOWN:
+            return []
+        message = events.error(event.code, event.error.message or event.code)
+        if event.code in _EXPECTED_ENDS and replying:
+            self._waiting[event.code] = message
+            return []
+        return [message]
+
+    def release(self, *, but: str | None = None) -> list[ServerMessage]:
+        """No reply is in flight any more: what waited for that. ``but`` is a code that is told otherwise."""
+        waiting, self._waiting = self._waiting, {}
+        return [message for code, message in waiting.items() if code != but]
+
+
+def failure(response: Response) -> ServerMessage:
+    """Why this response has failed."""
+    error = response.status_details.error if response.status_details is not None else None
+    if error is None:
+        return events.error("response_failed", "The model could not reply.")
+    return events.error(error.known_code, error.message or "The model could not reply.")

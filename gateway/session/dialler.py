@@ -1,0 +1,112 @@
+"""Dialling the upstream, with retries, and naming why it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import structlog
+
+from gateway.config import GatewaySettings
+from gateway.conversation.conversation import UpstreamProblem
+from gateway.sockets.interface import Engine, Refused, Socket, received
+
+log = structlog.get_logger(__name__)
+
+#: 60 s of 24 kHz pcm16 in base64; no server event is near it.
+_MAX_EVENT_BYTES = 4 * 1024 * 1024
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_NO_RETRY = 1000
+_MAY_RETRY = 1011
+#: Close codes with which OpenAI refuses a key or a model, after the upgrade succeeded.
+_REFUSALS = frozenset({3000, 4000, 4004})
+_SESSION_OVER = 1001
+
+
+class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client is told
+    """There is no upstream for this session; ``problem`` says what to tell the client."""
+
+    def __init__(self, problem: UpstreamProblem) -> None:
+        super().__init__(problem.description)
+        self.problem = problem
+
+
+class Dialler:
+    """Opens upstream connections. Wire one per gateway."""
+
+    def __init__(self, settings: GatewaySettings, engine: Engine) -> None:
+        self._engine = engine
+        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none"
+        # No other header: OpenAI ends a connection that carries the beta's.
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self._url = _with_model(settings.upstream, settings.upstream_model)
+        self._stall = settings.client_stall_ms / 1000
+        self._unread = settings.socket_unread_max_bytes
+
+    async def dial(self) -> Socket:
+        """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._engine.connect(
+                    self._url,
+                    self._headers,
+                    largest=_MAX_EVENT_BYTES,
+                    ping_timeout=max(20.0, self._stall),
+                    unread=self._unread,
+                )
+            except Refused as refused:
+                if 400 <= refused.status < 500 and refused.status not in (408, 425, 429):
+                    reason = f"The upstream refused the connection with HTTP {refused.status}."
+                    raise UpstreamUnavailable(UpstreamProblem("upstream_refused", reason, _NO_RETRY)) from None
+                log.warning("upstream_not_reached", status=refused.status)
+            except (OSError, TimeoutError) as error:
+                log.warning("upstream_not_reached", error=str(error) or type(error).__name__)
+            await asyncio.sleep(random.uniform(pause / 2, pause))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def unreachable(url: str) -> UpstreamProblem:
+    """No connection came about in time."""
+    host = urlsplit(url).netloc
+    return UpstreamProblem("upstream_unreachable", f"The upstream at {host} cannot be reached.", _MAY_RETRY)
+
+
+def stalled() -> UpstreamProblem:
+    """It takes nothing any more, and is cut."""
+    return UpstreamProblem("upstream_stalled", "The upstream takes nothing any more.", _MAY_RETRY)
+
+
+def closed(error: Exception, said: tuple[str, str] | None) -> UpstreamProblem:
+    """Why the upstream closed, from a `Closed`; ``said`` is the code and message of an error that it sent before the
+    session began."""
+    code, reason = received(error)
+    if said is not None:
+        close_code = _NO_RETRY if code in _REFUSALS else _MAY_RETRY
+        return UpstreamProblem(said[0], f"The upstream refused the session: {said[1]}", close_code)
+    if code in _REFUSALS:
+        return UpstreamProblem(
+            reason.rpartition(".")[2] or "upstream_refused", f"The upstream refused: {reason}", _NO_RETRY
+        )
+    if code == _SESSION_OVER:
+        return UpstreamProblem("session_max_duration", "The upstream's longest session is over.", _NO_RETRY)
+    return UpstreamProblem(
+        "upstream_closed",
+        f"The upstream closed the connection ({code or 'lost'}{f': {reason}' if reason else ''}).",
+        _MAY_RETRY,
+        early=True,
+    )
+
+
+def may_redial(error: Exception, said: tuple[str, str] | None) -> bool:
+    """True when a connection that closed before the session began is worth another try."""
+    return said is None and received(error)[0] not in _REFUSALS
+
+
+def _with_model(url: str, model: str) -> str:
+    parts = urlsplit(url)
+    query = (
+        parts.query if "model=" in parts.query else "&".join(filter(None, [parts.query, urlencode({"model": model})]))
+    )
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,122 @@
+"""What sessions have to say to the other services, put on the streams without any session waiting for it.
+
+Everything that waits goes in one round trip. A broker that is slow or down costs a live conversation nothing here:
+records of one session fold into the newest, and an event that could not be published is published again by its ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from turngate.bus.streams import entry
+from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, TurnRecord
+
+log = structlog.get_logger(__name__)
+
+#: Messages in one round trip: so few that building them delays no audio.
+_MOST = 32
+
+
+class Source(Protocol):
+    """What the publisher asks of a conversation, at the moment of publishing."""
+
+    session: str
+
+    def client_event(self, seq: int) -> ClientEvent | None: ...
+
+    def record(self) -> TurnRecord: ...
+
+
+class Publisher:
+    """A queue without duplicates: one place per session's turn, and one per open request."""
+
+    def __init__(self, redis: Redis, max_length: int, fold: float) -> None:
+        """``fold``: seconds that a record which nothing waits for may wait for others."""
+        self._redis = redis
+        self._max_length = max_length
+        self._fold = fold
+        #: By session and ``seq``; 0 is the turn record.
+        self._waiting: dict[tuple[str, int], Source] = {}
+        #: Records that nothing waits for, by session.
+        self._folding: dict[str, Source] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._some = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def turn(self, source: Source, *, urgent: bool) -> None:
+        """Publish the session's turn record, as it is when its place in the queue comes: at once where something may
+        wait for it, else with others."""
+        if urgent:
+            self._folding.pop(source.session, None)
+            self._add(source, 0)
+        elif (source.session, 0) not in self._waiting:
+            self._folding[source.session] = source
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._fold, self._unfold)
+
+    def client_event(self, source: Source, seq: int) -> None:
+        """Publish this request, unless it is settled when its place in the queue comes."""
+        self._add(source, seq)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._work())
+
+    async def stop(self, timeout: float) -> None:
+        """Publish what waits (the last records of closing sessions), but not for longer than ``timeout`` seconds."""
+        self._unfold()
+        self._stopping = True
+        self._some.set()
+        assert self._task is not None
+        _, unfinished = await asyncio.wait([self._task], timeout=timeout)
+        if unfinished:
+            log.warning("unpublished", messages=len(self._waiting))
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _unfold(self) -> None:
+        self._timer = None
+        folded, self._folding = self._folding, {}
+        for source in folded.values():
+            self._add(source, 0)
+
+    def _add(self, source: Source, seq: int) -> None:
+        self._waiting.setdefault((source.session, seq), source)
+        self._some.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._some.wait()
+            if not self._waiting:
+                if self._stopping:
+                    return
+                self._some.clear()
+                continue
+            taken = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
+            try:
+                await self._publish(taken)
+            except (RedisError, OSError) as error:
+                log.warning("not_published", messages=len(taken), error=str(error))
+                for (_, seq), source in taken.items():
+                    if seq == 0:
+                        self._add(source, 0)
+
+    async def _publish(self, taken: dict[tuple[str, int], Source]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for (session, seq), source in taken.items():
+                try:
+                    message = source.record() if seq == 0 else source.client_event(seq)
+                except Exception as error:
+                    # A defect that shows in one session must not silence the others.
+                    log.error("not_published", session=session, seq=seq, exc_info=error)
+                    continue
+                if message is not None:
+                    stream = TURNS if seq == 0 else CLIENT_EVENTS
+                    pipeline.xadd(stream, entry(message), maxlen=self._max_length)
+            if pipeline.command_stack:
+                await pipeline.execute()

@@ -1,0 +1,1 @@
+"""WebSockets: two libraries behind one interface, and the queue of each direction."""

@@ -1,0 +1,14 @@
+"""The two WebSocket libraries that a gateway can run on; ADR 8 says what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from gateway.sockets.interface import Engine
+from gateway.sockets.picows import Picows
+from gateway.sockets.websockets import Websockets
+
+EngineName: TypeAlias = Literal["picows", "websockets"]
+
+ENGINES: Mapping[EngineName, Engine] = {"picows": Picows(), "websockets": Websockets()}

@@ -1,0 +1,1 @@
+"""What may go upstream, and when."""

@@ -1,0 +1,146 @@
+"""Turns that the gateway makes (``useOpenAIManualAudioCommit``) and turns that the client ends (``ForceEndTurn``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.audio.endpointing import PauseRules
+from gateway.conversation.limits import Limits
+from gateway.dialect import AGENT, COMPONENT, Dialect
+from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
+from turngate.protocol.messages import Slot
+
+LIMITS = Limits(pauses=PauseRules(level_dbfs=-40, pause=0.4))
+SPEECH = (np.sin(np.arange(24 * 500) * 0.2) * 3000).astype("<i2").tobytes()
+PAUSE = bytes(48 * 400)
+
+
+def manual(dialect: Dialect = COMPONENT) -> Bench:
+    bench = Bench(dialect, LIMITS)
+    bench.event("session.created", session={})
+    bench.say(**{**SETTINGS, "agent": {**SETTINGS["agent"], "useOpenAIManualAudioCommit": True}})
+    bench.translated(1)
+    bench.release((1,))
+    bench.event("session.updated", session=effective(audio={"input": {"turn_detection": None}}))
+    return bench
+
+
+def hear(bench: Bench, audio: bytes) -> Any:
+    assert bench.conversation.client_audio(audio, bench.now) is None
+    return bench.conversation.drain()
+
+
+def test_a_turn_is_sent_committed_and_a_response_asked_for() -> None:
+    bench = manual()
+    out = hear(bench, bytes(4800))
+    assert (out.to_upstream, out.to_client) == ([], []), "silence is not worth sending"
+    out = hear(bench, SPEECH)
+    assert set(types(out.to_upstream)) == {"input_audio_buffer.append"}
+    assert types(out.to_client) == ["UserStartedSpeaking"]
+    assert bench.conversation.record().user_speaking
+    out = hear(bench, PAUSE)
+    assert types(out.to_upstream)[-1] == "input_audio_buffer.commit"
+    assert set(types(out.to_upstream)[:-1]) == {"input_audio_buffer.append"}
+    assert types(out.to_client) == ["UtteranceEnd"]
+    assert not bench.conversation.record().user_speaking
+    assert bench.event("input_audio_buffer.committed", item_id="audio_1").to_publish == [2]
+    event = bench.conversation.client_event(2)
+    assert event is not None
+    assert event.message == {"type": "UserTurnEnded"}
+
+
+def test_a_turn_ends_when_no_audio_comes_any_more() -> None:
+    bench = manual()
+    hear(bench, SPEECH)
+    assert bench.conversation.deadline() == pytest.approx(0.4)
+    assert bench.wait(0.3).to_upstream == []
+    assert types(bench.wait(0.1).to_upstream) == ["input_audio_buffer.commit"]
+
+
+def test_the_gateway_interrupts_since_the_upstream_does_not() -> None:
+    bench = manual(AGENT)
+    bench.created("resp_1")
+    bench.audio("resp_1", "item_1", 4000)
+    bench.now += 1
+    out = hear(bench, SPEECH)
+    sent = [event for event in out.to_upstream if event["type"] != "input_audio_buffer.append"]
+    assert types(sent) == ["conversation.item.truncate", "response.cancel"]
+    assert sent[0]["audio_end_ms"] == 1000
+    assert types(out.to_client) == ["UserStartedSpeaking"]
+    assert bench.conversation.record().slot is Slot.CANCELLING
+
+
+def test_a_commit_of_nothing_is_nobodys_error() -> None:
+    bench = manual()
+    hear(bench, SPEECH)
+    commit = bench.wait(1).to_upstream[-1]
+    assert bench.error("input_audio_buffer_commit_empty", commit["event_id"]).to_client == []
+
+
+def test_audio_before_the_session_is_configured_is_left_to_its_keeper() -> None:
+    bench = Bench(COMPONENT, LIMITS)
+    bench.say(**{**SETTINGS, "agent": {"useOpenAIManualAudioCommit": True}})
+    assert bench.conversation.client_audio(SPEECH, 0.0) == SPEECH
+
+
+def test_settings_that_turn_it_off_end_the_turn_in_progress() -> None:
+    bench = manual()
+    hear(bench, SPEECH)
+    out = bench.say(**SETTINGS)
+    assert types(out.to_upstream) == ["input_audio_buffer.commit"]
+    assert not bench.conversation.record().user_speaking
+    assert bench.conversation.client_audio(SPEECH, bench.now) == SPEECH
+
+
+# --- ForceEndTurn ---
+
+
+def test_a_manual_turn_ends_when_the_client_says_so() -> None:
+    bench = manual(AGENT)
+    assert bench.say(type="ForceEndTurn").to_upstream == []
+    hear(bench, SPEECH)
+    assert types(bench.say(type="ForceEndTurn").to_upstream) == ["input_audio_buffer.commit"]
+    assert bench.say(type="ForceEndTurn").to_upstream == []
+
+
+def speaking() -> Bench:
+    bench = Bench(AGENT).configured()
+    bench.event("input_audio_buffer.speech_started", item_id="audio_1", audio_start_ms=0)
+    return bench
+
+
+def test_a_turn_that_the_upstream_detects_is_committed_and_answered() -> None:
+    bench = speaking()
+    (commit,) = bench.say(type="ForceEndTurn").to_upstream
+    assert commit["type"] == "input_audio_buffer.commit"
+    assert bench.say(type="ForceEndTurn").to_upstream == [], "one is on its way"
+    bench.event("input_audio_buffer.speech_stopped", item_id="audio_1", audio_end_ms=400)
+    assert bench.event("input_audio_buffer.committed", item_id="audio_1").to_publish == [2]
+    assert bench.conversation.record().slot is Slot.IDLE, "the upstream does not answer what was committed by hand"
+    bench.translated(2)
+    bench.item("audio_1")
+    assert types(bench.release(responds=(2,)).to_upstream) == ["response.create"]
+    bench.event("input_audio_buffer.committed", item_id="audio_2")
+    assert bench.conversation.record().slot is Slot.REQUESTED
+    assert bench.conversation.record().open_responses != (), "the next turn is the upstream's again"
+
+
+def test_no_open_turn_is_nothing() -> None:
+    out = Bench(AGENT).configured().say(type="ForceEndTurn")
+    assert (out.to_client, out.to_upstream) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("input_audio_buffer_commit_empty", []), ("invalid_value", ["FORCE_END_TURN_UNSUPPORTED"])]
+)
+def test_a_turn_that_cannot_be_forced_goes_on(code: str, told: list[str]) -> None:
+    """Row "agent: Warning `FORCE_END_TURN_UNSUPPORTED`"."""
+    bench = speaking()
+    (commit,) = bench.say(type="ForceEndTurn").to_upstream
+    out = bench.error(code, commit["event_id"])
+    assert [message["code"] for message in out.to_client] == told
+    bench.event("input_audio_buffer.committed", item_id="audio_1")
+    assert bench.conversation.record().slot is Slot.PROMISED

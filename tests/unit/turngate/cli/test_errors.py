@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from turngate.cli.errors import FAILED, MISUSED, CommandError, refusal, run
+
+
+@pytest.mark.parametrize("error", [CommandError("no luck"), CommandError("bad option", MISUSED)])
+def test_a_failure_is_one_line_and_a_code(capsys: pytest.CaptureFixture[str], error: CommandError) -> None:
+    async def command() -> int:
+        raise error
+
+    with pytest.raises(typer.Exit) as left:
+        run(command())
+    assert left.value.exit_code == error.exit_code
+    assert capsys.readouterr().err == f"turngate: {error}\n"
+
+
+@pytest.mark.parametrize("code", [0, FAILED])
+def test_a_command_leaves_with_its_own_code(code: int) -> None:
+    async def command() -> int:
+        return code
+
+    with pytest.raises(typer.Exit) as left:
+        run(command())
+    assert left.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error": "no such path"}', "HTTP 404: no such path"),
+        (b'{"detail": 1}', "HTTP 404"),
+        (b"[]", "HTTP 404"),
+        (b"<html>", "HTTP 404"),
+        (b"", "HTTP 404"),
+        (None, "HTTP 404"),
+    ],
+)
+def test_a_refusal_says_what_its_body_says(body: bytes | None, words: str) -> None:
+    assert refusal(404, body) == words

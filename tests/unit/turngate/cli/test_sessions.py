@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from rich.console import Console
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from turngate.cli.errors import MISUSED, CommandError
+from turngate.cli.sessions import _sessions, table
+
+BUSY: dict[str, Any] = {
+    "session": "s-busy",
+    "gateway": "gateway-1",
+    "version": 12,
+    "slot": "active",
+    "response_id": "resp_7",
+    "user_speaking": True,
+    "open_calls": ["call_1", "call_2"],
+    "configured_seq": 2,
+    "answered_seq": 3,
+    "heartbeat_ms_ago": 1240,
+    "held": [
+        {"seq": 4, "kind": "configuration", "since_ms_ago": 2150, "answers": []},
+        {"seq": 5, "kind": "response", "since_ms_ago": 300, "answers": ["call_1"]},
+    ],
+    "release": None,
+}
+IDLE: dict[str, Any] = BUSY | {
+    "session": "s-idle",
+    "slot": "idle",
+    "response_id": None,
+    "user_speaking": False,
+    "open_calls": [],
+    "held": [],
+    "release": {"id": "r", "expires_in_ms": 900},
+}
+
+
+@asynccontextmanager
+async def admin(answers: dict[str, Any]) -> AsyncIterator[str]:
+    """An HTTP server with these JSON bodies by path."""
+
+    def respond(connection: ServerConnection, request: Request) -> Response:
+        if request.path not in answers:
+            return connection.respond(HTTPStatus.NOT_FOUND, '{"error": "no such session"}')
+        return connection.respond(HTTPStatus.OK, json.dumps(answers[request.path]))
+
+    async def no_socket(connection: ServerConnection) -> None:
+        raise AssertionError("only HTTP is served here")
+
+    async with serve(no_socket, "127.0.0.1", 0, process_request=respond) as listening:
+        yield f"http://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}"
+
+
+def drawn(found: list[dict[str, Any]]) -> list[list[str]]:
+    """The table's lines as a terminal of the usual width shows them, in columns."""
+    shown = io.StringIO()
+    Console(file=shown, width=80, color_system=None).print(table(found))
+    return [line.split() for line in shown.getvalue().splitlines() if line.strip()]
+
+
+def test_a_row_says_whose_turn_it_is_and_what_waits() -> None:
+    _title, _heads, _rule, *lines = drawn([BUSY, IDLE])
+    assert lines == [
+        ["s-busy", "active", "configuration", "#4", "for", "2.1", "s"],
+        ["gateway-1,", "1.2", "s", "ago", "resp_7", "response", "#5", "for", "0.3", "s"],
+        ["user", "speaking"],
+        ["call", "call_1"],
+        ["call", "call_2"],
+        ["s-idle", "idle", "released,", "lease", "0.9", "s"],
+        ["gateway-1,", "1.2", "s", "ago"],
+    ]
+
+
+def test_a_session_id_is_never_cut() -> None:
+    name = "0b1d3f5a-7c9e-4b2d-8f6a-1c3e5a7b9d0f"
+    lines = drawn([BUSY | {"session": name, "response_id": "resp_" + "0" * 30}])
+    assert lines[3][0] == name
+
+
+def test_no_session_is_an_empty_table() -> None:
+    assert table([]).row_count == 0
+    assert table([]).title == "0 live sessions"
+
+
+async def shown(url: str, session: str | None = None, *, as_json: bool = False) -> tuple[int, str]:
+    out = io.StringIO()
+    code = await _sessions(url, session, as_json=as_json, watch=False, console=Console(file=out, width=200))
+    return code, out.getvalue()
+
+
+async def test_the_fleet_is_fetched() -> None:
+    async with admin({"/sessions": {"sessions": [BUSY, IDLE]}}) as url:
+        code, text = await shown(url)
+    assert code == 0
+    assert "2 live sessions" in text
+    assert "s-busy" in text
+    assert "s-idle" in text
+
+
+async def test_one_session_is_fetched() -> None:
+    async with admin({"/sessions/s-busy": BUSY}) as url:
+        _, text = await shown(url, "s-busy")
+    assert "1 live session" in text
+
+
+@pytest.mark.parametrize(("session", "expected"), [(None, {"sessions": [BUSY]}), ("s-busy", BUSY)])
+async def test_json_is_what_the_server_said(
+    capsys: pytest.CaptureFixture[str], session: str | None, expected: object
+) -> None:
+    async with admin({"/sessions": {"sessions": [BUSY]}, "/sessions/s-busy": BUSY}) as url:
+        await shown(url, session, as_json=True)
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+async def test_an_unknown_session_is_told() -> None:
+    async with admin({}) as url:
+        with pytest.raises(CommandError, match=r"/sessions/nobody answered HTTP 404: no such session \(--url\)"):
+            await shown(url, "nobody")
+
+
+async def test_nobody_there_is_told(unused_port: int) -> None:
+    with pytest.raises(CommandError, match=r"cannot read .*: connection refused; is it running there\? \(--url\)"):
+        await shown(f"http://127.0.0.1:{unused_port}")
+
+
+async def test_a_wrong_address_names_the_option() -> None:
+    with pytest.raises(CommandError, match="--url ws://x/sessions: not an HTTP address") as failure:
+        await shown("ws://x")
+    assert failure.value.exit_code == MISUSED

@@ -1,0 +1,63 @@
+"""Which log lines a person sees, and how much of them is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from turngate.local import logs
+from turngate.local.logs import LogFile, notable
+
+
+def line(level: str, event: str = "it happened", **fields: object) -> str:
+    return json.dumps({"level": level, "event": event, "timestamp": "now", "logger": "x", "service": "s", **fields})
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_the_ordinary_is_not_shown(level: str) -> None:
+    assert notable(line(level)) is None
+
+
+@pytest.mark.parametrize("level", ["warning", "error", "critical"])
+def test_warnings_and_worse_are_shown_with_their_fields(level: str) -> None:
+    assert notable(line(level, session="abc", waited_ms=12)) == f"{level}: it happened session=abc waited_ms=12"
+
+
+def test_of_a_traceback_the_last_line_is_shown() -> None:
+    trace = "Traceback (most recent call last):\n  File ...\nValueError: no"
+    assert notable(line("error", exception=trace)) == "error: it happened (ValueError: no)"
+
+
+@pytest.mark.parametrize("raw", ["Traceback (most recent call last):", "[1, 2]", '{"not": "ours"}', '"text"'])
+def test_what_is_no_log_line_is_shown_as_it_is(raw: str) -> None:
+    assert notable(raw) == raw
+
+
+def test_an_empty_line_is_not_shown() -> None:
+    assert notable("") is None
+
+
+def test_last_words_prefer_what_a_person_must_see() -> None:
+    log = LogFile("service", None)
+    assert log.last_words() == "it wrote nothing"
+    log.write(line("info", "starting"))
+    assert "starting" in log.last_words()
+    log.write("TURNGATE_PORT: wrong")
+    log.write(line("info", "ended"))
+    assert log.last_words() == "TURNGATE_PORT: wrong"
+
+
+def test_files_are_bounded_and_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_FILE_BYTES", 1000)
+    (tmp_path / "service.log").write_text("of the run before\n")
+    log = LogFile("service", tmp_path)
+    for number in range(200):
+        log.write(f"line {number}")
+    log.close()
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["service.log", "service.log.1"]
+    assert all(file.stat().st_size <= 1000 for file in files)
+    assert "line 199" in files[0].read_text()
+    assert not any("of the run before" in file.read_text() for file in files)

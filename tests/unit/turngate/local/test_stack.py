@@ -1,0 +1,99 @@
+"""The order in which a stack starts and stops, and what happens when a part of it fails, with stand-in services."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from turngate.local import stack as stack_module
+from turngate.local.child import Program
+from turngate.local.plan import Plan, answers
+from turngate.local.ports import free_port, is_free
+from turngate.local.stack import Stack, StackError
+
+STAND_IN = str(Path(__file__).with_name("stand_in.py"))
+Stages = list[list[tuple[int, str]]]
+
+
+class Journal:
+    """What the stand-ins wrote when they started and ended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal")
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[[Stages], None]:
+    """Make the next stack consist of these stages of (port, mode)."""
+
+    def use(stages: Stages) -> None:
+        env = {"TURNGATE_TEST_JOURNAL": str(journal.path)}
+        laid_out = Plan(
+            tuple(
+                tuple(
+                    Program(
+                        str(port),
+                        (sys.executable, STAND_IN, str(port), mode),
+                        answers(f"127.0.0.1:{port}", "/ready"),
+                        env=env,
+                    )
+                    for port, mode in stage
+                )
+                for stage in stages
+            ),
+            "redis://nowhere/0",
+            {},
+        )
+        monkeypatch.setattr(stack_module, "plan", lambda *_, **__: laid_out)
+
+    return use
+
+
+async def test_stages_start_in_order_and_stop_in_reverse(stand_in: Callable[[Stages], None], journal: Journal) -> None:
+    first, second, third = free_port(), free_port(), free_port()
+    stand_in([[(first, "good")], [(second, "good")], [(third, "good")]])
+    async with Stack():
+        assert journal.lines() == [f"starts {port}" for port in (first, second, third)]
+    assert journal.lines()[3:] == [f"ends {port}" for port in (third, second, first)]
+
+
+async def test_one_that_fails_stops_the_rest_with_one_line(
+    stand_in: Callable[[Stages], None], journal: Journal
+) -> None:
+    first, good, bad, never = free_port(), free_port(), free_port(), free_port()
+    stand_in([[(first, "good")], [(good, "good"), (bad, "fails")], [(never, "good")]])
+    with pytest.raises(StackError) as failure:
+        async with Stack():
+            raise AssertionError("it must not get ready")
+    assert str(failure.value) == f"{bad} stopped while starting (exit 1): TURNGATE_STAND_IN: it is told to fail"
+    assert all(is_free(port) for port in (first, good, bad, never))
+    assert f"starts {never}" not in journal.lines()
+
+
+async def test_it_tells_which_process_was_given_up(stand_in: Callable[[Stages], None]) -> None:
+    good, dying = free_port(), free_port()
+    stand_in([[(good, "good"), (dying, "good")]])
+    async with Stack(restarts=False) as stack, asyncio.timeout(20):
+        stack.processes[str(dying)].kill()
+        assert await stack.until_given_up() == str(dying)
+
+
+async def test_killed_for_good_nothing_comes_back(stand_in: Callable[[Stages], None], journal: Journal) -> None:
+    ports = [free_port(), free_port()]
+    stand_in([[(ports[0], "good")], [(ports[1], "good")]])
+    async with Stack() as stack:
+        stack.kill()
+    assert len(journal.lines()) == 2
+    assert all(is_free(port) for port in ports)

@@ -1,0 +1,226 @@
+"""The upstream's events as they are read, whatever server sends them, and ours as they are written."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, get_args
+
+import orjson
+import pytest
+from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
+
+from tests.unit.schemas import accepted_by_openai
+from tools.docs.protocol import SENT_EVENTS
+from turngate.protocol.openai.realtime import (
+    ACTIVE_RESPONSE,
+    CANCEL_NOT_ACTIVE,
+    PARSERS,
+    VOICE_LOCKED,
+    Item,
+    ItemAdded,
+    OutputAudioDelta,
+    OutputAudioTranscriptDelta,
+    Response,
+    ResponseDone,
+    SpeechStarted,
+    UpstreamError,
+    UpstreamProtocolError,
+    append_audio,
+    append_event,
+    commit_audio,
+    item_create,
+    item_truncate,
+    parse_server_event,
+    response_cancel,
+    response_create,
+    session_update,
+)
+from turngate.protocol.openai.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
+
+#: Names from before GA, which other servers still use.
+OLDER = {
+    "response.audio.delta",
+    "response.audio.done",
+    "response.audio_transcript.delta",
+    "response.audio_transcript.done",
+    "response.text.delta",
+    "response.text.done",
+}
+
+
+def error(**fields: Any) -> UpstreamError:
+    event = parse_server_event({"type": "error", "event_id": "event_1", "error": fields})
+    assert isinstance(event, UpstreamError)
+    return event
+
+
+def done(**fields: Any) -> Response:
+    event = parse_server_event({"type": "response.done", "response": {"id": "resp_1", **fields}})
+    assert isinstance(event, ResponseDone)
+    return event.response
+
+
+def types_of(union: Any) -> set[str]:
+    """The types of a union of the official SDK's."""
+    return {get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(union)[0])}
+
+
+def test_every_event_of_the_official_sdk_has_a_decided_fate() -> None:
+    assert set(PARSERS) - OLDER | set(UNUSED_EVENTS) == types_of(RealtimeServerEvent)
+    assert not set(PARSERS) & set(UNUSED_EVENTS)
+
+
+@pytest.mark.parametrize(
+    "data", [{"type": kind} for kind in sorted(UNUSED_EVENTS)] + [{}, {"type": None}, {"type": ["x"]}]
+)
+def test_an_event_of_no_use_is_nothing(data: dict[str, Any]) -> None:
+    assert parse_server_event(data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"type": "response.done"}, "response"),
+        ({"type": "response.done", "response": {"status": "completed"}}, "response.id"),
+        ({"type": "session.updated", "session": []}, "session"),
+        ({"type": "response.output_audio.delta", "response_id": "r", "item_id": "i"}, "delta"),
+        ({"type": "input_audio_buffer.speech_started", "audio_start_ms": "soon"}, "audio_start_ms"),
+    ],
+)
+def test_a_malformed_event_names_its_type_and_field(data: dict[str, Any], field: str) -> None:
+    with pytest.raises(UpstreamProtocolError) as caught:
+        parse_server_event(data)
+    assert (caught.value.event_type, caught.value.field) == (data["type"], field)
+    assert str(caught.value).startswith(f"{data['type']}: {field}: ")
+
+
+def test_older_names_are_the_same_events() -> None:
+    item = {"id": "item_1", "type": "message", "role": "user", "content": None}
+    created = parse_server_event({"type": "conversation.item.created", "item": item})
+    assert isinstance(created, ItemAdded)
+    assert created.item == Item(id="item_1", role="user")
+    delta = {"type": "response.audio_transcript.delta", "response_id": "r", "item_id": "i", "delta": "hi"}
+    assert isinstance(parse_server_event(delta), OutputAudioTranscriptDelta)
+
+
+def test_optional_ids_and_times_may_be_missing() -> None:
+    assert parse_server_event({"type": "input_audio_buffer.speech_started"}) == SpeechStarted(
+        type="input_audio_buffer.speech_started"
+    )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"status_details": "none"},
+        {"status_details": {"error": "boom"}},
+        {"metadata": []},
+        {"output": None},
+        {"output": ["item", None, {"content": [None, {"text": "hi"}]}]},
+        {"usage": {}},
+    ],
+)
+def test_a_response_done_is_read_whatever_its_optional_parts_are(odd: dict[str, Any]) -> None:
+    assert done(**odd).id == "resp_1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"code": ACTIVE_RESPONSE, "type": "invalid_request_error", "message": "m"}, ACTIVE_RESPONSE),
+        ({"code": None, "type": ACTIVE_RESPONSE, "message": "m"}, ACTIVE_RESPONSE),
+        (
+            {"type": "invalid_request_error", "message": "Conversation already has an active response in progress: r."},
+            ACTIVE_RESPONSE,
+        ),
+        ({"code": None, "message": "Cancellation failed: no active response found"}, CANCEL_NOT_ACTIVE),
+        ({"type": CANCEL_NOT_ACTIVE}, CANCEL_NOT_ACTIVE),
+        ({"message": "Cannot update a conversation's voice if assistant audio is present."}, VOICE_LOCKED),
+        ({"type": VOICE_LOCKED, "message": ""}, VOICE_LOCKED),
+        ({"code": "invalid_value", "message": "Cancellation failed"}, "invalid_value"),
+        ({"type": "server_error", "message": "oops"}, "server_error"),
+        ({"code": 429}, "429"),
+        ({"code": "x", "message": None}, "x"),
+        ({}, "unknown_error"),
+    ],
+)
+def test_the_code_is_found_wherever_a_server_puts_it(fields: dict[str, Any], code: str) -> None:
+    assert error(**fields).code == code
+
+
+def test_the_refused_client_event_is_the_inner_id() -> None:
+    assert error(code="x", event_id="evt_ours").error.event_id == "evt_ours"
+
+
+@pytest.mark.parametrize(
+    ("fields", "default"), [({"conversation_id": "conv_1"}, True), ({}, True), ({"conversation_id": None}, False)]
+)
+def test_only_an_explicit_null_makes_a_response_out_of_band(fields: dict[str, Any], default: bool) -> None:
+    assert done(**fields).is_default is default
+
+
+@pytest.mark.parametrize(
+    ("metadata", "request_id"),
+    [(None, None), ({}, None), ({"turngate": "evt_7"}, "evt_7"), ({"turngate": 7}, None), ({"other": "x"}, None)],
+)
+def test_a_response_says_which_request_it_answers(metadata: Any, request_id: str | None) -> None:
+    assert done(metadata=metadata).request_id == request_id
+
+
+def test_audio_is_decoded_only_when_asked() -> None:
+    data = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "AQIDBA=="}
+    delta = parse_server_event(data)
+    assert delta == OutputAudioDelta("r", "i", "AQIDBA==")
+    assert isinstance(delta, OutputAudioDelta)
+    assert delta.pcm() == b"\x01\x02\x03\x04"
+
+
+@pytest.mark.parametrize("delta", ["!", None, 3])
+def test_audio_that_is_not_base64_is_a_protocol_error(delta: Any) -> None:
+    with pytest.raises(UpstreamProtocolError, match=r"response\.output_audio\.delta: delta: "):
+        OutputAudioDelta("r", "i", delta).pcm()
+
+
+WRITTEN = [
+    session_update({"type": "realtime", "instructions": "Be brief."}, "evt_1"),
+    item_create({"type": "function_call_output", "call_id": "c", "output": "1"}, "evt_1"),
+    item_create({"type": "function_call_output", "call_id": "c", "output": "1"}, "evt_1", previous="root"),
+    item_truncate("item_1", 200, "evt_1"),
+    response_create({"instructions": "Say hi.", "metadata": {"a": "b"}}, "evt_1"),
+    response_cancel("resp_1", "evt_1"),
+    response_cancel(None, "evt_1"),
+    commit_audio("evt_1"),
+    append_event(b"\x00\x01\x02\x03", "evt_1"),
+    orjson.loads(append_audio(b"\x00\x01\x02\x03")),
+]
+
+
+@pytest.mark.parametrize("event", WRITTEN, ids=lambda event: event["type"])
+def test_what_we_write_fits_the_official_sdk(event: dict[str, Any]) -> None:
+    accepted_by_openai(event)
+
+
+def test_every_client_event_of_the_official_sdk_is_written_or_known_not_to_be() -> None:
+    written = {event["type"] for event in WRITTEN}
+    assert written | set(UNSENT_EVENTS) == types_of(RealtimeClientEvent)
+    assert not written & set(UNSENT_EVENTS)
+    assert written == set(SENT_EVENTS), "docs/protocol.md says what for"
+
+
+def test_a_request_is_found_again_in_its_response() -> None:
+    asked = {"instructions": "Say hi.", "metadata": {"a": "b"}}
+    event = response_create(asked, "evt_1")
+    assert done(metadata=event["response"]["metadata"]).request_id == "evt_1"
+    assert event["response"]["metadata"]["a"] == "b"
+    assert asked == {"instructions": "Say hi.", "metadata": {"a": "b"}}, "the caller's object stays as it was"
+    assert response_create({}, "evt_2")["response"] == {"metadata": {"turngate": "evt_2"}}
+
+
+def test_absent_is_not_null_in_what_we_write() -> None:
+    assert "previous_item_id" not in item_create({}, "evt_1")
+    assert "response_id" not in response_cancel(None, "evt_1")
+
+
+def test_appended_audio_is_the_audio() -> None:
+    pcm = bytes(range(256)) * 4
+    assert base64.b64decode(orjson.loads(append_audio(pcm))["audio"]) == pcm

@@ -1,0 +1,49 @@
+"""Who is let in, and how the others are turned away."""
+
+from __future__ import annotations
+
+import pytest
+
+from turngate.simulator.handshake import Door, HandshakeError
+
+KEY = {"Authorization": "Bearer right"}
+DOOR = Door("right", frozenset({"gpt-realtime"}))
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "code", "close_code"),
+    [
+        ("/v1/realtime?model=gpt-realtime", {"Authorization": "Bearer wrong"}, "invalid_api_key", 3000),
+        ("/v1/realtime?model=gpt-realtime", {}, None, 3000),
+        ("/v1/realtime?model=gpt-realtime", {"Authorization": "Bearer "}, None, 3000),
+        ("/v1/realtime?model=gpt-realtime", {"Authorization": "Basic right"}, None, 3000),
+        ("/v1/realtime?model=other", KEY, "invalid_model", 4000),
+        ("/v1/realtime", KEY, "missing_model", 4000),
+        ("/v1/realtime?intent=transcription", KEY, "invalid_intent", 4000),
+        (
+            "/v1/realtime?model=gpt-realtime",
+            {**KEY, "OpenAI-Beta": "realtime=v1"},
+            "beta_api_shape_disabled",
+            4000,
+        ),
+    ],
+)
+def test_turned_away(target: str, headers: dict[str, str], code: str | None, close_code: int) -> None:
+    with pytest.raises(HandshakeError) as caught:
+        DOOR.admit(target, headers)
+    assert caught.value.error["code"] == code
+    reason = "invalid_request_error" + (f".{code}" if code else "")
+    assert caught.value.close == (close_code, reason)
+
+
+def test_let_in() -> None:
+    assert DOOR.admit("/v1/realtime?model=gpt-realtime", KEY) == "gpt-realtime"
+
+
+def test_any_key_and_any_model() -> None:
+    assert Door().admit("/v1/realtime?model=mine", {"Authorization": "Bearer x"}) == "mine"
+
+
+def test_a_browsers_key() -> None:
+    offered = ["realtime", "openai-insecure-api-key.right"]
+    assert DOOR.admit("/v1/realtime?model=gpt-realtime", {}, offered) == "gpt-realtime"

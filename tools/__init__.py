@@ -1,0 +1,1 @@
+"""Generators of documentation, and the protocol model. Not installed."""

@@ -1,0 +1,184 @@
+"""Where each field of ``Settings`` goes, found out by translating a message with it and the same one without it.
+
+A field that changes nothing upstream must be listed in `_OWN`, with what it does instead: a new field without a
+decision fails `make check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel
+
+from translator.mapping.translate import Defaults, Translation, translate
+from turngate.protocol.deepgram import Settings, parse_client_message
+from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
+
+_TURN = TurnRecord(session="s", gateway="g", version=1, slot=Slot.UNCONFIGURED)
+#: A message in which every block is there, and says nothing.
+_BASE: dict[str, Any] = {
+    "type": "Settings",
+    "audio": {"input": {}, "output": {}},
+    "flags": {},
+    "agent": {
+        "context": {},
+        "listen": {"provider": {"type": "deepgram"}},
+        "think": [{"provider": {"type": "open_ai"}, "functions": [{"name": "f"}]}],
+        "speak": [{"provider": {"type": "open_ai", "voice": "marin"}}],
+        "sessionAudioOutput": {},
+    },
+}
+_ENDPOINT = {"url": "https://example.org"}
+_CALL = {"id": "c", "name": "f", "arguments": "{}", "response": "ok"}
+#: What a field is tried with, where a word will not do.
+_SAMPLES: dict[str, Any] = {
+    "tags": ["x"],
+    "experimental": True,
+    "audio.input.encoding": "mulaw",
+    "audio.output.encoding": "mulaw",
+    "audio.output.bitrate": 48_000,
+    "agent.context.messages": [{"role": "user", "content": "Hi"}, {"function_calls": [_CALL]}],
+    "agent.language": "de",
+    "agent.listen.provider.language": "de",
+    "agent.listen.provider.language_hints": ["de"],
+    "agent.listen.provider.keyterms": ["Oslo"],
+    "agent.listen.provider.smart_format": True,
+    "agent.listen.provider.eot_threshold": 0.8,
+    "agent.listen.provider.eager_eot_threshold": 0.5,
+    "agent.listen.provider.eot_timeout_ms": 5_000,
+    "agent.think[].provider.temperature": 1,
+    "agent.think[].provider.credentials": {"type": "iam"},
+    "agent.think[].endpoint": _ENDPOINT,
+    "agent.think[].functions[].endpoint": _ENDPOINT,
+    "agent.think[].functions[].parameters": {"type": "object", "properties": {"x": {}}},
+    "agent.think[].context_length": "max",
+    "agent.think[].toolChoice": "required",
+    "agent.think[].outputModalities": ["text"],
+    "agent.think[].maxOutputTokens": 200,
+    "agent.think[].managedPrompt": {"id": "p"},
+    "agent.speak[].endpoint": _ENDPOINT,
+    "agent.speak[].provider.type": "aws_polly",
+    "agent.speak[].provider.model": "aura-2-zeus-en",
+    "agent.speak[].provider.voice": "coral",
+    "agent.speak[].provider.speed": 1.2,
+    "agent.speak[].provider.expressivity": 1,
+    "agent.speak[].provider.volume": 1,
+    "agent.speak[].provider.credentials": {"type": "iam"},
+    "agent.sessionAudioOutput.speed": 1.2,
+    "agent.sessionAudioOutput.voice": "coral",
+    "agent.idleTimeoutMs": 6_000,
+    "agent.useOpenAIManualAudioCommit": True,
+}
+#: What must stand beside a field for it to mean anything.
+_BESIDE: dict[str, dict[str, Any]] = {
+    "agent.speak[].provider.model": {"type": "deepgram", "voice": None},
+}
+#: Fields with parts that a reader need not see one by one.
+_WHOLE = {
+    "agent.context.messages",
+    "agent.think[].toolChoice",
+    "agent.think[].managedPrompt",
+    "agent.think[].endpoint",
+    "agent.think[].functions[].endpoint",
+    "agent.speak[].endpoint",
+    "agent.speak[].provider.voice",
+    "agent.sessionAudioOutput.voice",
+}
+_RESAMPLED = "the gateway resamples"
+#: Fields that never reach the upstream, and what they do instead.
+_OWN = {
+    "type": None,
+    "flags.history": "whether the client is sent `History`",
+    "mip_opt_out": "nothing: what passes through this server trains nobody's models",
+    "audio.input.sample_rate": _RESAMPLED,
+    "audio.output.sample_rate": _RESAMPLED,
+    "audio.output.container": "`wav`: the gateway writes a header before each reply",
+    "agent.greeting": "said first (`/v1/agent/converse`: one `response.create` of its own) or only shown (`/openai`)",
+    "agent.listen.provider.version": "nothing: there is one way of listening",
+    "agent.listen.provider.model": "nothing: the installation's transcription model stands for Deepgram's",
+    "agent.think[].provider.version": "nothing: there is one",
+    "agent.think[].provider.voice_prompt_opt_out": "nothing: no prompt is added here",
+    "agent.think[].provider.reasoning_mode": "`session.reasoning` where the model reasons, else "
+    "`Warning THINK_FIELDS_NOT_APPLIED`",
+    "agent.think[].functions[].defer_until_eot": "nothing: functions are only called once the turn has ended",
+    "agent.speak[].provider.version": "nothing: there is one",
+    "agent.speak[].provider.model_id": "a name for `TURNGATE_NAMES_FILE`, else `Warning SPEAK_VOICE_NOT_AVAILABLE`",
+    "agent.speak[].provider.language": "nothing: every voice speaks every language",
+    "agent.speak[].provider.language_code": "nothing: every voice speaks every language",
+    "agent.sessionAudioOutput.format": "checked: it must be audio/pcm at 24000; `audio.output` is the way to another",
+}
+
+
+def rows() -> Iterator[tuple[str, str]]:
+    """Each field with where it goes. Raises `LookupError` for one that changes nothing and is not known to."""
+    for path in _paths(Settings, ""):
+        if path in _OWN:
+            if (what := _OWN[path]) is not None:
+                yield path, what
+        elif effects := _effects(path):
+            yield path, ", ".join(effects)
+        else:
+            raise LookupError(f"Settings.{path} changes nothing, and tools/docs/fields.py does not say why")
+
+
+def _paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        path = f"{prefix}{info.alias or name}"
+        below = _model_in(info.annotation)
+        if below is None or path in _WHOLE:
+            yield path
+        else:
+            many = "[]" if "tuple" in str(info.annotation) else ""
+            yield from _paths(below, f"{path}{many}.")
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((model for part in get_args(annotation) if (model := _model_in(part)) is not None), None)
+
+
+def _effects(path: str) -> list[str]:
+    """What becomes different when this field is there."""
+    without, with_ = _translated(_BASE), _translated(_put(_BASE, path.split("."), path))
+    before = dict(_flat(_session(without), "session"))
+    changed = [f"`{at}`" for at, value in _flat(_session(with_), "session") if before.get(at) != value]
+    if with_.items != without.items:
+        changed.append("`conversation.item.create`, in order")
+    new = {notice["code"]: None for notice in with_.notices if notice not in without.notices}
+    return changed + [f"`Warning {code}`" for code in new]
+
+
+def _put(tree: dict[str, Any], steps: list[str], path: str) -> dict[str, Any]:
+    """A copy of this tree with the sample for ``path`` at its end."""
+    key = steps[0].removesuffix("[]")
+    if len(steps) == 1:
+        return {**tree, **_BESIDE.get(path, {}), key: _SAMPLES.get(path, "x")}
+    many = steps[0].endswith("[]")
+    below = _put(tree[key][0] if many else tree[key], steps[1:], path)
+    return {**tree, key: [below] if many else below}
+
+
+def _translated(message: dict[str, Any]) -> Translation:
+    # As a client's own words are read: a sample that no client may send is a mistake here.
+    parsed = parse_client_message(orjson.dumps(message), strict=True)
+    return translate(ClientEvent(session="s", gateway="g", seq=1, message=parsed.wire(), turn=_TURN), Defaults())
+
+
+def _session(translation: Translation) -> dict[str, Any]:
+    assert translation.intent is not None
+    assert translation.intent.configuration is not None
+    return translation.intent.configuration.session
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and (path == "session" or path.startswith("session.audio")) and path.count(".") < 3:
+        for key, below in value.items():
+            yield from _flat(below, f"{path}.{key}")
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for key in value[0]:
+            yield f"{path}[].{key}", value[0][key]
+    else:
+        yield path, value

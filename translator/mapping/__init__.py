@@ -1,0 +1,1 @@
+"""One module per concern: from a client's message to the upstream's terms."""

@@ -1,0 +1,80 @@
+"""Merging what a release grants into at most one ``session.update`` and at most one ``response.create``.
+
+Configuration merges field by field, the later ``seq`` wins; text to append builds on what comes before it. A response
+that must say given words is never merged with another: it goes alone, and what is left over is granted again.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from turngate.protocol.messages import Configuration, Intent, Release, ResponseRequest, SendRelease
+
+
+def merge(release: Release) -> SendRelease:
+    """The command that carries out a release."""
+    intents = sorted(release.intents, key=lambda intent: intent.seq)
+    configuring = [intent for intent in intents if intent.configuration is not None]
+    responding = _together([intent for intent in intents if intent.response is not None])
+    return SendRelease(
+        session=release.session,
+        release=release.id,
+        configuration=merge_configurations([i.configuration for i in configuring if i.configuration])
+        if configuring
+        else None,
+        configures=tuple(intent.seq for intent in configuring),
+        response=_merge_responses([i.response for i in responding if i.response]) if responding else None,
+        responds=tuple(intent.seq for intent in responding),
+    )
+
+
+def merge_configurations(changes: list[Configuration]) -> Configuration:
+    """One change with the effect of all, in the order given."""
+    return reduce(_then, changes)
+
+
+def _then(first: Configuration, second: Configuration) -> Configuration:
+    session = _merge_objects(first.session, second.session)
+    if "instructions" in second.session:
+        return Configuration(session=session, append_instructions=second.append_instructions)
+    addition = second.append_instructions
+    if addition is None:
+        return Configuration(session=session, append_instructions=first.append_instructions)
+    if first.append_instructions is not None:
+        addition = f"{first.append_instructions}\n\n{addition}"
+    elif first.session.get("instructions") is not None:
+        session["instructions"] = f"{first.session['instructions']}\n\n{addition}".lstrip("\n")
+        addition = None
+    return Configuration(session=session, append_instructions=addition)
+
+
+#: Objects whose parts depend on each other: a later one replaces the earlier one whole, as it would upstream with
+#: another ``type``.
+_WHOLE = {"turn_detection", "tool_choice", "prompt", "format"}
+
+
+def _merge_objects(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(first)
+    for key, value in second.items():
+        before = merged.get(key)
+        if isinstance(before, dict) and isinstance(value, dict) and key not in _WHOLE:
+            merged[key] = _merge_objects(before, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _together(responding: list[Intent]) -> list[Intent]:
+    first = responding[0] if responding else None
+    if first is not None and first.response is not None and first.response.exclusive:
+        return [first]
+    return [intent for intent in responding if intent.response is not None and not intent.response.exclusive]
+
+
+def _merge_responses(requests: list[ResponseRequest]) -> ResponseRequest:
+    overrides: dict[str, Any] = {}
+    for request in requests:
+        overrides = _merge_objects(overrides, request.overrides)
+    first = requests[0]
+    return ResponseRequest(overrides=overrides, exclusive=first.exclusive, interrupts=first.interrupts)

@@ -1,0 +1,89 @@
+"""Configuration: ``Settings`` and the ``Update`` messages, as partial sessions of the Realtime API.
+
+A session object holds only what the client set. Absent is not null: what is left out stays as it is upstream.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from translator.mapping.conversation import history_items
+from translator.mapping.listening import (
+    changed_transcription,
+    check_listening,
+    listening_notices,
+    transcription,
+    turn_detection,
+)
+from translator.mapping.speaking import USUAL_SPEED, output, speaking
+from translator.mapping.thinking import thinking, thinking_notices, usable
+from translator.mapping.translation import Defaults, Translation, configure, not_applied
+from turngate.protocol.deepgram import Settings, UpdateListen, UpdatePrompt, UpdateSpeak, UpdateThink
+from turngate.protocol.deepgram.audio import upstream_format
+from turngate.protocol.deepgram.events import ServerMessage
+from turngate.protocol.messages import ClientEvent
+
+
+def settings(event: ClientEvent, message: Settings, defaults: Defaults) -> Translation:
+    """The whole configuration. The first ``Settings`` also brings an earlier conversation; a repeated one does not."""
+    agent = message.agent
+    # `mip_opt_out` needs nothing: what passes through this server trains nobody's models.
+    fields = {
+        "tags": message.tags,
+        "experimental": message.experimental or None,
+        "audio.output.bitrate": message.output_audio.bitrate,
+    }
+    notices: list[ServerMessage] = not_applied("SETTINGS_FIELDS_NOT_APPLIED", "", fields)
+    session: dict[str, Any] = {}
+    if agent.think:
+        think = usable(agent.think, defaults)
+        session |= thinking(think, defaults)
+        notices += thinking_notices(think, defaults)
+    provider = agent.listen.provider if agent.listen is not None else None
+    if provider is not None:
+        check_listening(provider, partial=False)
+    heard, warnings = transcription(provider, agent.language, defaults)
+    if provider is not None:
+        warnings += listening_notices(provider, "LISTEN_FIELDS_NOT_APPLIED")
+    notices += warnings
+    spoken, warnings = output(message, defaults, first=not event.repeated)
+    notices += warnings
+    session["audio"] = {
+        "input": {
+            "format": upstream_format(message.input_audio.encoding),
+            "transcription": heard,
+            "turn_detection": turn_detection(agent, defaults),
+        },
+        "output": spoken,
+    }
+    past = agent.context.messages if agent.context is not None and not event.repeated else None
+    return Translation(history_items(event, past or ()), tuple(notices), configure(event, session))
+
+
+def update_prompt(event: ClientEvent, message: UpdatePrompt, defaults: Defaults) -> Translation:
+    """Adds to the instructions: Deepgram's service appends, whatever the name says."""
+    return Translation(intent=configure(event, {}, append_instructions=message.prompt))
+
+
+def update_think(event: ClientEvent, message: UpdateThink, defaults: Defaults) -> Translation:
+    """Replaces the think block: instructions and functions that it does not have are gone."""
+    think = usable(message.think, defaults)
+    session = {"instructions": "", "tools": [], "tool_choice": "auto"} | thinking(think, defaults)
+    return Translation(notices=tuple(thinking_notices(think, defaults)), intent=configure(event, session))
+
+
+def update_speak(event: ClientEvent, message: UpdateSpeak, defaults: Defaults) -> Translation:
+    """Changes voice and speed, from the next reply on. Without a speed it is the usual one again."""
+    spoken, notices = speaking(message.speak, defaults)
+    change = {"audio": {"output": {"speed": USUAL_SPEED} | spoken}}
+    return Translation(notices=tuple(notices), intent=configure(event, change))
+
+
+def update_listen(event: ClientEvent, message: UpdateListen, defaults: Defaults) -> Translation:
+    """Changes what the transcription expects: languages and words. What it leaves out stays as it is, but
+    `language_hints`, which are cleared."""
+    provider = message.listen.provider
+    check_listening(provider, partial=True)
+    heard, notices = changed_transcription(provider, defaults)
+    notices += listening_notices(provider, "UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED")
+    return Translation(notices=tuple(notices), intent=configure(event, {"audio": {"input": {"transcription": heard}}}))

@@ -1,0 +1,94 @@
+"""What thinks: the ``think`` block, as the upstream's instructions, tools and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from translator.mapping.translation import Defaults, not_applied
+from turngate.protocol.deepgram import events
+from turngate.protocol.deepgram.events import ServerMessage
+from turngate.protocol.deepgram.settings import Function, FunctionChoice, Think
+
+#: The upstream takes 1 to 4096, or no limit.
+_MOST_OUTPUT_TOKENS = 4096
+#: Only these models take an effort; others refuse the whole update for it.
+_REASONING_MODELS = "gpt-realtime-2"
+#: Deepgram's names for the upstream's efforts, where they differ. A reasoning model cannot be told not to.
+_EFFORTS = {"none": "minimal"}
+
+
+def usable(think: tuple[Think, ...], defaults: Defaults) -> Think:
+    """Of the preferences, the first whose model is the one that answers here; the first of all where none is."""
+    return next((block for block in think if _answers(block, defaults)), think[0])
+
+
+def thinking(think: Think, defaults: Defaults) -> dict[str, Any]:
+    """The session's fields that this block sets."""
+    session: dict[str, Any] = {}
+    if think.prompt is not None:
+        session["instructions"] = think.prompt
+    if think.functions is not None:
+        session["tools"] = [_tool(function) for function in think.functions]
+    if think.tool_choice is not None:
+        choice = think.tool_choice
+        session["tool_choice"] = (
+            {"type": "function", "name": choice.name} if isinstance(choice, FunctionChoice) else choice
+        )
+    if think.output_modalities:
+        # The upstream takes exactly one; audio always comes with its text.
+        session["output_modalities"] = ["audio"] if "audio" in think.output_modalities else ["text"]
+    if think.max_output_tokens is not None:
+        session["max_output_tokens"] = (
+            think.max_output_tokens if think.max_output_tokens <= _MOST_OUTPUT_TOKENS else "inf"
+        )
+    if think.managed_prompt is not None:
+        session["prompt"] = think.managed_prompt.model_dump(include={"id", "version", "variables"}, exclude_none=True)
+    if think.provider.reasoning_mode is not None and _reasons(defaults):
+        mode = think.provider.reasoning_mode
+        session["reasoning"] = {"effort": _EFFORTS.get(mode, mode)}
+    return session
+
+
+def thinking_notices(think: Think, defaults: Defaults) -> Iterator[ServerMessage]:
+    """What of this block cannot be as the client asked."""
+    provider = think.provider
+    asked = provider.model or (None if provider.type == "open_ai" else provider.type)
+    if asked is not None and not _answers(think, defaults):
+        realtime = "realtime" in asked
+        code = "THINK_MODEL_NOT_CHANGED" if realtime else "THINK_MODEL_NOT_REALTIME"
+        reason = "the model is fixed for this server" if realtime else "that is not a realtime model"
+        yield events.warning(code, f"{defaults.model} answers instead of {asked}: {reason}.")
+    for function in think.functions or ():
+        if function.endpoint is not None:
+            yield events.warning(
+                "FUNCTION_ENDPOINT_NOT_CALLED",
+                f"{function.name}: this server does not call endpoints; the client gets a FunctionCallRequest instead.",
+            )
+    fields = {
+        "endpoint": think.endpoint,
+        "context_length": think.context_length,
+        "provider.temperature": provider.temperature,
+        "provider.reasoning_mode": None if _reasons(defaults) else provider.reasoning_mode,
+        "provider.credentials": provider.credentials,
+    }
+    yield from not_applied("THINK_FIELDS_NOT_APPLIED", "think", fields)
+
+
+def _answers(think: Think, defaults: Defaults) -> bool:
+    """Whether this block's model, or what the operator's table makes of it, is the one that is connected."""
+    model = think.provider.model
+    return think.provider.type == "open_ai" if model is None else defaults.names.model(model) == defaults.model
+
+
+def _reasons(defaults: Defaults) -> bool:
+    return defaults.model.startswith(_REASONING_MODELS)
+
+
+def _tool(function: Function) -> dict[str, Any]:
+    tool: dict[str, Any] = {"type": "function", "name": function.name}
+    if function.description is not None:
+        tool["description"] = function.description
+    # A function without parameters still needs a schema that says so.
+    tool["parameters"] = function.parameters or {"type": "object", "properties": {}}
+    return tool

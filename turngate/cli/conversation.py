@@ -1,0 +1,144 @@
+"""A conversation over the public socket.
+
+Receives in the background, answers function calls, and knows whose turn it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from turngate.cli.client import AgentClient, DisconnectedError, Observer, open_agent
+from turngate.cli.errors import CommandError
+from turngate.cli.functions import Functions
+from turngate.cli.messages import Message, user_message
+from turngate.cli.turns import Turns
+from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
+
+
+class Conversation:
+    """Made by `open_conversation`, which has already sent `Settings` and seen it applied."""
+
+    def __init__(self, client: AgentClient, functions: Functions) -> None:
+        self.turns = Turns()
+        #: Every `Error` so far.
+        self.errors: list[Message] = []
+        self._client = client
+        self._functions = functions
+        self._acknowledged: dict[str, int] = {}
+        self._requested: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._answering: set[asyncio.Task[None]] = set()
+        self._end: CommandError | None = None
+
+    @property
+    def settled(self) -> bool:
+        """True when every update that was sent is acknowledged."""
+        return all(
+            self._acknowledged.get(ACKNOWLEDGEMENTS[kind], 0) >= count for kind, count in self._requested.items()
+        )
+
+    async def say(self, text: str) -> None:
+        """Send a user's turn as text; the reply has ended when ``turns.waiting`` is False again."""
+        self.turns.asked()
+        await self._client.send(user_message(text))
+
+    async def request(self, update: Message) -> None:
+        """Send `Settings` or `UpdatePrompt`; it has taken effect when `settled` is True."""
+        self._requested[update["type"]] = self._requested.get(update["type"], 0) + 1
+        await self._client.send(update)
+
+    async def send_audio(self, pcm: bytes) -> None:
+        """Send a piece of the user's audio in the declared format."""
+        await self._client.send_audio(pcm)
+
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
+        """Wait until the condition, which is looked at after every message, is true.
+
+        Raises `CommandError` when the connection ends or ``timeout_s`` pass first; ``what`` names what did not come.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    if self._end is not None:
+                        raise self._end
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise CommandError(f"no {what} within {timeout_s:g} s") from None
+
+    async def closed(self) -> CommandError:
+        """Wait until the server has closed the socket, and say how it did."""
+        await self._closed.wait()
+        assert self._end is not None
+        return self._end
+
+    async def receive(self) -> None:
+        """Take in what the server sends, until it closes the socket. Runs in the background of `open_conversation`."""
+        try:
+            while True:
+                message = await self._client.receive()
+                self.turns.receive(message)
+                if not isinstance(message, bytes):
+                    self._note(message)
+                self._changed.set()
+                if not isinstance(message, bytes) and message.get("type") == "FunctionCallRequest":
+                    for after_s, result in self._functions.results(message):
+                        answering = asyncio.create_task(self._answer(after_s, result))
+                        self._answering.add(answering)
+                        answering.add_done_callback(self._answering.discard)
+        except CommandError as end:
+            self._end = end
+            self._closed.set()
+            self._changed.set()
+        finally:
+            for answering in self._answering:
+                answering.cancel()
+
+    async def _answer(self, after_s: float, result: Message) -> None:
+        await asyncio.sleep(after_s)
+        with suppress(DisconnectedError):  # `receive` learns it too.
+            await self._client.send(result)
+
+    def _note(self, message: Message) -> None:
+        kind = message.get("type", "")
+        if kind == "Error":
+            self.errors.append(message)
+        elif kind in ACKNOWLEDGEMENTS.values():
+            self._acknowledged[kind] = self._acknowledged.get(kind, 0) + 1
+
+
+@asynccontextmanager
+async def open_conversation(
+    url: str,
+    path: str,
+    settings: Message,
+    functions: Functions,
+    *,
+    observe: Observer = lambda direction, message: None,
+    timeout_s: float = 10.0,
+    api_key: str | None = None,
+) -> AsyncIterator[Conversation]:
+    """Connect, send `Settings`, and wait until they are applied. Raises `CommandError` when they are not."""
+    async with open_agent(url, path, observe, api_key=api_key) as client:
+        conversation = Conversation(client, functions)
+        receiving = asyncio.create_task(conversation.receive())
+        try:
+            await conversation.request(settings)
+            await conversation.until(
+                lambda: conversation.settled or bool(conversation.errors), timeout_s=timeout_s, what="SettingsApplied"
+            )
+            if conversation.errors:
+                raise CommandError(describe_error(conversation.errors[0]))
+            yield conversation
+        finally:
+            receiving.cancel()
+            with suppress(asyncio.CancelledError):
+                await receiving
+
+
+def describe_error(message: Message) -> str:
+    """One line for an `Error` or `Warning` of the server: its code, then its words."""
+    return f"{message.get('code', message.get('type'))}: {message.get('description', 'no description')}"

@@ -1,0 +1,125 @@
+"""What is said in the demo: two scenes of steps, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from turngate.cli.functions import Functions
+from turngate.cli.messages import AGENT_PATH, COMPONENT_PATH, Message, settings, update_prompt
+from turngate.cli.wav import Recording
+
+#: The step that every scene begins with: `Settings`, and the greeting if there is one.
+OPENING = "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function call that the model is expected to make."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One turn of the user's, in text or speech (exactly one of the two), and what should come of it."""
+
+    name: str
+    text: str | None = None
+    recording: Recording | None = None
+    calls: tuple[Call, ...] = ()
+    #: Words that the reply must contain, whatever their case.
+    mentions: tuple[str, ...] = ()
+    #: Sent as soon as the reply has begun: all of it must wait for the reply's end.
+    updates: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One session on one path."""
+
+    name: str
+    path: str
+    opening: Message
+    steps: tuple[Step, ...]
+    functions: Functions = field(default_factory=Functions)
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the agent speaks first."""
+        return "greeting" in self.opening["agent"]
+
+    @property
+    def updates(self) -> tuple[Message, ...]:
+        """Every configuration request of the scene, in order."""
+        return (self.opening, *(update for step in self.steps for update in step.updates))
+
+
+def prompt_of(update: Message) -> str:
+    """The words that an applied `Settings` or `UpdatePrompt` leaves in the upstream's instructions."""
+    prompt: str = update["prompt"] if update["type"] == "UpdatePrompt" else update["agent"]["think"]["prompt"]
+    return prompt
+
+
+def script(functions: Functions, recordings: dict[str, Recording], mark: str) -> tuple[Scene, ...]:
+    """The demo's two scenes.
+
+    ``recordings`` are ``hello``, ``rivers`` (one rate) and ``goodbye``; ``mark`` goes into the instructions of every
+    scene, so that its session can be found in the upstream's record. What is in brackets steers the simulator; a real
+    model understands the words around it.
+    """
+    hello, rivers, goodbye = recordings["hello"], recordings["rivers"], recordings["goodbye"]
+    declarations = functions.declarations()
+    guide = f"You are the guide of the demo {mark}/openai. Answer in one or two short sentences."
+    weather, clock = Call("get_weather", {"city": "Oslo"}), Call("get_time", {"city": "Oslo"})
+    component = Scene(
+        name="React component",
+        path=COMPONENT_PATH,
+        opening=settings(guide, declarations, input_rate=hello.sample_rate),
+        functions=functions,
+        steps=(
+            Step("speech", recording=hello),
+            Step("text", text="What can you do for me?"),
+            Step(
+                "one function",
+                text='What is the sky like in Oslo? [call get_weather {"city": "Oslo"}]',
+                calls=(weather,),
+                mentions=("snow",),
+            ),
+            Step(
+                "two functions at once",
+                text='And now the sky and the time of day in Oslo, please. [call get_weather {"city": "Oslo"}] '
+                '[call get_time {"city": "Oslo"}]',
+                calls=(weather, clock),
+                mentions=("snow", "noon"),
+            ),
+            Step(
+                "new settings in the middle of a reply",
+                text="Tell me a story of about forty words. [say 40 words]",
+                updates=(
+                    settings(f"{guide} You love trains.", declarations, input_rate=hello.sample_rate),
+                    update_prompt("Never mention the sea."),
+                ),
+            ),
+            Step("speech again", recording=rivers),
+        ),
+    )
+    agent = Scene(
+        name="Deepgram agent",
+        path=AGENT_PATH,
+        opening=settings(
+            f"You are the guide of the demo {mark}/agent. Answer in one short sentence.",
+            input_rate=goodbye.sample_rate,
+            greeting="Hello! This is the other path.",
+        ),
+        steps=(
+            Step(
+                "prompt in the middle of a reply",
+                text="Tell me a story of about thirty words. [say 30 words]",
+                updates=(update_prompt("End every answer with a question."),),
+            ),
+            Step("speech at 24 kHz", recording=goodbye),
+        ),
+    )
+    return component, agent

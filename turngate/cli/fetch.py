@@ -1,0 +1,42 @@
+"""Read JSON from a service's HTTP port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, build_opener
+
+from turngate.cli.errors import MISUSED, CommandError, refusal
+
+TIMEOUT_S = 5.0
+
+#: Without the environment's proxies: these services are one's own, and mostly on this machine.
+_opener = build_opener(ProxyHandler({}))
+
+
+async def fetch_json(url: str, *, option: str) -> Any:
+    """GET ``url`` and parse the answer.
+
+    Raises `CommandError`, which names the command's ``option`` that the address came from.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"{option} {url}: not an HTTP address (http://host:port)", MISUSED)
+    try:
+        return json.loads(await asyncio.to_thread(_get, url))
+    except HTTPError as refused:
+        with refused:
+            raise CommandError(f"{url} answered {refusal(refused.code, refused.read())} ({option})") from None
+    except (URLError, OSError) as failure:
+        reason = getattr(failure, "reason", failure)
+        words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        raise CommandError(f"cannot read {url}: {words.lower()}; is it running there? ({option})") from None
+    except ValueError:
+        raise CommandError(f"{url} did not answer with JSON ({option})") from None
+
+
+def _get(url: str) -> bytes:
+    with _opener.open(url, timeout=TIMEOUT_S) as answer:
+        body: bytes = answer.read()
+        return body

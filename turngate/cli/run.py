@@ -1,0 +1,19 @@
+"""``turngate run``: everything on this machine, with one command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def run(
+    translators: Annotated[int, typer.Option(min=1, max=64, help="How many translators share the work.")] = 2,
+) -> None:
+    """Run the broker, the services and, without an OPENAI_API_KEY, the simulator. Ctrl-C stops them in order.
+
+    The broker is the one at TURNGATE_REDIS_URL, else a redis-server or valkey-server on the PATH, else the bundled one.
+    """
+    from turngate.local.run import run_stack
+
+    raise typer.Exit(run_stack(translators))

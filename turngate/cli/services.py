@@ -1,0 +1,40 @@
+"""The services as the command line knows them: where their settings and entry points are, imported when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import typer
+
+from turngate.cli.errors import MISUSED
+from turngate.process.settings import Settings, SettingsError, load
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: a package with ``config`` (its settings) and ``app`` (``run(settings)``)."""
+
+    name: str
+    package: str
+    settings_class: str
+
+    def settings(self) -> type[Settings]:
+        found: type[Settings] = getattr(import_module(f"{self.package}.config"), self.settings_class)
+        return found
+
+    def run(self, **overrides: object) -> None:
+        """Run it until it is told to stop. A wrong setting is one line on standard error and exit code 2."""
+        try:
+            import_module(f"{self.package}.app").run(load(self.settings(), **overrides))
+        except SettingsError as error:
+            typer.echo(f"turngate {self.name}: {error}", err=True)
+            raise typer.Exit(MISUSED) from None
+
+
+GATEWAY = Service("gateway", "gateway", "GatewaySettings")
+TRANSLATOR = Service("translator", "translator", "TranslatorSettings")
+SESSION_STATE = Service("session-state", "session_state", "SessionStateSettings")
+SIMULATOR = Service("simulator", "turngate.simulator", "SimulatorSettings")
+
+SERVICES = (GATEWAY, TRANSLATOR, SESSION_STATE, SIMULATOR)

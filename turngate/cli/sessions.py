@@ -1,0 +1,103 @@
+"""``turngate sessions``: whose turn it is, in every live session of the fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from turngate.cli.errors import run
+from turngate.cli.fetch import fetch_json
+
+DEFAULT_URL = "http://127.0.0.1:8082"
+WATCH_S = 0.5
+
+_SLOT_STYLES = {
+    "unconfigured": "dim",
+    "idle": "green",
+    "promised": "yellow",
+    "requested": "yellow",
+    "active": "bold red",
+    "cancelling": "magenta",
+    "closed": "dim",
+}
+
+#: A session as session-state's admin HTTP describes it.
+Session = dict[str, Any]
+
+
+def sessions(
+    session: Annotated[str | None, typer.Argument(help="Only this session.")] = None,
+    url: Annotated[str, typer.Option(help="The admin HTTP of a session-state.")] = DEFAULT_URL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+) -> None:
+    """Show every live session: its turn, its open function calls, and what waits for the turn to end."""
+    run(_sessions(url.rstrip("/"), session, as_json=as_json, watch=watch, console=Console()))
+
+
+async def _sessions(url: str, session: str | None, *, as_json: bool, watch: bool, console: Console) -> int:
+    found = await _fetch(url, session)
+    if as_json:
+        typer.echo(json.dumps({"sessions": found} if session is None else found[0], indent=2))
+    elif watch:
+        with Live(table(found), console=console, auto_refresh=False) as live:
+            while True:
+                await asyncio.sleep(WATCH_S)
+                live.update(table(await _fetch(url, session)), refresh=True)
+    else:
+        console.print(table(found))
+    return 0
+
+
+async def _fetch(url: str, session: str | None) -> list[Session]:
+    if session is not None:
+        return [await fetch_json(f"{url}/sessions/{session}", option="--url")]
+    listed: list[Session] = (await fetch_json(f"{url}/sessions", option="--url"))["sessions"]
+    return listed
+
+
+def table(found: Sequence[Session]) -> Table:
+    """One row per session, in the order given."""
+    rows = Table(
+        box=SIMPLE_HEAD, title=f"{len(found)} live session{'' if len(found) == 1 else 's'}", title_justify="left"
+    )
+    rows.add_column("session", no_wrap=True)
+    rows.add_column("turn", overflow="fold")
+    rows.add_column("waiting", overflow="fold")
+    for one in found:
+        home = f"{one['gateway']}, {_seconds(one['heartbeat_ms_ago'])} ago"
+        rows.add_row(Text.assemble(one["session"], (f"\n{home}", "dim")), _turn(one), _waiting(one))
+    return rows
+
+
+def _turn(one: Session) -> Text:
+    """Who has the turn, and what is unfinished about it."""
+    turn = Text(one["slot"], _SLOT_STYLES.get(one["slot"], ""))
+    if one["response_id"]:
+        turn.append(f"\n{one['response_id']}", "dim")
+    if one["user_speaking"]:
+        turn.append("\nuser speaking", "cyan")
+    for call in one["open_calls"]:
+        turn.append(f"\ncall {call}", "magenta")
+    return turn
+
+
+def _waiting(one: Session) -> str:
+    """What is held and for how long, and whether it has been granted."""
+    lines = [f"{held['kind']} #{held['seq']} for {_seconds(held['since_ms_ago'])}" for held in one["held"]]
+    if one["release"] is not None:
+        lines.append(f"released, lease {_seconds(one['release']['expires_in_ms'])}")
+    return "\n".join(lines)
+
+
+def _seconds(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:.1f} s"

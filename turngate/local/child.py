@@ -1,0 +1,195 @@
+"""One child process: started, waited for until it is ready, started again when it dies, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from turngate.local.leash import leashed
+from turngate.local.logs import LogFile, notable
+
+#: Seconds before each new start after an unexpected end; after the last one the child is given up.
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+#: A child that has lived this many seconds gets the whole backoff again.
+_STEADY_SECONDS = 30.0
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.03
+
+#: Called with a child's name and one line about it.
+Report = Callable[[str, str], None]
+
+
+class ChildError(Exception):
+    """A child did not become ready. The text is one line with its last words."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run and how to know that it can work."""
+
+    name: str
+    command: tuple[str, ...]
+    #: None when it can work, else what is wrong; asked every few milliseconds until then.
+    complaint: Callable[[], Awaitable[str | None]]
+    #: Shown beside the name, such as ``127.0.0.1:8080``.
+    address: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    #: False for programs whose logs are not ours to read; they go to the file only.
+    shows_warnings: bool = True
+
+
+class Child:
+    """A program that is kept running. `start` it, and `stop` it when done."""
+
+    def __init__(
+        self, program: Program, report: Report, *, log_folder: Path | None = None, restarts: bool = True
+    ) -> None:
+        self.program = program
+        #: Set when it has died too often to be started again; reported already.
+        self.given_up = asyncio.Event()
+        #: How often it has been started again.
+        self.restarts = 0
+        self._report = report
+        self._may_restart = restarts
+        self._log = LogFile(program.name, log_folder)
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> float:
+        """Start it; returns the seconds it took to become ready. Raises `ChildError`, with nothing left running."""
+        took = await self._launch()
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+        return took
+
+    async def stop(self) -> None:
+        """SIGTERM, a bounded wait, SIGKILL. It stays stopped. Does nothing when it does not run."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        await self._end(_STOP_SECONDS)
+        self._log.close()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash: the watcher starts it again unless that was turned off."""
+        self._signal(signal.SIGKILL)
+
+    def halt(self) -> None:
+        """SIGKILL for good, for somebody who will not wait; `stop` afterwards returns at once."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self.kill()
+
+    def pause(self) -> None:
+        """Freeze it: its connections stay open and it does nothing until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    async def _launch(self) -> float:
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *leashed(self.program.command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **self.program.env, "PYTHONUNBUFFERED": "1"},
+            # Ctrl-C goes to the terminal's whole process group; only the parent is to hear it, and to stop in order.
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        self._process = process
+        self._reader = asyncio.create_task(self._read(process.stdout), name=f"logs {self.name}")
+        try:
+            await self._until_ready(process, began + _READY_SECONDS)
+        except BaseException:
+            self._signal(signal.SIGKILL)
+            await self._end(_STOP_SECONDS)
+            raise
+        return time.monotonic() - began
+
+    async def _until_ready(self, process: asyncio.subprocess.Process, deadline: float) -> None:
+        while (complaint := await self.program.complaint()) is not None:
+            if process.returncode is not None:
+                await self._end(_STOP_SECONDS)
+                raise ChildError(f"{self.name} stopped while starting ({_how(process)}): {self._log.last_words()}")
+            if time.monotonic() > deadline:
+                raise ChildError(f"{self.name} was not ready within {_READY_SECONDS:.0f} s: {complaint}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _watch(self) -> None:
+        failures = 0
+        while self._process is not None:
+            began = time.monotonic()
+            await self._process.wait()
+            if time.monotonic() - began > _STEADY_SECONDS:
+                failures = 0
+            how = f"stopped ({_how(self._process)})"
+            if not self._may_restart or failures == len(_BACKOFF):
+                self._report(self.name, f"{how}; it is not started again: {self._log.last_words()}")
+                self.given_up.set()
+                return
+            self._report(self.name, f"{how}; starting it again in {_BACKOFF[failures]:g} s")
+            await asyncio.sleep(_BACKOFF[failures])
+            failures += 1
+            self.restarts += 1
+            try:
+                took = await self._launch()
+            except ChildError as error:
+                self._report(self.name, str(error))
+            else:
+                self._report(self.name, f"ready again after {took:.1f} s")
+
+    async def _read(self, output: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = (await output.readline()).decode(errors="replace")
+            except ValueError:
+                line = "(a line of more than 64 KiB is left out)\n"
+            if not line:
+                return
+            self._log.write(line.rstrip("\n"))
+            if self.program.shows_warnings and (text := notable(line.rstrip())):
+                self._report(self.name, text)
+
+    async def _end(self, grace: float) -> None:
+        """Wait until the process and its output have ended; after ``grace`` seconds, kill it."""
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), grace)
+            except TimeoutError:
+                self._report(self.name, f"did not stop within {grace:g} s and was killed")
+                self._signal(signal.SIGKILL)
+                await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def _how(process: asyncio.subprocess.Process) -> str:
+    code = process.returncode or 0
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"

@@ -1,0 +1,127 @@
+"""Which processes make a stack, with which settings, in which order: values in, values out."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import redis.asyncio
+
+from turngate.local.broker import server_command
+from turngate.local.child import Program
+from turngate.local.health import complaint
+from turngate.local.ports import free_port
+
+_HOST = "127.0.0.1"
+#: Addresses that a server may listen on, but nobody can connect to.
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Programs by stage: those of one stage start side by side once the stage before is ready."""
+
+    stages: tuple[tuple[Program, ...], ...]
+    redis_url: str
+    #: ``host:port`` by kind of service, in the order of their numbers.
+    addresses: Mapping[str, tuple[str, ...]]
+
+
+def plan(
+    counts: Mapping[str, int],
+    ports: Mapping[str, int],
+    *,
+    redis_url: str | None = None,
+    server: Path | None = None,
+    simulator: bool = True,
+    pace: float | None = None,
+    gateway_host: str = _HOST,
+    env: Mapping[str, str] | None = None,
+    pick_port: Callable[[], int] = free_port,
+) -> Plan:
+    """Lay out a stack.
+
+    counts: how many of ``translator``, ``gateway``, ``session-state``.
+    ports: for the first of a kind; the others get one from ``pick_port``.
+    server: the broker's binary; None: ``redis_url`` runs already.
+    """
+    first: list[Program] = []
+    if server is not None:
+        broker_port = ports.get("broker") or pick_port()
+        redis_url = f"redis://{_HOST}:{broker_port}/0"
+        first.append(_broker(server, broker_port, redis_url))
+    if redis_url is None:
+        raise ValueError("a stack needs a redis_url or a server")
+    shared = {**(env or {}), "TURNGATE_REDIS_URL": redis_url, "TURNGATE_LOG_FORMAT": "json"}
+
+    def services(
+        kind: str, count: int, extra: Mapping[str, str] | None = None, host: str = _HOST
+    ) -> tuple[Program, ...]:
+        given = ports.get(kind) or pick_port()
+        return tuple(
+            _service(kind, number, host, given if number == 1 else pick_port(), {**shared, **(extra or {})})
+            for number in range(1, count + 1)
+        )
+
+    simulators: tuple[Program, ...] = ()
+    upstream: dict[str, str] = {}
+    if simulator:
+        simulators = services("simulator", 1, {} if pace is None else {"TURNGATE_SIMULATOR_PACE": str(pace)})
+        upstream = {
+            "TURNGATE_UPSTREAM_URL": f"ws://{simulators[0].address}/v1/realtime",
+            # Wins over an OPENAI_API_KEY of this machine, which is none of the simulator's business.
+            "TURNGATE_OPENAI_API_KEY": shared.get("TURNGATE_SIMULATOR_API_KEY", "simulator"),
+        }
+    session_states = services("session-state", counts["session-state"])
+    translators = services("translator", counts["translator"])
+    gateways = services("gateway", counts["gateway"], upstream, gateway_host)
+    kinds = {
+        "simulator": simulators,
+        "session-state": session_states,
+        "translator": translators,
+        "gateway": gateways,
+    }
+    return Plan(
+        stages=(tuple(first), simulators + session_states, translators, gateways),
+        redis_url=redis_url,
+        addresses={
+            kind: tuple(program.address for program in programs) for kind, programs in kinds.items() if programs
+        },
+    )
+
+
+def _broker(server: Path, port: int, url: str) -> Program:
+    async def unanswered() -> str | None:
+        async with redis.asyncio.Redis.from_url(url, socket_timeout=1, retry=None) as client:
+            try:
+                await client.ping()
+            except redis.RedisError as error:
+                return str(error)
+        return None
+
+    command = tuple(server_command(server, port))
+    return Program("broker", command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False)
+
+
+def _service(kind: str, number: int, host: str, port: int, env: Mapping[str, str]) -> Program:
+    """One service of its kind."""
+    address = f"{_HOST if host in _EVERYWHERE else host}:{port}"
+    variable = f"TURNGATE_{kind.replace('-', '_').upper()}"
+    return Program(
+        name="simulator" if kind == "simulator" else f"{kind}-{number}",
+        command=(sys.executable, "-m", "turngate.cli.app", kind),
+        # The simulator waits for nobody: that it lives is all there is to know.
+        complaint=answers(address, "/health" if kind == "simulator" else "/ready"),
+        address=address,
+        env={**env, f"{variable}_HOST": host, f"{variable}_PORT": str(port)},
+    )
+
+
+def answers(address: str, path: str) -> Callable[[], Awaitable[str | None]]:
+    """A look at a path of the service at this address: None when it answers 200, else the complaint."""
+    url = f"http://{address}{path}"
+    return lambda: asyncio.to_thread(complaint, url)

@@ -1,0 +1,31 @@
+"""The simulator as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+
+from turngate.process import logging
+from turngate.simulator.config import SimulatorSettings
+from turngate.simulator.server import Simulator
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: SimulatorSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `turngate.process.settings.SettingsError` when it cannot listen."""
+    logging.configure(settings, "simulator")
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: SimulatorSettings) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with Simulator(settings) as simulator:
+        log.info("listening", url=simulator.url, pace=settings.simulator_pace)
+        await stopping.wait()
+    log.info("stopped")

@@ -1,0 +1,51 @@
+"""What the simulator answers over plain HTTP, as JSON: its health, what it has recorded, and the faults it is to make.
+
+- ``/health``, ``/ready``: 200 while it runs.
+- ``/sessions``: one line for each session; ``/record``: everything of all; ``/record/<session>``: everything of one.
+- ``/faults``: what is armed; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms.
+
+The WebSocket library hands over requests without a body, so everything is a GET with a query.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from turngate.simulator.faults import MOST_ARMED, Fault, Faults
+from turngate.simulator.ledger import Ledger
+
+#: HTTP status and JSON body.
+Page = tuple[int, dict[str, Any]]
+
+
+def page(target: str, ledger: Ledger, faults: Faults) -> Page:
+    """The answer to a request for this path and query."""
+    url = urlsplit(target)
+    match url.path.strip("/").split("/"):
+        case ["health" | "ready"]:
+            return 200, {"service": "simulator", "sessions": sum(entry.ended_at is None for entry in ledger)}
+        case ["sessions"]:
+            return 200, {"sessions": [entry.summary() for entry in ledger]}
+        case ["record"]:
+            return 200, {"sessions": [entry.whole() for entry in ledger]}
+        case ["record", session_id]:
+            entry = ledger.get(session_id)
+            return (200, entry.whole()) if entry else (404, {"error": f"There is no session '{session_id}' on record."})
+        case ["faults"]:
+            return _faults(parse_qs(url.query, keep_blank_values=True), faults)
+        case _:
+            return 404, {"error": f"There is nothing at {url.path}; the WebSocket is at /v1/realtime."}
+
+
+def _faults(query: dict[str, list[str]], faults: Faults) -> Page:
+    if "clear" in query:
+        faults.disarm()
+    if "next" in query:
+        name, count = query["next"][0], query.get("count", ["1"])[0]
+        if name not in list(Fault):
+            return 400, {"error": f"next: there is no fault '{name}'; there are {', '.join(Fault)}."}
+        if not count.isdecimal() or not 1 <= int(count) <= MOST_ARMED:
+            return 400, {"error": f"count: must be a number from 1 to {MOST_ARMED}, not '{count}'."}
+        faults.arm(Fault(name), int(count))
+    return 200, {"armed": faults.armed(), "known": list(Fault)}

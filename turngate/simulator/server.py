@@ -1,0 +1,164 @@
+"""The simulator on a port: the Realtime WebSocket at ``/v1/realtime``, and its HTTP pages beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import cast
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from turngate.process.settings import ENV_PREFIX, SettingsError
+from turngate.simulator.config import SimulatorSettings
+from turngate.simulator.conversation import Conversation
+from turngate.simulator.faults import Fault, Faults, Sabotage
+from turngate.simulator.handshake import SUBPROTOCOL, Door, HandshakeError, refused_key
+from turngate.simulator.ledger import Ledger
+from turngate.simulator.pages import page
+from turngate.simulator.session import Clock, Session
+from turngate.simulator.stage import Event
+
+PATH = "/v1/realtime"
+#: An append of 15 MiB as base64 in JSON, in bytes.
+_MAX_FRAME = 21 * 1024 * 1024
+#: The live service pings about this often, in seconds.
+_PING_INTERVAL = 20.3
+#: How long a client may take to close, and how long `Simulator.stop` waits for the last of them, in seconds.
+_CLOSE_TIMEOUT, _STOP_TIMEOUT = 1.0, 1.5
+
+log = structlog.get_logger(__name__)
+
+
+class Simulator:
+    """A running simulator. Use it as an asynchronous context manager, or call `start` and `stop`."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self.faults = Faults()
+        self.ledger = Ledger(settings.simulator_record_sessions)
+        self._settings = settings
+        self._behaviour = settings.behaviour()
+        self._door = Door(settings.simulator_api_key, settings.models())
+        self._server: Server | None = None
+        self._sockets: set[ServerConnection] = set()
+        self._clock = Clock(time.monotonic, 0.0)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once started."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where a client connects; add ``?model=``."""
+        return f"ws://{self._settings.simulator_host}:{self.port}{PATH}"
+
+    @property
+    def http_url(self) -> str:
+        """Where its pages are."""
+        return f"http://{self._settings.simulator_host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen. Raises `SettingsError`, naming the setting, when the address is taken or not ours."""
+        host, port = self._settings.simulator_host, self._settings.simulator_port
+        self._clock = Clock(loop_time := asyncio.get_running_loop().time, time.time() - loop_time())
+        try:
+            self._server = await serve(
+                self._connected,
+                host,
+                port,
+                process_request=self._process_request,
+                select_subprotocol=_select_subprotocol,
+                compression=None,
+                max_size=_MAX_FRAME,
+                ping_interval=_PING_INTERVAL,
+                close_timeout=_CLOSE_TIMEOUT,
+            )
+        except OSError as error:
+            setting = "SIMULATOR_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "SIMULATOR_HOST"
+            reason = "already in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+            raise SettingsError(f"{ENV_PREFIX}{setting}: cannot listen on {host}:{port} ({reason})") from None
+
+    async def stop(self) -> None:
+        """Close every connection with 1001 and stop listening; within 2 s."""
+        if self._server is None:
+            return
+        self._server.close()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self._server.wait_closed()
+        except TimeoutError:
+            # A client that does not read leaves no way to write a close frame to it.
+            for socket in self._sockets:
+                socket.transport.abort()
+            await self._server.wait_closed()
+
+    async def __aenter__(self) -> Simulator:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        if urlsplit(request.path).path.rstrip("/") == PATH:
+            if not self.faults.take_503():
+                return None
+            status, body = 503, cast(Event, {"error": "The service is unavailable."})
+        else:
+            status, body = page(request.path, self.ledger, self.faults)
+        response = connection.respond(status, orjson.dumps(body).decode())
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        return response
+
+    async def _connected(self, socket: ServerConnection) -> None:
+        self._sockets.add(socket)
+        try:
+            await self._serve(socket, self.faults.take())
+        except ConnectionClosed:
+            pass
+        finally:
+            self._sockets.discard(socket)
+
+    async def _serve(self, socket: ServerConnection, sabotage: Sabotage) -> None:
+        request = socket.request
+        assert request is not None
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        try:
+            model = self._door.admit(request.path, request.headers, [name.strip() for name in offered.split(",")])
+            if sabotage.fault is Fault.REFUSE_KEY:
+                raise refused_key()
+        except HandshakeError as refused:
+            await _refuse(socket, refused)
+            return
+        conversation = Conversation(self._behaviour, seed=secrets.randbits(48), model=model)
+        entry = self.ledger.begin(conversation, model, self._clock.now())
+        try:
+            await Session(socket, conversation, sabotage, self._clock).run()
+        finally:
+            entry.end(self._clock.now(), socket.close_code)
+            log.debug("session ended", session=entry.id, close_code=socket.close_code)
+
+
+async def _refuse(socket: ServerConnection, refused: HandshakeError) -> None:
+    log.info("session refused", reason=refused.close.reason)
+    event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", "error": refused.error}
+    await socket.send(orjson.dumps(event), text=True)
+    await socket.close(refused.close.code, refused.close.reason)
+
+
+def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
