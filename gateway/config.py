@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
 
-from gateway.audio.endpointing import PauseRules
+from gateway.audio.endpointing import EndPointingRules
 from gateway.conversation.limits import Limits
 from gateway.sockets.engines import EngineName
 from gateway.turn.requests import Patience
@@ -188,7 +188,7 @@ class GatewaySettings(BrokerSettings):
             heartbeat=self.heartbeat_ms / 1000,
             silence=self.client_idle_timeout_ms / 1000,
             session=self.session_length_max_ms / 1000,
-            pauses=PauseRules(self.manual_commit_level_dbfs, self.manual_commit_pause_ms / 1000),
+            pauses=EndPointingRules(self.manual_commit_level_dbfs, self.manual_commit_pause_ms / 1000),
             patience=Patience(
                 translation=self.retransmit_after_ms / 1000,
                 release=self.release_patience_ms / 1000,

@@ -82,8 +82,8 @@ class SessionMetrics(Collector):
         kinds = dict.fromkeys(Kind, 0)
         oldest = now
         for conversation in self._conversations():
-            slots[conversation.state.turn.slot] = slots.get(conversation.state.turn.slot, 0) + 1
-            for request in conversation.state.ledger:
+            slots[conversation.context.turn.slot] = slots.get(conversation.context.turn.slot, 0) + 1
+            for request in conversation.context.requests:
                 kinds[request.kind] += 1
                 oldest = min(oldest, request.accepted_at)
         for slot, count in slots.items():

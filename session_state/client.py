@@ -29,6 +29,6 @@ class SessionStateClient:
         Where the turn is free, a release of everything that waits is granted: of this intent alone, and then the
         gateway has been told that too, or of several, which you get back to carry out. Otherwise the intent is held (a
         release will come by the stream), settled already, or could not be taken (`FULL`: the gateway will ask again).
-        Redis errors pass through: some may have been stored and told, and the sweeper and the ledger see to the rest.
+        Redis errors pass through: some may have been stored and told, and the sweeper and the gateway see to the rest.
         """
         return [(step.outcome, step.release) for step in await self._store.reserve(wanted)]

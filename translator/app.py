@@ -14,7 +14,7 @@ from session_state.client import Outcome, Reservation, SessionStateClient
 from translator.config import TranslatorSettings
 from translator.mapping.names import load_names
 from translator.mapping.release import merge
-from translator.mapping.translate import Defaults, Refusal, translate
+from translator.mapping.routes import Defaults, Refusal, translate
 from turngate.bus.broker import Consumers, connect, make_broker, subscribe
 from turngate.bus.reclaimer import Intake, Reclaimer
 from turngate.bus.streams import Failures, entry

@@ -69,8 +69,8 @@ def targets(results: Results) -> list[Target]:
             " × A",
             obstacle=_KERNEL,
         ),
-        Target(f"latency of a frame, p99, 16 kHz, {_SESSIONS} sessions", 1.5, _slowness(results, RESAMPLED), " × A"),
-        Target(f"latency of a frame, p99, 24 kHz, {_SESSIONS} sessions", 1.5, _slowness(results, SAME_RATE), " × A"),
+        Target(f"latency of a frame, p99, 16 kHz, {_SESSIONS} sessions", 1.5, _slow_reply(results, RESAMPLED), " × A"),
+        Target(f"latency of a frame, p99, 24 kHz, {_SESSIONS} sessions", 1.5, _slow_reply(results, SAME_RATE), " × A"),
         Target("sessions per core, p99 within 20 ms, 16 kHz", 200, _knee(results, RESAMPLED), "", at_least=True),
         Target("sessions per core, p99 within 20 ms, 24 kHz", 200, _knee(results, SAME_RATE), "", at_least=True),
         Target(
@@ -109,7 +109,7 @@ def _cost_ratio(results: Results) -> float | None:
     return ours / baseline if ours is not None and baseline else None
 
 
-def _slowness(results: Results, name: str) -> float | None:
+def _slow_reply(results: Results, name: str) -> float | None:
     ours, baseline = results.audio.get((name, _SESSIONS)), results.audio.get((RELAY, _SESSIONS))
     return audio.latency(ours, "p99") / audio.latency(baseline, "p99") if ours and baseline else None
 

@@ -36,7 +36,7 @@ class Mark(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class PauseRules:
+class EndPointingRules:
     """What counts as speech, and what as its end."""
 
     #: Loudness of speech, in dB below full scale.
@@ -45,7 +45,7 @@ class PauseRules:
     pause: float = 0.8
 
 
-class Pauses:
+class EndPointer:
     """One client's audio, in the upstream's format. `feed` it; ask `gap` when `deadline` has come."""
 
     __slots__ = (
@@ -61,7 +61,7 @@ class Pauses:
         "speaking",
     )
 
-    def __init__(self, encoding: str, rules: PauseRules) -> None:
+    def __init__(self, encoding: str, rules: EndPointingRules) -> None:
         self._rules = rules
         self._bytes = upstream_bytes_per_ms(encoding) * _FRAME_MS
         self._decode = _linear if encoding == LINEAR16 else _table(encoding)

@@ -48,7 +48,7 @@ class _Item:
     complete: bool = False
 
 
-class Playback:
+class PlayoutClock:
     """What one client plays. Tell it of every piece that is `forwarded`; ask `cut` when the user interrupts."""
 
     __slots__ = ("_ends", "_items", "_stretches")

@@ -2,7 +2,7 @@
 
 A resampler is one filter bank. Every `M` input samples become `L` output samples: each is the input around it, weighted
 by a windowed sinc that is centred where the output lies between the input samples. So another rate is another ratio.
-Outputs are given as soon as the input that they need is there: after `n` input samples there have been exactly
+Effects are given as soon as the input that they need is there: after `n` input samples there have been exactly
 ``n * L // M``, however the audio was cut.
 
 The input is laid out in rows that are longer than the filter reaches back, so an output needs its own row and the one
@@ -52,7 +52,7 @@ class Resampler:
         bank = self._bank = _filter_bank(rate_in, rate_out)
         #: The row before the present one, and what there is of that; silence at first.
         self._input = bytes(2 * bank.row)
-        #: Outputs of the present row that were given, or are left out.
+        #: Effects of the present row that were given, or are left out.
         self._due = round(bank.delay * bank.up / bank.down) if aligned else 0
         #: Samples so far, in and out.
         self._taken = self._given = 0

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.conversation.counters import Counters
-from gateway.conversation.effects import Ending, Outputs
+from gateway.conversation.effects import Effects, Ending
 from gateway.conversation.limits import Limits
 from gateway.dialect import Dialect
 from gateway.downlink.downlink import Downlink
 from gateway.recent import Recent
 from gateway.turn.function_calls import Calls
-from gateway.turn.requests import Kind, Ledger, Request
+from gateway.turn.requests import Kind, OpenRequests, Request
 from gateway.turn.slot import Turn
-from gateway.turn.upstream_config import SessionConfiguration
+from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
 
@@ -27,7 +27,7 @@ from turngate.protocol.messages import Slot
 _REMEMBERED_NOTICES = 64
 
 
-class State:
+class Context:
     """One conversation's parts. What is to be done gathers in `out`, in order."""
 
     def __init__(self, session: str, dialect: Dialect, limits: Limits, now: float, counters: Counters | None) -> None:
@@ -36,15 +36,15 @@ class State:
         self.limits = limits
         self.counters = counters if counters is not None else Counters()
         self.turn = Turn(now)
-        self.ledger = Ledger(limits.requests, limits.patience, reserve=limits.calls)
-        self.configuration = SessionConfiguration(limits.prompt if dialect.truncates_prompts else 0)
+        self.requests = OpenRequests(limits.requests, limits.patience, reserve=limits.calls)
+        self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0)
         self.calls = Calls(limits.calls)
         self.downlink = Downlink(dialect)
         #: From the upstream's ``session.created`` on.
         self.connected = False
         #: From the first ``session.updated`` that confirms a configuration of the client's on.
         self.configured = False
-        self.out = Outputs()
+        self.out = Effects()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
         self._sent_events = 0
 
@@ -95,8 +95,8 @@ class State:
     # --- to the translators
 
     def accept(self, kind: Kind, message: dict[str, Any], now: float, **details: Any) -> Request:
-        """Take a request in (`Ledger.accept`) and publish it. Raises `LedgerFull`."""
-        request = self.ledger.accept(kind, message, now, **details)
+        """Take a request in (`OpenRequests.accept`) and publish it. Raises `TooManyRequests`."""
+        request = self.requests.accept(kind, message, now, **details)
         if self.connected:
             self.publish([request.seq], now)
         return request
@@ -104,5 +104,5 @@ class State:
     def publish(self, seqs: list[int], now: float) -> None:
         """Hand these requests to the broker (once there is an upstream that could take them)."""
         for seq in seqs:
-            self.ledger.published(seq, now)
+            self.requests.published(seq, now)
         self.out.to_publish.extend(seqs)

@@ -27,7 +27,7 @@ class UpstreamProblem:
 
 
 @dataclass(slots=True)
-class Outputs:
+class Effects:
     """What is to be done now, each list in order."""
 
     to_upstream: list[dict[str, Any]] = field(default_factory=list)

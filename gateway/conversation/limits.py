@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.audio.endpointing import PauseRules
+from gateway.audio.endpointing import EndPointingRules
 from gateway.turn.requests import Patience
 
 
@@ -34,5 +34,5 @@ class Limits:
     session: float = 0.0
     session_notice: float = 300.0
     #: How the gateway finds the user's turns where the upstream shall not.
-    pauses: PauseRules = field(default_factory=PauseRules)
+    pauses: EndPointingRules = field(default_factory=EndPointingRules)
     patience: Patience = field(default_factory=Patience)

@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gateway.audio.endpointing import Mark, Pauses
+from gateway.audio.endpointing import EndPointer, Mark
 from gateway.conversation.barge_in import cancel_response
-from gateway.conversation.context import State
-from turngate.protocol.openai.realtime import ServerEvent, SpeechStarted, SpeechStopped, append_event, commit_audio
+from gateway.conversation.context import Context
+from turngate.protocol.openai.client_events import append_event, commit_audio
+from turngate.protocol.openai.server_events import ServerEvent, SpeechStarted, SpeechStopped
 
 
-class ManualAudio:
+class ManualTurns:
     """The user's turns in one session's audio, from the moment at which it is configured so."""
 
-    def __init__(self, state: State, encoding: str, observe: Callable[[ServerEvent, float], None]) -> None:
+    def __init__(self, context: Context, encoding: str, observe: Callable[[ServerEvent, float], None]) -> None:
         """``observe`` takes what the upstream would send if it did what this does for it."""
-        self._state = state
+        self._context = context
         self._observe = observe
-        self._pauses = Pauses(encoding, state.limits.pauses)
+        self._pauses = EndPointer(encoding, context.limits.pauses)
 
     def feed(self, audio: bytes, now: float) -> None:
         """Audio of the client, in the upstream's format."""
@@ -32,7 +33,7 @@ class ManualAudio:
                 case Mark.END:
                     self._end(now)
                 case _:
-                    self._state.send(partial(append_event, piece), "append")
+                    self._context.send(partial(append_event, piece), "append")
 
     def tick(self, now: float) -> None:
         """Let time pass; to be called at `deadline`."""
@@ -51,8 +52,8 @@ class ManualAudio:
     def _begin(self, now: float) -> None:
         self._observe(SpeechStarted(type="input_audio_buffer.speech_started"), now)
         # With detection, the upstream would do this itself.
-        cancel_response(self._state, now)
+        cancel_response(self._context, now)
 
     def _end(self, now: float) -> None:
         self._observe(SpeechStopped(type="input_audio_buffer.speech_stopped"), now)
-        self._state.send(commit_audio, "commit")
+        self._context.send(commit_audio, "commit")

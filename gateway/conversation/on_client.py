@@ -7,12 +7,12 @@ from typing import Any
 
 from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, speaks_differently
 from gateway.conversation.barge_in import cancel_response, interrupt
-from gateway.conversation.context import State
+from gateway.conversation.context import Context
 from gateway.conversation.lifetime import Due
-from gateway.conversation.manual_turns import ManualAudio
+from gateway.conversation.manual_turns import ManualTurns
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.function_calls import Call
-from gateway.turn.requests import Kind, LedgerFull, Request
+from gateway.turn.requests import Kind, Request, TooManyRequests
 from turngate.protocol.deepgram import (
     INVALID_SETTINGS,
     ClientMessage,
@@ -28,7 +28,7 @@ from turngate.protocol.deepgram import (
 )
 from turngate.protocol.deepgram.audio import check_input, check_output
 from turngate.protocol.messages import Slot
-from turngate.protocol.openai.realtime import ServerEvent
+from turngate.protocol.openai.server_events import ServerEvent
 
 #: Why there is no result of a call, by the code of its ``Warning``: in words for the model, and for the client.
 _NO_RESULT = {
@@ -39,43 +39,43 @@ _NO_RESULT = {
 _DO_NOT_RETRY = 1000
 
 
-class ClientSide:
-    """The client's half of a state."""
+class ClientHandler:
+    """The client's half of a context."""
 
-    def __init__(self, state: State, turns: UserTurns, observe: Callable[[ServerEvent, float], None]) -> None:
+    def __init__(self, context: Context, turns: UserTurns, observe: Callable[[ServerEvent, float], None]) -> None:
         """``observe`` takes what the upstream would send, were its turn detection on."""
-        self._state = state
+        self._context = context
         self._turns = turns
         self._observe = observe
         #: Set while the upstream's turn detection is off.
-        self._manual_audio: ManualAudio | None = None
+        self._manual_turns: ManualTurns | None = None
         self._settings_seen = False
         self._audio_error_told = False
-        self._formats = DeclaredFormats(lambda seq: state.ledger.get(seq) is not None)
-        state.downlink.voice.follow(self._formats)
+        self._formats = DeclaredFormats(lambda seq: context.requests.get(seq) is not None)
+        context.downlink.voice.follow(self._formats)
         self._audio: ClientAudio | None = None
         #: The greeting of the first Settings, until it was given.
         self._greeting: str | None = None
 
     def text(self, frame: bytes, now: float) -> None:
         """One text frame, of whatever content."""
-        state = self._state
-        dialect = state.dialect
+        context = self._context
+        dialect = context.dialect
         try:
             message = parse_client_message(frame, strict=dialect.strict_fields)
             if ignored := message.unknown_fields:
                 listed = ", ".join(ignored[:8])
-                state.tell_once(events.warning("SETTINGS_FIELDS_IGNORED", f"{message.type} has no field {listed}."))
+                context.tell_once(events.warning("SETTINGS_FIELDS_IGNORED", f"{message.type} has no field {listed}."))
             if not self._settings_seen and not isinstance(message, Settings):
                 self._check_before_settings(message)
             self._route(message, now)
         except ClientProtocolError as error:
             self._refuse(dialect.code_of(error), error.description)
-        except LedgerFull:
-            state.tell(
+        except TooManyRequests:
+            context.tell(
                 events.warning(
                     "TOO_MANY_REQUESTS",
-                    f"{state.limits.requests} requests of this session are waiting; this one was not accepted.",
+                    f"{context.limits.requests} requests of this session are waiting; this one was not accepted.",
                 )
             )
 
@@ -90,17 +90,17 @@ class ClientSide:
             return None
         if self._audio is None or self._audio.format is not formats.input:
             self._audio = ClientAudio(formats.input)
-        update = self._state.configuration.update
+        update = self._context.upstream_config.update
         if update is not None and self._formats.changes_upstream_input(update.configures):
             # The upstream reads this in the old format or in the new one: nobody knows until it has answered.
-            self._state.tell_once(
+            self._context.tell_once(
                 events.warning("AUDIO_DROPPED", "Audio that came while `audio.input` was being changed was dropped.")
             )
             return b""
         audio = self._audio.feed(chunk)
-        if self._manual_audio is None or not self._state.configured:
+        if self._manual_turns is None or not self._context.configured:
             return audio
-        self._manual_audio.feed(audio, now)
+        self._manual_turns.feed(audio, now)
         return None
 
     def configured(self, now: float) -> None:
@@ -108,21 +108,21 @@ class ClientSide:
         greeting, self._greeting = self._greeting, None
         if greeting is None:
             return
-        state = self._state
-        if state.dialect.speaks_greeting:
+        context = self._context
+        if context.dialect.speaks_greeting:
             # What is asked by ourselves has room of its own, and Settings has just left some.
             words = {"type": "InjectAgentMessage", "message": greeting}
             self._accept_response(words, now, exclusive=True, own=True)
         else:
-            state.tell(*state.downlink.greeting(greeting))
+            context.tell(*context.downlink.greeting(greeting))
 
     def refused(self, request: Request, code: str, description: str) -> None:
         """This request, settled now, has no effect: say why."""
         if request.message["type"] == "FunctionCallResponse":
-            self._state.calls.delivered(request.message["id"])
+            self._context.calls.delivered(request.message["id"])
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
             # Unless another has come meanwhile, the next Settings is the first again.
-            self._settings_seen = any(other.message["type"] == "Settings" for other in self._state.ledger)
+            self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)
             self._greeting = None
         self._formats.withdraw(request.seq)
         self._refuse(code, description)
@@ -133,25 +133,25 @@ class ClientSide:
 
     def _answer(self, call: Call, code: str, now: float) -> None:
         """Answer a call with an error in the client's stead, which hears of it as the ``Warning`` of this code."""
-        state = self._state
+        context = self._context
         error, problem = _NO_RESULT[code]
         message = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "error": error}
         try:
             self._accept_response(message, now, own=True)
-        except LedgerFull:
-            state.calls.delivered(call.id)
+        except TooManyRequests:
+            context.calls.delivered(call.id)
             told = "too many requests are waiting to tell the model"
         else:
             call.answered = True
             told = "the model is told"
-        state.tell(events.warning(code, f"{call.name} ({call.id}) {problem}; {told}."))
+        context.tell(events.warning(code, f"{call.name} ({call.id}) {problem}; {told}."))
 
     def time_is_up(self, due: Due, now: float) -> None:
         """The client was silent for too long, or the session has lasted (almost) as long as it may."""
-        state, limits = self._state, self._state.limits
+        context, limits = self._context, self._context.limits
         match due:
             case Due.ENDS_SOON:
-                state.tell(
+                context.tell(
                     events.warning(
                         "MAXIMUM_SESSION_LENGTH_APPROACHING",
                         f"This session ends in {limits.session_notice:.0f} s; its longest duration is "
@@ -173,18 +173,18 @@ class ClientSide:
 
     def reply_is_slow(self, waited: float) -> None:
         """The model has been silent for so long (seconds) although it is to reply."""
-        self._state.tell(events.warning("SLOW_THINK_REQUEST", f"The model has not replied for {waited:.0f} s."))
+        self._context.tell(events.warning("SLOW_THINK_REQUEST", f"The model has not replied for {waited:.0f} s."))
 
     def tick(self, now: float) -> None:
         """Let time pass; to be called at `deadline`."""
-        if self._manual_audio is not None:
-            self._manual_audio.tick(now)
-        for call in self._state.calls.overdue(now - self._state.limits.call):
+        if self._manual_turns is not None:
+            self._manual_turns.tick(now)
+        for call in self._context.calls.overdue(now - self._context.limits.call):
             self._answer(call, "FUNCTION_CALL_TIMEOUT", now)
 
     def deadline(self) -> float:
-        calls = self._state.calls.earliest() + self._state.limits.call
-        return min(calls, self._manual_audio.deadline()) if self._manual_audio is not None else calls
+        calls = self._context.calls.earliest() + self._context.limits.call
+        return min(calls, self._manual_turns.deadline()) if self._manual_turns is not None else calls
 
     # --- one rule per message
 
@@ -201,7 +201,7 @@ class ClientSide:
             case ForceEndTurn():
                 self._force_end_turn(now)
             case CustomToThinkProvider():
-                self._state.tell_once(
+                self._context.tell_once(
                     events.warning("CUSTOM_MESSAGE_IGNORED", "The upstream takes no `__customToThinkProvider`.")
                 )
             case _ if message.type in events.ACKNOWLEDGEMENTS:
@@ -210,8 +210,8 @@ class ClientSide:
                 self._accept_response(message.wire(), now)
 
     def _settings(self, message: Settings, now: float) -> None:
-        state = self._state
-        dialect = state.dialect
+        context = self._context
+        dialect = context.dialect
         repeated = self._settings_seen
         if repeated and not dialect.settings_may_repeat:
             raise ClientProtocolError("SETTINGS_ALREADY_APPLIED", "Settings were sent before; use the Update messages.")
@@ -219,20 +219,20 @@ class ClientSide:
         request = self._accept_configuration(message.wire(), now, repeated=repeated)
         self._formats.declare(request.seq, formats)
         self._force_end_turn(now)
-        self._manual_audio = (
-            ManualAudio(state, formats.input.encoding, self._observe) if message.manual_audio_commit else None
+        self._manual_turns = (
+            ManualTurns(context, formats.input.encoding, self._observe) if message.manual_audio_commit else None
         )
         if not repeated:
             self._settings_seen = True
             self._greeting = message.greeting
-            state.downlink.show_history(message.history_enabled)
+            context.downlink.show_history(message.history_enabled)
 
     def _checked_formats(self, message: Settings) -> Formats:
         declared, wanted = message.input_audio, message.output_audio
         check_input(declared.encoding, declared.sample_rate)
         check_output(wanted.encoding, wanted.sample_rate, wanted.container)
         # The audio that waits for the session is in the upstream's format already.
-        waiting = None if self._state.configured or self._audio is None else self._audio.format
+        waiting = None if self._context.configured or self._audio is None else self._audio.format
         if waiting is not None and speaks_differently(waiting, declared):
             raise ClientProtocolError(
                 INVALID_SETTINGS,
@@ -244,40 +244,40 @@ class ClientSide:
 
     def _force_end_turn(self, now: float) -> None:
         """The client says that the user's turn is over; nothing happens when there is none."""
-        if self._manual_audio is not None:
-            self._manual_audio.end_turn(now)
+        if self._manual_turns is not None:
+            self._manual_turns.end_turn(now)
         else:
             self._turns.force_commit()
 
     def _function_call_response(self, message: FunctionCallResponse, now: float) -> None:
-        state = self._state
-        call = state.calls.find(message.id, message.name)
+        context = self._context
+        call = context.calls.find(message.id, message.name)
         if call is None:
-            if state.calls.late(message.id):
+            if context.calls.late(message.id):
                 return
             known = message.id or message.name or "it"
-            state.tell(
+            context.tell(
                 events.warning("UNKNOWN_FUNCTION_CALL", f"No function call waits for {known}; the result was not used.")
             )
             return
         self._accept_response({**message.wire(), "id": call.id, "name": call.name}, now)
         call.answered = True
-        state.tell(*state.downlink.function_call_taken(call.id, message.output))
+        context.tell(*context.downlink.function_call_taken(call.id, message.output))
 
     def _inject_agent_message(self, message: InjectAgentMessage, now: float) -> None:
-        state = self._state
+        context = self._context
         if (reason := self._why_not_now(message)) is not None:
-            state.tell(events.injection_refused(reason))
+            context.tell(events.injection_refused(reason))
             return
         self._accept_response(message.wire(), now, exclusive=True)
         if message.behavior == "interrupt":
-            cancel_response(state, now)
-            interrupt(state, now)
-            state.tell(*state.downlink.end())
+            cancel_response(context, now)
+            interrupt(context, now)
+            context.tell(*context.downlink.end())
 
     def _why_not_now(self, message: InjectAgentMessage) -> str | None:
         """In whose turn these words would come; None when they may."""
-        turn = self._state.turn
+        turn = self._context.turn
         if message.behavior == "interrupt":
             return None
         if turn.user_speaking:
@@ -286,7 +286,7 @@ class ClientSide:
             return None
         if turn.slot is Slot.UNCONFIGURED:
             return "The session is not configured yet."
-        if turn.slot is not Slot.IDLE or self._state.ledger.open(Kind.RESPONSE):
+        if turn.slot is not Slot.IDLE or self._context.requests.open(Kind.RESPONSE):
             return "The agent is in the middle of a turn."
         return None
 
@@ -294,26 +294,28 @@ class ClientSide:
 
     def _accept_configuration(self, message: dict[str, Any], now: float, *, repeated: bool = False) -> Request:
         acknowledgement = events.ACKNOWLEDGEMENTS[message["type"]]
-        return self._state.accept(Kind.CONFIGURATION, message, now, acknowledgement=acknowledgement, repeated=repeated)
+        return self._context.accept(
+            Kind.CONFIGURATION, message, now, acknowledgement=acknowledgement, repeated=repeated
+        )
 
     def _accept_response(
         self, message: dict[str, Any], now: float, *, exclusive: bool = False, own: bool = False
     ) -> None:
-        self._state.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
+        self._context.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
 
     def _check_before_settings(self, message: ClientMessage) -> None:
-        if message.type not in self._state.dialect.messages_before_settings:
+        if message.type not in self._context.dialect.messages_before_settings:
             raise ClientProtocolError(
                 "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", f"{message.type} came before Settings; send Settings first."
             )
 
     def _give_up(self, code: str, description: str, now: float) -> None:
-        self._state.tell(*self._state.downlink.last_words(code, now))
-        self._state.tell_error(code, description)
-        self._state.end(_DO_NOT_RETRY, code)
+        self._context.tell(*self._context.downlink.last_words(code, now))
+        self._context.tell_error(code, description)
+        self._context.end(_DO_NOT_RETRY, code)
 
     def _refuse(self, code: str, description: str) -> None:
-        state = self._state
-        state.tell_error(code, description)
-        if state.dialect.ends_on_bad_start and not self._settings_seen:
-            state.end(_DO_NOT_RETRY, code)
+        context = self._context
+        context.tell_error(code, description)
+        if context.dialect.ends_on_bad_start and not self._settings_seen:
+            context.end(_DO_NOT_RETRY, code)

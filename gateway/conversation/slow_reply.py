@@ -8,7 +8,7 @@ from __future__ import annotations
 NEVER = float("inf")
 
 
-class Slowness:
+class SlowReply:
     """One session's. Say with `watch` whether a reply is awaited; ask `due` when `deadline` has come."""
 
     __slots__ = ("_due_at", "_interval", "_since")

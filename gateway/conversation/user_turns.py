@@ -8,11 +8,12 @@ response of the upstream's own *surely* answers, and asks again for the rest.
 
 from __future__ import annotations
 
-from gateway.conversation.context import State
-from gateway.turn.requests import Kind, LedgerFull, Request
+from gateway.conversation.context import Context
+from gateway.turn.requests import Kind, Request, TooManyRequests
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
-from turngate.protocol.openai.realtime import AudioCommitted, commit_audio
+from turngate.protocol.openai.client_events import commit_audio
+from turngate.protocol.openai.server_events import AudioCommitted
 
 USER_TURN_ENDED = "UserTurnEnded"
 
@@ -20,8 +21,8 @@ USER_TURN_ENDED = "UserTurnEnded"
 class UserTurns:
     """The audio turns of one session. Tell it of the upstream's events, in the order of the wire."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, context: Context) -> None:
+        self._context = context
         #: The commit that ends the user's turn because the client said so, until it is answered.
         self._forced: str | None = None
         #: The turn that the upstream last heard end.
@@ -43,11 +44,11 @@ class UserTurns:
     # --- ending a turn
 
     def speech_started(self) -> None:
-        self._state.turn.user_speaking = True
+        self._context.turn.user_speaking = True
         self._own_answer = None
 
     def speech_stopped(self, item_id: str | None) -> None:
-        self._state.turn.user_speaking = False
+        self._context.turn.user_speaking = False
         self._stopped_item = item_id
 
     def idle(self, item_id: str | None) -> None:
@@ -56,8 +57,8 @@ class UserTurns:
 
     def force_commit(self) -> None:
         """End the user's turn, although the upstream still waits for more of it; nothing when nobody speaks."""
-        if self._state.turn.user_speaking:
-            self._forced = self._forced or self._state.send(commit_audio, "commit")
+        if self._context.turn.user_speaking:
+            self._forced = self._forced or self._context.send(commit_audio, "commit")
 
     def force_refused(self, event_id: str | None) -> bool:
         """True when this is the commit that was forced: the upstream did not take it, and the turn goes on."""
@@ -68,20 +69,20 @@ class UserTurns:
 
     def committed(self, event: AudioCommitted, now: float) -> None:
         """A turn is complete: either the upstream answers it now, or somebody must ask."""
-        turn, ledger = self._state.turn, self._state.ledger
+        turn, requests = self._context.turn, self._context.requests
         turn.user_speaking = False
         idle = event.item_id is not None and event.item_id == self._idle_item
-        by_itself = self._state.configuration.server_responds or idle
+        by_itself = self._context.upstream_config.server_responds or idle
         if self._by_hand(event) or not by_itself:
             # A turn that was committed by hand is never answered by itself.
-            known = set(ledger.answerable())
+            known = set(requests.answerable())
             if (request := self.ask(event.item_id, now)) is not None and self._crossed:
                 self._known_at_commit = known | {request.seq}
             return
         could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
         turn.committed(now)
         self._known_before = self._known_at_commit
-        self._known_at_commit = set(ledger.answerable())
+        self._known_at_commit = set(requests.answerable())
         if could_answer:
             self._owes_answer = True
         elif (request := self.ask(event.item_id, now)) is not None:
@@ -92,7 +93,7 @@ class UserTurns:
         was announced by speech_stopped."""
         announced = event.item_id is not None and event.item_id == self._stopped_item
         if self._forced is not None:
-            by_both = announced and self._state.configuration.server_responds
+            by_both = announced and self._context.upstream_config.server_responds
             self._forced, self._crossed = None, by_both
             return True
         crossed, self._crossed = self._crossed, False
@@ -104,9 +105,9 @@ class UserTurns:
         """A turn is in the conversation (or will be, once ``item_id`` is) that the upstream will not answer by itself.
         Returns the request for an answer, None when too many are waiting."""
         try:
-            request = self._state.accept(Kind.RESPONSE, {"type": USER_TURN_ENDED}, now, own=True)
-        except LedgerFull:
-            self._state.tell(
+            request = self._context.accept(Kind.RESPONSE, {"type": USER_TURN_ENDED}, now, own=True)
+        except TooManyRequests:
+            self._context.tell(
                 events.warning("TOO_MANY_REQUESTS", "Too many requests are waiting; the user's turn gets no reply.")
             )
             return None
@@ -123,7 +124,7 @@ class UserTurns:
         """
         self._own_answer, self._owes_answer = response_id, False
         known, self._known_at_commit, self._known_before = self._known_at_commit, None, None
-        answerable = frozenset(self._state.ledger.answerable())
+        answerable = frozenset(self._context.requests.answerable())
         return answerable if known is None else answerable & known
 
     def answer_ended(self, response_id: str, now: float, *, interrupted: bool) -> None:
@@ -131,8 +132,8 @@ class UserTurns:
         if interrupted and response_id == self._own_answer:
             # By speech that had ended before this response was announced: it was for an earlier turn than we thought.
             self._owes_answer = True
-            self._known_at_commit = set(self._state.ledger.answerable())
-            self._state.turn.committed(now)
+            self._known_at_commit = set(self._context.requests.answerable())
+            self._context.turn.committed(now)
 
     def answer_refused(self, now: float) -> None:
         """A response that the upstream wanted to make by itself met another one. What it begins next is for the turn

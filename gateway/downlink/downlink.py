@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.audio.formats import AgentAudio
-from gateway.audio.playout import Cut, Playback, heard_words
+from gateway.audio.playout import Cut, PlayoutClock, heard_words
 from gateway.dialect import Dialect
 from gateway.downlink.errors import UpstreamErrors, failure
 from gateway.downlink.reply import Reply, text_of
@@ -29,7 +29,7 @@ from gateway.downlink.transcripts import Transcripts
 from gateway.recent import Recent
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import LatencyStage, Role, ServerMessage
-from turngate.protocol.openai.realtime import (
+from turngate.protocol.openai.server_events import (
     FunctionCallArgumentsDone,
     InputTranscriptionCompleted,
     InputTranscriptionDelta,
@@ -63,7 +63,7 @@ class Downlink:
 
     def __init__(self, dialect: Dialect, history: bool = True, *, remembered: int = 256) -> None:
         #: Tell it of every piece of audio that goes to the client.
-        self.playback = Playback()
+        self.playout = PlayoutClock()
         #: Brings that audio into the client's format.
         self.voice = AgentAudio()
         self._extended = dialect.sends_extensions
@@ -162,7 +162,7 @@ class Downlink:
     def interrupt(self, now: float) -> tuple[list[Cut], list[ServerMessage]]:
         """Somebody speaks over the agent. Returns what of its items can have been heard, for the upstream, and the
         words of it that the client was not told yet. Send both before whatever says that the reply is over."""
-        cuts = self.playback.cut(now)
+        cuts = self.playout.cut(now)
         messages: list[ServerMessage] = []
         for cut in cuts:
             reply = self._replies.get(self._owners.get(cut.item_id, ""))
@@ -281,7 +281,7 @@ class Downlink:
     def _audio_done(self, event: OutputAudioDone, now: float) -> list[ServerMessage]:
         reply = self._reply(event.response_id, now)
         reply.sounding.discard(event.item_id)
-        self.playback.complete(event.item_id)
+        self.playout.complete(event.item_id)
         return self._end(reply) if reply.over and not reply.sounding else []
 
     def _item_done(self, event: ItemDone, now: float) -> list[ServerMessage]:
@@ -298,7 +298,7 @@ class Downlink:
         messages: list[ServerMessage] = []
         complete = response.status in (None, "completed")
         for item_id in reply.sounding:
-            self.playback.complete(item_id)
+            self.playout.complete(item_id)
         if reply.cut and reply.default and complete:
             for item in response.output:
                 messages += self._call(reply, item, now) if item.type == "function_call" else []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import ServerMessage
-from turngate.protocol.openai.realtime import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY, Response, UpstreamError
+from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY
+from turngate.protocol.openai.server_events import Response, UpstreamError
 
 #: Errors of a healthy session: races that the turn absorbs, and a commit that the server's VAD was faster with.
 _NOT_SHOWN = frozenset({ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from turngate.protocol.openai.realtime import ContentPart, Item
+from turngate.protocol.openai.server_events import ContentPart, Item
 
 
 @dataclass(slots=True)

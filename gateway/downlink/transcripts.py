@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.recent import Recent
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import ServerMessage
-from turngate.protocol.openai.realtime import (
+from turngate.protocol.openai.server_events import (
     InputTranscriptionCompleted,
     InputTranscriptionDelta,
     SpeechStarted,

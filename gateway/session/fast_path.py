@@ -18,13 +18,13 @@ import pybase64
 
 from gateway.conversation.conversation import Conversation
 from gateway.sockets.interface import Wire
-from turngate.protocol.openai.realtime import append_audio
+from turngate.protocol.openai.client_events import append_audio
 
 #: How the frames begin that are taken here, as OpenAI writes them; otherwise written ones go over the queue.
 _DELTA = b'{"type":"response.output_audio.delta"'
 
 
-class Express:
+class FastPath:
     """One session's. Its readers say what they have dealt with, its session when audio may flow."""
 
     __slots__ = ("_client", "_conversation", "_fail", "_upstream", "_wake", "client_read", "open", "upstream_read")
@@ -93,7 +93,7 @@ class Express:
         try:
             voice = downlink.voice
             piece = voice.feed(response_id, audio)
-            downlink.playback.forwarded(item_id, voice.milliseconds(audio), monotonic())
+            downlink.playout.forwarded(item_id, voice.milliseconds(audio), monotonic())
         except Exception as error:
             self._fail(error)
             return True

@@ -1,7 +1,7 @@
 """What sessions have to say to the other services, put on the streams without any session waiting for it.
 
 Everything that waits goes in one round trip. A broker that is slow or down costs a live conversation nothing here:
-records of one session fold into the newest, and an event that could not be published is published again by its ledger.
+records of one session fold into the newest, and an event that could not be published is published again by its session.
 """
 
 from __future__ import annotations

@@ -21,13 +21,13 @@ import structlog
 from gateway.conversation.conversation import NEVER, Conversation, Ending, UpstreamProblem
 from gateway.conversation.counters import Cut, Peer
 from gateway.session.dialler import UpstreamUnavailable, closed, may_redial, stalled, unreachable
-from gateway.session.fast_path import Express
+from gateway.session.fast_path import FastPath
 from gateway.session.publisher import Publisher
 from gateway.sockets.interface import Closed, Engine, Socket, fitting
-from gateway.sockets.send_queue import Lane
+from gateway.sockets.send_queue import SendQueue
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Command
-from turngate.protocol.openai.realtime import append_audio
+from turngate.protocol.openai.client_events import append_audio
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +72,9 @@ class Session:
         self._early_audio_max = early_audio_max
         self._upstream: Socket | None = None
         self._early_audio = bytearray()
-        self._to_upstream = Lane(monotonic, messages_max)
-        self._to_client = Lane(monotonic, messages_max)
-        self._express = Express(conversation, engine.wire(client), self._wake, self.fail)
+        self._to_upstream = SendQueue(monotonic, messages_max)
+        self._to_client = SendQueue(monotonic, messages_max)
+        self._fast_path = FastPath(conversation, engine.wire(client), self._wake, self.fail)
         self._ending: Ending | None = None
         self._woken = asyncio.Event()
         #: Ticks the conversation at its next deadline, which may have moved to later meanwhile.
@@ -141,7 +141,7 @@ class Session:
 
     async def _read_client(self) -> None:
         await self._flush()
-        conversation, receive, express = self.conversation, self._client.recv, self._express
+        conversation, receive, fast_path = self.conversation, self._client.recv, self._fast_path
         while True:
             frame = await receive()
             if isinstance(frame, str):
@@ -155,7 +155,7 @@ class Session:
                 if self._early_audio:
                     await self._send_early_audio()
                 await self._append(audio)
-            express.client_read += 1
+            fast_path.client_read += 1
 
     def _keep_early(self, audio: bytes) -> None:
         self._early_audio += audio
@@ -213,15 +213,15 @@ class Session:
     ) -> Exception:
         """Carry everything until the upstream closes, and return how it did; ``said`` gets the errors that come before
         the session begins."""
-        receive, express = upstream.recv, self._express
-        express.connect(self._engine.wire(upstream))
+        receive, fast_path = upstream.recv, self._fast_path
+        fast_path.connect(self._engine.wire(upstream))
         while True:
             try:
                 frame = await receive(decode=False)
             except Closed as error:
                 return error
             await self._upstream_frame(frame, patience, said)
-            express.upstream_read += 1
+            fast_path.upstream_read += 1
 
     async def _upstream_frame(self, frame: str | bytes, patience: asyncio.Timeout, said: list[tuple[str, str]]) -> None:
         conversation = self.conversation
@@ -264,7 +264,7 @@ class Session:
             return
         voice = downlink.voice
         frame = voice.feed(response_id, audio)
-        downlink.playback.forwarded(item_id, voice.milliseconds(audio), now)
+        downlink.playout.forwarded(item_id, voice.milliseconds(audio), now)
         if frame:
             await self._to_client.send(self._client, frame, text=False)
 
@@ -292,7 +292,7 @@ class Session:
         if out.turn_changed:
             self._publisher.turn(self.conversation, urgent=out.turn_urgent)
         self._ending = self._ending or out.ending
-        self._express.open = self.conversation.configured and not self._early_audio and self._ending is None
+        self._fast_path.open = self.conversation.configured and not self._early_audio and self._ending is None
         self._set_timer()
         if not client_has_room:
             self._give_up("client", Cut.OVERFLOWED)
@@ -308,7 +308,7 @@ class Session:
                     await self._to_upstream.flush(self._upstream)
             if self._early_audio:
                 await self._send_early_audio()
-                self._express.open = self.conversation.configured and self._ending is None
+                self._fast_path.open = self.conversation.configured and self._ending is None
         if self._to_client.waiting:
             await self._to_client.flush(self._client)
         if self._ending is not None:

@@ -28,7 +28,7 @@ CLOSE_TIMEOUT = 2
 #: Seconds for one attempt to connect, handshake included.
 OPEN_TIMEOUT = 10
 #: Bytes of a message that may go past the queue.
-EXPRESS_MAX = 65_536
+FAST_PATH_MAX_BYTES = 65_536
 #: What fits into a close frame beside its code.
 _LONGEST_REASON = 123
 
@@ -51,8 +51,9 @@ class Socket(Protocol):
 class Wire(Protocol):
     """A connection below its queue, where the library lets one reach there."""
 
-    #: Called with each whole data message of `EXPRESS_MAX` bytes at most (binary from a client, text from an upstream)
-    #: in the call that brings it; True when it has been dealt with, and shall not be queued for `Socket.recv`.
+    #: Called with each whole data message of at most `FAST_PATH_MAX_BYTES` bytes (binary from a client, text from an
+    #: upstream) in the call that brings it; True when it has been dealt with, and is not queued for
+    #: `Socket.recv`.
     carry: Callable[[bytes], bool] | None
     #: Messages that were queued so far.
     queued: int

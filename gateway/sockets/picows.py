@@ -23,7 +23,7 @@ from picows.websockets import Request as Upgrade
 from gateway.sockets.interface import (
     CLIENT_QUEUE,
     CLOSE_TIMEOUT,
-    EXPRESS_MAX,
+    FAST_PATH_MAX_BYTES,
     NAME,
     OPEN_TIMEOUT,
     Listening,
@@ -61,7 +61,7 @@ class _Wire(_Connection):  # type: ignore[misc]
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.fin:
             kind = frame.msg_type
-            small = kind == self.data and frame.payload_size <= EXPRESS_MAX
+            small = kind == self.data and frame.payload_size <= FAST_PATH_MAX_BYTES
             if small and self.carry is not None and self.carry(frame.get_payload_as_bytes()):
                 return
             if kind in _MESSAGES:

@@ -12,7 +12,7 @@ import orjson
 from gateway.sockets.interface import Socket
 
 
-class Lane:
+class SendQueue:
     """One direction of a session. Whoever flushes sends from the front, so the order of `add` is that on the wire."""
 
     __slots__ = ("_clock", "_lock", "_most", "_sending", "_since", "waiting")

@@ -1,4 +1,4 @@
-"""The outbox: what translators command, brought into the client's order, and checked against the turn at the last
+"""The release_gate: what translators command, brought into the client's order, and checked against the turn at the last
 instant.
 
 Rules of this module
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.turn.requests import Kind, Ledger
+from gateway.turn.requests import Kind, OpenRequests
 from gateway.turn.slot import Turn
 from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
 
@@ -44,14 +44,14 @@ class Sendable:
     responds: tuple[int, ...]
 
 
-class Outbox:
+class ReleaseGate:
     """The commands of one session that cannot be carried out yet."""
 
-    __slots__ = ("_early", "_kept", "_ledger", "_translated_to", "_turn", "_updating")
+    __slots__ = ("_early", "_kept", "_requests", "_translated_to", "_turn", "_updating")
 
-    def __init__(self, ledger: Ledger, turn: Turn, updating: Callable[[], bool]) -> None:
+    def __init__(self, requests: OpenRequests, turn: Turn, updating: Callable[[], bool]) -> None:
         """``updating`` says whether a ``session.update`` is in flight."""
-        self._ledger = ledger
+        self._requests = requests
         self._turn = turn
         self._updating = updating
         self._translated_to = 0
@@ -60,7 +60,7 @@ class Outbox:
 
     def translated(self, command: Translated) -> list[Translated]:
         """Take a translation in; returns what is in order now. Carry these out, then ask `release`."""
-        request = self._ledger.get(command.seq)
+        request = self._requests.get(command.seq)
         if request is not None and not request.translated:
             self._early.setdefault(command.seq, command)
         return self.advance()
@@ -68,12 +68,12 @@ class Outbox:
     def advance(self) -> list[Translated]:
         """Everything that is in order now, settled requests skipped. Also to be asked after a request was given up."""
         ready: list[Translated] = []
-        while self._translated_to < self._ledger.last_seq:
+        while self._translated_to < self._requests.last_seq:
             seq = self._translated_to + 1
             command = self._early.pop(seq, None)
             if command is not None:
                 ready.append(command)
-            elif (request := self._ledger.get(seq)) is not None and not request.translated:
+            elif (request := self._requests.get(seq)) is not None and not request.translated:
                 break
             self._translated_to = seq
         return ready
@@ -92,14 +92,14 @@ class Outbox:
         return kept, self._check(kept)
 
     def _check(self, release: SendRelease) -> Sendable | Drop:
-        configures = self._ledger.waiting(release.configures)
-        responds = self._ledger.waiting(release.responds)
+        configures = self._requests.waiting(release.configures)
+        responds = self._requests.waiting(release.responds)
         if configures and configures != release.configures:
             return Drop.STALE
         if not configures and not responds:
             return Drop.STALE
         if configures:
-            ahead = self._ledger.waiting(self._ledger.open(Kind.CONFIGURATION))
+            ahead = self._requests.waiting(self._requests.open(Kind.CONFIGURATION))
             if self._updating() or ahead[: len(configures)] != configures:
                 return Drop.STALE
             if not self._turn.free_for_configuration:

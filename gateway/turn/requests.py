@@ -1,4 +1,4 @@
-"""The ledger: every request of the client that has not taken effect yet, and the only copy that must not be lost.
+"""Open requests: every request of the client that has not taken effect yet, and the only copy that must not be lost.
 
 A request enters with the next ``seq`` when the gateway accepts the client's message, and leaves when it is settled: its
 configuration confirmed or refused, its response begun, or an error reported. Until then it is published again whenever
@@ -54,13 +54,13 @@ class Request:
         return (self.translated or self.items_known) and not self.unacknowledged
 
 
-class LedgerFull(Exception):  # noqa: N818 - a named outcome, not a fault
+class TooManyRequests(Exception):  # noqa: N818 - a named outcome, not a fault
     """More requests are waiting than the configuration allows. Tell the client; the message was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the ledger waits, in seconds, before it publishes again, and before it gives up."""
+    """How long a request waits, in seconds, before it is published again, and before it is given up."""
 
     #: From publication to the translator's answer, the first time; doubled for each attempt.
     translation: float = 1.0
@@ -72,7 +72,7 @@ class Patience:
     give_up: float = 60.0
 
 
-class Ledger:
+class OpenRequests:
     """The open requests of one session, by ``seq``."""
 
     def __init__(self, limit: int, patience: Patience | None = None, *, reserve: int = 0) -> None:
@@ -98,9 +98,9 @@ class Ledger:
 
     def accept(self, kind: Kind, message: dict[str, Any], now: float, *, own: bool = False, **details: Any) -> Request:
         """Take a request in under the next ``seq``; ``own`` when no client made it. Publish it next. Raises
-        `LedgerFull`."""
+        `TooManyRequests`."""
         if len(self._open) >= self._limit + (self._reserve if own else 0):
-            raise LedgerFull
+            raise TooManyRequests
         self.last_seq += 1
         request = Request(self.last_seq, kind, message, now, published_at=now, **details)
         self._open[request.seq] = request

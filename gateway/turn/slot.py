@@ -200,7 +200,7 @@ _REMEMBERED_RESPONSES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PendingCreate:
     """A ``response.create`` of ours that has neither a response nor an error yet."""
 
     event_id: str
@@ -216,7 +216,7 @@ class Turn:
     Feed every upstream event that concerns responses to the method of its name, in the order of the wire.
     """
 
-    __slots__ = ("_configured", "_over", "request", "response_id", "since", "slot", "user_speaking")
+    __slots__ = ("_configured", "_over", "pending_create", "response_id", "since", "slot", "user_speaking")
 
     def __init__(self, now: float) -> None:
         self.slot = Slot.UNCONFIGURED
@@ -225,7 +225,7 @@ class Turn:
         #: Set while the slot is `ACTIVE` or `CANCELLING`.
         self.response_id: str | None = None
         #: Set from the sending of a create until its created or its error.
-        self.request: Request | None = None
+        self.pending_create: PendingCreate | None = None
         self.user_speaking = False
         self._configured = False
         self._over: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
@@ -249,10 +249,10 @@ class Turn:
         self._configured = True
         self._apply(Input.CONFIGURED, now)
 
-    def request_sent(self, request: Request) -> None:
+    def request_sent(self, request: PendingCreate) -> None:
         """A create goes out now. Raises `GateViolation` (and changes nothing) unless the slot is idle."""
         self._apply(Input.REQUEST_SENT, request.sent_at)
-        self.request = request
+        self.pending_create = request
 
     def cancel_sent(self, now: float) -> None:
         """A cancel goes out now. Raises `GateViolation` when no response is known to run."""
@@ -263,8 +263,8 @@ class Turn:
         metadata."""
         if self.response_id is not None:
             self._over.append(self.response_id)
-        if self.request is not None and self.request.event_id == request_id:
-            self.request = None
+        if self.pending_create is not None and self.pending_create.event_id == request_id:
+            self.pending_create = None
             self._apply(Input.OWN_STARTED, now)
         else:
             self._apply(Input.OTHER_STARTED, now)
@@ -280,9 +280,9 @@ class Turn:
             self._apply(Input.STALE_DONE, now)
         else:
             self._over.append(response_id)
-            own = self.request is not None and self.request.event_id == request_id
+            own = self.pending_create is not None and self.pending_create.event_id == request_id
             if own:
-                self.request = None
+                self.pending_create = None
             self._apply(Input.OWN_DONE if own else Input.UNSEEN_DONE, now)
 
     def side_event(self, now: float) -> None:
@@ -291,12 +291,12 @@ class Turn:
 
     def request_failed(self, now: float, *, raced: bool) -> None:
         """Our create got an error; ``raced`` when it was `conversation_already_has_active_response`."""
-        self.request = None
+        self.pending_create = None
         self._apply(Input.REQUEST_RACED if raced else Input.REQUEST_REFUSED, now)
 
     def request_expired(self, now: float) -> None:
         """Neither a response nor an error came for our create in time."""
-        self.request = None
+        self.pending_create = None
         self._apply(Input.REQUEST_EXPIRED, now)
 
     def committed(self, now: float) -> None:
@@ -314,7 +314,7 @@ class Turn:
         self._apply(Input.CANCEL_EXPIRED, now)
 
     def disconnected(self, now: float) -> None:
-        self.request = None
+        self.pending_create = None
         self._apply(Input.DISCONNECTED, now)
 
     def _apply(self, what: Input, now: float) -> None:
@@ -329,6 +329,6 @@ class Turn:
             self.response_id = None
 
     def _free(self) -> Slot:
-        if self.request is not None:
+        if self.pending_create is not None:
             return Slot.REQUESTED
         return Slot.IDLE if self._configured else Slot.UNCONFIGURED

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from turngate.protocol.messages import Configuration
+from turngate.protocol.openai.errors import VOICE_LOCKED
 
 #: Errors that say that one field cannot change any more, where ``param`` does not name it.
-_FIELD_BY_CODE = {"cannot_update_voice": "audio.output.voice"}
+_FIELD_BY_CODE = {VOICE_LOCKED: "audio.output.voice"}
 #: Fields that the upstream changes between responses only.
 _BETWEEN_TURNS = {"audio.output.speed"}
 #: Errors whose ``param`` names a field that this upstream or this session will never take.
@@ -64,7 +65,7 @@ class Refused(NamedTuple):
     unannounced: bool = False
 
 
-class SessionConfiguration:
+class UpstreamConfig:
     """What the upstream last confirmed, as far as later changes need it."""
 
     __slots__ = (

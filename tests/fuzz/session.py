@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
-from gateway.conversation.conversation import Conversation, Outputs, UpstreamProblem
+from gateway.conversation.conversation import Conversation, Effects, UpstreamProblem
 from gateway.conversation.limits import Limits
 from gateway.dialect import DIALECTS
 from tests.fuzz import client_frames, upstream_events
 from tests.fuzz.watcher import Watcher
 from translator.mapping.release import merge
-from translator.mapping.translate import Defaults, Refusal, translate
+from translator.mapping.routes import Defaults, Refusal, translate
 from turngate.protocol.messages import AddItems, Intent, RefuseRequest, Release
 
 #: Steps for which one set of ids is in use.
@@ -71,7 +71,7 @@ class Session:
     def _client(self, frame: bytes) -> None:
         self.frames += 1
         place = self._watcher.told
-        accepted = self.conversation.state.ledger.last_seq
+        accepted = self.conversation.context.requests.last_seq
         self.conversation.client_text(frame, self._now)
         out = self._watch()
         self._watcher.client_frame(frame, out, accepted, place)
@@ -97,7 +97,7 @@ class Session:
         self._watch({"type": "response.output_audio.delta", "response_id": response, "item_id": item})
         self._watcher.audio(response, item, _PIECE_MS)
         downlink.voice.feed(response, bytes(48 * _PIECE_MS))
-        downlink.playback.forwarded(item, _PIECE_MS, self._now)
+        downlink.playout.forwarded(item, _PIECE_MS, self._now)
 
     def _user_audio(self) -> None:
         self.frames += 1
@@ -123,14 +123,16 @@ class Session:
                         self._intents[seq] = translation.intent
                 self.conversation.command(answer, self._now)
                 self._watch()
-        open_ = [intent for seq, intent in self._intents.items() if self.conversation.state.ledger.get(seq) is not None]
+        open_ = [
+            intent for seq, intent in self._intents.items() if self.conversation.context.requests.get(seq) is not None
+        ]
         if open_:
             some = tuple(open_ if random.random() < 0.7 else random.sample(open_, random.randint(1, len(open_))))
             self.conversation.command(merge(Release(id="r", session="s", gateway="gw", intents=some)), self._now)
             out = self._watch()
             self._confirm(out)
 
-    def _confirm(self, out: Outputs) -> None:
+    def _confirm(self, out: Effects) -> None:
         """Mostly the upstream does as it is asked."""
         for event in out.to_upstream:
             if self._random.random() < 0.2:
@@ -141,7 +143,7 @@ class Session:
                 case "conversation.item.create":
                     self._upstream({"type": "conversation.item.added", "item": event["item"]})
 
-    def _watch(self, cause: dict[str, Any] | None = None) -> Outputs:
+    def _watch(self, cause: dict[str, Any] | None = None) -> Effects:
         out = self.conversation.drain()
         self._sent += [event["event_id"] for event in out.to_upstream if "event_id" in event]
         self._untranslated += out.to_publish

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from gateway.conversation.conversation import Conversation, Outputs
+from gateway.conversation.conversation import Conversation, Effects
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.deepgram import ClientProtocolError, parse_client_message
-from turngate.protocol.openai.realtime import OutputItemAdded, UpstreamProtocolError, parse_server_event
+from turngate.protocol.openai.server_events import OutputItemAdded, UpstreamProtocolError, parse_server_event
 
 _CLOSE_CODES = {1000, 1011, 1012}
 
@@ -44,9 +44,9 @@ class Watcher:
         #: ``AgentStartedSpeaking`` that an item caused whose response its event does not name.
         self._nameless = 0
         #: How often a reply may still end; a greeting that is only shown ends without having begun.
-        self._endable = 0 if conversation.state.dialect.speaks_greeting else 1
+        self._endable = 0 if conversation.context.dialect.speaks_greeting else 1
 
-    def see(self, out: Outputs, cause: dict[str, Any] | None) -> None:
+    def see(self, out: Effects, cause: dict[str, Any] | None) -> None:
         """Everything that came out, and the upstream event that caused it, if one did."""
         self.told += len(out.to_client)
         for message in out.to_client:
@@ -60,9 +60,9 @@ class Watcher:
         for message in out.to_client:
             if message["type"] == "ConversationText" and message["role"] == "assistant":
                 self._words_of(message["content"])
-        limits = self._conversation.state.limits
-        assert len(self._conversation.state.ledger) <= limits.requests + limits.calls + 1
-        assert len(self._conversation.state.calls.open) <= limits.calls
+        limits = self._conversation.context.limits
+        assert len(self._conversation.context.requests) <= limits.requests + limits.calls + 1
+        assert len(self._conversation.context.calls.open) <= limits.calls
         if out.ending is not None:
             self.ended = True
             assert out.ending.code in _CLOSE_CODES
@@ -77,15 +77,15 @@ class Watcher:
             assert response not in self._dead, f"audio of {response} after its end"
             self._must_have_begun(response, "audio")
 
-    def client_frame(self, frame: bytes, out: Outputs, last_seq: int, told: int) -> None:
+    def client_frame(self, frame: bytes, out: Effects, last_seq: int, told: int) -> None:
         """A client frame went in, when so many requests and messages had been; this came out."""
         try:
-            parse_client_message(frame, strict=self._conversation.state.dialect.strict_fields)
+            parse_client_message(frame, strict=self._conversation.context.dialect.strict_fields)
         except ClientProtocolError:
             assert any(message["type"] == "Error" for message in out.to_client), frame
-            assert self._conversation.state.ledger.last_seq == last_seq
+            assert self._conversation.context.requests.last_seq == last_seq
 
-    def _speech(self, out: Outputs, response: str | None, cause: dict[str, Any] | None) -> None:
+    def _speech(self, out: Effects, response: str | None, cause: dict[str, Any] | None) -> None:
         kinds = [message["type"] for message in out.to_client]
         self._endable += kinds.count("AgentStartedSpeaking") - kinds.count("AgentAudioDone")
         assert self._endable >= 0, "the end of a reply that had not begun"

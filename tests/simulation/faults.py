@@ -12,26 +12,20 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.conversation.on_command import TranslatorSide
-from gateway.conversation.on_upstream import UpstreamSide
+from gateway.conversation.on_command import CommandHandler
+from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.function_calls import Calls
-from gateway.turn.release_gate import Drop, Outbox, Sendable, Translated
-from gateway.turn.requests import Ledger
+from gateway.turn.release_gate import Drop, ReleaseGate, Sendable, Translated
+from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import STAY, TRANSITIONS, Input, Turn
 from session_state import rules
 from session_state.rules import Advance, Outstanding, SessionState
 from tests.simulation import services
 from translator.mapping import release as merging
 from turngate.protocol.messages import Configuration, Intent, SendRelease, Slot, TurnRecord
-from turngate.protocol.openai.realtime import (
-    REQUEST_KEY,
-    OutputAudioDone,
-    OutputTextDone,
-    Response,
-    ResponseDone,
-    ServerEvent,
-)
+from turngate.protocol.openai.client_events import REQUEST_KEY
+from turngate.protocol.openai.server_events import OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +42,27 @@ def _cell(patch: pytest.MonkeyPatch, slot: Slot, what: Input, then: object) -> N
 
 def _clears_on(kind: type[ServerEvent]) -> Callable[[pytest.MonkeyPatch], None]:
     def put_in(patch: pytest.MonkeyPatch) -> None:
-        event_of = UpstreamSide.event
+        event_of = UpstreamHandler.event
 
-        def event(self: UpstreamSide, event: ServerEvent, now: float) -> None:
+        def event(self: UpstreamHandler, event: ServerEvent, now: float) -> None:
             event_of(self, event, now)
             if isinstance(event, kind):
-                self._state.turn._apply(Input.HOLDER_DONE, now)
+                self._context.turn._apply(Input.HOLDER_DONE, now)
 
-        patch.setattr(UpstreamSide, "event", event)
+        patch.setattr(UpstreamHandler, "event", event)
 
     return put_in
 
 
 def _any_done_frees(patch: pytest.MonkeyPatch) -> None:
-    event_of = UpstreamSide.event
+    event_of = UpstreamHandler.event
 
-    def event(self: UpstreamSide, event: ServerEvent, now: float) -> None:
+    def event(self: UpstreamHandler, event: ServerEvent, now: float) -> None:
         event_of(self, event, now)
         if isinstance(event, ResponseDone):
-            self._state.turn._apply(Input.HOLDER_DONE, now)
+            self._context.turn._apply(Input.HOLDER_DONE, now)
 
-    patch.setattr(UpstreamSide, "event", event)
+    patch.setattr(UpstreamHandler, "event", event)
 
 
 class _AlwaysFree:
@@ -79,16 +73,16 @@ def _no_fence(patch: pytest.MonkeyPatch) -> None:
     # The table would catch a create too, by raising: it has to be blind as well.
     for slot in (Slot.PROMISED, Slot.REQUESTED, Slot.ACTIVE, Slot.CANCELLING):
         _cell(patch, slot, Input.REQUEST_SENT, STAY)
-    check_of = Outbox._check
+    check_of = ReleaseGate._check
 
-    def check(self: Outbox, release: SendRelease) -> Sendable | Drop:
+    def check(self: ReleaseGate, release: SendRelease) -> Sendable | Drop:
         turn, self._turn = self._turn, cast(Turn, _AlwaysFree())
         try:
             return check_of(self, release)
         finally:
             self._turn = turn
 
-    patch.setattr(Outbox, "_check", check)
+    patch.setattr(ReleaseGate, "_check", check)
 
 
 def _no_lease(patch: pytest.MonkeyPatch) -> None:
@@ -115,26 +109,26 @@ def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def _acknowledge_on_send(patch: pytest.MonkeyPatch) -> None:
-    send_of = TranslatorSide._send_configuration
+    send_of = CommandHandler._send_configuration
 
-    def send(self: TranslatorSide, what: Sendable, now: float) -> None:
+    def send(self: CommandHandler, what: Sendable, now: float) -> None:
         send_of(self, what, now)
-        for request in self._state.ledger.settle(what.configures):
-            self._state.tell({"type": request.acknowledgement})
+        for request in self._context.requests.settle(what.configures):
+            self._context.tell({"type": request.acknowledgement})
 
-    patch.setattr(TranslatorSide, "_send_configuration", send)
+    patch.setattr(CommandHandler, "_send_configuration", send)
 
 
 def _foreign_is_ours(patch: pytest.MonkeyPatch) -> None:
-    started_of = UpstreamSide._started
+    started_of = UpstreamHandler._started
 
-    def started(self: UpstreamSide, response: Response, now: float) -> bool:
-        request = self._state.turn.request
+    def started(self: UpstreamHandler, response: Response, now: float) -> bool:
+        request = self._context.turn.pending_create
         if request is not None:
             response = response.model_copy(update={"metadata": {REQUEST_KEY: request.event_id}})
         return started_of(self, response, now)
 
-    patch.setattr(UpstreamSide, "_started", started)
+    patch.setattr(UpstreamHandler, "_started", started)
 
 
 def _merged_backwards(patch: pytest.MonkeyPatch) -> None:
@@ -147,23 +141,23 @@ def _merged_backwards(patch: pytest.MonkeyPatch) -> None:
 
 
 def _repeats_are_carried_out(patch: pytest.MonkeyPatch) -> None:
-    translated_of = Outbox.translated
+    translated_of = ReleaseGate.translated
 
-    def translated(self: Outbox, command: Translated) -> list[Translated]:
-        request = self._ledger.get(command.seq)
+    def translated(self: ReleaseGate, command: Translated) -> list[Translated]:
+        request = self._requests.get(command.seq)
         again = request is not None and request.translated
         return [command] if again else translated_of(self, command)
 
-    patch.setattr(Outbox, "translated", translated)
+    patch.setattr(ReleaseGate, "translated", translated)
 
 
 def _items_out_of_order(patch: pytest.MonkeyPatch) -> None:
-    def translated(self: Outbox, command: Translated) -> list[Translated]:
-        request = self._ledger.get(command.seq)
+    def translated(self: ReleaseGate, command: Translated) -> list[Translated]:
+        request = self._requests.get(command.seq)
         self._translated_to = max(self._translated_to, command.seq)
         return [] if request is None or request.translated else [command]
 
-    patch.setattr(Outbox, "translated", translated)
+    patch.setattr(ReleaseGate, "translated", translated)
 
 
 def _calls_not_joined(patch: pytest.MonkeyPatch) -> None:
@@ -187,10 +181,10 @@ def _versions_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def _race_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def settle(self: Ledger, seqs: tuple[int, ...]) -> None:
+    def settle(self: OpenRequests, seqs: tuple[int, ...]) -> None:
         self.settle(seqs)
 
-    patch.setattr(Ledger, "return_", settle)
+    patch.setattr(OpenRequests, "return_", settle)
 
 
 def _user_turn_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -208,7 +202,7 @@ def _no_promise(patch: pytest.MonkeyPatch) -> None:
 
 
 def _late_items_answered(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "sent", lambda self: frozenset(request.seq for request in self))
+    patch.setattr(OpenRequests, "sent", lambda self: frozenset(request.seq for request in self))
 
 
 def _cancel_refused_frees(patch: pytest.MonkeyPatch) -> None:
@@ -220,29 +214,29 @@ def _cancel_frees(patch: pytest.MonkeyPatch) -> None:
 
 
 def _never_published_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "due", lambda self, now, free_since: [])
+    patch.setattr(OpenRequests, "due", lambda self, now, free_since: [])
 
 
 def _settled_when_sent(patch: pytest.MonkeyPatch) -> None:
-    def send(self: Ledger, seqs: tuple[int, ...]) -> None:
+    def send(self: OpenRequests, seqs: tuple[int, ...]) -> None:
         for request in [self.get(seq) for seq in seqs]:
             if request is not None and request.acknowledgement is None:
                 self.settle([request.seq])
             elif request is not None:
                 request.on_its_way = True
 
-    patch.setattr(Ledger, "send", send)
+    patch.setattr(OpenRequests, "send", send)
 
 
 def _words_answer_others(patch: pytest.MonkeyPatch) -> None:
-    send_of = TranslatorSide._send_response
+    send_of = CommandHandler._send_response
 
-    def send_response(self: TranslatorSide, what: Sendable, now: float) -> None:
+    def send_response(self: CommandHandler, what: Sendable, now: float) -> None:
         if what.response is not None:
             what = replace(what, response=what.response.model_copy(update={"exclusive": False}))
         send_of(self, what, now)
 
-    patch.setattr(TranslatorSide, "_send_response", send_response)
+    patch.setattr(CommandHandler, "_send_response", send_response)
 
 
 def _no_timeout_of_calls(patch: pytest.MonkeyPatch) -> None:
@@ -250,22 +244,22 @@ def _no_timeout_of_calls(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_bound(patch: pytest.MonkeyPatch) -> None:
-    init_of = Ledger.__init__
+    init_of = OpenRequests.__init__
 
-    def init(self: Ledger, limit: int, *rest: Any, **named: Any) -> None:
+    def init(self: OpenRequests, limit: int, *rest: Any, **named: Any) -> None:
         init_of(self, 1_000_000, *rest, **named)
 
-    patch.setattr(Ledger, "__init__", init)
+    patch.setattr(OpenRequests, "__init__", init)
 
 
 def _response_before_configuration(patch: pytest.MonkeyPatch) -> None:
-    send_of = TranslatorSide._send_configuration
+    send_of = CommandHandler._send_configuration
 
-    def send_configuration(self: TranslatorSide, what: Sendable, now: float) -> None:
+    def send_configuration(self: CommandHandler, what: Sendable, now: float) -> None:
         if what.response is None:
             send_of(self, what, now)
 
-    patch.setattr(TranslatorSide, "_send_configuration", send_configuration)
+    patch.setattr(CommandHandler, "_send_configuration", send_configuration)
 
 
 FAULTS = (
@@ -292,7 +286,7 @@ FAULTS = (
     Fault("a response answers what came after it began", _late_items_answered),
     Fault("nothing is published again", _never_published_again),
     Fault("a request is settled when its create is sent", _settled_when_sent),
-    Fault("the ledger has no bound", _no_bound),
+    Fault("open requests have no bound", _no_bound),
     Fault("given words answer whoever asked for something", _words_answer_others),
     Fault("a call that nobody answers is waited for", _no_timeout_of_calls),
 )

@@ -140,7 +140,7 @@ class Session:
             if before is not None:
                 conversation.tell(*before)
                 milliseconds = len(event["delta"]) * 3 / 4 / _BYTES_PER_MS
-                conversation.downlink.playback.forwarded(event["item_id"], milliseconds, now)
+                conversation.downlink.playout.forwarded(event["item_id"], milliseconds, now)
         else:
             self._history.append(Entry(now, Where.GATEWAY_GOT, event))
             conversation.upstream_event(event, now)

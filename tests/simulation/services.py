@@ -15,7 +15,7 @@ from tests.simulation.broker import Broker, BrokerGoneError
 from tests.simulation.clock import Clock
 from tests.simulation.plan import Plan
 from translator.mapping import release as merging
-from translator.mapping import translate as translating
+from translator.mapping import routes as translating
 from translator.mapping.translation import Defaults, Refusal
 from turngate.protocol.messages import (
     CLIENT_EVENTS,

@@ -79,7 +79,7 @@ class Line:
 
     def resting(self) -> str:
         """Empty when nothing is outstanding; otherwise what is."""
-        state = self.session.conversation.state
+        state = self.session.conversation.context
         if not self.client.finished:
             return "the client is not finished"
         if self.session.closed:
@@ -90,21 +90,21 @@ class Line:
             return f"the slot is {state.turn.slot}"
         if state.turn.user_speaking:
             return "the user is speaking"
-        if len(state.ledger):
-            return f"requests are open: {[(request.seq, request.message['type']) for request in state.ledger]}"
+        if len(state.requests):
+            return f"requests are open: {[(request.seq, request.message['type']) for request in state.requests]}"
         if state.calls.open:
             return f"calls are open: {state.calls.open}"
         return ""
 
     def _tick(self) -> None:
-        state, outcome = self.session.conversation.state, self.outcome
+        state, outcome = self.session.conversation.context, self.outcome
         self.session.tick()
-        if len(state.ledger):
+        if len(state.requests):
             of_the_client = sum(
                 request.message["type"] != "UserTurnEnded" and "error" not in request.message
-                for request in state.ledger
+                for request in state.requests
             )
-            outcome.most_requests = max(outcome.most_requests, len(state.ledger))
+            outcome.most_requests = max(outcome.most_requests, len(state.requests))
             outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
         outcome.most_calls = max(outcome.most_calls, len(state.calls.open))
         outcome.longest_wait = max(outcome.longest_wait, self._waiting())
@@ -116,7 +116,7 @@ class Line:
     def _waiting(self) -> float:
         """For how long a request has been waiting now although nothing is in its way, in seconds."""
         conversation, now = self.session.conversation, self._world.clock.now
-        state = conversation.state
+        state = conversation.context
         free_since = conversation._free_since
         if free_since is None or not state.configured or state.calls.open:
             self._clear_since = None
@@ -128,7 +128,7 @@ class Line:
         return max(
             (
                 now - max(clear_since, request.published_at)
-                for request in state.ledger
+                for request in state.requests
                 if request.translated and not request.on_its_way
             ),
             default=0.0,

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 import orjson
 from pydantic import BaseModel
 
-from translator.mapping.translate import Defaults, Translation, translate
+from translator.mapping.routes import Defaults, Translation, translate
 from turngate.protocol.deepgram import Settings, parse_client_message
 from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
 

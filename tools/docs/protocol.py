@@ -11,10 +11,10 @@ from typing import Any
 from gateway.dialect import DIALECTS, Dialect
 from gateway.downlink.downlink import Downlink
 from tools.docs.fields import rows as field_rows
-from translator.mapping.translate import ROUTES
+from translator.mapping.routes import ROUTES
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 from turngate.protocol.deepgram.messages import ClientMessage
-from turngate.protocol.openai.realtime import PARSERS, parse_server_event
+from turngate.protocol.openai.server_events import PARSERS, parse_server_event
 from turngate.protocol.openai.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
 
 _HEAD = """\

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.sockets.engines import ENGINES
-from gateway.sockets.interface import EXPRESS_MAX, Closed, Engine, Socket, Wire
+from gateway.sockets.interface import FAST_PATH_MAX_BYTES, Closed, Engine, Socket, Wire
 from tests.integration.sockets.conftest import Serving
 
 PATIENCE_SECONDS = 30
@@ -51,7 +51,7 @@ async def test_a_message_is_dealt_with_as_it_comes_or_queued_and_counted(engine:
                 received.append(await peer.recv())
         counted = wire.queued
 
-    large = bytes(EXPRESS_MAX + 1)
+    large = bytes(FAST_PATH_MAX_BYTES + 1)
     async with serving(serve, largest=1_000_000) as port, connect(f"ws://127.0.0.1:{port}/") as client:
         await client.recv()
         for message in (b"carry", "text", b"queue 1", [b"fragments ", b"of one"], large, b"carry too", b"queue 2"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from gateway.conversation.conversation import Conversation, Outputs
+from gateway.conversation.conversation import Conversation, Effects
 from gateway.conversation.counters import Counters
 from gateway.conversation.limits import Limits
 from gateway.dialect import COMPONENT, Dialect
@@ -29,26 +29,26 @@ class Bench:
     ) -> None:
         self.now = 0.0
         self.conversation = Conversation("session-0001", "gw", dialect, limits or Limits(), self.now, counters)
-        self.out = Outputs()
+        self.out = Effects()
         self._events = 0
 
     # --- the client
 
-    def say(self, **message: Any) -> Outputs:
+    def say(self, **message: Any) -> Effects:
         return self.frame(orjson.dumps(message))
 
-    def frame(self, data: bytes) -> Outputs:
+    def frame(self, data: bytes) -> Effects:
         self.conversation.client_text(data, self.now)
         return self._drain()
 
     # --- the upstream
 
-    def event(self, kind: str, **fields: Any) -> Outputs:
+    def event(self, kind: str, **fields: Any) -> Effects:
         self._events += 1
         self.conversation.upstream_event({"type": kind, "event_id": f"event_{self._events}", **fields}, self.now)
         return self._drain()
 
-    def created(self, response_id: str, request_id: str | None = None, *, conversation: str | None = "conv") -> Outputs:
+    def created(self, response_id: str, request_id: str | None = None, *, conversation: str | None = "conv") -> Effects:
         return self.event("response.created", response=_response(response_id, "in_progress", request_id, conversation))
 
     def done(
@@ -58,37 +58,37 @@ class Bench:
         *,
         status: str = "completed",
         conversation: str | None = "conv",
-    ) -> Outputs:
+    ) -> Effects:
         return self.event("response.done", response=_response(response_id, status, request_id, conversation))
 
-    def item(self, item_id: str, kind: str = "message", **fields: Any) -> Outputs:
+    def item(self, item_id: str, kind: str = "message", **fields: Any) -> Effects:
         return self.event("conversation.item.added", item={"id": item_id, "type": kind, "role": "user", **fields})
 
-    def error(self, code: str, about: str | None = None, **fields: Any) -> Outputs:
+    def error(self, code: str, about: str | None = None, **fields: Any) -> Effects:
         error = {"type": "invalid_request_error", "code": code, "message": code, "event_id": about, **fields}
         return self.event("error", error=error)
 
-    def call(self, response_id: str, call_id: str, name: str = "f") -> Outputs:
+    def call(self, response_id: str, call_id: str, name: str = "f") -> Effects:
         item = {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", "call_id": call_id, "name": name}
         return self.event("response.output_item.done", response_id=response_id, item={**item, "arguments": "{}"})
 
-    def audio(self, response_id: str, item_id: str, ms: float) -> Outputs:
+    def audio(self, response_id: str, item_id: str, ms: float) -> Effects:
         """So much audio goes to the client, at once."""
         before = self.conversation.downlink.audio(response_id, item_id, self.now)
         if before is not None:
             self.conversation.tell(*before)
-            self.conversation.downlink.playback.forwarded(item_id, ms, self.now)
+            self.conversation.downlink.playout.forwarded(item_id, ms, self.now)
         return self._drain()
 
     # --- the translators
 
-    def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Outputs:
+    def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Effects:
         words = [{"type": "input_text", "text": "Hi"}]
         items = tuple({"id": item_id, "type": "message", "role": "user", "content": words} for item_id in item_ids)
         self.conversation.command(AddItems(session="s", seq=seq, items=items, notices=notices), self.now)
         return self._drain()
 
-    def refused(self, seq: int, code: str = "INVALID_SETTINGS") -> Outputs:
+    def refused(self, seq: int, code: str = "INVALID_SETTINGS") -> Effects:
         self.conversation.command(RefuseRequest(session="s", seq=seq, code=code, description="no"), self.now)
         return self._drain()
 
@@ -100,7 +100,7 @@ class Bench:
         append: str | None = None,
         exclusive: bool = False,
         **session: Any,
-    ) -> Outputs:
+    ) -> Effects:
         self.conversation.command(
             SendRelease(
                 session="s",
@@ -116,7 +116,7 @@ class Bench:
 
     # --- time, and whole passages
 
-    def wait(self, seconds: float) -> Outputs:
+    def wait(self, seconds: float) -> Effects:
         self.now += seconds
         self.conversation.tick(self.now)
         return self._drain()
@@ -142,7 +142,7 @@ class Bench:
         self.asked(seq)
         return str(self.release(responds=(seq,)).to_upstream[-1]["event_id"])
 
-    def _drain(self) -> Outputs:
+    def _drain(self) -> Effects:
         self.out = self.conversation.drain()
         for message in self.out.to_client:
             accepted_by_clients(message)

@@ -10,7 +10,7 @@ from gateway.dialect import AGENT, Dialect
 from gateway.downlink.downlink import Downlink
 from tests.unit.schemas import accepted_by_clients
 from turngate.protocol.deepgram.events import ServerMessage
-from turngate.protocol.openai.realtime import ServerEvent
+from turngate.protocol.openai.server_events import ServerEvent
 
 
 class Client:
@@ -39,7 +39,7 @@ class Client:
         self.now += 1
         messages = self.downlink.audio(response_id, item_id, self.now)
         if messages is not None:
-            self.downlink.playback.forwarded(item_id, ms, self.now)
+            self.downlink.playout.forwarded(item_id, ms, self.now)
         return None if messages is None else [message["type"] for message in self.tell(messages)]
 
     def tell(self, messages: Iterable[ServerMessage]) -> list[ServerMessage]:

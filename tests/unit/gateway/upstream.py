@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.schemas import sent_by_openai
-from turngate.protocol.openai.realtime import ServerEvent, parse_server_event
+from turngate.protocol.openai.server_events import ServerEvent, parse_server_event
 
 
 def event(kind: str, **fields: Any) -> ServerEvent:

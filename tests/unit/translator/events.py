@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.schemas import accepted_by_openai
-from translator.mapping.translate import Defaults, Translation, translate
+from translator.mapping.routes import Defaults, Translation, translate
 from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
-from turngate.protocol.openai.realtime import item_create, response_create, session_update
+from turngate.protocol.openai.client_events import item_create, response_create, session_update
 
 SESSION = "0123456789abcdef"
 TURN = TurnRecord(session=SESSION, gateway="g", version=1, slot=Slot.IDLE)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.translator.events import event, settings, translated
-from translator.mapping.translate import Defaults, translate
+from translator.mapping.routes import Defaults, translate
 
 
 def test_typed_words_are_an_item_and_want_a_response() -> None:

@@ -10,7 +10,7 @@ from tests.unit.translator.events import session_of, settings, translated
 from translator.app import defaults
 from translator.config import TranslatorSettings
 from translator.mapping.names import Names, load_names
-from translator.mapping.translate import Defaults
+from translator.mapping.routes import Defaults
 from turngate.process.settings import SettingsError, load
 
 TOML = """

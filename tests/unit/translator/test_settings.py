@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.translator.events import event, session_of, settings, think, translated
-from translator.mapping.translate import Defaults, Refusal, translate
+from translator.mapping.routes import Defaults, Refusal, translate
 
 PCM = {"type": "audio/pcm", "rate": 24000}
 

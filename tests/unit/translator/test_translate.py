@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.translator.events import event, translated
-from translator.mapping.translate import ROUTES, Defaults, Refusal, translate
+from translator.mapping.routes import ROUTES, Defaults, Refusal, translate
 from turngate.protocol.deepgram import CustomToThinkProvider, ForceEndTurn, KeepAlive, UserTurnEnded
 from turngate.protocol.deepgram.messages import ClientMessage
 

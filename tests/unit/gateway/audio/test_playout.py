@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audio.playout import Cut, Playback, heard_words
+from gateway.audio.playout import Cut, PlayoutClock, heard_words
 
 
 def test_a_reply_that_came_at_once_is_heard_in_real_time() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     for _ in range(10):
         playback.forwarded("a", 1000, now=5.0)
     assert playback.cut(7.5) == [Cut("a", 2500, 10_000)]
@@ -18,12 +18,12 @@ def test_a_reply_that_came_at_once_is_heard_in_real_time() -> None:
 
 
 def test_nothing_is_cut_from_a_reply_that_had_not_begun() -> None:
-    assert Playback().cut(3.0) == []
+    assert PlayoutClock().cut(3.0) == []
 
 
 @pytest.mark.parametrize("said_before_the_end", [True, False])
 def test_nothing_is_cut_from_an_item_that_was_heard_to_its_end(said_before_the_end: bool) -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     playback.forwarded("a", 1000, now=0.0)
     if said_before_the_end:
         playback.complete("a")
@@ -35,7 +35,7 @@ def test_nothing_is_cut_from_an_item_that_was_heard_to_its_end(said_before_the_e
 
 
 def test_completing_after_the_last_sound_counts_as_heard() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     playback.forwarded("a", 1000, now=0.0)
     playback.forwarded("b", 1000, now=5.0)
     playback.complete("a")
@@ -44,7 +44,7 @@ def test_completing_after_the_last_sound_counts_as_heard() -> None:
 
 
 def test_what_waits_behind_another_item_is_cut_at_nothing() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     playback.forwarded("a", 1000, now=0.0)
     playback.complete("a")
     playback.forwarded("b", 1000, now=0.0)
@@ -54,21 +54,21 @@ def test_what_waits_behind_another_item_is_cut_at_nothing() -> None:
 
 
 def test_a_gap_is_silence_and_not_time_heard() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     playback.forwarded("a", 100, now=0.0)
     playback.forwarded("a", 100, now=10.0)
     assert playback.cut(10.05) == [Cut("a", 150, 200)]
 
 
 def test_items_that_take_turns_are_told_apart() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     for item in ("a", "b", "a"):
         playback.forwarded(item, 100, now=0.0)
     assert playback.cut(0.25) == [Cut("a", 150, 200), Cut("b", 100, 100)]
 
 
 def test_the_next_reply_waits_for_the_one_that_is_playing() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     playback.forwarded("a", 2000, now=0.0)
     playback.complete("a")
     playback.forwarded("b", 2000, now=1.0)
@@ -76,7 +76,7 @@ def test_the_next_reply_waits_for_the_one_that_is_playing() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    playback = Playback()
+    playback = PlayoutClock()
     for n in range(1000):
         playback.forwarded(f"item_{n}", 1000, now=0.0)
         playback.complete(f"item_{n}")
@@ -90,7 +90,7 @@ Pieces = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 500), st.floats
 def test_never_more_than_exists_and_never_faster_than_time(
     pieces: list[tuple[str, float, float, bool]], until: float
 ) -> None:
-    playback, now, forwarded = Playback(), 0.0, dict.fromkeys("abc", 0.0)
+    playback, now, forwarded = PlayoutClock(), 0.0, dict.fromkeys("abc", 0.0)
     for item, ms, pause, complete in pieces:
         now += pause
         playback.forwarded(item, ms, now)

@@ -18,7 +18,7 @@ def test_a_function_call_is_open_until_the_upstream_has_its_result() -> None:
     bench.translated(2, "out_1")
     bench.item("out_1", "function_call_output", call_id="call_1")
     assert bench.conversation.record().open_calls == ()
-    assert bench.conversation.state.ledger.answerable() == [2]
+    assert bench.conversation.context.requests.answerable() == [2]
 
 
 def test_results_nobody_asked_for_are_told_and_not_used() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.audio.endpointing import PauseRules
+from gateway.audio.endpointing import EndPointingRules
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, Dialect
 from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
 from turngate.protocol.messages import Slot
 
-LIMITS = Limits(pauses=PauseRules(level_dbfs=-40, pause=0.4))
+LIMITS = Limits(pauses=EndPointingRules(level_dbfs=-40, pause=0.4))
 SPEECH = (np.sin(np.arange(24 * 500) * 0.2) * 3000).astype("<i2").tobytes()
 PAUSE = bytes(48 * 400)
 

@@ -164,7 +164,7 @@ def test_formats_that_are_not_supported_are_refused_by_name(audio: dict[str, Any
     out = bench.say(**{**SETTINGS, "audio": audio})
     assert out.to_client[0]["code"] == "INVALID_SETTINGS"
     assert out.ending is not None
-    assert bench.conversation.state.ledger.last_seq == 0
+    assert bench.conversation.context.requests.last_seq == 0
 
 
 def test_a_request_past_the_limit_is_refused_and_told() -> None:
@@ -172,7 +172,7 @@ def test_a_request_past_the_limit_is_refused_and_told() -> None:
     bench.say(type="InjectUserMessage", content="1")
     out = bench.say(type="InjectUserMessage", content="2")
     assert (out.to_client[0]["type"], out.to_client[0]["code"]) == ("Warning", "TOO_MANY_REQUESTS")
-    assert bench.conversation.state.ledger.last_seq == 2
+    assert bench.conversation.context.requests.last_seq == 2
 
 
 def test_settings_that_a_translator_refuses_may_be_sent_again() -> None:

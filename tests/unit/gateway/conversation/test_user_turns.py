@@ -32,9 +32,9 @@ def test_who_has_turned_the_servers_responses_off_has_them_asked_for() -> None:
     event = bench.conversation.client_event(3)
     assert event is not None
     assert event.message == {"type": "UserTurnEnded"}
-    assert bench.conversation.state.ledger.answerable() == []
+    assert bench.conversation.context.requests.answerable() == []
     bench.item("audio_1")
-    assert bench.conversation.state.ledger.answerable() == [3]
+    assert bench.conversation.context.requests.answerable() == [3]
 
 
 def test_a_turn_that_the_server_cannot_answer_because_of_another_response_is_asked_for() -> None:
@@ -66,7 +66,7 @@ def test_a_turn_that_the_upstream_owes_an_answer_is_asked_for_when_none_comes() 
     bench.item("audio_1")
     assert bench.out.to_publish == []
     assert bench.wait(3).to_publish == [2]
-    assert bench.conversation.state.ledger.answerable() == [2]
+    assert bench.conversation.context.requests.answerable() == [2]
     assert bench.wait(3).to_publish == [2], "once is enough: this is its retransmission"
 
 
@@ -152,7 +152,7 @@ def test_a_commit_without_an_item_needs_no_acknowledgement() -> None:
     bench = Bench().configured()
     bench.created("resp_1")
     bench.event("input_audio_buffer.committed")
-    assert bench.conversation.state.ledger.answerable() == [2]
+    assert bench.conversation.context.requests.answerable() == [2]
 
 
 def test_the_next_response_answers_the_turn_before_the_one_that_the_upstream_could_not_answer() -> None:
@@ -215,4 +215,4 @@ def test_an_interrupted_answer_to_the_first_of_two_turns_leaves_the_second_unans
     interrupted = {"id": "resp_1", "status": "cancelled", "conversation_id": "conv", "output": []}
     bench.event("response.done", response=interrupted | {"status_details": {"reason": "turn_detected"}})
     assert bench.wait(3).to_publish == [5]
-    assert bench.conversation.state.ledger.answerable() == [5]
+    assert bench.conversation.context.requests.answerable() == [5]

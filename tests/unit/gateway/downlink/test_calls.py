@@ -10,7 +10,7 @@ from gateway.dialect import AGENT, COMPONENT
 from tests.unit.gateway import upstream
 from tests.unit.gateway.client import Client
 from turngate.protocol.deepgram.events import ServerMessage
-from turngate.protocol.openai.realtime import ServerEvent
+from turngate.protocol.openai.server_events import ServerEvent
 
 
 def calls(told: list[ServerMessage]) -> list[dict[str, Any]]:

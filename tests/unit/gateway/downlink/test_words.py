@@ -9,7 +9,7 @@ import pytest
 from gateway.dialect import AGENT, COMPONENT
 from tests.unit.gateway import upstream
 from tests.unit.gateway.client import Client
-from turngate.protocol.openai.realtime import parse_server_event
+from turngate.protocol.openai.server_events import parse_server_event
 
 # --- the user --------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import orjson
 import pybase64
 import pytest
 
-from gateway.session.fast_path import Express
+from gateway.session.fast_path import FastPath
 from tests.unit.gateway.bench import Bench
 
 FRAME = b"\x01\x02" * 480
@@ -32,16 +32,16 @@ class Wire:
 
 
 class Line:
-    """A configured session in the middle of a reply that sounds, with an express lane."""
+    """A configured session in the middle of a reply that sounds, with a fast path."""
 
     def __init__(self, bench: Bench | None = None) -> None:
         self.bench = bench or Bench().configured()
         self.client, self.upstream = Wire(), Wire()
         self.woken = 0
         self.failed: list[Exception] = []
-        self.express = Express(self.bench.conversation, self.client, self._wake, self.failed.append)
-        self.express.connect(self.upstream)
-        self.express.open = True
+        self.fast_path = FastPath(self.bench.conversation, self.client, self._wake, self.failed.append)
+        self.fast_path.connect(self.upstream)
+        self.fast_path.open = True
         self.bench.created("resp_1")
         self.bench.audio("resp_1", "item_1", 20)
 
@@ -61,12 +61,12 @@ def test_speech_goes_up_and_a_reply_goes_down() -> None:
     assert orjson.loads(line.upstream.posted[0])["audio"] == pybase64.b64encode_as_string(FRAME)
     assert line.upstream.brings(delta())
     assert line.client.posted == [FRAME]
-    (cut,) = line.bench.conversation.downlink.playback.cut(line.bench.now)
+    (cut,) = line.bench.conversation.downlink.playout.cut(line.bench.now)
     assert cut.forwarded_ms == 40, "what can have been heard is known as ever"
 
 
 def _closed(line: Line) -> None:
-    line.express.open = False
+    line.fast_path.open = False
 
 
 def _unread(line: Line) -> None:
@@ -89,7 +89,7 @@ def test_what_must_wait_is_left_to_the_queue(state: Callable[[Line], None]) -> N
 def test_what_was_read_is_not_waited_for() -> None:
     line = Line()
     _unread(line)
-    line.express.client_read = line.express.upstream_read = 1
+    line.fast_path.client_read = line.fast_path.upstream_read = 1
     assert line.client.brings(FRAME)
     assert line.upstream.brings(delta())
 
@@ -148,6 +148,6 @@ def test_a_defect_ends_the_session_and_does_not_reach_the_library(monkeypatch: p
 
 def test_where_a_library_does_not_let_one_there_nothing_is_carried() -> None:
     upstream = Wire()
-    express = Express(Bench().conversation, None, lambda: None, lambda error: None)
-    express.connect(upstream)
+    fast_path = FastPath(Bench().conversation, None, lambda: None, lambda error: None)
+    fast_path.connect(upstream)
     assert upstream.carry is None

@@ -59,7 +59,7 @@ class Scene:
             self.session.command(self.unused)
 
     def _command(self, command: object, now: float) -> None:
-        out = self.conversation.state.out
+        out = self.conversation.context.out
         (out.to_client if self._told_to == "client" else out.to_upstream).append({"type": "Told"})
 
     async def _dial(self) -> Any:

@@ -1,11 +1,11 @@
-"""The outbox: the client's order, and the fence."""
+"""The release gate: the client's order, and the fence."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.turn.release_gate import Drop, Outbox, Sendable
-from gateway.turn.requests import Kind, Ledger
+from gateway.turn.release_gate import Drop, ReleaseGate, Sendable
+from gateway.turn.requests import Kind, OpenRequests
 from gateway.turn.slot import Turn
 from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease, Slot
 
@@ -13,22 +13,22 @@ C, R = Kind.CONFIGURATION, Kind.RESPONSE
 
 
 class Bench:
-    """An outbox with a ledger of these kinds and an idle turn."""
+    """A release gate over open requests of these kinds and an idle turn."""
 
     def __init__(self, *kinds: Kind) -> None:
-        self.ledger = Ledger(10)
+        self.requests = OpenRequests(10)
         self.turn = Turn(0)
         self.turn.configured(0)
         self.updating = False
-        self.outbox = Outbox(self.ledger, self.turn, lambda: self.updating)
+        self.gate = ReleaseGate(self.requests, self.turn, lambda: self.updating)
         for kind in kinds:
-            self.ledger.accept(kind, {}, 0)
+            self.requests.accept(kind, {}, 0)
 
     def translate(self, *seqs: int) -> list[int]:
         ready = []
         for seq in seqs:
-            for command in self.outbox.translated(AddItems(session="s", seq=seq)):
-                request = self.ledger.get(command.seq)
+            for command in self.gate.translated(AddItems(session="s", seq=seq)):
+                request = self.requests.get(command.seq)
                 if request is not None:
                     request.translated = True
                 ready.append(command.seq)
@@ -37,7 +37,7 @@ class Bench:
     def release(
         self, configures: tuple[int, ...] = (), responds: tuple[int, ...] = (), *, interrupts: bool = False
     ) -> Sendable | Drop | None:
-        self.outbox.offer(
+        self.gate.offer(
             SendRelease(
                 session="s",
                 release="r",
@@ -47,7 +47,7 @@ class Bench:
                 responds=responds,
             )
         )
-        decided = self.outbox.release()
+        decided = self.gate.release()
         return None if decided is None else decided[1]
 
 
@@ -62,17 +62,17 @@ def test_translations_leave_in_order_and_once() -> None:
 
 def test_the_first_of_two_answers_stands() -> None:
     bench = Bench(R, R)
-    bench.outbox.translated(AddItems(session="s", seq=2, items=({"id": "a"},)))
-    bench.outbox.translated(RefuseRequest(session="s", seq=2, code="c", description="d"))
-    ready = bench.outbox.translated(AddItems(session="s", seq=1))
+    bench.gate.translated(AddItems(session="s", seq=2, items=({"id": "a"},)))
+    bench.gate.translated(RefuseRequest(session="s", seq=2, code="c", description="d"))
+    ready = bench.gate.translated(AddItems(session="s", seq=1))
     assert [type(command) for command in ready] == [AddItems, AddItems]
 
 
 def test_a_request_that_was_given_up_is_passed_over() -> None:
     bench = Bench(R, R)
     assert bench.translate(2) == []
-    bench.ledger.settle([1])
-    assert [command.seq for command in bench.outbox.advance()] == [2]
+    bench.requests.settle([1])
+    assert [command.seq for command in bench.gate.advance()] == [2]
     assert bench.translate(1) == []
 
 
@@ -80,12 +80,12 @@ def test_a_release_waits_for_everything_before_it() -> None:
     bench = Bench(R, R)
     bench.translate(2)
     assert bench.release(responds=(2,)) is None
-    assert bench.outbox.release() is None
+    assert bench.gate.release() is None
     bench.translate(1)
-    decided = bench.outbox.release()
+    decided = bench.gate.release()
     assert decided is not None
     assert isinstance(decided[1], Sendable)
-    assert bench.outbox.release() is None, "it is decided once"
+    assert bench.gate.release() is None, "it is decided once"
 
 
 @pytest.mark.parametrize("slot", [slot for slot in Slot if slot is not Slot.IDLE])
@@ -134,19 +134,19 @@ def test_words_that_interrupt_pass_while_the_user_speaks_but_never_into_a_respon
 def test_what_is_settled_or_on_its_way_is_not_sent_again() -> None:
     bench = Bench(C, R)
     bench.translate(1, 2)
-    bench.ledger.send([1])
+    bench.requests.send([1])
     bench.updating = True
     what = bench.release(configures=(1,), responds=(2,))
     assert isinstance(what, Sendable)
     assert (what.configuration, what.responds) == (None, (2,))
-    bench.ledger.settle([2])
+    bench.requests.settle([2])
     assert bench.release(configures=(1,), responds=(2,)) is Drop.STALE
 
 
 def test_a_release_that_is_only_half_new_is_dropped() -> None:
     bench = Bench(C, C)
     bench.translate(1, 2)
-    bench.ledger.settle([1])
+    bench.requests.settle([1])
     assert bench.release(configures=(1, 2)) is Drop.STALE
 
 

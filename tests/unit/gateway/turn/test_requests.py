@@ -1,29 +1,29 @@
-"""The ledger: what is open, when it is published again, and when the client must be told."""
+"""Open requests: what is open, when it is published again, and when the client must be told."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.turn.requests import Kind, Ledger, LedgerFull, Patience, Request
+from gateway.turn.requests import Kind, OpenRequests, Patience, Request, TooManyRequests
 
 NEVER = float("inf")
 
 
-def ledger(*kinds: Kind, limit: int = 10) -> Ledger:
-    made = Ledger(limit, Patience(translation=1, longest=8, release=4, give_up=60))
+def requests(*kinds: Kind, limit: int = 10) -> OpenRequests:
+    made = OpenRequests(limit, Patience(translation=1, longest=8, release=4, give_up=60))
     for kind in kinds:
         made.accept(kind, {"type": "x"}, 0)
     return made
 
 
-def first(made: Ledger) -> Request:
+def first(made: OpenRequests) -> Request:
     request = made.get(1)
     assert request is not None
     return request
 
 
 def test_requests_are_numbered_from_one_and_open_until_settled() -> None:
-    made = ledger(Kind.CONFIGURATION, Kind.RESPONSE, Kind.CONFIGURATION)
+    made = requests(Kind.CONFIGURATION, Kind.RESPONSE, Kind.CONFIGURATION)
     assert made.open(Kind.CONFIGURATION) == (1, 3)
     assert made.open(Kind.RESPONSE) == (2,)
     assert [request.seq for request in made.settle([3, 1, 9])] == [1, 3]
@@ -32,9 +32,9 @@ def test_requests_are_numbered_from_one_and_open_until_settled() -> None:
     assert len(made) == 1
 
 
-def test_a_full_ledger_accepts_nothing_and_gives_no_number() -> None:
-    made = ledger(Kind.RESPONSE, limit=1)
-    with pytest.raises(LedgerFull):
+def test_a_full_requests_accepts_nothing_and_gives_no_number() -> None:
+    made = requests(Kind.RESPONSE, limit=1)
+    with pytest.raises(TooManyRequests):
         made.accept(Kind.RESPONSE, {}, 0)
     assert made.last_seq == 1
     made.settle([1])
@@ -42,7 +42,7 @@ def test_a_full_ledger_accepts_nothing_and_gives_no_number() -> None:
 
 
 def test_what_is_on_its_way_is_not_waiting_until_it_is_returned() -> None:
-    made = ledger(Kind.RESPONSE, Kind.RESPONSE)
+    made = requests(Kind.RESPONSE, Kind.RESPONSE)
     made.send([1])
     assert made.waiting([1, 2, 7]) == (2,)
     made.return_([1, 7])
@@ -50,7 +50,7 @@ def test_what_is_on_its_way_is_not_waiting_until_it_is_returned() -> None:
 
 
 def test_untranslated_requests_are_published_again_ever_more_rarely() -> None:
-    made = ledger(Kind.RESPONSE)
+    made = requests(Kind.RESPONSE)
     made.published(1, 0)
     assert made.due(0.9, None) == []
     assert made.due(1.0, None) == [1]
@@ -64,7 +64,7 @@ def test_untranslated_requests_are_published_again_ever_more_rarely() -> None:
 
 
 def test_translated_requests_are_published_again_only_while_a_free_turn_does_not_take_them() -> None:
-    made = ledger(Kind.RESPONSE)
+    made = requests(Kind.RESPONSE)
     made.published(1, 0)
     first(made).translated = True
     assert made.due(1_000, None) == []
@@ -73,14 +73,14 @@ def test_translated_requests_are_published_again_only_while_a_free_turn_does_not
 
 
 def test_what_is_on_its_way_is_neither_due_nor_overdue() -> None:
-    made = ledger(Kind.RESPONSE)
+    made = requests(Kind.RESPONSE)
     made.send([1])
     assert made.due(1_000, 0) == made.overdue(1_000, 0) == []
     assert made.deadline(0) == NEVER
 
 
 def test_the_client_is_told_when_nobody_takes_a_request() -> None:
-    made = ledger(Kind.RESPONSE)
+    made = requests(Kind.RESPONSE)
     assert made.overdue(59.9, None) == []
     assert made.overdue(60, None) == [1]
     first(made).translated = True
@@ -90,17 +90,17 @@ def test_the_client_is_told_when_nobody_takes_a_request() -> None:
 
 
 def test_the_deadline_is_the_first_moment_at_which_something_is_due() -> None:
-    made = ledger(Kind.RESPONSE)
+    made = requests(Kind.RESPONSE)
     made.published(1, 0)
     assert made.deadline(None) == 1
     first(made).translated = True
     assert made.deadline(None) == NEVER
     assert made.deadline(10) == 14
-    assert Ledger(1).deadline(0) == NEVER
+    assert OpenRequests(1).deadline(0) == NEVER
 
 
 def test_a_response_answers_what_was_in_the_conversation_when_it_began() -> None:
-    made = ledger(Kind.RESPONSE, Kind.RESPONSE, Kind.RESPONSE, Kind.CONFIGURATION)
+    made = requests(Kind.RESPONSE, Kind.RESPONSE, Kind.RESPONSE, Kind.CONFIGURATION)
     for seq in (1, 2, 4):
         request = made.get(seq)
         assert request is not None
@@ -119,7 +119,7 @@ def test_a_response_answers_what_was_in_the_conversation_when_it_began() -> None
 
 
 def test_publishing_what_was_settled_meanwhile_changes_nothing() -> None:
-    made = ledger(Kind.RESPONSE)
+    made = requests(Kind.RESPONSE)
     made.settle([1])
     made.published(1, 5)
     assert made.get(1) is None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.turn.slot import TRANSITIONS, GateViolation, Input, Next, Request, Turn
+from gateway.turn.slot import TRANSITIONS, GateViolation, Input, Next, PendingCreate, Turn
 from turngate.protocol.messages import Slot
 
 S, I = Slot, Input  # noqa: E741 - the table below reads better so
@@ -60,7 +60,7 @@ def idle() -> Turn:
 
 def requested() -> Turn:
     turn = idle()
-    turn.request_sent(Request("create-1", (3,), 1))
+    turn.request_sent(PendingCreate("create-1", (3,), 1))
     return turn
 
 
@@ -73,7 +73,7 @@ def active() -> Turn:
 def test_own_response_resolves_the_request() -> None:
     turn = requested()
     turn.started("resp_1", "create-1", 2)
-    assert (turn.slot, turn.response_id, turn.request) == (S.ACTIVE, "resp_1", None)
+    assert (turn.slot, turn.response_id, turn.pending_create) == (S.ACTIVE, "resp_1", None)
     turn.done("resp_1", "create-1", 3)
     assert (turn.slot, turn.response_id, turn.since) == (S.IDLE, None, 3)
 
@@ -82,7 +82,7 @@ def test_a_foreign_response_leaves_our_request_open_and_the_slot_occupied_after_
     turn = requested()
     turn.started("resp_vad", None, 2)
     assert slot(turn) is S.ACTIVE
-    assert turn.request is not None
+    assert turn.pending_create is not None
     turn.done("resp_vad", None, 3)
     assert slot(turn) is S.REQUESTED, "the upstream may still accept our request"
     turn.request_failed(4, raced=False)
@@ -102,7 +102,7 @@ def test_a_lost_race_while_the_winner_is_active_changes_nothing_else() -> None:
     turn = requested()
     turn.started("resp_vad", None, 2)
     turn.request_failed(3, raced=True)
-    assert (turn.slot, turn.request) == (S.ACTIVE, None)
+    assert (turn.slot, turn.pending_create) == (S.ACTIVE, None)
     turn.done("resp_vad", None, 4)
     assert slot(turn) is S.IDLE
 
@@ -139,7 +139,7 @@ def test_done_without_created_keeps_or_ends_a_promise() -> None:
 def test_our_own_done_without_created_ends_the_request() -> None:
     turn = requested()
     turn.done("resp_1", "create-1", 2)
-    assert (turn.slot, turn.request) == (S.IDLE, None)
+    assert (turn.slot, turn.pending_create) == (S.IDLE, None)
 
 
 @pytest.mark.parametrize("make", [idle, requested, active])
@@ -174,10 +174,10 @@ def test_a_response_before_the_configuration_returns_the_slot_unconfigured() -> 
 @pytest.mark.parametrize("make", [lambda: Turn(0), requested, active])
 def test_what_this_gateway_may_not_do_raises_and_changes_nothing(make: Callable[[], Turn]) -> None:
     turn = make()
-    before = (turn.slot, turn.response_id, turn.request, turn.since)
+    before = (turn.slot, turn.response_id, turn.pending_create, turn.since)
     with pytest.raises(GateViolation):
-        turn.request_sent(Request("create-2", (), 9))
-    assert (turn.slot, turn.response_id, turn.request, turn.since) == before
+        turn.request_sent(PendingCreate("create-2", (), 9))
+    assert (turn.slot, turn.response_id, turn.pending_create, turn.since) == before
 
 
 def test_nothing_to_cancel_is_illegal() -> None:
@@ -190,13 +190,13 @@ def test_a_disconnect_closes_every_slot_for_good(make: Callable[[], Turn]) -> No
     turn = make()
     turn.disconnected(5)
     turn.started("resp_9", None, 6)
-    assert (turn.slot, turn.response_id, turn.request) == (S.CLOSED, None, None)
+    assert (turn.slot, turn.response_id, turn.pending_create) == (S.CLOSED, None, None)
 
 
 def test_a_request_that_is_never_answered_gives_the_slot_back() -> None:
     turn = requested()
     turn.request_expired(20)
-    assert (turn.slot, turn.request) == (S.IDLE, None)
+    assert (turn.slot, turn.pending_create) == (S.IDLE, None)
 
 
 def test_the_user_speaking_blocks_responses_but_not_configuration_and_no_interruption() -> None:

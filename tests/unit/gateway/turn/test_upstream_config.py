@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from gateway.turn.upstream_config import SessionConfiguration, Update
+from gateway.turn.upstream_config import Update, UpstreamConfig
 from turngate.protocol.messages import Configuration
 
 _SPEED = "session.audio.output.speed"
 
 
-def in_flight(session: dict[str, Any]) -> SessionConfiguration:
-    made = SessionConfiguration()
+def in_flight(session: dict[str, Any]) -> UpstreamConfig:
+    made = UpstreamConfig()
     made.sent(Update("update-1", session, (1,), 0))
     return made
 
 
 def test_appended_text_builds_on_what_the_upstream_confirmed() -> None:
-    made = SessionConfiguration()
+    made = UpstreamConfig()
     assert made.prepare(Configuration(append_instructions="B")).session == {"type": "realtime", "instructions": "B"}
     made.confirm({"instructions": "A"})
     assert made.prepare(Configuration(append_instructions="B")).session["instructions"] == "A\n\nB"
@@ -111,13 +111,13 @@ def test_a_speed_that_met_a_response_is_tried_again() -> None:
 
 
 def test_text_is_appended_to_what_the_upstream_began_with() -> None:
-    made = SessionConfiguration()
+    made = UpstreamConfig()
     made.learn({"instructions": "Be helpful."})
     assert made.prepare(Configuration(append_instructions="B")).session["instructions"] == "Be helpful.\n\nB"
 
 
-def in_force(**session: Any) -> SessionConfiguration:
-    made = SessionConfiguration()
+def in_force(**session: Any) -> UpstreamConfig:
+    made = UpstreamConfig()
     made.confirm(session)
     return made
 
@@ -132,7 +132,7 @@ def test_a_reset_is_sent_only_where_there_is_something_to_reset() -> None:
         }
     )
     idle = {"audio": {"input": {"transcription": {"model": "m"}}, "output": {}}}
-    assert SessionConfiguration().prepare(reset).session == {"type": "realtime", **idle}
+    assert UpstreamConfig().prepare(reset).session == {"type": "realtime", **idle}
     nothing = {"audio": {"input": {"transcription": {"language": "", "keywords": None}}, "output": {"speed": 1}}}
     assert in_force(**nothing).prepare(reset).session == {"type": "realtime", **idle}
     something = in_force(
@@ -140,19 +140,19 @@ def test_a_reset_is_sent_only_where_there_is_something_to_reset() -> None:
     )
     assert something.prepare(reset).session == {"type": "realtime", **reset.session}
     slower = Configuration(session={"audio": {"output": {"speed": 0.8}}})
-    assert SessionConfiguration().prepare(slower).session["audio"]["output"] == {"speed": 0.8}
+    assert UpstreamConfig().prepare(slower).session["audio"]["output"] == {"speed": 0.8}
 
 
 @pytest.mark.parametrize(
     ("limit", "length", "kept", "told"), [(10, 10, 10, None), (10, 11, 10, 11), (0, 50_000, 50_000, None)]
 )
 def test_instructions_that_are_too_long_are_truncated(limit: int, length: int, kept: int, told: int | None) -> None:
-    prepared = SessionConfiguration(limit).prepare(Configuration(session={"instructions": "x" * length}))
+    prepared = UpstreamConfig(limit).prepare(Configuration(session={"instructions": "x" * length}))
     assert (len(prepared.session["instructions"]), prepared.truncated_from) == (kept, told)
 
 
 def test_what_is_appended_counts_too() -> None:
-    made = SessionConfiguration(10)
+    made = UpstreamConfig(10)
     made.confirm({"instructions": "12345678"})
     prepared = made.prepare(Configuration(append_instructions="9"))
     assert (prepared.session["instructions"], prepared.truncated_from) == ("12345678\n\n", 11)
@@ -161,7 +161,7 @@ def test_what_is_appended_counts_too() -> None:
 
 def test_which_functions_the_model_has() -> None:
     tools = [{"type": "function", "name": "f"}, {"type": "mcp"}, None]
-    assert SessionConfiguration().offers("g"), "nothing is known yet"
+    assert UpstreamConfig().offers("g"), "nothing is known yet"
     assert in_force(tools=None).offers("g"), "a server that does not show them"
     assert in_force(tools=tools, prompt={"id": "p"}).offers("g"), "a stored prompt may bring its own"
     made = in_force(tools=tools, prompt=None)

@@ -11,11 +11,19 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
 from tests.unit.schemas import accepted_by_openai
 from tools.docs.protocol import SENT_EVENTS
-from turngate.protocol.openai.realtime import (
-    ACTIVE_RESPONSE,
-    CANCEL_NOT_ACTIVE,
+from turngate.protocol.openai.client_events import (
+    append_audio,
+    append_event,
+    commit_audio,
+    item_create,
+    item_truncate,
+    response_cancel,
+    response_create,
+    session_update,
+)
+from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED
+from turngate.protocol.openai.server_events import (
     PARSERS,
-    VOICE_LOCKED,
     Item,
     ItemAdded,
     OutputAudioDelta,
@@ -25,15 +33,7 @@ from turngate.protocol.openai.realtime import (
     SpeechStarted,
     UpstreamError,
     UpstreamProtocolError,
-    append_audio,
-    append_event,
-    commit_audio,
-    item_create,
-    item_truncate,
     parse_server_event,
-    response_cancel,
-    response_create,
-    session_update,
 )
 from turngate.protocol.openai.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
 

@@ -1,8 +1,8 @@
-"""The upstream protocol: the OpenAI Realtime API (GA), as far as this server reads and writes it.
+"""Server events of the OpenAI Realtime API (GA), as far as this server reads them.
 
-Server events come in through `parse_server_event`, client events are built by the functions at the end. Other servers
-that speak this protocol leave fields out, put the error's code elsewhere or use older event names; all of that is
-absorbed here, so that nothing behind this module knows of it. What is optional never makes an event unreadable: a
+Events come in through `parse_server_event`. Other servers that speak this protocol leave fields out, put the error's
+code elsewhere or use older event names; all of that is absorbed here, so that nothing behind this module knows of it.
+What is optional never makes an event unreadable: a
 ``response.done`` that got lost would leave the turn occupied.
 
 A model has a field only if somebody reads it. Times are in milliseconds, as on the wire.
@@ -17,15 +17,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 import pybase64
 from pydantic import BeforeValidator, Field, ValidationError
 
+from turngate.protocol.openai.client_events import REQUEST_KEY
+from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED
 from turngate.protocol.openai.lenient import Many, Maybe, Part
-
-#: The metadata key under which a ``response.create`` carries its ``event_id``: the only thing that comes back.
-REQUEST_KEY = "turngate"
-
-ACTIVE_RESPONSE = "conversation_already_has_active_response"
-CANCEL_NOT_ACTIVE = "response_cancel_not_active"
-VOICE_LOCKED = "cannot_update_voice"
-COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 
 _CODE_BY_MESSAGE = (
     ("conversation already has an active response", ACTIVE_RESPONSE),
@@ -337,52 +331,3 @@ def parse_server_event(data: dict[str, Any]) -> ServerEvent | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise UpstreamProtocolError(str(event_type), ".".join(map(str, first["loc"])), first["msg"]) from None
-
-
-def session_update(session: dict[str, Any], event_id: str) -> dict[str, Any]:
-    """Change the session; ``session`` holds only what changes, and ``type``."""
-    return {"type": "session.update", "event_id": event_id, "session": session}
-
-
-def item_create(item: dict[str, Any], event_id: str, previous: str | None = None) -> dict[str, Any]:
-    """Add an item at the end of the conversation, or after the item with the id ``previous``."""
-    event = {"type": "conversation.item.create", "event_id": event_id, "item": item}
-    return event if previous is None else event | {"previous_item_id": previous}
-
-
-def response_create(response: dict[str, Any], event_id: str) -> dict[str, Any]:
-    """Ask for a response; its metadata carries ``event_id``, so that `Response.request_id` finds it again."""
-    metadata = {**(response.get("metadata") or {}), REQUEST_KEY: event_id}
-    return {"type": "response.create", "event_id": event_id, "response": {**response, "metadata": metadata}}
-
-
-def response_cancel(response_id: str | None, event_id: str) -> dict[str, Any]:
-    """Cancel a response; None stands for the default conversation's active one."""
-    event = {"type": "response.cancel", "event_id": event_id}
-    return event if response_id is None else event | {"response_id": response_id}
-
-
-def commit_audio(event_id: str) -> dict[str, Any]:
-    """End the user's audio turn by hand. No response follows by itself."""
-    return {"type": "input_audio_buffer.commit", "event_id": event_id}
-
-
-def item_truncate(item_id: str, audio_end_ms: int, event_id: str) -> dict[str, Any]:
-    """Keep only the first ``audio_end_ms`` milliseconds of an assistant's spoken item, the part that was heard. The
-    upstream removes its transcript, which says more."""
-    part = {"item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
-    return {"type": "conversation.item.truncate", "event_id": event_id, **part}
-
-
-def append_event(audio: bytes, event_id: str) -> dict[str, Any]:
-    """`append_audio`, as an object: for audio that goes among other events."""
-    return {"type": "input_audio_buffer.append", "event_id": event_id, "audio": pybase64.b64encode_as_string(audio)}
-
-
-def append_audio(audio: bytes) -> bytes:
-    """The JSON of an ``input_audio_buffer.append``, ready to send.
-
-    ``audio`` is in the session's input format, 16-bit little-endian mono PCM at 24 kHz where none was chosen; the
-    upstream takes at most 15 MiB at once.
-    """
-    return b'{"type":"input_audio_buffer.append","audio":"' + pybase64.b64encode(audio) + b'"}'

@@ -1,0 +1,8 @@
+"""Error codes of the Realtime API that mean something to this server."""
+
+from __future__ import annotations
+
+ACTIVE_RESPONSE = "conversation_already_has_active_response"
+CANCEL_NOT_ACTIVE = "response_cancel_not_active"
+VOICE_LOCKED = "cannot_update_voice"
+COMMIT_EMPTY = "input_audio_buffer_commit_empty"
