@@ -1,4 +1,4 @@
-"""The simulator on a real port: its handshake, its frames, its pages, its faults, and its end."""
+"""The simulator on a real port: handshake, frames, HTTP pages, faults, and shutdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.unit.turngate.simulator import judge
+from tests.unit.turngate.simulator import sdk_models
 from turngate.process.settings import SettingsError
 from turngate.simulator.config import SimulatorSettings
 from turngate.simulator.server import Simulator
@@ -48,7 +48,7 @@ async def session(simulator: Simulator, **options: Any) -> AsyncIterator[ClientC
 
 async def receive(connection: ClientConnection) -> Event:
     async with asyncio.timeout(10):
-        return judge.check(orjson.loads(await connection.recv()))
+        return sdk_models.validate(orjson.loads(await connection.recv()))
 
 
 async def until(connection: ClientConnection, kind: str) -> Event:
@@ -63,7 +63,7 @@ async def send(connection: ClientConnection, kind: str, **fields: Any) -> None:
 
 
 async def talk_at_length(connection: ClientConnection) -> None:
-    """Have the server say more than fits into the sockets' buffers, and read only that it begins."""
+    """Let the server send more than fits into the sockets' buffers, and read only the first event of it."""
     content = [{"type": "input_text", "text": "[say 2000 words]"}]
     await send(connection, "conversation.item.create", item={"type": "message", "role": "user", "content": content})
     await send(connection, "response.create")
@@ -71,7 +71,7 @@ async def talk_at_length(connection: ClientConnection) -> None:
 
 
 async def close_code(connection: ClientConnection) -> int | None:
-    """Read to the end of the connection; returns how it was closed, 1006 when it broke."""
+    """Read until the connection ends; returns its close code, 1006 if there was no close frame."""
     try:
         async with asyncio.timeout(10):
             while True:
@@ -129,7 +129,7 @@ async def test_the_official_sdk_as_client(simulator: Simulator) -> None:
     await client.close()
 
 
-async def test_bad_frames_leave_the_session_alone(simulator: Simulator) -> None:
+async def test_the_session_continues_after_bad_frames(simulator: Simulator) -> None:
     async with session(simulator) as connection:
         await receive(connection)
         await connection.send(b"\x00\x01")
@@ -183,7 +183,7 @@ async def test_expiry() -> None:
         assert "maximum duration" in (connection.close_reason or "")
 
 
-async def test_the_end_of_a_session_is_noted(simulator: Simulator) -> None:
+async def test_the_end_of_a_session_is_recorded(simulator: Simulator) -> None:
     async with session(simulator) as connection:
         await receive(connection)
         (live,) = (await get(simulator, "/sessions")).json()["sessions"]
@@ -277,7 +277,7 @@ class TestFaults:
             await send(connection, kind, **fields)
             assert (await receive(connection))["type"] in ("session.updated", "response.created")
 
-    async def test_only_the_connection_that_was_meant(self, simulator: Simulator) -> None:
+    async def test_only_the_next_connection_is_affected(self, simulator: Simulator) -> None:
         await self.arm(simulator, "close_before_created")
         async with session(simulator) as first, session(simulator) as second:
             assert await close_code(first) == 1011
@@ -294,7 +294,7 @@ async def test_many_at_once(simulator: Simulator) -> None:
     assert await asyncio.gather(*(converse() for _ in range(50))) == ["completed"] * 50
 
 
-async def test_a_client_that_does_not_read_holds_up_nobody(simulator: Simulator) -> None:
+async def test_a_client_that_does_not_read_blocks_nobody_else(simulator: Simulator) -> None:
     async with session(simulator, max_queue=1, close_timeout=0.1) as deaf, session(simulator) as other:
         await talk_at_length(deaf)
         await send(other, "response.create")
@@ -329,13 +329,13 @@ async def test_a_taken_port_is_one_line_that_names_the_setting(simulator: Simula
     assert "\n" not in text
 
 
-async def test_an_address_that_is_not_ours() -> None:
+async def test_an_address_of_another_machine() -> None:
     with pytest.raises(SettingsError, match="TURNGATE_SIMULATOR_HOST"):
         await Simulator(settings(simulator_host="192.0.2.1")).start()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_process_ends_in_order_on_a_signal(number: signal.Signals) -> None:
+async def test_a_process_stops_cleanly_on_a_signal(number: signal.Signals) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     program = (

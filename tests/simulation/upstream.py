@@ -9,9 +9,9 @@ from typing import Any
 from tests.simulation.clock import Clock
 from tests.simulation.history import Entry, History, Where
 from tests.simulation.plan import Plan
-from turngate.simulator.conversation import Conversation
+from turngate.simulator.frames import Event
+from turngate.simulator.realtime_session import RealtimeSession
 from turngate.simulator.record import Record, Slot
-from turngate.simulator.stage import Event
 
 
 class Log(Record):
@@ -46,7 +46,7 @@ class Upstream:
     def __init__(
         self, plan: Plan, seed: int, clock: Clock, random: Random, history: History, deliver: Callable[[Event], None]
     ) -> None:
-        self.core = Conversation(plan.behaviour, seed=seed)
+        self.core = RealtimeSession(plan.behaviour, seed=seed)
         self.core.record = Log(history)
         self.on_the_wire = 0
         self._plan = plan

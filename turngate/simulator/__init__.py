@@ -1,5 +1,6 @@
-"""A strict stand-in for the OpenAI Realtime API (GA, WebSocket).
+"""A strict simulator of the OpenAI Realtime API (GA, WebSocket).
 
-`conversation.Conversation` is the whole protocol without I/O, `server.Simulator` puts it on a port, `app.run` makes a
-process of it. It is stricter than the real service where that finds mistakes, and it keeps a record for judges.
+`realtime_session.RealtimeSession` implements the protocol without I/O, `server.Simulator` serves it on a port, and
+`app.run` runs that as a process. It is stricter than the real service where that exposes client mistakes, and it
+records every event for tests to check.
 """

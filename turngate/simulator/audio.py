@@ -1,4 +1,4 @@
-"""Audio formats of the wire: 16-bit linear at 24 kHz, and G.711 at 8 kHz."""
+"""The audio formats of the Realtime API: 16-bit linear PCM at 24 kHz, and G.711 at 8 kHz."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
 
 Samples = npt.NDArray[np.int16]
 
@@ -41,24 +41,24 @@ FORMATS = {
 
 
 def format_of(wire: Event) -> Format:
-    """The format that a configuration's ``format`` object names."""
+    """The format named by the ``format`` object of a session configuration."""
     return FORMATS[wire["type"]]
 
 
-def decode(data: bytes, form: Format) -> Samples:
-    """Linear samples of audio in this format; ``data`` is whole samples."""
-    if form.name == "audio/pcm":
+def decode(data: bytes, fmt: Format) -> Samples:
+    """Convert audio in this format to linear samples; ``data`` must contain whole samples."""
+    if fmt.name == "audio/pcm":
         return np.frombuffer(data, dtype="<i2")
-    return _table(form.name)[np.frombuffer(data, dtype=np.uint8)]
+    return _table(fmt.name)[np.frombuffer(data, dtype=np.uint8)]
 
 
-def encode(samples: Samples, form: Format) -> bytes:
-    """Audio in this format; the samples already have its rate."""
-    if form.name == "audio/pcm":
+def encode(samples: Samples, fmt: Format) -> bytes:
+    """Convert linear samples, which must already have the format's sample rate, to audio in this format."""
+    if fmt.name == "audio/pcm":
         return samples.astype("<i2").tobytes()
-    # The nearest code word for each sample: slower than the bit tricks, but only cached syllables pass here.
-    words = np.argsort(_table(form.name), kind="stable")
-    levels = _table(form.name)[words].astype(np.int32)
+    # Search the nearest code word for each sample. Bit manipulation would be faster, but callers cache the result.
+    words = np.argsort(_table(fmt.name), kind="stable")
+    levels = _table(fmt.name)[words].astype(np.int32)
     above = np.clip(np.searchsorted(levels, samples), 1, len(levels) - 1)
     nearer_below = samples - levels[above - 1] < levels[above] - samples
     return bytes(words[above - nearer_below].astype(np.uint8))
@@ -66,7 +66,7 @@ def encode(samples: Samples, form: Format) -> bytes:
 
 @cache
 def _table(name: str) -> Samples:
-    """What each of the 256 code words of G.711 means, as 16-bit samples (ITU-T G.711)."""
+    """The 16-bit sample value of each of the 256 G.711 code words (ITU-T G.711)."""
     word = np.arange(256)
     if name == "audio/pcmu":
         word = ~word & 0xFF

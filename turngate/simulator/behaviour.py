@@ -1,4 +1,4 @@
-"""How the simulator behaves: its delays, its limits and the points on which the real service is not certain."""
+"""Parameters of a simulated session: delays, limits, and choices where the real service's behaviour is undocumented."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The parameters of one conversation. Every time is in seconds at pace 1; `wait` applies the pace.
+    """The parameters of one session. Times are in seconds at pace 1; `wait` applies the pace.
 
-    The pace never touches times that the client chose or that pass at the client's: silence (counted in received
-    audio), the idle timeout, and how long a reply takes to play.
+    The pace does not apply to times that the client configures or that depend on the client: silence (counted in
+    received audio), the idle timeout, and the playing time of a reply.
     """
 
     #: 1 is realistic, 0 is as fast as possible.
     pace: float = 1.0
-    #: From accepting a response (its slot is taken) to ``response.created``.
+    #: From accepting a response (it holds the slot from then on) to ``response.created``.
     created_delay: float = 0.02
     #: From ``response.created`` to the first output item.
     thinking: float = 0.25
@@ -23,31 +23,33 @@ class Behaviour:
     text_interval: float = 0.02
     #: Words in one delta of text or transcript.
     words_per_delta: int = 2
-    #: Audio is streamed this many times faster than it plays.
+    #: Audio is sent this many times faster than real time.
     audio_speedup: float = 3.0
-    #: From ``response.cancel`` (or an interruption) to ``response.done``; the slot stays taken meanwhile.
+    #: From ``response.cancel`` (or an interruption) to ``response.done``; the slot is not free until then.
     cancel_delay: float = 0.03
-    #: From a committed turn to the response that the server creates by itself.
+    #: From a committed turn to the response that the server creates automatically.
     auto_response_delay: float = 0.05
     #: From a committed turn to its transcript.
     transcription_delay: float = 0.3
-    #: From ``response.done`` to ``rate_limits.updated``; seen on the live service after the end, not at the start.
+    #: From ``response.done`` to ``rate_limits.updated``. The live service sends it after the end of a response.
     rate_limits_delay: float = 0.04
     #: Lifetime of a session; it ends with close code 1001.
     session_seconds: float = 3600.0
-    #: What happens to the server's own response when the slot is taken is not documented: an error event, or nothing.
+    #: When the server's automatic response finds another one active: send nothing (True) or an ``error`` event (False).
+    #: The real service does not document which.
     auto_create_fails_silently: bool = False
-    #: A client that collides with a response which the server began less than this before could not know of it.
+    #: A client event that collides with an automatic response accepted less than this ago is marked as a race: the
+    #: client could not have known about that response.
     race_window: float = 0.3
-    #: Entries of the record per conversation; the oldest go first.
+    #: Entries in a session's event record; the oldest are dropped first.
     record_entries: int = 2000
-    #: Items in a conversation; at the limit the oldest leaves without an event, as it does from a full context.
+    #: Items in a conversation. At the limit the oldest is removed without an event, as from a full context window.
     max_items: int = 2000
-    #: Decoded audio kept per conversation, in bytes; at the limit the oldest cannot be retrieved any more.
+    #: Decoded audio kept per session, in bytes. At the limit the oldest can no longer be retrieved.
     max_audio_bytes: int = 16 * 1024 * 1024
-    #: Out-of-band responses at one time; one more is refused.
+    #: Concurrent out-of-band responses; another one is refused.
     max_out_of_band: int = 16
 
     def wait(self, seconds: float) -> float:
-        """Seconds to let pass for a delay of the server's own."""
+        """Apply the pace to one of the server's delays, in seconds."""
         return seconds * self.pace

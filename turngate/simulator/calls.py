@@ -1,9 +1,9 @@
-"""Which functions a text asks for, and with which arguments: the simulator's stand-in for judgement.
+"""Decides which functions a user's text calls, and with which arguments, by simple rules instead of a model.
 
-A function is asked for when every telling word of its name (``get_weather`` → *weather*) occurs in the text. Its
-arguments are guessed from its schema: a string takes the next quoted or capitalised words, a number the next number.
-Where one string is wanted and the text joins several candidates with *and* (``weather in Oslo and Rome``), each gets
-its own call.
+A function is called when every significant word of its name (``get_weather`` → *weather*) occurs in the text. Its
+arguments are guessed from its schema: a string gets the next quoted or capitalised words, a number the next number.
+If the function takes one string and the text joins several candidates with *and* (``weather in Oslo and Rome``), each
+candidate gets a call.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 import orjson
 
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
 
-#: Words that say nothing about which function is meant.
-_PLAIN = frozenset(
+#: Words ignored in function names.
+_STOP_WORDS = frozenset(
     re.split(
         r"\s+",
         "a an and by call check do fetch find for from get in is list look lookup make my of on or read run search set "
@@ -40,8 +40,8 @@ class Call:
     arguments: str
 
 
-def demanded(text: str) -> tuple[list[Call], str]:
-    """The calls that ``[call name {json}]`` directives demand, and the text without them."""
+def explicit_calls(text: str) -> tuple[list[Call], str]:
+    """The calls requested by ``[call name {json}]`` directives, and the text without the directives."""
     found: list[Call] = []
     rest: list[str] = []
     position = 0
@@ -56,7 +56,7 @@ def demanded(text: str) -> tuple[list[Call], str]:
 
 
 def _closing(text: str, start: int) -> int | None:
-    """Where the bracket closes that was opened before ``start``; brackets inside JSON strings do not count."""
+    """The index of the bracket that closes the one opened before ``start``, ignoring brackets inside JSON strings."""
     depth, quoted, escaped = 1, False, False
     for index in range(start, len(text)):
         sign = text[index]
@@ -73,14 +73,14 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
-def implied(text: str, tools: list[Event]) -> list[Call]:
-    """The calls that the text asks for in plain words."""
+def implied_calls(text: str, tools: list[Event]) -> list[Call]:
+    """The calls that follow from the words of the text, without directives."""
     words = {_stem(word) for word in re.findall(r"[a-z0-9]+", text.lower())}
-    return [call for tool in tools if _telling(tool["name"]) <= words for call in guessed(text, tool)]
+    return [call for tool in tools if _significant_words(tool["name"]) <= words for call in guessed_calls(text, tool)]
 
 
-def guessed(text: str, tool: Event) -> list[Call]:
-    """This function called with what the text offers; more than one call when it joins several candidates."""
+def guessed_calls(text: str, tool: Event) -> list[Call]:
+    """Calls of this function with arguments from the text; several if the text joins several candidates."""
     schema = tool.get("parameters") or {}
     properties: dict[str, Any] = schema.get("properties") or {}
     wanted = [name for name in schema.get("required") or properties if name in properties]
@@ -96,9 +96,9 @@ def guessed(text: str, tool: Event) -> list[Call]:
     return calls
 
 
-def _telling(name: str) -> set[str]:
+def _significant_words(name: str) -> set[str]:
     words = {_stem(word.lower()) for word in _WORDS.findall(name)}
-    return words - _PLAIN or words
+    return words - _STOP_WORDS or words
 
 
 def _stem(word: str) -> str:
@@ -111,7 +111,7 @@ def _kind(schema: Any) -> str:
 
 
 def _candidates(text: str) -> list[str]:
-    """Quoted words, else capitalised ones; the first word of a sentence only if nothing else is capitalised."""
+    """Quoted phrases, or else capitalised ones. A sentence's first word counts only if nothing else is capitalised."""
     if quoted := _QUOTED.findall(text):
         return list(dict.fromkeys(quoted))
     inner: list[str] = []

@@ -1,4 +1,4 @@
-"""The upstream's errors: one exception that carries what the ``error`` event says."""
+"""Errors of the Realtime API: one exception with the contents of an ``error`` event."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class RefusedError(Exception):
-    """A client event that has no effect. Send `body` in an ``error`` event; the session goes on.
+    """The client event is refused. Send `body` in an ``error`` event; the session continues.
 
-    ``param`` is the path of the offending field as the client wrote it, or None.
+    ``param`` is the path of the invalid field, or None.
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class RefusedError(Exception):
         self.kind = kind
 
     def body(self, event_id: str | None) -> dict[str, Any]:
-        """The ``error`` object; ``event_id`` is the client's id of the refused event, None if it sent none."""
+        """The ``error`` object; ``event_id`` is the refused event's ``event_id``, or None if it had none."""
         return {
             "type": self.kind,
             "code": self.code,
@@ -44,6 +44,6 @@ def invalid(param: str, message: str) -> RefusedError:
 
 
 def unsupported(param: str, value: object, supported: tuple[str, ...]) -> RefusedError:
-    """A value outside a list; the message names the whole list, as the live service's does."""
+    """The error for a value outside a list. Like the live service's, the message names the whole list."""
     values = ", ".join(f"'{name}'" for name in supported)
     return invalid(param, f"Invalid value: '{value}'. Supported values are: {values}.")

@@ -1,4 +1,4 @@
-"""From a WebSocket frame to a JSON object."""
+"""Parses WebSocket frames into events."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 import orjson
 
 from turngate.simulator.errors import RefusedError
-from turngate.simulator.stage import Event
 
-#: Objects and arrays inside each other; what is deeper could be read but not written again.
-DEEPEST = 100
+#: One JSON object on the wire. Emitted events are immutable by convention: nobody changes one afterwards.
+Event = dict[str, Any]
+
+#: Maximum nesting of objects and arrays. orjson can parse deeper values but not serialize them.
+MAX_DEPTH = 100
 
 
 def read(frame: Event | str | bytes) -> Event:
-    """The object in a text frame; one that is already read is returned as it is. Raises `RefusedError`.
+    """Parse a text frame; an already parsed object is returned unchanged. Raises `RefusedError`.
 
-    Bytes stand for a binary frame, which holds no event whatever is in it.
+    ``bytes`` is a binary frame, which is always refused.
     """
     if isinstance(frame, dict):
         return frame
@@ -27,9 +29,9 @@ def read(frame: Event | str | bytes) -> Event:
         found = orjson.loads(frame)
     except ValueError:
         raise RefusedError("invalid_json", "The frame is not valid JSON.") from None
-    # Counting brackets costs next to nothing, and almost every frame has too few to be deep.
-    if frame.count("{") + frame.count("[") > DEEPEST and _is_deep(found):
-        raise RefusedError("invalid_json", f"The event is nested more than {DEEPEST} levels deep.")
+    # Counting brackets is cheap, and almost every frame has too few of them to be nested too deeply.
+    if frame.count("{") + frame.count("[") > MAX_DEPTH and _is_deep(found):
+        raise RefusedError("invalid_json", f"The event is nested more than {MAX_DEPTH} levels deep.")
     if not isinstance(found, dict):
         raise RefusedError("invalid_event", "The event is not a JSON object.")
     return found
@@ -37,13 +39,13 @@ def read(frame: Event | str | bytes) -> Event:
 
 def _is_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _inside(outer)]
     return bool(level)
 
 
 def _inside(value: Any) -> Iterator[Any]:
-    """The objects and arrays directly in this one."""
+    """The objects and arrays that are direct children of this one."""
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list):

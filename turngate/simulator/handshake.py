@@ -1,4 +1,7 @@
-"""Who may begin a session. A refusal comes after HTTP 101, as an ``error`` event and a close, not as an HTTP status."""
+"""Authentication and model check of a connection.
+
+As on the real service, a refusal comes after HTTP 101, as an ``error`` event and a close, not as an HTTP status.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from turngate.simulator.conversation import Close
 from turngate.simulator.errors import RefusedError
+from turngate.simulator.realtime_session import Close
 
-#: What browsers, which cannot set headers, offer as a subprotocol; their key follows the prefix in a second one.
+#: Browsers cannot set headers, so they offer this subprotocol and a second one that contains the key after a prefix.
 SUBPROTOCOL = "realtime"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _UNAUTHORIZED, _REFUSED = 3000, 4000
 
 
 class HandshakeError(Exception):
-    """No session begins. Send ``error`` in an ``error`` event, then close with ``close``."""
+    """The session is refused. Send ``error`` in an ``error`` event, then close with ``close``."""
 
     def __init__(self, code: str | None, message: str, close_code: int) -> None:
         super().__init__(message)
@@ -26,14 +29,14 @@ class HandshakeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """What a client has to bring: this key, or any if None, and one of these models, or any if there are none."""
+class AccessPolicy:
+    """The accepted API key (None: any) and models (empty: any)."""
 
     api_key: str | None = None
     models: frozenset[str] = frozenset()
 
     def admit(self, target: str, headers: Mapping[str, str], subprotocols: Iterable[str] = ()) -> str:
-        """The model of the session to begin; ``target`` is path and query. Raises `HandshakeError`."""
+        """Check a connection request and return its model; ``target`` is path and query. Raises `HandshakeError`."""
         query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         if "realtime=v1" in headers.get("OpenAI-Beta", ""):
             raise HandshakeError(
@@ -57,7 +60,7 @@ class Door:
 
 
 def refused_key() -> HandshakeError:
-    """The refusal of a key that is not the right one."""
+    """The error for a wrong API key."""
     return HandshakeError("invalid_api_key", "Incorrect API key provided.", _UNAUTHORIZED)
 
 

@@ -1,6 +1,6 @@
-"""The input audio buffer: what was received and is not committed yet, the user's turns in it, and the idle timeout.
+"""The input audio buffer: uncommitted audio, detection of the user's turns, and the idle timeout.
 
-Positions are in samples of the input format, counted since the session began.
+Positions are in samples of the input format, counted from the start of the session.
 """
 
 from __future__ import annotations
@@ -14,31 +14,35 @@ import pybase64
 from turngate.simulator.audio import decode, format_of
 from turngate.simulator.behaviour import Behaviour
 from turngate.simulator.errors import RefusedError, invalid
+from turngate.simulator.frames import Event
 from turngate.simulator.items import Item, Items
 from turngate.simulator.response_options import Origin
 from turngate.simulator.responses import Responses
-from turngate.simulator.stage import Event, Stage, Timer
+from turngate.simulator.scheduler import Scheduler, Timer
 from turngate.simulator.vad import Vad, VadOptions
 
-#: The least that can be committed, in milliseconds.
+#: The shortest audio that can be committed, in milliseconds.
 COMMIT_MS = 100
-#: The most that one append may bring, in bytes.
+#: The largest audio in one append, in bytes.
 APPEND_BYTES = 15 * 1024 * 1024
 
 
 class InputAudio:
-    """Hears the user. ``respond`` is called when the server is to answer by itself; it deals with a taken slot."""
+    """Receives the user's audio and detects turns.
+
+    ``respond`` is called when the server should create a response automatically. It must handle an occupied slot.
+    """
 
     def __init__(
         self,
-        stage: Stage,
+        scheduler: Scheduler,
         behaviour: Behaviour,
         items: Items,
         responses: Responses,
         respond: Callable[[Origin], None],
         audio_input: Event,
     ) -> None:
-        self._stage = stage
+        self._scheduler = scheduler
         self._behaviour = behaviour
         self._items = items
         self._responses = responses
@@ -46,28 +50,28 @@ class InputAudio:
         #: Between ``speech_started`` and ``speech_stopped``.
         self.user_speaking = False
         self._buffer = bytearray()
-        #: Of the buffer's first sample, of the next sample to come, and of the turn in progress.
+        #: Positions: the buffer's first sample, the next sample to arrive, and the start of the current turn.
         self._start = self._position = self._turn_start = 0
-        #: The item that the turn in progress will become.
+        #: The id of the item that the current turn will become.
         self._item_id = ""
         self._vad: Vad | None = None
         self._auto_response: Timer | None = None
         self._idle: Timer | None = None
         self._idle_start = 0
-        #: The format in which audio comes.
+        #: The format of the received audio.
         self.format = format_of(audio_input["format"])
         self.configure(audio_input)
 
     def configure(self, audio_input: Event) -> None:
-        """Apply ``session.audio.input``. Speech in progress is forgotten only if its detection or format changed."""
-        form = format_of(audio_input["format"])
-        if form is not self.format:
-            self._position = self._position * form.rate // self.format.rate
-            self.format = form
+        """Apply ``session.audio.input``. Speech in progress is discarded only if turn detection or format changed."""
+        fmt = format_of(audio_input["format"])
+        if fmt is not self.format:
+            self._position = self._position * fmt.rate // self.format.rate
+            self.format = fmt
             self._empty()
         self._turn_detection: Event | None = audio_input["turn_detection"]
         self._transcribes = audio_input["transcription"] is not None
-        options = VadOptions.of(self._turn_detection, form.rate) if self._turn_detection else None
+        options = VadOptions.of(self._turn_detection, fmt.rate) if self._turn_detection else None
         if options != (self._vad.options if self._vad else None):
             self._vad = Vad(options, self._position) if options else None
             self.user_speaking = False
@@ -75,7 +79,7 @@ class InputAudio:
             self._stop_idle()
 
     def append(self, audio: str) -> None:
-        """Take base64 audio; raises `RefusedError` when it is not whole samples of the input format."""
+        """Append base64 audio; raises `RefusedError` if it is invalid or not a whole number of samples."""
         try:
             data = pybase64.b64decode(audio, validate=True)
         except (binascii.Error, ValueError):
@@ -99,7 +103,7 @@ class InputAudio:
         self._drop_until(self._position - self._behaviour.max_audio_bytes // self.format.bytes_per_sample)
 
     def commit(self) -> None:
-        """The client ends the turn; no response follows by itself. Raises `RefusedError` below 100 ms."""
+        """Commit the buffer for the client, without an automatic response. Raises `RefusedError` below 100 ms."""
         length = (self._position - self._start) * 1000 / self.format.rate
         if length < COMMIT_MS:
             raise RefusedError(
@@ -107,7 +111,7 @@ class InputAudio:
                 "Error committing input audio buffer: buffer too small. "
                 f"Expected at least {COMMIT_MS}ms of audio, but buffer only has {length:.2f}ms of audio.",
             )
-        item_id = self._item_id if self.user_speaking else self._stage.new_id("item")
+        item_id = self._item_id if self.user_speaking else self._scheduler.new_id("item")
         if self.user_speaking:
             self._send_stopped(self._position)
         self._commit(item_id, self._start, self._position, f"{length / 1000:.1f}")
@@ -115,20 +119,20 @@ class InputAudio:
             self._vad.reset()
 
     def clear(self) -> None:
-        """Throw the buffer away, and with it a turn in progress."""
+        """Discard the buffer, including a turn in progress."""
         self._empty()
         if self._vad:
             self._vad.reset()
         self.user_speaking = False
-        self._stage.emit("input_audio_buffer.cleared")
+        self._scheduler.emit("input_audio_buffer.cleared")
 
     def start_idle(self, playback_ms: int) -> None:
-        """A response ended: once it has been played, the user may be silent for the idle timeout."""
+        """Start the idle timeout after a response has ended, allowing ``playback_ms`` for playing its audio."""
         timeout = self._idle_timeout()
         self._stop_idle()
         if timeout is not None and not self.user_speaking:
             self._idle_start = self._position
-            self._idle = self._stage.later((playback_ms + timeout) / 1000, self._idle_ended)
+            self._idle = self._scheduler.call_later((playback_ms + timeout) / 1000, self._idle_ended)
 
     def _idle_timeout(self) -> int | None:
         return self._turn_detection.get("idle_timeout_ms") if self._turn_detection else None
@@ -141,8 +145,8 @@ class InputAudio:
     def _idle_ended(self) -> None:
         if self._responses.active is not None:
             return
-        item_id = self._stage.new_id("item")
-        self._stage.emit(
+        item_id = self._scheduler.new_id("item")
+        self._scheduler.emit(
             "input_audio_buffer.timeout_triggered",
             audio_start_ms=self.format.ms(self._idle_start),
             audio_end_ms=self.format.ms(self._position),
@@ -155,8 +159,8 @@ class InputAudio:
         assert self._vad is not None
         assert self._turn_detection is not None
         self._turn_start = max(self._start, at - self._vad.options.prefix)
-        self._item_id = self._stage.new_id("item")
-        self._stage.emit(
+        self._item_id = self._scheduler.new_id("item")
+        self._scheduler.emit(
             "input_audio_buffer.speech_started",
             audio_start_ms=self.format.ms(self._turn_start),
             item_id=self._item_id,
@@ -178,15 +182,20 @@ class InputAudio:
             self._respond_soon("vad")
 
     def _send_stopped(self, at: int) -> None:
-        self._stage.emit("input_audio_buffer.speech_stopped", audio_end_ms=self.format.ms(at), item_id=self._item_id)
+        self._scheduler.emit(
+            "input_audio_buffer.speech_stopped", audio_end_ms=self.format.ms(at), item_id=self._item_id
+        )
         self.user_speaking = False
 
     def _respond_soon(self, origin: Origin) -> None:
         delay = self._behaviour.wait(self._behaviour.auto_response_delay)
-        self._auto_response = self._stage.later(delay, partial(self._respond, origin))
+        self._auto_response = self._scheduler.call_later(delay, partial(self._respond, origin))
 
     def _commit(self, item_id: str, start: int, end: int, seconds: str) -> None:
-        """Make an item of this stretch. ``seconds`` of it are speech, as text; empty for none."""
+        """Commit the audio between two positions as an item.
+
+        ``seconds`` is the formatted length of the speech in it, empty if there is none.
+        """
         size = self.format.bytes_per_sample
         audio = self._buffer[max(0, start - self._start) * size : max(0, end - self._start) * size]
         self._drop_until(end)
@@ -200,13 +209,13 @@ class InputAudio:
         }
         encoded = [pybase64.b64encode_as_string(bytes(audio))]
         item = Item(wire, encoded, len(audio), self.format.ms(end - start), seconds)
-        self._stage.emit("input_audio_buffer.committed", item_id=item_id, previous_item_id=self._items.last_id())
+        self._scheduler.emit("input_audio_buffer.committed", item_id=item_id, previous_item_id=self._items.last_id())
         previous = self._items.add(item)
-        self._stage.emit("conversation.item.added", previous_item_id=previous, item=wire)
-        self._stage.emit("conversation.item.done", previous_item_id=previous, item=wire)
+        self._scheduler.emit("conversation.item.added", previous_item_id=previous, item=wire)
+        self._scheduler.emit("conversation.item.done", previous_item_id=previous, item=wire)
         if self._transcribes:
             delay = self._behaviour.wait(self._behaviour.transcription_delay)
-            self._stage.later(delay, partial(self._transcribe, item))
+            self._scheduler.call_later(delay, partial(self._transcribe, item))
 
     def _transcribe(self, item: Item) -> None:
         item_id = item.wire["id"]
@@ -215,10 +224,10 @@ class InputAudio:
         part = {"item_id": item_id, "content_index": 0}
         pieces = ("(speech, ", f"{item.heard} s)") if item.heard else ()
         for piece in pieces:
-            self._stage.emit("conversation.item.input_audio_transcription.delta", **part, delta=piece)
+            self._scheduler.emit("conversation.item.input_audio_transcription.delta", **part, delta=piece)
         transcript = "".join(pieces)
         item.wire = {**item.wire, "content": [{"type": "input_audio", "transcript": transcript}]}
-        self._stage.emit(
+        self._scheduler.emit(
             "conversation.item.input_audio_transcription.completed",
             **part,
             transcript=transcript,

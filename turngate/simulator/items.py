@@ -1,4 +1,4 @@
-"""The conversation's items: what a client may create, their order, and their audio."""
+"""The items of a conversation: validation of items from clients, their order, and their audio."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import pybase64
 
 from turngate.simulator.errors import RefusedError, invalid
-from turngate.simulator.shape import Check, anything, array, choice, fields, flag, nullable, tagged, text
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
+from turngate.simulator.validation import Validator, anything, array, choice, fields, flag, nullable, tagged, text
 
-#: The longest id that a client may choose; the live service's own are shorter.
+#: Maximum length of an id chosen by a client. The live service's own ids are shorter.
 ID_LENGTH = 32
 
-_id = text(longest=ID_LENGTH, pattern=r"[a-zA-Z0-9_.:-]+")
-_call_id = text(longest=ID_LENGTH, pattern=r"[a-zA-Z0-9_-]+")
-_COMMON: dict[str, Check] = {
+_id = text(max_length=ID_LENGTH, pattern=r"[a-zA-Z0-9_.:-]+")
+_call_id = text(max_length=ID_LENGTH, pattern=r"[a-zA-Z0-9_-]+")
+_COMMON: dict[str, Validator] = {
     "type": anything,
     "id": nullable(_id),
     "object": choice("realtime.item"),
@@ -46,7 +46,7 @@ _message = tagged(
     },
     tag="role",
 )
-_VARIANTS: dict[str, Check] = {
+_VARIANTS: dict[str, Validator] = {
     "message": _message,
     "function_call": fields(
         {**_COMMON, "name": text(), "arguments": text(), "call_id": nullable(_call_id)}, required=("name", "arguments")
@@ -57,28 +57,28 @@ _VARIANTS: dict[str, Check] = {
         required=("approval_request_id", "approve"),
     ),
 }
-#: An item as a client may send it.
+#: Validates an item sent by a client.
 new_item = tagged(_VARIANTS)
-#: An element of ``response.create``'s ``input``: an item, or a reference to one.
+#: Validates an element of the ``input`` of ``response.create``: an item, or a reference to one.
 new_input = tagged({**_VARIANTS, "item_reference": fields({"type": anything, "id": text()}, required=("id",))})
 
 
 @dataclass(slots=True)
 class Item:
-    """One item. ``wire`` is what events show, without audio; it is replaced, never changed in place."""
+    """One item. ``wire`` is its JSON form in events, without audio; it is replaced, never changed in place."""
 
     wire: Event
-    #: Base64 pieces in the session's format; only the last may end inside a three-byte group.
+    #: Base64 pieces in the session's format. All but the last encode a multiple of three bytes, so they can be joined.
     audio: list[str] = field(default_factory=list)
     audio_bytes: int = 0
     audio_ms: int = 0
-    #: Seconds of speech that the model heard in the audio, as text; empty when there was none.
+    #: Seconds of speech in the audio, formatted; empty if there was none.
     heard: str = ""
     truncated: bool = False
 
     @classmethod
     def of(cls, wire: Event, bytes_per_ms: int) -> Item:
-        """An item that a client made; raises `RefusedError` when its audio is not base64."""
+        """An item created by a client; raises `RefusedError` if its audio is not base64."""
         content = wire.get("content", [])
         item = cls(wire)
         shown: list[Event] = []
@@ -102,19 +102,19 @@ class Item:
         self.heard = f"{self.audio_ms / 1000:.1f}"
 
     def extend(self, audio: str, size: int, ms: int) -> None:
-        """Take one more piece of base64 audio, of so many bytes; once truncated, an item grows no more."""
+        """Append a piece of base64 audio of ``size`` bytes, unless the item was truncated."""
         if not self.truncated:
             self.audio.append(audio)
             self.audio_bytes += size
             self.audio_ms += ms
 
     def finish(self, wire: Event) -> None:
-        """Take the final form; a truncation that came before the end still holds."""
+        """Set the final JSON form. If the item was truncated while it was produced, its transcript is removed."""
         self.wire = _without_transcript(wire) if self.truncated else wire
 
     def truncate(self, end_ms: int) -> None:
-        """Keep this much of the audio and none of the transcript, which says more than was heard."""
-        # Six bytes are whole samples and whole base64 groups at once.
+        """Keep the first ``end_ms`` of the audio. The transcript is removed, since it covers more than was heard."""
+        # Six bytes are a whole number of samples in every format and a whole number of base64 groups.
         units = self.audio_bytes * end_ms // max(1, self.audio_ms) // 6
         self.audio = ["".join(self.audio)[: units * 8]]
         self.audio_bytes, self.audio_ms = units * 6, end_ms
@@ -122,7 +122,7 @@ class Item:
         self.wire = _without_transcript(self.wire)
 
     def with_audio(self) -> Event:
-        """The wire form of ``conversation.item.retrieved``, audio included."""
+        """The JSON form for ``conversation.item.retrieved``, with audio."""
         content = self.wire.get("content")
         if not self.audio or not content:
             return self.wire
@@ -140,7 +140,7 @@ def _without_transcript(wire: Event) -> Event:
 
 
 class Items:
-    """The default conversation, in order."""
+    """The items of the default conversation, in order."""
 
     def __init__(self, max_items: int, max_audio_bytes: int) -> None:
         self._order: list[str] = []
@@ -165,11 +165,11 @@ class Items:
         return self._items.get(item_id)
 
     def has_call(self, call_id: str) -> bool:
-        """Whether a function call with this id was made in this conversation and has not been deleted."""
+        """Whether the conversation has a function call with this id."""
         return call_id in self._calls
 
     def add(self, item: Item, *, after: str | None = None) -> str | None:
-        """Put an item at the end, or after an item that is there (``"root"``: first). Returns the id before it."""
+        """Insert at the end, or after an existing item (``"root"``: first). Returns the id of the preceding item."""
         item_id = item.wire["id"]
         if after is None:
             position = len(self._order)
@@ -186,7 +186,7 @@ class Items:
         return previous
 
     def before(self, item_id: str) -> str | None:
-        """The id of the item before this one; None for the first, and for one that has been deleted."""
+        """The id of the preceding item; None for the first item, and for one that was deleted."""
         position = self._order.index(item_id) if item_id in self._items else 0
         return self._order[position - 1] if position else None
 
@@ -208,7 +208,7 @@ class Items:
             item.audio, item.audio_bytes = [], 0
 
     def check_new(self, wire: Any, after: Any) -> None:
-        """Raise `RefusedError` unless this item may be created after the item ``after`` (None: at the end)."""
+        """Raise `RefusedError` unless a client may create this item after the item ``after`` (None: at the end)."""
         new_item(wire, "item")
         item_id = wire.get("id")
         if item_id is not None and item_id in self._items:

@@ -1,10 +1,11 @@
-"""What the simulator answers over plain HTTP, as JSON: its health, what it has recorded, and the faults it is to make.
+"""The simulator's HTTP pages, as JSON.
 
 - ``/health``, ``/ready``: 200 while it runs.
-- ``/sessions``: one line for each session; ``/record``: everything of all; ``/record/<session>``: everything of one.
-- ``/faults``: what is armed; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms.
+- ``/sessions``: a summary of every session; ``/record``: every session with its event record; ``/record/<session>``:
+  one session.
+- ``/faults``: the armed faults; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms all.
 
-The WebSocket library hands over requests without a body, so everything is a GET with a query.
+The WebSocket library provides requests without their body, so everything is a GET with a query.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from turngate.simulator.faults import MOST_ARMED, Fault, Faults
-from turngate.simulator.ledger import Ledger
+from turngate.simulator.faults import MAX_ARMED, Fault, Faults
+from turngate.simulator.sessions import Sessions
 
 #: HTTP status and JSON body.
 Page = tuple[int, dict[str, Any]]
 
 
-def page(target: str, ledger: Ledger, faults: Faults) -> Page:
-    """The answer to a request for this path and query."""
+def page(target: str, sessions: Sessions, faults: Faults) -> Page:
+    """The response for this path and query."""
     url = urlsplit(target)
     match url.path.strip("/").split("/"):
         case ["health" | "ready"]:
-            return 200, {"service": "simulator", "sessions": sum(entry.ended_at is None for entry in ledger)}
+            return 200, {"service": "simulator", "sessions": sum(entry.ended_at is None for entry in sessions)}
         case ["sessions"]:
-            return 200, {"sessions": [entry.summary() for entry in ledger]}
+            return 200, {"sessions": [entry.summary() for entry in sessions]}
         case ["record"]:
-            return 200, {"sessions": [entry.whole() for entry in ledger]}
+            return 200, {"sessions": [entry.whole() for entry in sessions]}
         case ["record", session_id]:
-            entry = ledger.get(session_id)
+            entry = sessions.get(session_id)
             return (200, entry.whole()) if entry else (404, {"error": f"There is no session '{session_id}' on record."})
         case ["faults"]:
             return _faults(parse_qs(url.query, keep_blank_values=True), faults)
@@ -45,7 +46,7 @@ def _faults(query: dict[str, list[str]], faults: Faults) -> Page:
         name, count = query["next"][0], query.get("count", ["1"])[0]
         if name not in list(Fault):
             return 400, {"error": f"next: there is no fault '{name}'; there are {', '.join(Fault)}."}
-        if not count.isdecimal() or not 1 <= int(count) <= MOST_ARMED:
-            return 400, {"error": f"count: must be a number from 1 to {MOST_ARMED}, not '{count}'."}
+        if not count.isdecimal() or not 1 <= int(count) <= MAX_ARMED:
+            return 400, {"error": f"count: must be a number from 1 to {MAX_ARMED}, not '{count}'."}
         faults.arm(Fault(name), int(count))
     return 200, {"armed": faults.armed(), "known": list(Fault)}

@@ -1,7 +1,7 @@
-"""The upstream's own account of a conversation, for judges: what came and went, and what held the slot at that moment.
+"""The event record of a session, for tests: every event received and sent, and the state of the slot at that moment.
 
-Every entry shows the slot as it was before its event took effect. Audio is replaced by its size. What a client must
-never do, ask for a response or change the configuration while a response is active, is listed apart.
+An entry shows the slot before its event took effect. Audio is replaced by its size. A ``session.update`` or a
+``response.create`` that arrives while a response is active is also listed as a violation.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol
 
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
 
 _AUDIO_KEYS = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
 _NEEDS_FREE_TURN = frozenset({"session.update", "response.create"})
 
 
 class Slot(Protocol):
-    """What the record wants to know about the conversation."""
+    """The state of a session that is stored with each entry."""
 
     @property
     def active_response(self) -> str | None:
@@ -24,18 +24,18 @@ class Slot(Protocol):
 
     @property
     def out_of_band(self) -> list[str]:
-        """The ids of the responses beside it."""
+        """The ids of the active out-of-band responses."""
 
     @property
     def user_speaking(self) -> bool:
         """Between ``speech_started`` and ``speech_stopped``."""
 
     def began_by_itself_at(self) -> float | None:
-        """When the server itself began the active response; None if a client asked for it or there is none."""
+        """When the active response was accepted, if the server created it automatically; None otherwise."""
 
 
 class Record:
-    """A bounded list of entries; at the limit the oldest go, and `dropped` counts them."""
+    """A bounded list of entries. At the limit the oldest are dropped, and `dropped` counts them."""
 
     def __init__(self, entries: int, race_window: float) -> None:
         self.entries: deque[Event] = deque(maxlen=entries)
@@ -44,7 +44,7 @@ class Record:
         self._race_window = race_window
 
     def received(self, event: Event, slot: Slot, now: float) -> None:
-        """Note a client event before it is handled."""
+        """Record a client event, before it is handled."""
         kind = _kind(event)
         if kind == "input_audio_buffer.append" and self.entries:
             last = self.entries[-1]
@@ -58,11 +58,11 @@ class Record:
             self._judge(event, slot, now)
 
     def sent(self, event: Event, slot: Slot, now: float) -> None:
-        """Note an event that goes to the client, before its effect."""
+        """Record an event sent to the client, before it takes effect."""
         self._add(event, slot, now, "sent")
 
     def wire(self) -> dict[str, Any]:
-        """The whole record as JSON values."""
+        """The record as JSON values."""
         return {"entries": list(self.entries), "violations": list(self.violations), "dropped": self.dropped}
 
     def _add(self, event: Event, slot: Slot, now: float, direction: str) -> None:
@@ -95,13 +95,13 @@ class Record:
 
 
 def _kind(event: Event) -> str:
-    """The type, which in a client's event may be anything."""
+    """The type of the event; empty if a client sent a type that is not a string."""
     kind = event.get("type")
     return kind if isinstance(kind, str) else ""
 
 
 def _size(audio: object) -> int:
-    """Bytes of base64 audio, without decoding it."""
+    """The decoded size of base64 audio in bytes."""
     return (len(audio) * 3 // 4 - audio[-2:].count("=")) if isinstance(audio, str) else 0
 
 

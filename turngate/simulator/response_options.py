@@ -1,4 +1,4 @@
-"""What a ``response.create`` may ask for, and the options that a response keeps from its beginning to its end."""
+"""The options of a response: validation of ``response.create``, and the effective values for the whole response."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from turngate.simulator import session_config, tool_config
 from turngate.simulator.errors import invalid
+from turngate.simulator.frames import Event
 from turngate.simulator.items import Item, Items, new_input
-from turngate.simulator.shape import array, choice, fields, flag, nullable, pairs, text
-from turngate.simulator.stage import Event
+from turngate.simulator.validation import array, choice, fields, flag, nullable, pairs, text
 
-#: Who asked for a response: the client, or the server itself after a turn or after a long silence.
+#: Who created a response: the client, or the server automatically after a turn (vad) or a long silence (idle).
 Origin = Literal["client", "vad", "idle"]
 
 _options = fields(
@@ -20,7 +20,7 @@ _options = fields(
         "conversation": choice("auto", "none"),
         "input": array(new_input),
         "instructions": text(),
-        "metadata": nullable(pairs(most=16, longest_key=64, longest_value=512)),
+        "metadata": nullable(pairs(max_properties=16, max_key_length=64, max_value_length=512)),
         "output_modalities": session_config.output_modalities,
         "audio": fields({"output": fields({"format": session_config.audio_format, "voice": session_config.voice})}),
         "max_output_tokens": session_config.max_output_tokens,
@@ -31,26 +31,26 @@ _options = fields(
         "prompt": session_config.prompt,
     }
 )
-#: Fields that stand in for the session's own of the same name.
+#: Fields that override the session's field of the same name.
 _OVERRIDES = ("instructions", "output_modalities", "max_output_tokens", "tools", "tool_choice", "parallel_tool_calls")
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseOptions:
-    """How one response is made; fixed when it is accepted, whatever ``session.update`` follows."""
+    """The options of one response, fixed when it is accepted. A later ``session.update`` does not change them."""
 
     origin: Origin
-    #: False for an out-of-band response, which writes nothing to the default conversation.
+    #: False for an out-of-band response, which adds nothing to the default conversation.
     in_conversation: bool
     #: The effective session object, with this response's overrides.
     session: Event
-    #: The instructions that the request brought for this one response.
+    #: The ``instructions`` of the ``response.create`` itself.
     instructions: str | None
     metadata: dict[str, str] | None
 
     @classmethod
     def of(cls, request: Event, session: Event, *, voice_locked: bool, origin: Origin = "client") -> ResponseOptions:
-        """Check the ``response`` object of a request and apply it over the session; raises `RefusedError`."""
+        """Validate the ``response`` object of a request and apply it to the session object; raises `RefusedError`."""
         _options(request, "response")
         if not request:
             return cls(origin, True, session, None, None)
@@ -80,7 +80,7 @@ class ResponseOptions:
 
 
 def context(request: Event, items: Items) -> Iterable[Item]:
-    """What the response answers, newest first: the conversation, or the request's own ``input`` in its place."""
+    """The items that the response answers, newest first: the request's ``input`` if given, or else the conversation."""
     if "input" not in request:
         return items.newest_first()
     found: list[Item] = []

@@ -1,6 +1,6 @@
-"""One response, from acceptance to its end: a script of events with pauses between them.
+"""One response from acceptance to its end: a generator that emits events and yields the pauses between them.
 
-The slot of the default conversation belongs to a response from its acceptance, which is a little before the client sees
+A response holds the slot of the default conversation from its acceptance, which is shortly before the client receives
 ``response.created``, to its ``response.done``.
 """
 
@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from turngate.simulator.behaviour import Behaviour
-from turngate.simulator.brain import Plan
 from turngate.simulator.calls import Call
+from turngate.simulator.frames import Event
 from turngate.simulator.items import Items
-from turngate.simulator.output_items import FunctionCall, Message, OutputItem, Place
+from turngate.simulator.output_items import FunctionCall, Message, OutputContext, OutputItem
+from turngate.simulator.replies import ReplyPlan
 from turngate.simulator.response_options import ResponseOptions
-from turngate.simulator.stage import Event, Stage, Timer
+from turngate.simulator.scheduler import Scheduler, Timer
 
-#: Rough prices of an item and of the session's frame, in tokens; enough for usage to grow as it does in life.
+#: Rough number of tokens of an item, so that the reported usage grows with the conversation.
 _TOKENS_PER_ITEM = 12
 _SERVER_ERROR = {
     "type": "server_error",
@@ -29,24 +30,24 @@ Reason = Literal["turn_detected", "client_cancelled"]
 
 
 class ResponseStream:
-    """A response in progress. It runs on the stage's timers and calls ``on_done`` right after its last event."""
+    """A response in progress. It runs on the scheduler's timers and calls ``on_done`` after its last event."""
 
     def __init__(
         self,
-        stage: Stage,
+        scheduler: Scheduler,
         behaviour: Behaviour,
         items: Items,
         conversation_id: str,
         options: ResponseOptions,
-        plan: Plan,
+        plan: ReplyPlan,
         on_done: Callable[[ResponseStream], None],
     ) -> None:
-        self.id = stage.new_id("resp")
+        self.id = scheduler.new_id("resp")
         self.options = options
-        self.accepted_at = stage.now
-        #: False until ``response.created`` was sent: before that, a cancellation finds nothing.
+        self.accepted_at = scheduler.now
+        #: True once ``response.created`` was sent. Before that, the client cannot cancel the response.
         self.announced = False
-        self._stage = stage
+        self._scheduler = scheduler
         self._behaviour = behaviour
         self._items = items if options.in_conversation else None
         self._context_items = len(items)
@@ -60,7 +61,7 @@ class ResponseStream:
         self._status = plan.ending
         self._reason: Reason | None = None
         self._script = self._steps()
-        self._timer: Timer = stage.later(behaviour.wait(behaviour.created_delay), self._step)
+        self._timer: Timer = scheduler.call_later(behaviour.wait(behaviour.created_delay), self._step)
         self._cancel_timer: Timer | None = None
 
     @property
@@ -70,20 +71,20 @@ class ResponseStream:
 
     @property
     def cancelling(self) -> bool:
-        """True from an accepted cancellation to ``response.done``; deltas still come meanwhile."""
+        """True from an accepted cancellation to ``response.done``. Deltas are still sent during that time."""
         return self._reason is not None
 
     def cancel(self, reason: Reason) -> None:
-        """End this response soon; a second cancellation changes nothing."""
+        """End this response after the cancel delay; a second call has no effect."""
         if self._reason is None:
             self._reason = reason
             delay = self._behaviour.wait(self._behaviour.cancel_delay)
-            self._cancel_timer = self._stage.later(delay, self._finish)
+            self._cancel_timer = self._scheduler.call_later(delay, self._finish)
 
     def _step(self) -> None:
         for pause in self._script:
             if pause > 0:
-                self._timer = self._stage.later(pause, self._step)
+                self._timer = self._scheduler.call_later(pause, self._step)
                 return
         self._finish()
 
@@ -103,14 +104,14 @@ class ResponseStream:
                 self._close_current("completed")
 
     def _new_item(self, index: int, output: str | Call) -> OutputItem:
-        place = Place(self._stage, self._behaviour, self._items, self.id, index)
+        context = OutputContext(self._scheduler, self._behaviour, self._items, self.id, index)
         if isinstance(output, Call):
-            return FunctionCall(place, output)
-        return Message(place, output, self.options)
+            return FunctionCall(context, output)
+        return Message(context, output, self.options)
 
     def _announce(self) -> None:
         self.announced = True
-        self._stage.emit("response.created", response=self._wire("in_progress", None))
+        self._scheduler.emit("response.created", response=self._wire("in_progress", None))
 
     def _close_current(self, status: str) -> None:
         if self._current is not None:
@@ -120,7 +121,7 @@ class ResponseStream:
             self._current = None
 
     def _finish(self) -> None:
-        """Send what is still open, then ``response.done``."""
+        """Close the current item, then send ``response.done``."""
         self._timer.cancel()
         if self._cancel_timer is not None:
             self._cancel_timer.cancel()
@@ -128,7 +129,7 @@ class ResponseStream:
             self._announce()
         status, details = self._ending()
         self._close_current("incomplete")
-        self._stage.emit("response.done", response=self._wire(status, details))
+        self._scheduler.emit("response.done", response=self._wire(status, details))
         self._on_done(self)
 
     def _ending(self) -> tuple[str, Event | None]:

@@ -1,21 +1,22 @@
-"""The responses of one conversation, and the rule this whole project is about.
+"""The responses of one session, and the rule of the Realtime API that turngate exists for.
 
-At most one response writes to the default conversation at a time. It holds the slot from acceptance to
-``response.done``; a second request meanwhile is refused for good, and nothing is queued. Out-of-band responses run
-beside it and never touch the slot.
+At most one response at a time writes to the default conversation. It holds the slot from acceptance to
+``response.done``; a second request during that time is refused and not queued. Out-of-band responses run in parallel
+and do not use the slot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from turngate.simulator import brain
 from turngate.simulator.behaviour import Behaviour
 from turngate.simulator.errors import RefusedError
+from turngate.simulator.frames import Event
 from turngate.simulator.items import Items
+from turngate.simulator.replies import plan_reply, unanswered_input
 from turngate.simulator.response_options import Origin, ResponseOptions, context
 from turngate.simulator.response_stream import Reason, ResponseStream
-from turngate.simulator.stage import Event, Stage
+from turngate.simulator.scheduler import Scheduler
 
 
 class Responses:
@@ -23,13 +24,13 @@ class Responses:
 
     def __init__(
         self,
-        stage: Stage,
+        scheduler: Scheduler,
         behaviour: Behaviour,
         items: Items,
         conversation_id: str,
         on_default_done: Callable[[ResponseStream], None],
     ) -> None:
-        self._stage = stage
+        self._scheduler = scheduler
         self._behaviour = behaviour
         self._items = items
         self._conversation_id = conversation_id
@@ -41,11 +42,11 @@ class Responses:
 
     @property
     def voice_locked(self) -> bool:
-        """True once the default conversation has assistant audio."""
+        """True once the default conversation contains assistant audio."""
         return self._audio_heard or (self.active is not None and self.active.audio_ms > 0)
 
     def create(self, request: Event, session: Event, origin: Origin = "client") -> None:
-        """Begin a response; raises `RefusedError` when the slot is taken or the request is wrong."""
+        """Start a response; raises `RefusedError` if the slot is occupied or the request is invalid."""
         options = ResponseOptions.of(request, session, voice_locked=self.voice_locked, origin=origin)
         if options.in_conversation and self.active is not None:
             raise RefusedError(
@@ -55,10 +56,10 @@ class Responses:
             )
         if not options.in_conversation and len(self.out_of_band) >= self._behaviour.max_out_of_band:
             raise RefusedError("rate_limit_exceeded", "Too many out-of-band responses are in progress.")
-        heard = brain.listen(context(request, self._items))
-        plan = brain.plan(heard, options.session, options.instructions)
+        heard = unanswered_input(context(request, self._items))
+        plan = plan_reply(heard, options.session, options.instructions)
         stream = ResponseStream(
-            self._stage, self._behaviour, self._items, self._conversation_id, options, plan, self._done
+            self._scheduler, self._behaviour, self._items, self._conversation_id, options, plan, self._done
         )
         if options.in_conversation:
             self.active = stream
@@ -68,7 +69,7 @@ class Responses:
     def cancel(self, response_id: str | None) -> None:
         """Cancel the default conversation's response, or the one with this id; raises `RefusedError` if there is none.
 
-        One that is accepted but not announced yet is not there for a client to cancel; it begins all the same.
+        A response without its ``response.created`` cannot be cancelled by the client; it starts regardless.
         """
         found = self.active
         if response_id is not None and (found is None or found.id != response_id):
@@ -78,7 +79,7 @@ class Responses:
         found.cancel("client_cancelled")
 
     def interrupt(self, reason: Reason = "turn_detected") -> None:
-        """The user began to speak: end the default conversation's response, if there is one."""
+        """End the default conversation's response, if there is one, because the user started to speak."""
         if self.active is not None:
             self.active.cancel(reason)
 
@@ -90,8 +91,8 @@ class Responses:
         else:
             del self.out_of_band[stream.id]
         delay = self._behaviour.wait(self._behaviour.rate_limits_delay)
-        self._stage.later(delay, self._send_rate_limits)
+        self._scheduler.call_later(delay, self._send_rate_limits)
 
     def _send_rate_limits(self) -> None:
         limit = {"name": "tokens", "limit": 40_000, "remaining": 39_000, "reset_seconds": 1.5}
-        self._stage.emit("rate_limits.updated", rate_limits=[limit])
+        self._scheduler.emit("rate_limits.updated", rate_limits=[limit])

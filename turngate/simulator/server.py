@@ -1,4 +1,4 @@
-"""The simulator on a port: the Realtime WebSocket at ``/v1/realtime``, and its HTTP pages beside it."""
+"""Serves the simulator: the Realtime WebSocket at ``/v1/realtime``, and HTTP pages on the same port."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from websockets.typing import Subprotocol
 
 from turngate.process.settings import ENV_PREFIX, SettingsError
 from turngate.simulator.config import SimulatorSettings
-from turngate.simulator.conversation import Conversation
-from turngate.simulator.faults import Fault, Faults, Sabotage
-from turngate.simulator.handshake import SUBPROTOCOL, Door, HandshakeError, refused_key
-from turngate.simulator.ledger import Ledger
+from turngate.simulator.connection import Clock, Connection
+from turngate.simulator.faults import Fault, FaultInjector, Faults
+from turngate.simulator.frames import Event
+from turngate.simulator.handshake import SUBPROTOCOL, AccessPolicy, HandshakeError, refused_key
 from turngate.simulator.pages import page
-from turngate.simulator.session import Clock, Session
-from turngate.simulator.stage import Event
+from turngate.simulator.realtime_session import RealtimeSession
+from turngate.simulator.sessions import Sessions
 
 PATH = "/v1/realtime"
-#: An append of 15 MiB as base64 in JSON, in bytes.
+#: Maximum frame size in bytes: an append of 15 MiB of audio as base64 in JSON.
 _MAX_FRAME = 21 * 1024 * 1024
-#: The live service pings about this often, in seconds.
+#: Seconds between pings, about the live service's interval.
 _PING_INTERVAL = 20.3
-#: How long a client may take to close, and how long `Simulator.stop` waits for the last of them, in seconds.
+#: Timeout of one closing handshake, and of all of them together in `Simulator.stop`, in seconds.
 _CLOSE_TIMEOUT, _STOP_TIMEOUT = 1.0, 1.5
 
 log = structlog.get_logger(__name__)
@@ -44,32 +44,32 @@ class Simulator:
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self.faults = Faults()
-        self.ledger = Ledger(settings.simulator_record_sessions)
+        self.sessions = Sessions(settings.simulator_record_sessions)
         self._settings = settings
         self._behaviour = settings.behaviour()
-        self._door = Door(settings.simulator_api_key, settings.models())
+        self._access = AccessPolicy(settings.simulator_api_key, settings.models())
         self._server: Server | None = None
         self._sockets: set[ServerConnection] = set()
         self._clock = Clock(time.monotonic, 0.0)
 
     @property
     def port(self) -> int:
-        """The port it listens on, once started."""
+        """The port it listens on; available once started."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
-        """Where a client connects; add ``?model=``."""
+        """The WebSocket URL; clients add ``?model=``."""
         return f"ws://{self._settings.simulator_host}:{self.port}{PATH}"
 
     @property
     def http_url(self) -> str:
-        """Where its pages are."""
+        """The base URL of the HTTP pages."""
         return f"http://{self._settings.simulator_host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen. Raises `SettingsError`, naming the setting, when the address is taken or not ours."""
+        """Start to listen. Raises `SettingsError`, naming the setting, if the address cannot be bound."""
         host, port = self._settings.simulator_host, self._settings.simulator_port
         self._clock = Clock(loop_time := asyncio.get_running_loop().time, time.time() - loop_time())
         try:
@@ -90,7 +90,7 @@ class Simulator:
             raise SettingsError(f"{ENV_PREFIX}{setting}: cannot listen on {host}:{port} ({reason})") from None
 
     async def stop(self) -> None:
-        """Close every connection with 1001 and stop listening; within 2 s."""
+        """Close every connection with 1001 and stop listening. Takes at most 2 s."""
         if self._server is None:
             return
         self._server.close()
@@ -98,7 +98,7 @@ class Simulator:
             async with asyncio.timeout(_STOP_TIMEOUT):
                 await self._server.wait_closed()
         except TimeoutError:
-            # A client that does not read leaves no way to write a close frame to it.
+            # A close frame cannot be written to a client that does not read.
             for socket in self._sockets:
                 socket.transport.abort()
             await self._server.wait_closed()
@@ -118,7 +118,7 @@ class Simulator:
                 return None
             status, body = 503, cast(Event, {"error": "The service is unavailable."})
         else:
-            status, body = page(request.path, self.ledger, self.faults)
+            status, body = page(request.path, self.sessions, self.faults)
         response = connection.respond(status, orjson.dumps(body).decode())
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"
@@ -133,21 +133,21 @@ class Simulator:
         finally:
             self._sockets.discard(socket)
 
-    async def _serve(self, socket: ServerConnection, sabotage: Sabotage) -> None:
+    async def _serve(self, socket: ServerConnection, injector: FaultInjector) -> None:
         request = socket.request
         assert request is not None
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         try:
-            model = self._door.admit(request.path, request.headers, [name.strip() for name in offered.split(",")])
-            if sabotage.fault is Fault.REFUSE_KEY:
+            model = self._access.admit(request.path, request.headers, [name.strip() for name in offered.split(",")])
+            if injector.fault is Fault.REFUSE_KEY:
                 raise refused_key()
         except HandshakeError as refused:
             await _refuse(socket, refused)
             return
-        conversation = Conversation(self._behaviour, seed=secrets.randbits(48), model=model)
-        entry = self.ledger.begin(conversation, model, self._clock.now())
+        session = RealtimeSession(self._behaviour, seed=secrets.randbits(48), model=model)
+        entry = self.sessions.begin(session, model, self._clock.now())
         try:
-            await Session(socket, conversation, sabotage, self._clock).run()
+            await Connection(socket, session, injector, self._clock).run()
         finally:
             entry.end(self._clock.now(), socket.close_code)
             log.debug("session ended", session=entry.id, close_code=socket.close_code)

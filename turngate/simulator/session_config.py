@@ -1,6 +1,6 @@
-"""The session's configuration: what may be set, what holds before anything is set, and how a partial update applies.
+"""The session's configuration: validation, initial values, and how a partial update applies.
 
-A configuration is a value: an update makes a new one, so that a response keeps the one it began with.
+A configuration is immutable: an update returns a new one, so a response keeps the one it started with.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from typing import Any
 
 from turngate.simulator import tool_config
 from turngate.simulator.errors import RefusedError, invalid, missing
-from turngate.simulator.shape import (
+from turngate.simulator.frames import Event
+from turngate.simulator.validation import (
     anything,
     array,
     choice,
@@ -23,7 +24,6 @@ from turngate.simulator.shape import (
     tagged,
     text,
 )
-from turngate.simulator.stage import Event
 
 DEFAULT_INSTRUCTIONS = "You are a helpful voice assistant. Answer briefly, in the language of the user."
 DEFAULT_VOICE = "alloy"
@@ -43,7 +43,7 @@ prompt = nullable(fields({"id": text(), "version": nullable(text()), "variables"
 
 
 def output_modalities(value: Any, path: str) -> None:
-    """Exactly one of the two: audio always brings its transcript, and both together are refused."""
+    """Exactly one modality. Audio output always includes its transcript, and the combination is refused."""
     if value not in (["audio"], ["text"]):
         raise invalid(path, f"Invalid modalities: {value!r}. Supported combinations are: ['text'] and ['audio'].")
 
@@ -131,8 +131,8 @@ _update = fields(
     required=("type",),
 )
 
-#: What a turn detection, a format, … is before its own fields are set. The live service's silence is 200 ms.
-_FRESH: dict[str, Event] = {
+#: Default values of objects, by their ``type``. The live service's silence duration is 200 ms.
+_DEFAULTS: dict[str, Event] = {
     "server_vad": {
         "type": "server_vad",
         "threshold": 0.5,
@@ -151,7 +151,7 @@ _FRESH: dict[str, Event] = {
     "audio/pcm": {"type": "audio/pcm", "rate": 24_000},
 }
 
-#: These are values of their own kind: an update replaces them whole, it does not merge into them.
+#: Fields that an update replaces instead of merging.
 _ATOMIC = frozenset({"tools", "tool_choice", "prompt", "tracing", "truncation", "include"})
 
 
@@ -174,27 +174,28 @@ def initial(session_id: str, model: str, expires_at: int) -> Event:
         "include": None,
         "audio": {
             "input": {
-                "format": _FRESH["audio/pcm"],
+                "format": _DEFAULTS["audio/pcm"],
                 "transcription": None,
                 "noise_reduction": None,
-                "turn_detection": _FRESH["server_vad"],
+                "turn_detection": _DEFAULTS["server_vad"],
             },
-            "output": {"format": _FRESH["audio/pcm"], "voice": DEFAULT_VOICE, "speed": 1.0},
+            "output": {"format": _DEFAULTS["audio/pcm"], "voice": DEFAULT_VOICE, "speed": 1.0},
         },
     }
 
 
 def updated(current: Event, patch: Any, *, voice_locked: bool, responding: bool) -> Event:
-    """The configuration after a ``session.update``; raises `RefusedError` if any field is wrong: nothing applies then.
+    """The configuration after a ``session.update``. Raises `RefusedError`, and applies nothing, if a field is invalid.
 
-    ``voice_locked``: assistant audio exists. ``responding``: a response of the default conversation is active.
+    ``voice_locked``: the conversation contains assistant audio. ``responding``: a response of the default conversation
+    is active.
     """
     if isinstance(patch, dict) and patch.get("type") == "transcription":
         raise invalid(
             "session.type", "Passing a transcription session update event to a realtime session is not allowed."
         )
     _update(patch, "session")
-    # The model is fixed by the URL; the live service ignores it here and shows the original.
+    # The URL determines the model; the live service ignores it here and reports the original one.
     session = _merge(current, {name: value for name, value in patch.items() if name != "model"})
     before, after = current["audio"]["output"], session["audio"]["output"]
     refuse_locked_voice(before["voice"], after["voice"], voice_locked)
@@ -209,7 +210,7 @@ def updated(current: Event, patch: Any, *, voice_locked: bool, responding: bool)
 
 
 def refuse_locked_voice(before: Any, after: Any, locked: bool) -> None:
-    """Raise when the voice would change although the conversation has assistant audio."""
+    """Raise `RefusedError` if the voice changes although the conversation contains assistant audio."""
     if locked and after != before:
         raise RefusedError("cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.")
 
@@ -221,7 +222,7 @@ def _merge(current: Event, patch: Event) -> Event:
         if isinstance(value, dict) and name not in _ATOMIC:
             kind = value.get("type")
             if not isinstance(before, dict) or (name != "noise_reduction" and before.get("type") != kind):
-                before = _FRESH.get(kind, {}) if isinstance(kind, str) else {}
+                before = _DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}
             if name == "noise_reduction" and "strength" not in before:
                 before = {**before, "strength": 1.0}
             merged[name] = _merge(before, value)
@@ -231,7 +232,7 @@ def _merge(current: Event, patch: Event) -> Event:
 
 
 def _check_transcription(transcription: Event | None) -> None:
-    """Which options go with which transcription model."""
+    """Raise `RefusedError` for options that the transcription model does not support."""
     if transcription is None:
         return
     path = "session.audio.input.transcription"

@@ -1,7 +1,7 @@
-"""A voice: text in, audio out, one vowel-like tone per syllable.
+"""Speech synthesis: text in, audio out, with one vowel-like tone per syllable.
 
-Every syllable is made once and kept encoded, so that speaking costs a lookup per syllable, however many conversations
-talk. A syllable's length is a whole number of base64's three-byte groups, so that pieces join without decoding.
+Encoded syllables are cached, so speaking costs one lookup per syllable for any number of sessions. The length of a
+syllable is a multiple of three bytes, so that base64 pieces can be joined without decoding.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import pybase64
 
 from turngate.simulator.audio import FORMATS, encode
 
-#: Length of a syllable and of a pause at a comma, at speed 1, in milliseconds; a full stop is two pauses.
+#: Length of a syllable, and of the pause after a comma, at speed 1, in milliseconds. A full stop is two pauses.
 _SYLLABLE_MS = 180
-#: Height of the voice, in Hz.
+#: Pitches of the voices, in Hz.
 _PITCHES = (118.0, 165.0, 205.0)
-#: The two formants that tell the vowels apart, in Hz.
+#: The first two formants of each vowel, in Hz.
 _FORMANTS = {"a": (730, 1090), "e": (530, 1840), "i": (270, 2290), "o": (570, 840), "u": (300, 870)}
-#: A phrase falls step by step: each is this much lower than the last.
+#: The pitch falls over a phrase, in at most this many steps, each by this factor.
 _STEPS = 6
 _FALL = 0.965
 _GROUPS = re.compile(r"[aeiouy]+", re.IGNORECASE)
@@ -37,18 +37,18 @@ class Piece:
 
 
 def syllable_ms(speed: float) -> int:
-    """Milliseconds of one audio piece at this speed; a multiple of three, which makes whole base64 groups."""
+    """Milliseconds of one audio piece at this speed, a multiple of three (see the module's docstring)."""
     return 3 * round(_SYLLABLE_MS / 3 / speed)
 
 
-def syllable_bytes(form: str, ms: int) -> int:
+def syllable_bytes(fmt: str, ms: int) -> int:
     """Bytes of one audio piece in this format, before base64."""
-    return FORMATS[form].samples(ms) * FORMATS[form].bytes_per_sample
+    return FORMATS[fmt].samples(ms) * FORMATS[fmt].bytes_per_sample
 
 
 @lru_cache(maxsize=1024)
-def speak(words: str, form: str, voice: str, ms: int, words_per_piece: int) -> tuple[Piece, ...]:
-    """The whole utterance, a few words at a time; the pieces' texts joined are ``words``.
+def speak(words: str, fmt: str, voice: str, ms: int, words_per_piece: int) -> tuple[Piece, ...]:
+    """Synthesize ``words``, a few words per piece; the texts of the pieces joined are ``words``.
 
     ``ms`` is the length of a syllable, from `syllable_ms`.
     """
@@ -59,18 +59,18 @@ def speak(words: str, form: str, voice: str, ms: int, words_per_piece: int) -> t
         audio: list[str] = []
         for word in part.split():
             for vowel in _vowels(word):
-                audio.append(_syllable(vowel, pitch, min(step, _STEPS - 1), form, ms))
+                audio.append(_syllable(vowel, pitch, min(step, _STEPS - 1), fmt, ms))
                 step += 1
             pauses = 2 if word[-1] in ".!?" else int(word[-1] in ",;:")
             if pauses:
-                audio.extend([_syllable("", pitch, 0, form, ms)] * pauses)
+                audio.extend([_syllable("", pitch, 0, fmt, ms)] * pauses)
                 step = 0
         pieces.append(Piece(part, tuple(audio)))
     return tuple(pieces)
 
 
 def split(words: str, words_per_piece: int) -> list[str]:
-    """The text in pieces of some words each; joined they are the text again."""
+    """Split the text into pieces of ``words_per_piece`` words; the pieces joined are the text."""
     tokens = re.findall(r"\s*\S+\s*$|\s*\S+", words)
     return ["".join(tokens[at : at + words_per_piece]) for at in range(0, len(tokens), words_per_piece)]
 
@@ -83,9 +83,9 @@ def _vowels(word: str) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def _syllable(vowel: str, pitch: int, step: int, form: str, ms: int) -> str:
-    rate = FORMATS[form].rate
-    time = np.arange(FORMATS[form].samples(ms)) / rate
+def _syllable(vowel: str, pitch: int, step: int, fmt: str, ms: int) -> str:
+    rate = FORMATS[fmt].rate
+    time = np.arange(FORMATS[fmt].samples(ms)) / rate
     wave = np.zeros_like(time)
     if vowel:
         height = _PITCHES[pitch] * _FALL**step * (1 + 0.04 * np.sin(2 * np.pi * time / time[-1]))
@@ -96,4 +96,4 @@ def _syllable(vowel: str, pitch: int, step: int, form: str, ms: int) -> str:
             wave += (loudness + 0.04) / harmonic**0.4 * np.sin(harmonic * phase)
         envelope = np.minimum(1, time / 0.03) * np.minimum(1, (time[-1] - time) / 0.05)
         wave *= envelope * 9_000 / np.abs(wave).max()
-    return pybase64.b64encode_as_string(encode(wave.astype(np.int16), FORMATS[form]))
+    return pybase64.b64encode_as_string(encode(wave.astype(np.int16), FORMATS[fmt]))

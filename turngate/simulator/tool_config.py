@@ -1,12 +1,13 @@
-"""The tools that a session or a response may offer, and the choice between them."""
+"""Validation of the tools and the tool choice of a session or a response."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from turngate.simulator.errors import invalid
-from turngate.simulator.shape import (
-    Check,
+from turngate.simulator.frames import Event
+from turngate.simulator.validation import (
+    Validator,
     anything,
     array,
     choice,
@@ -20,11 +21,10 @@ from turngate.simulator.shape import (
     tagged,
     text,
 )
-from turngate.simulator.stage import Event
 
 
 def schema(value: Any, path: str) -> None:
-    """A JSON schema, as far as arguments are made from it."""
+    """A JSON schema; only the parts used for generating arguments are checked."""
     mapping(value, path)
     if "properties" in value:
         mapping(value["properties"], f"{path}.properties")
@@ -38,14 +38,14 @@ def schema(value: Any, path: str) -> None:
 
 
 _tool_filter = fields({"read_only": nullable(flag), "tool_names": nullable(array(text()))})
-_MCP_FIELDS: dict[str, Check] = {
+_MCP_FIELDS: dict[str, Validator] = {
     "type": anything,
     "server_label": text(),
     "server_url": nullable(text()),
     "connector_id": nullable(text(pattern=r"connector_\w+")),
     "tunnel_id": nullable(text()),
     "authorization": nullable(text()),
-    "headers": nullable(pairs(most=64, longest_key=256, longest_value=8192)),
+    "headers": nullable(pairs(max_properties=64, max_key_length=256, max_value_length=8192)),
     "server_description": nullable(text()),
     "allowed_tools": nullable(list_or(array(text()), _tool_filter)),
     "require_approval": nullable(
@@ -54,9 +54,9 @@ _MCP_FIELDS: dict[str, Check] = {
     "allowed_callers": nullable(array(choice("direct", "programmatic"))),
     "defer_loading": nullable(flag),
 }
-_FUNCTION_FIELDS: dict[str, Check] = {
+_FUNCTION_FIELDS: dict[str, Validator] = {
     "type": anything,
-    "name": text(longest=64, pattern=r"[a-zA-Z0-9_-]+"),
+    "name": text(max_length=64, pattern=r"[a-zA-Z0-9_-]+"),
     "description": nullable(text()),
     "parameters": nullable(schema),
 }
@@ -67,7 +67,7 @@ tools = array(
             "mcp": fields(_MCP_FIELDS, required=("server_label",)),
         }
     ),
-    longest=128,
+    max_length=128,
 )
 tool_choice = string_or(
     tagged(
@@ -85,7 +85,7 @@ tool_choice = string_or(
 
 
 def check_tools(tools: list[Event], choice: Any, path: str) -> None:
-    """Raise when two functions have one name, or when the tool choice names a function that is not there."""
+    """Raise `RefusedError` if two functions have the same name, or if the tool choice names an unknown function."""
     names: set[str] = set()
     for index, tool in enumerate(tools):
         if tool["type"] == "function":

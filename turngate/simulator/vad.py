@@ -1,7 +1,7 @@
-"""Voice activity by energy: which stretches of the received audio are speech.
+"""Voice activity detection by energy.
 
-Time is counted in samples received since the session began, as the real server does: silence that nobody sends is not
-silence. The threshold runs from 0 to 1 over loudness: 0 is -60 dBFS, the default 0.5 is -40 dBFS, 1 is -20 dBFS.
+As on the real server, time is counted in received samples: a client that sends no audio does not become silent. The
+threshold maps 0 to -60 dBFS, the default 0.5 to -40 dBFS and 1 to -20 dBFS.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from turngate.simulator.audio import Samples
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
 
 FRAME_MS = 20
-#: Speech begins with this many loud frames in a row; a click is shorter.
+#: Speech starts after this many consecutive loud frames, so that a click does not start it.
 ONSET_FRAMES = 3
-#: The semantic kind has no model to ask here: each eagerness is a fixed silence.
+#: Silence that ends a turn with ``semantic_vad``, by eagerness. The real service uses a model instead.
 EAGERNESS_MS = {"low": 1500, "medium": 800, "auto": 800, "high": 400}
 
 
 class Change(NamedTuple):
-    """Speech began, or stopped, at a position in samples since the session began."""
+    """Speech started or stopped at a position, in samples since the start of the session."""
 
     kind: Literal["started", "stopped"]
     at: int
@@ -31,7 +31,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VadOptions:
-    """What a ``turn_detection`` object asks for, in samples of the input format."""
+    """The options of a ``turn_detection`` object, with times in samples of the input format."""
 
     rate: int
     threshold: float
@@ -48,11 +48,11 @@ class VadOptions:
 
 
 class Vad:
-    """The detector. Give it all audio in order; it answers with what changed."""
+    """The detector. Pass it all audio in order; it returns the changes."""
 
     def __init__(self, options: VadOptions, position: int) -> None:
         self.speaking = False
-        #: The first and the end of the last loud frame of the speech in progress, in samples.
+        #: Start of the first loud frame and end of the last loud frame of the current speech, in samples.
         self.first_loud = position
         self.last_loud = position
         self.options = options
@@ -64,11 +64,11 @@ class Vad:
 
     @property
     def lookback(self) -> int:
-        """Samples before the newest that a turn which begins now would include."""
+        """How many samples before the newest one belong to a turn that starts now."""
         return self.options.prefix + (ONSET_FRAMES + 1) * self._frame
 
     def hear(self, samples: Samples) -> Iterator[Change]:
-        """Take audio; yields every change in it, in order. Iterate to the end before giving more."""
+        """Process audio; yields the changes in order. Exhaust the iterator before the next call."""
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
         count = len(samples) // self._frame
@@ -86,7 +86,7 @@ class Vad:
                 yield change
 
     def reset(self) -> None:
-        """Forget speech in progress: the buffer was committed or cleared."""
+        """Discard speech in progress, because the buffer was committed or cleared."""
         self.speaking = False
         self._loud_run = 0
 

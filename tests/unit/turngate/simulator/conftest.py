@@ -1,15 +1,15 @@
-"""One client for each test."""
+"""Fixtures of the simulator's unit tests."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.unit.turngate.simulator.driver import Client
+from tests.unit.turngate.simulator.client import Client
 
 
 @pytest.fixture
 def client() -> Client:
-    """Connected, configured for text, with the server never answering a turn by itself."""
+    """A connected client, configured for text output, without turn detection and so without automatic responses."""
     client = Client()
     client.configure(output_modalities=["text"], audio={"input": {"turn_detection": None}})
     return client

@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets valid events back, and its session goes on."""
+"""Property test: for any client event the session emits valid events and continues."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.turngate.simulator.driver import CITIES, Client, sound, text_item
-from turngate.simulator.stage import Event
+from tests.unit.turngate.simulator.client import CITIES, Client, sound, text_item
+from turngate.simulator.frames import Event
 
 VALID: list[Event] = [
     {
@@ -90,7 +90,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 @st.composite
 def events(draw: st.DrawFn) -> Event:
-    """A valid event, or one with a value replaced by any JSON, or one with a field too many or too few."""
+    """A valid event, or one in which a value is replaced by any JSON, or a field is added or removed."""
     event = copy.deepcopy(draw(st.sampled_from(VALID)))
     container, key = draw(st.sampled_from(places(event)))
     match draw(st.sampled_from(["valid", "replace", "add", "remove"])):
@@ -111,7 +111,7 @@ def test_any_events(sent: list[tuple[Event, float]]) -> None:
         before = copy.deepcopy(event)
         client.frame(event)
         client.wait(pause)
-        assert event == before, "what was sent is not changed"
+        assert event == before, "the sent event is not modified"
     client.settle()
     (answer,) = client.send("session.update", session={"type": "realtime"})
     assert answer["type"] == "session.updated"

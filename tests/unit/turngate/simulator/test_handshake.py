@@ -1,13 +1,13 @@
-"""Who is let in, and how the others are turned away."""
+"""Which connections are accepted, and how the others are refused."""
 
 from __future__ import annotations
 
 import pytest
 
-from turngate.simulator.handshake import Door, HandshakeError
+from turngate.simulator.handshake import AccessPolicy, HandshakeError
 
 KEY = {"Authorization": "Bearer right"}
-DOOR = Door("right", frozenset({"gpt-realtime"}))
+POLICY = AccessPolicy("right", frozenset({"gpt-realtime"}))
 
 
 @pytest.mark.parametrize(
@@ -28,22 +28,22 @@ DOOR = Door("right", frozenset({"gpt-realtime"}))
         ),
     ],
 )
-def test_turned_away(target: str, headers: dict[str, str], code: str | None, close_code: int) -> None:
+def test_refused(target: str, headers: dict[str, str], code: str | None, close_code: int) -> None:
     with pytest.raises(HandshakeError) as caught:
-        DOOR.admit(target, headers)
+        POLICY.admit(target, headers)
     assert caught.value.error["code"] == code
     reason = "invalid_request_error" + (f".{code}" if code else "")
     assert caught.value.close == (close_code, reason)
 
 
-def test_let_in() -> None:
-    assert DOOR.admit("/v1/realtime?model=gpt-realtime", KEY) == "gpt-realtime"
+def test_accepted() -> None:
+    assert POLICY.admit("/v1/realtime?model=gpt-realtime", KEY) == "gpt-realtime"
 
 
 def test_any_key_and_any_model() -> None:
-    assert Door().admit("/v1/realtime?model=mine", {"Authorization": "Bearer x"}) == "mine"
+    assert AccessPolicy().admit("/v1/realtime?model=mine", {"Authorization": "Bearer x"}) == "mine"
 
 
 def test_a_browsers_key() -> None:
     offered = ["realtime", "openai-insecure-api-key.right"]
-    assert DOOR.admit("/v1/realtime?model=gpt-realtime", {}, offered) == "gpt-realtime"
+    assert POLICY.admit("/v1/realtime?model=gpt-realtime", {}, offered) == "gpt-realtime"

@@ -1,4 +1,4 @@
-"""The input audio buffer and the turns that are found in it."""
+"""The input audio buffer and turn detection."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import pybase64
 import pytest
 
-from tests.unit.turngate.simulator.driver import Client, error, kinds, of, only, sound
+from tests.unit.turngate.simulator.client import Client, error, kinds, of, only, sound
 from turngate.simulator.audio import FORMATS
 from turngate.simulator.behaviour import Behaviour
+from turngate.simulator.frames import Event
 from turngate.simulator.input_audio import APPEND_BYTES
-from turngate.simulator.stage import Event
 from turngate.simulator.vad import Change, Vad, VadOptions
 
 TURN = [
@@ -25,7 +25,7 @@ TURN = [
 
 
 def vad(**fields: Any) -> Client:
-    """A client whose server hears turns and never answers."""
+    """A client whose server detects turns but creates no responses."""
     client = Client()
     detection = {"type": "server_vad", "create_response": False, **fields}
     client.configure(audio={"input": {"turn_detection": detection}})
@@ -70,11 +70,11 @@ class TestBuffer:
     def test_audio_is_required(self, client: Client) -> None:
         assert error(client.send("input_audio_buffer.append"))["code"] == "missing_required_parameter"
 
-    def test_too_much_at_once(self, client: Client) -> None:
+    def test_an_append_that_is_too_large(self, client: Client) -> None:
         audio = pybase64.b64encode_as_string(bytes(APPEND_BYTES + 2))
         assert error(client.send("input_audio_buffer.append", audio=audio))["param"] == "audio"
 
-    def test_the_oldest_audio_leaves_a_full_buffer(self) -> None:
+    def test_a_full_buffer_drops_the_oldest_audio(self) -> None:
         client = Client(Behaviour(max_audio_bytes=48 * 1000))
         client.configure(audio={"input": {"turn_detection": None}})
         client.hear(silence(500), sound(1000))
@@ -100,7 +100,7 @@ class TestTurns:
         audio = pybase64.b64decode(retrieved["item"]["content"][0]["audio"])
         assert len(audio) == 48 * 1400
 
-    def test_the_prefix_does_not_reach_into_the_last_turn(self) -> None:
+    def test_the_prefix_does_not_overlap_the_previous_turn(self) -> None:
         client = vad(silence_duration_ms=200)
         came = client.hear(sound(500), silence(200), sound(500), silence(200))
         assert kinds(came) == [*TURN, *TURN]
@@ -126,7 +126,7 @@ class TestTurns:
         started, stopped, *_ = vad().hear(*appends)
         assert (started["audio_start_ms"], stopped["audio_end_ms"]) == (0, 1020)
 
-    def test_a_click_is_no_speech(self) -> None:
+    def test_a_click_is_not_speech(self) -> None:
         assert vad().hear(sound(40), silence(500)) == []
 
     def test_a_short_pause_does_not_end_a_turn(self) -> None:
@@ -138,11 +138,11 @@ class TestTurns:
         assert vad(threshold=0.9).hear(quiet) == []
         assert kinds(vad(threshold=0.1).hear(quiet)) == TURN[:1]
 
-    @pytest.mark.parametrize("form", FORMATS)
-    def test_every_format(self, form: str) -> None:
+    @pytest.mark.parametrize("fmt", FORMATS)
+    def test_every_format(self, fmt: str) -> None:
         client = vad()
-        client.configure(audio={"input": {"format": {"type": form}}})
-        came = client.hear(sound(500, form=form), sound(300, loud=False, form=form))
+        client.configure(audio={"input": {"format": {"type": fmt}}})
+        came = client.hear(sound(500, fmt=fmt), sound(300, loud=False, fmt=fmt))
         assert kinds(came) == TURN
         assert only(came, "input_audio_buffer.speech_stopped")["audio_end_ms"] == 700
 
@@ -156,17 +156,17 @@ class TestTurns:
         assert len(ends("high")) == 1
         assert ends("low") == []
 
-    def test_an_update_that_leaves_the_detection_alone_does_not_disturb_a_turn(self) -> None:
+    def test_an_update_without_turn_detection_does_not_affect_a_turn(self) -> None:
         client = vad()
         client.hear(sound(500))
         client.configure(instructions="Be kind.")
         assert kinds(client.hear(silence(300))) == TURN[1:]
 
-    def test_switching_detection_off_forgets_the_turn_but_not_the_audio(self) -> None:
+    def test_switching_detection_off_discards_the_turn_but_not_the_audio(self) -> None:
         client = vad()
         client.hear(sound(500))
         client.configure(audio={"input": {"turn_detection": None}})
-        assert client.conversation.user_speaking is False
+        assert client.session.user_speaking is False
         assert client.hear(silence(500)) == []
         assert len(client.send("input_audio_buffer.commit")) == 3
 
@@ -176,13 +176,13 @@ class TestTurns:
         came = client.send("input_audio_buffer.commit")
         assert kinds(came) == TURN[1:]
         assert came[1]["item_id"] == started["item_id"]
-        assert client.conversation.user_speaking is False
+        assert client.session.user_speaking is False
 
-    def test_clear_forgets_a_turn(self) -> None:
+    def test_clear_discards_a_turn(self) -> None:
         client = vad()
         client.hear(sound(500))
         client.send("input_audio_buffer.clear")
-        assert client.conversation.user_speaking is False
+        assert client.session.user_speaking is False
         assert client.hear(silence(500)) == []
 
     def test_the_transcript_of_an_item_that_was_deleted_never_comes(self) -> None:
@@ -201,7 +201,7 @@ class TestTurns:
         assert retrieved["item"]["content"][0]["transcript"] == "(speech, 1.8 s)"
 
 
-def test_the_detector_counts_from_where_it_is_put() -> None:
+def test_the_detector_counts_from_its_start_position() -> None:
     detector = Vad(VadOptions(rate=1000, threshold=0.5, prefix=0, silence=100), position=5_000)
     loud, quiet = np.full(200, 8_000, np.int16), np.zeros(100, np.int16)
     assert list(detector.hear(np.concatenate((loud, quiet)))) == [Change("started", 5_000), Change("stopped", 5_300)]

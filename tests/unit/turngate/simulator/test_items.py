@@ -1,4 +1,4 @@
-"""Items: creating, retrieving, truncating, deleting, and every way to get one wrong."""
+"""Items: creating, retrieving, truncating and deleting them, and the errors for invalid requests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pybase64
 import pytest
 
-from tests.unit.turngate.simulator.driver import CITIES, Client, error, only, sound, text_item
+from tests.unit.turngate.simulator.client import CITIES, Client, error, only, sound, text_item
 from turngate.simulator.behaviour import Behaviour
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
 
 CALL = {"type": "function_call", "name": "get_weather", "arguments": "{}", "call_id": "call_1"}
 
@@ -24,7 +24,7 @@ def create(client: Client, item: Event, **fields: Any) -> list[Event]:
 
 def order(client: Client) -> list[str]:
     """The ids of all items, first to last."""
-    return [item.wire["id"] for item in client.conversation._items.newest_first()][::-1]
+    return [item.wire["id"] for item in client.session._items.newest_first()][::-1]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_duplicate_ids(client: Client) -> None:
     assert len(order(client)) == 2
 
 
-def test_places(client: Client) -> None:
+def test_previous_item_id(client: Client) -> None:
     create(client, text_item("b", id="b"))
     assert create(client, text_item("d", id="d"), previous_item_id=None)[0]["previous_item_id"] == "b"
     assert create(client, text_item("c", id="c"), previous_item_id="b")[0]["previous_item_id"] == "b"
@@ -111,14 +111,14 @@ def test_a_result_for_a_call_that_was_made(client: Client) -> None:
     assert added["item"]["output"] == "rain"
 
 
-def test_a_deleted_call_takes_no_result(client: Client) -> None:
+def test_a_deleted_call_accepts_no_result(client: Client) -> None:
     added, _ = create(client, CALL)
     client.send("conversation.item.delete", item_id=added["item"]["id"])
     refused = error(create(client, {"type": "function_call_output", "call_id": "call_1", "output": "rain"}))
     assert refused["code"] == "invalid_tool_call_id"
 
 
-def test_retrieve_brings_the_audio(client: Client) -> None:
+def test_retrieve_returns_the_audio(client: Client) -> None:
     audio = sound(300)
     client.hear(audio)
     committed, added, _ = client.send("input_audio_buffer.commit")
@@ -137,10 +137,10 @@ def test_created_audio_is_retrieved_and_heard(client: Client) -> None:
     assert client.until("response.output_text.done")["text"] == "I heard you speak for 1.5 seconds."
 
 
-@pytest.mark.parametrize("form", ["audio/pcm", "audio/pcmu"])
-def test_retrieve_brings_the_assistants_audio(form: str) -> None:
+@pytest.mark.parametrize("fmt", ["audio/pcm", "audio/pcmu"])
+def test_retrieve_returns_the_assistants_audio(fmt: str) -> None:
     client = Client()
-    client.configure(audio={"output": {"format": {"type": form}}})
+    client.configure(audio={"output": {"format": {"type": fmt}}})
     events = client.ask("Good morning")
     item = only(events, "response.output_item.done")["item"]["id"]
     (retrieved,) = client.send("conversation.item.retrieve", item_id=item)
@@ -170,12 +170,12 @@ def test_delete(client: Client) -> None:
 
 
 def spoken(client: Client) -> str:
-    """Have the client's assistant say something; returns the item."""
+    """Let the assistant say something; returns the item's id."""
     return str(only(client.ask("Good morning"), "response.output_item.done")["item"]["id"])
 
 
 class TestTruncate:
-    def test_audio_is_cut_and_the_transcript_goes(self) -> None:
+    def test_audio_is_cut_and_the_transcript_removed(self) -> None:
         client = Client()
         item = spoken(client)
         (truncated,) = client.send(
@@ -195,7 +195,7 @@ class TestTruncate:
         assert refused["code"] == "invalid_value"
         assert "is already shorter than 99999ms" in refused["message"]
 
-    def test_twice_it_is_as_long_as_the_first_left_it(self) -> None:
+    def test_a_second_truncation_sees_the_length_left_by_the_first(self) -> None:
         client = Client()
         item = spoken(client)
         client.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=0)
@@ -240,13 +240,13 @@ class TestTruncate:
         assert refused["code"] == "integer_below_min_value"
 
 
-def test_the_oldest_item_leaves_a_full_conversation_silently() -> None:
+def test_a_full_conversation_drops_the_oldest_item_without_an_event() -> None:
     client = Client(Behaviour(max_items=2))
     ids = [client.say(text) for text in ("a", "b", "c")]
     assert order(client) == ids[1:]
 
 
-def test_the_oldest_audio_leaves_a_full_conversation() -> None:
+def test_a_full_conversation_drops_the_oldest_audio() -> None:
     client = Client(Behaviour(max_audio_bytes=48 * 500))
     client.configure(audio={"input": {"turn_detection": None}})
     items = []

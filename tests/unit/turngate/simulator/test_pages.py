@@ -1,73 +1,73 @@
-"""The HTTP pages, the sessions behind them, and arming faults."""
+"""The HTTP pages, the list of sessions behind them, and arming faults."""
 
 from __future__ import annotations
 
 import pytest
 
 from turngate.simulator.behaviour import Behaviour
-from turngate.simulator.conversation import Conversation
-from turngate.simulator.faults import MOST_ARMED, Fault, Faults
-from turngate.simulator.ledger import Entry, Ledger
+from turngate.simulator.faults import MAX_ARMED, Fault, Faults
 from turngate.simulator.pages import page
+from turngate.simulator.realtime_session import RealtimeSession
+from turngate.simulator.sessions import Entry, Sessions
 
 
-def begin(ledger: Ledger, seed: int) -> Entry:
-    return ledger.begin(Conversation(Behaviour(), seed=seed), "gpt-realtime", 5.0)
+def begin(sessions: Sessions, seed: int) -> Entry:
+    return sessions.begin(RealtimeSession(Behaviour(), seed=seed), "gpt-realtime", 5.0)
 
 
 def test_sessions_and_their_records() -> None:
-    ledger = Ledger(10)
-    first, second = begin(ledger, 1), begin(ledger, 2)
+    sessions = Sessions(10)
+    first, second = begin(sessions, 1), begin(sessions, 2)
     first.end(7.0, 1000)
-    assert page("/health", ledger, Faults()) == (200, {"service": "simulator", "sessions": 1})
-    _, listed = page("/sessions", ledger, Faults())
+    assert page("/health", sessions, Faults()) == (200, {"service": "simulator", "sessions": 1})
+    _, listed = page("/sessions", sessions, Faults())
     assert [(one["session"], one["ended_at"], one["close_code"]) for one in listed["sessions"]] == [
         (first.id, 7.0, 1000),
         (second.id, None, None),
     ]
-    _, everything = page("/record", ledger, Faults())
-    status, one = page(f"/record/{second.id}", ledger, Faults())
+    _, everything = page("/record", sessions, Faults())
+    status, one = page(f"/record/{second.id}", sessions, Faults())
     assert (status, one) == (200, everything["sessions"][1])
     assert (one["entries"], one["violations"], one["dropped"]) == ([], [], 0)
 
 
 @pytest.mark.parametrize("target", ["/record/nobody", "/nowhere", "/", "/record/a/b"])
 def test_not_found(target: str) -> None:
-    assert page(target, Ledger(1), Faults())[0] == 404
+    assert page(target, Sessions(1), Faults())[0] == 404
 
 
 def test_the_oldest_ended_session_goes_first() -> None:
-    ledger = Ledger(2)
-    first, second = begin(ledger, 1), begin(ledger, 2)
+    sessions = Sessions(2)
+    first, second = begin(sessions, 1), begin(sessions, 2)
     second.end(6.0, 1000)
-    third = begin(ledger, 3)
-    assert [entry.id for entry in ledger] == [first.id, third.id]
-    fourth = begin(ledger, 4)
-    assert [entry.id for entry in ledger] == [third.id, fourth.id]
+    third = begin(sessions, 3)
+    assert [entry.id for entry in sessions] == [first.id, third.id]
+    fourth = begin(sessions, 4)
+    assert [entry.id for entry in sessions] == [third.id, fourth.id]
 
 
 class TestFaults:
     def test_arming(self) -> None:
         faults = Faults()
-        assert page("/faults?next=silent&count=2", Ledger(1), faults)[1]["armed"] == ["silent", "silent"]
-        page("/faults?next=refuse_key", Ledger(1), faults)
+        assert page("/faults?next=silent&count=2", Sessions(1), faults)[1]["armed"] == ["silent", "silent"]
+        page("/faults?next=refuse_key", Sessions(1), faults)
         assert [faults.take().fault for _ in range(4)] == [Fault.SILENT, Fault.SILENT, Fault.REFUSE_KEY, None]
 
     def test_disarming(self) -> None:
         faults = Faults()
         faults.arm(Fault.SILENT, 3)
-        assert page("/faults?clear", Ledger(1), faults)[1]["armed"] == []
+        assert page("/faults?clear", Sessions(1), faults)[1]["armed"] == []
 
     def test_it_is_bounded(self) -> None:
         faults = Faults()
-        faults.arm(Fault.SILENT, MOST_ARMED)
-        assert faults.arm(Fault.SILENT, 1) == MOST_ARMED
+        faults.arm(Fault.SILENT, MAX_ARMED)
+        assert faults.arm(Fault.SILENT, 1) == MAX_ARMED
 
     @pytest.mark.parametrize(
         ("query", "named"), [("next=nope", "nope"), ("next=silent&count=0", "count"), ("next=silent&count=x", "count")]
     )
-    def test_a_wrong_query_is_told(self, query: str, named: str) -> None:
-        status, body = page(f"/faults?{query}", Ledger(1), Faults())
+    def test_a_wrong_query_is_reported(self, query: str, named: str) -> None:
+        status, body = page(f"/faults?{query}", Sessions(1), Faults())
         assert status == 400
         assert named in body["error"]
 

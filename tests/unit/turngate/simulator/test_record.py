@@ -1,21 +1,21 @@
-"""The account that judges read."""
+"""The event record of a session."""
 
 from __future__ import annotations
 
 import orjson
 
-from tests.unit.turngate.simulator.driver import Client, of, sound
+from tests.unit.turngate.simulator.client import Client, of, sound
 from turngate.simulator.behaviour import Behaviour
-from turngate.simulator.stage import Event
+from turngate.simulator.frames import Event
 
 
 def entries(client: Client) -> list[Event]:
-    found: list[Event] = client.conversation.record.wire()["entries"]
+    found: list[Event] = client.session.record.wire()["entries"]
     return found
 
 
 def violations(client: Client) -> list[Event]:
-    found: list[Event] = client.conversation.record.wire()["violations"]
+    found: list[Event] = client.session.record.wire()["violations"]
     return found
 
 
@@ -37,14 +37,14 @@ def test_times_are_those_of_the_conversation(client: Client) -> None:
     assert sent == client.times
 
 
-def test_out_of_band_responses_are_shown_apart(client: Client) -> None:
+def test_out_of_band_responses_are_listed_separately(client: Client) -> None:
     client.send("response.create", response={"conversation": "none"})
     beside = client.until("response.created")["response"]["id"]
     client.say("hello")
     assert entries(client)[-1]["slot"] == {"active_response": None, "out_of_band": [beside]}
 
 
-def test_whether_the_user_speaks() -> None:
+def test_user_speaking() -> None:
     client = Client()
     client.configure(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
     client.hear(sound(500), sound(300, loud=False))
@@ -54,7 +54,7 @@ def test_whether_the_user_speaks() -> None:
     assert speaking["input_audio_buffer.committed"] is False
 
 
-def test_appends_are_folded_and_audio_is_its_size(client: Client) -> None:
+def test_appends_are_merged_and_audio_replaced_by_its_size(client: Client) -> None:
     client.hear(sound(100), sound(100), sound(50))
     client.say("hello")
     client.hear(sound(10))
@@ -63,7 +63,7 @@ def test_appends_are_folded_and_audio_is_its_size(client: Client) -> None:
     assert all("audio" not in entry["event"] for entry in appends)
 
 
-def test_no_audio_is_kept_anywhere() -> None:
+def test_no_audio_is_kept() -> None:
     client = Client()
     item = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": sound(200)}], "id": "mine"}
     client.send("conversation.item.create", item=item)
@@ -73,7 +73,7 @@ def test_no_audio_is_kept_anywhere() -> None:
     assert of([entry["event"] for entry in entries(client)], "response.output_audio.delta")[0]["audio_bytes"] == 8_640
 
 
-def test_frames_that_cannot_be_read_are_noted(client: Client) -> None:
+def test_unreadable_frames_are_recorded(client: Client) -> None:
     client.frame(b"\x00\x00")
     client.frame("nonsense")
     unreadable = [entry["event"] for entry in entries(client) if "unreadable" in entry["event"]]
@@ -83,10 +83,10 @@ def test_frames_that_cannot_be_read_are_noted(client: Client) -> None:
     ]
 
 
-def test_it_is_bounded_and_says_what_is_missing() -> None:
+def test_it_is_bounded_and_counts_dropped_entries() -> None:
     client = Client(Behaviour(record_entries=5))
     client.ask("hello")
-    record = client.conversation.record.wire()
+    record = client.session.record.wire()
     assert len(record["entries"]) == 5
     assert record["dropped"] > 0
 
@@ -96,7 +96,7 @@ def test_no_entries_but_violations() -> None:
     client.hear(sound(20), sound(20))
     client.send("response.create")
     client.send("response.create")
-    record = client.conversation.record.wire()
+    record = client.session.record.wire()
     assert record["entries"] == []
     assert len(record["violations"]) == 1
 
@@ -104,7 +104,7 @@ def test_no_entries_but_violations() -> None:
 class TestViolations:
     def test_a_response_or_an_update_while_one_is_active(self, client: Client) -> None:
         client.send("response.create")
-        active = client.conversation.active_response
+        active = client.session.active_response
         client.send("response.create", event_id="a")
         client.send("session.update", event_id="b", session={"type": "realtime"})
         assert violations(client) == [
@@ -112,7 +112,7 @@ class TestViolations:
             {"at": client.now, "type": "session.update", "event_id": "b", "active_response": active},
         ]
 
-    def test_what_is_none(self, client: Client) -> None:
+    def test_what_is_not_a_violation(self, client: Client) -> None:
         client.send("session.update", session={"type": "realtime"})
         client.send("response.create")
         client.send("response.create", response={"conversation": "none"})

@@ -1,4 +1,4 @@
-"""Frames that are no events, events that are none of ours, and what a ``response.create`` may ask for."""
+"""Invalid frames, unknown events, and the options of ``response.create``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.turngate.simulator.driver import CITIES, CLOCK, Client, error, of, only, reply, text_item
-from turngate.simulator.conversation import CLIENT_EVENTS
-from turngate.simulator.stage import Event
+from tests.unit.turngate.simulator.client import CITIES, CLOCK, Client, error, of, only, reply, text_item
+from turngate.simulator.frames import Event
+from turngate.simulator.realtime_session import CLIENT_EVENTS
 
 
 class TestFrames:
@@ -32,18 +32,18 @@ class TestFrames:
     def test_bad(self, client: Client, frame: str | bytes, code: str, param: str | None) -> None:
         refused = error(client.frame(frame))
         assert (refused["code"], refused["param"]) == (code, param)
-        assert client.configure(), "the session lives on"
+        assert client.configure(), "the session continues"
 
     def test_the_error_for_an_unknown_type_lists_the_known_ones(self, client: Client) -> None:
         message = error(client.send("output_audio_buffer.clear"))["message"]
         assert all(f"'{kind}'" in message for kind in CLIENT_EVENTS)
 
-    def test_many_brackets_are_not_deep(self, client: Client) -> None:
+    def test_many_brackets_are_not_nested(self, client: Client) -> None:
         item = text_item("[{" * 200)
         event = orjson.dumps({"type": "conversation.item.create", "item": item}).decode()
         assert len(client.frame(event)) == 2
 
-    def test_text_frames_and_their_objects_mean_the_same(self, client: Client) -> None:
+    def test_text_frames_and_parsed_objects_are_equivalent(self, client: Client) -> None:
         event = {"type": "conversation.item.create", "item": text_item("hello")}
         assert [made["type"] for made in client.frame(orjson.dumps(event).decode())] == [
             made["type"] for made in client.frame(event)

@@ -1,4 +1,4 @@
-"""What ``session.update`` takes, what it refuses, and what stays when only some fields are given."""
+"""``session.update``: accepted and refused fields, and partial updates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.turngate.simulator.driver import CITIES, Client, error, only
-from turngate.simulator.stage import Event
+from tests.unit.turngate.simulator.client import CITIES, Client, error, only
+from turngate.simulator.frames import Event
 
 
 def at(path: str, value: Any) -> Event:
@@ -127,7 +127,7 @@ def test_absent_fields_stay(client: Client) -> None:
     assert (after["instructions"], after["tools"]) == ("Be kind.", [CITIES])
 
 
-def test_null_is_not_absent(client: Client) -> None:
+def test_null_differs_from_absent(client: Client) -> None:
     client.configure(
         audio={"input": {"turn_detection": {"type": "server_vad"}, "transcription": {"model": "whisper-1"}}}
     )
@@ -227,7 +227,7 @@ def test_the_voice_is_locked_once_it_was_heard() -> None:
     assert answer["code"] == "cannot_update_voice"
 
 
-def test_the_voice_is_free_while_only_text_was_written(client: Client) -> None:
+def test_the_voice_is_not_locked_by_text_output(client: Client) -> None:
     client.ask("Good morning")
     assert client.configure(audio={"output": {"voice": "marin"}})["audio"]["output"]["voice"] == "marin"
 
@@ -259,7 +259,7 @@ def test_speed_changes_how_long_the_reply_is() -> None:
     assert length(0.5) == 2 * length(1.0)
 
 
-def test_tracing_is_written_once(client: Client) -> None:
+def test_tracing_can_be_set_once(client: Client) -> None:
     client.configure(tracing="auto")
     assert (
         error(client.send("session.update", session={"type": "realtime", "tracing": None}))["param"]
@@ -268,7 +268,7 @@ def test_tracing_is_written_once(client: Client) -> None:
     assert client.configure(tracing="auto")["tracing"] == "auto"
 
 
-def test_what_was_sent_before_does_not_change_afterwards(client: Client) -> None:
+def test_a_sent_event_does_not_change_afterwards(client: Client) -> None:
     first = client.configure(instructions="One.", tools=[CITIES])
     copied = copy.deepcopy(first)
     client.configure(instructions="Two.", tools=[], audio={"input": {"turn_detection": {"type": "semantic_vad"}}})

@@ -1,4 +1,4 @@
-"""The voice, and the formats that it and the listener use."""
+"""Speech synthesis and the audio formats."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from turngate.simulator import speech
 from turngate.simulator.audio import FORMATS, decode, encode
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("fmt", FORMATS)
 @pytest.mark.parametrize("speed", [0.25, 1.0, 1.1, 1.5])
-def test_pieces_join_without_decoding(form: str, speed: float) -> None:
+def test_pieces_join_without_decoding(fmt: str, speed: float) -> None:
     ms = speech.syllable_ms(speed)
-    audio = [piece for part in speech.speak("Hello there, you.", form, "alloy", ms, 2) for piece in part.audio]
+    audio = [piece for part in speech.speak("Hello there, you.", fmt, "alloy", ms, 2) for piece in part.audio]
     decoded = pybase64.b64decode("".join(audio), validate=True)
-    assert len(decoded) == len(audio) * speech.syllable_bytes(form, ms)
+    assert len(decoded) == len(audio) * speech.syllable_bytes(fmt, ms)
 
 
 @pytest.mark.parametrize("words", ["Hello", "Hello there.", "One two three four", "  a  b\nc ", "1 2 3", ""])
@@ -45,20 +45,20 @@ def test_voices_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "words"),
+    ("fmt", "words"),
     [
         # Code words and their levels from the tables of ITU-T G.711: both signs, the smallest and the largest.
         ("audio/pcmu", {0xFF: 0, 0x7F: 0, 0x80: 32124, 0x00: -32124, 0xEF: 132, 0xF0: 120}),
         ("audio/pcma", {0xD5: 8, 0x55: -8, 0xAA: 32256, 0x2A: -32256, 0xC5: 264}),
     ],
 )
-def test_g711_code_words(form: str, words: dict[int, int]) -> None:
-    assert decode(bytes(words), FORMATS[form]).tolist() == list(words.values())
+def test_g711_code_words(fmt: str, words: dict[int, int]) -> None:
+    assert decode(bytes(words), FORMATS[fmt]).tolist() == list(words.values())
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_encoding_finds_the_nearest_level(form: str) -> None:
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_encoding_finds_the_nearest_level(fmt: str) -> None:
     samples = np.arange(-32_768, 32_768, 7).astype(np.int16)
-    back = decode(encode(samples, FORMATS[form]), FORMATS[form]).astype(np.int32)
-    assert np.abs(back - samples).max() <= (0 if form == "audio/pcm" else 644)
-    assert encode(decode(bytes(range(100)), FORMATS[form]), FORMATS[form]) == bytes(range(100))
+    back = decode(encode(samples, FORMATS[fmt]), FORMATS[fmt]).astype(np.int32)
+    assert np.abs(back - samples).max() <= (0 if fmt == "audio/pcm" else 644)
+    assert encode(decode(bytes(range(100)), FORMATS[fmt]), FORMATS[fmt]) == bytes(range(100))

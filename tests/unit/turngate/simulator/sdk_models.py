@@ -1,4 +1,4 @@
-"""The official SDK as the judge of everything that the simulator sends."""
+"""Validates the simulator's events against the models of the official `openai` SDK."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 
 _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
-#: The session object of the two session events has these, but the SDK's model for it is the request's, without them.
+#: The session object of the two session events has these fields. The SDK uses the request's model for it, without them.
 _READ_ONLY = {".session.id", ".session.object", ".session.expires_at"}
 
 
-def check(event: dict[str, Any]) -> dict[str, Any]:
-    """The event, if it is one of the Realtime API's down to the last field; fails otherwise."""
+def validate(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event if it is valid and the SDK knows all of its fields; fail otherwise."""
     unknown = set(_unknown(_SERVER_EVENT.validate_python(event), "")) - _READ_ONLY
     assert not unknown, f"{event['type']}: fields that the SDK does not know: {unknown}"
     return event

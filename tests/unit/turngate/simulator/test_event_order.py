@@ -1,4 +1,4 @@
-"""Every order of events that a client may rely on."""
+"""The order of events, as far as a client may rely on it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.turngate.simulator.driver import CITIES, Client, kinds, of, only, reply, sound, text_item
-from turngate.simulator.stage import Event
+from tests.unit.turngate.simulator.client import CITIES, Client, kinds, of, only, reply, sound, text_item
+from turngate.simulator.frames import Event
 
 TEXT_RESPONSE = [
     "response.created",
@@ -32,7 +32,7 @@ CALL = [
 ]
 
 
-def test_the_session_is_created_at_once_and_unprompted() -> None:
+def test_session_created_is_sent_immediately() -> None:
     client = Client()
     (created,) = client.events
     assert created["type"] == "session.created"
@@ -49,7 +49,7 @@ def test_text_turn(client: Client) -> None:
     assert kinds(client.settle()) == TEXT_RESPONSE
 
 
-def test_the_created_item_is_empty_and_the_done_one_is_whole(client: Client) -> None:
+def test_the_added_item_is_empty_and_the_done_item_is_complete(client: Client) -> None:
     events = client.ask("Good morning")
     added, done = only(events, "conversation.item.added")["item"], only(events, "conversation.item.done")["item"]
     assert (added["status"], added["content"]) == ("in_progress", [])
@@ -84,7 +84,7 @@ def test_audio_response() -> None:
     assert mixed != sorted(mixed), "transcript and audio come interleaved"
 
 
-def test_audio_is_faster_than_it_plays() -> None:
+def test_audio_is_sent_faster_than_real_time() -> None:
     client = Client()
     client.ask("[say 30 words]")
     first, last = (
@@ -141,7 +141,7 @@ def test_cancelled_response(client: Client) -> None:
     assert 0 < len(reply(events).split()) < 50
 
 
-def test_a_cut_function_call_still_says_that_its_arguments_are_done(client: Client) -> None:
+def test_a_cancelled_function_call_still_sends_arguments_done(client: Client) -> None:
     client.configure(tools=[CITIES])
     client.say(f'[call get_weather {{"city": "{"x" * 200}"}}]')
     client.send("response.create")
@@ -152,7 +152,7 @@ def test_a_cut_function_call_still_says_that_its_arguments_are_done(client: Clie
     assert only(events, "response.output_item.done")["item"]["status"] == "incomplete"
 
 
-def test_out_of_band_response_leaves_the_conversation_alone(client: Client) -> None:
+def test_out_of_band_response_does_not_change_the_conversation(client: Client) -> None:
     client.say("Good morning")
     client.send("response.create", response={"conversation": "none", "metadata": {"purpose": "summary"}})
     events = client.settle()
@@ -164,7 +164,7 @@ def test_out_of_band_response_leaves_the_conversation_alone(client: Client) -> N
     assert client.send("conversation.item.retrieve", item_id=item)[0]["type"] == "error"
 
 
-def test_failed_response_has_no_error_event_beside_it(client: Client) -> None:
+def test_failed_response_sends_no_error_event(client: Client) -> None:
     events = client.ask("[fail]")
     assert kinds(events) == ["response.created", "response.done", "rate_limits.updated"]
     done = only(events, "response.done")["response"]
@@ -230,7 +230,7 @@ def test_manual_turn(client: Client) -> None:
     assert kinds(client.settle()) == TEXT_RESPONSE
 
 
-def test_barge_in() -> None:
+def test_interruption() -> None:
     client = Client()
     client.say("[say 50 words]")
     client.send("response.create")
@@ -296,12 +296,12 @@ def test_expiry_ends_the_session_without_a_done() -> None:
     client.wait(3599.9)
     client.send("response.create")
     client.wait(1)
-    closing = client.conversation.closing
+    closing = client.session.closing
     assert closing is not None
     assert closing.code == 1001
     assert "60 minutes" in closing.reason
     assert of(client.events, "response.done") == []
-    assert client.conversation.next_deadline() is None
+    assert client.session.next_deadline() is None
     assert client.send("response.create") == []
 
 

@@ -1,6 +1,6 @@
-"""What the parts of one conversation share: the time, ids, what is sent, and what happens later.
+"""What the parts of one session share: virtual time, timers, ids, and the queue of outgoing events.
 
-No clock is read here: `now` moves only when the conversation is called with a time.
+No clock is read here: `now` changes only when the session is called with a time.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-#: One JSON object of the wire. An emitted event is a value: neither side changes it afterwards.
-Event = dict[str, Any]
+from turngate.simulator.frames import Event
 
 
 class Timer:
-    """Something that happens at a moment, unless it is cancelled first."""
+    """An action scheduled for a time, unless it is cancelled first."""
 
     __slots__ = ("action", "at")
 
@@ -26,15 +25,15 @@ class Timer:
         self.action = None
 
 
-class Stage:
-    """Time, ids, the events to send, and the heap of moments to come.
+class Scheduler:
+    """Virtual time, timers, ids, and outgoing events of one session.
 
-    ``seed`` makes the ids: two conversations with different seeds never share one. ``sending`` sees every event at the
-    moment it is emitted, before its effect.
+    Ids are derived from ``seed``: two sessions with different seeds never share one. ``sending`` is called with every
+    event when it is emitted, before it takes effect.
     """
 
     def __init__(self, seed: int, sending: Callable[[Event], None]) -> None:
-        #: Seconds, on whatever scale the caller uses.
+        #: Seconds, on the caller's scale.
         self.now = 0.0
         self._token = f"{seed & 0xFFFF_FFFF_FFFF:012x}"
         self._count = 0
@@ -45,41 +44,41 @@ class Stage:
         self._heap: list[tuple[float, int, Timer]] = []
 
     def new_id(self, kind: str) -> str:
-        """An id such as ``item_0123456789ab0001``; unique in this process when seeds are."""
+        """An id such as ``item_0123456789ab0001``; unique if seeds are unique."""
         self._count += 1
         return f"{kind}_{self._token}{self._count:04x}"
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Send one event now; the server's ``event_id`` is added."""
+        """Queue one event for sending, with a new ``event_id``."""
         self._events += 1
         event: Event = {"type": kind, "event_id": f"event_{self._token}{self._events:05x}", **fields}
         self._sending(event)
         self._outgoing.append(event)
 
     def take(self) -> list[Event]:
-        """What was emitted since the last call, in order."""
+        """The events emitted since the last call, in order."""
         taken = self._outgoing
         self._outgoing = []
         return taken
 
-    def later(self, delay: float, action: Callable[[], None]) -> Timer:
-        """Do ``action`` after ``delay`` seconds; keep the timer to cancel it."""
+    def call_later(self, delay: float, action: Callable[[], None]) -> Timer:
+        """Run ``action`` after ``delay`` seconds; returns a timer that can be cancelled."""
         self._timers += 1
         timer = Timer(self.now + delay, action)
         heappush(self._heap, (timer.at, self._timers, timer))
         return timer
 
     def next_deadline(self) -> float | None:
-        """When the next action is due; None when nothing waits."""
+        """When the next action is due; None if none is scheduled."""
         heap = self._heap
         while heap and heap[0][2].action is None:
             heappop(heap)
         return heap[0][0] if heap else None
 
     def run_until(self, now: float) -> None:
-        """Do everything that is due up to ``now``, in order, each at its own moment; then it is ``now``.
+        """Run all actions due by ``now`` in order, each at its scheduled time, then set the time to ``now``.
 
-        An action may schedule others, even for its own moment.
+        An action may schedule others, also for the same time.
         """
         heap = self._heap
         while heap and heap[0][0] <= now:
@@ -90,5 +89,5 @@ class Stage:
         self.now = max(self.now, now)
 
     def stop(self) -> None:
-        """Nothing happens any more."""
+        """Discard all scheduled actions."""
         self._heap.clear()

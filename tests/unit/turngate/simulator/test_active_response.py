@@ -1,4 +1,4 @@
-"""When a second response is refused, and when it is not."""
+"""Requests while a response is active: which are refused, and which are not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.turngate.simulator.driver import CITIES, Client, error, kinds, of, only, sound
+from tests.unit.turngate.simulator.client import CITIES, Client, error, kinds, of, only, sound
 from turngate.simulator.behaviour import Behaviour
 
 COLLISION = "conversation_already_has_active_response"
@@ -38,7 +38,7 @@ def test_without_an_event_id_the_echo_is_null(client: Client) -> None:
     assert error(client.send("response.create"))["event_id"] is None
 
 
-def test_a_refused_request_is_gone_for_good(client: Client) -> None:
+def test_a_refused_request_is_not_queued(client: Client) -> None:
     responding(client)
     client.send("response.create")
     assert len(of(client.settle(), "response.done")) == 1
@@ -52,7 +52,7 @@ def test_before_the_first_is_announced(client: Client) -> None:
     assert len(of(client.settle(), "response.created")) == 1
 
 
-def test_the_servers_own_response_wins() -> None:
+def test_the_automatic_response_wins() -> None:
     client = Client()
     client.hear(sound(500), sound(300, loud=False))
     client.wait(0.06)
@@ -61,7 +61,7 @@ def test_the_servers_own_response_wins() -> None:
     assert client.until("response.created")["response"]["metadata"] is None
 
 
-def test_the_clients_response_wins_and_the_servers_own_fails() -> None:
+def test_the_clients_response_wins_and_the_automatic_one_fails() -> None:
     client = Client()
     client.hear(sound(500), sound(300, loud=False))
     assert client.send("response.create", response={"metadata": {"ref": "a"}}) == []
@@ -80,7 +80,7 @@ def test_between_cancel_and_done(client: Client) -> None:
     assert client.until("response.done")["response"]["status"] == "completed"
 
 
-def test_a_function_result_is_taken_but_a_response_is_not(client: Client) -> None:
+def test_a_function_result_is_accepted_but_a_response_is_not(client: Client) -> None:
     client.configure(tools=[CITIES])
     client.say('[call get_weather {"city": "Oslo"}][call get_weather {"city": "Rome"}]')
     client.send("response.create")
@@ -98,12 +98,12 @@ def test_out_of_band_responses_run_beside_it(client: Client) -> None:
     assert client.send("response.create", response={"conversation": "none", "input": []}) == []
     beside = client.until("response.done")["response"]
     assert beside["conversation_id"] is None
-    assert client.conversation.active_response == active
+    assert client.session.active_response == active
     assert error(client.send("response.create"))["code"] == COLLISION
 
 
 def test_an_out_of_band_response_does_not_take_the_slot(client: Client) -> None:
-    responding(client, conversation="none")
+    responding(client, session="none")
     assert client.send("response.create") == []
     assert len(of(client.settle(), "response.done")) == 2
 
@@ -114,7 +114,7 @@ def test_out_of_band_responses_are_bounded() -> None:
     assert error(client.send("response.create", response={"conversation": "none"}))["code"] == "rate_limit_exceeded"
 
 
-def test_right_after_done_though_the_reply_still_plays() -> None:
+def test_right_after_done_while_the_reply_is_still_playing() -> None:
     client = Client()
     responding(client)
     client.until("response.done")
@@ -162,7 +162,7 @@ def test_while_the_user_speaks() -> None:
     assert len(of(events, "response.done")) == 1
 
 
-def test_nothing_but_a_response_needs_the_slot(client: Client) -> None:
+def test_only_a_response_needs_the_slot(client: Client) -> None:
     responding(client)
     item = client.say("wait")
     client.hear(sound(200))
@@ -173,7 +173,7 @@ def test_nothing_but_a_response_needs_the_slot(client: Client) -> None:
     assert of(client.events, "error") == []
 
 
-def test_an_update_counts_from_the_next_response_on(client: Client) -> None:
+def test_an_update_applies_from_the_next_response_on(client: Client) -> None:
     responding(client)
     client.configure(output_modalities=["audio"])
     assert "response.output_audio.delta" not in kinds(client.settle())
@@ -192,24 +192,24 @@ class TestCancel:
         assert error(client.send("response.cancel", response_id="resp_x"))["code"] == "response_cancel_not_active"
         assert only(client.settle(), "response.done")["response"]["status"] == "completed"
 
-    def test_a_bare_cancel_spares_out_of_band_responses(self, client: Client) -> None:
-        beside = responding(client, conversation="none")
+    def test_a_cancel_without_id_leaves_out_of_band_responses(self, client: Client) -> None:
+        beside = responding(client, session="none")
         assert error(client.send("response.cancel"))["code"] == "response_cancel_not_active"
         assert client.send("response.cancel", response_id=beside) == []
         assert client.until("response.done")["response"]["status"] == "cancelled"
 
-    def test_before_it_is_announced_it_begins_all_the_same(self, client: Client) -> None:
+    def test_before_it_is_announced_it_cannot_be_cancelled(self, client: Client) -> None:
         client.send("response.create")
         assert error(client.send("response.cancel"))["code"] == "response_cancel_not_active"
         assert client.until("response.done")["response"]["status"] == "completed"
 
-    def test_crossing_the_natural_end(self, client: Client) -> None:
+    def test_a_cancel_that_crosses_the_natural_end(self, client: Client) -> None:
         responding(client, "hello")
         client.until("response.done")
         assert error(client.send("response.cancel"))["code"] == "response_cancel_not_active"
         assert of(client.settle(), "response.done") == []
 
-    def test_crossing_an_interruption(self) -> None:
+    def test_a_cancel_that_crosses_an_interruption(self) -> None:
         client = Client()
         responding(client)
         client.hear(sound(300))
@@ -224,7 +224,7 @@ class TestCancel:
         (done,) = of(client.settle(), "response.done")
         assert done["response"]["status"] == "cancelled"
 
-    def test_deltas_on_their_way_still_arrive(self, client: Client) -> None:
+    def test_deltas_still_arrive_until_done(self, client: Client) -> None:
         responding(client)
         client.send("response.cancel")
         assert kinds(client.settle())[0] == "response.output_text.delta"
@@ -237,7 +237,7 @@ class TestCancel:
         assert names == ["response.created", "response.done", "rate_limits.updated"]
 
 
-def test_speaking_on_takes_back_the_response_that_was_about_to_begin() -> None:
+def test_resumed_speech_cancels_the_scheduled_automatic_response() -> None:
     client = Client()
     client.hear(sound(500), sound(300, loud=False), sound(500))
     assert of(client.settle(), "response.created") == []

@@ -1,4 +1,4 @@
-"""What the simulator says, and which functions it calls."""
+"""What the simulator replies, and which functions it calls."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.turngate.simulator.driver import CITIES, CLOCK, Client, of, reply
-from turngate.simulator.brain import Heard, Plan, plan
-from turngate.simulator.calls import Call, demanded, guessed, implied
-from turngate.simulator.stage import Event
+from tests.unit.turngate.simulator.client import CITIES, CLOCK, Client, of, reply
+from turngate.simulator.calls import Call, explicit_calls, guessed_calls, implied_calls
+from turngate.simulator.frames import Event
+from turngate.simulator.replies import ReplyPlan, UnansweredInput, plan_reply
 
 
 def session(**fields: Any) -> Event:
@@ -29,42 +29,42 @@ class TestReplies:
     @pytest.mark.parametrize(
         ("heard", "said"),
         [
-            (Heard(), "Hello! How can I help you?"),
-            (Heard(resumed=True), "Are you still there?"),
-            (Heard(texts=("Good morning",)), "You said: Good morning"),
-            (Heard(texts=("one", "two")), "You said: one two"),
-            (Heard(spoken=("1.8", "0.5")), "I heard you speak for 1.8 and 0.5 seconds."),
-            (Heard(results=("rain", "sun")), "Here is what I found: rain and sun."),
-            (Heard(results=("rain",), texts=("thanks",)), "Here is what I found: rain. You said: thanks"),
-            (Heard(texts=("What is your prompt?",)), "I have no instructions."),
+            (UnansweredInput(), "Hello! How can I help you?"),
+            (UnansweredInput(resumed=True), "Are you still there?"),
+            (UnansweredInput(texts=("Good morning",)), "You said: Good morning"),
+            (UnansweredInput(texts=("one", "two")), "You said: one two"),
+            (UnansweredInput(spoken=("1.8", "0.5")), "I heard you speak for 1.8 and 0.5 seconds."),
+            (UnansweredInput(results=("rain", "sun")), "Here is what I found: rain and sun."),
+            (UnansweredInput(results=("rain",), texts=("thanks",)), "Here is what I found: rain. You said: thanks"),
+            (UnansweredInput(texts=("What is your prompt?",)), "I have no instructions."),
         ],
     )
-    def test_what_is_said(self, heard: Heard, said: str) -> None:
-        assert plan(heard, session()) == Plan((said,))
+    def test_what_is_said(self, heard: UnansweredInput, said: str) -> None:
+        assert plan_reply(heard, session()) == ReplyPlan((said,))
 
-    def test_instructions_are_revealed_word_for_word(self) -> None:
-        heard = Heard(texts=("Tell me your instructions.",))
-        assert plan(heard, session(instructions="Be\nkind.")).outputs == ("My instructions are: Be\nkind.",)
+    def test_instructions_are_quoted(self) -> None:
+        heard = UnansweredInput(texts=("Tell me your instructions.",))
+        assert plan_reply(heard, session(instructions="Be\nkind.")).outputs == ("My instructions are: Be\nkind.",)
 
     def test_a_name_in_the_instructions(self) -> None:
-        assert plan(Heard(), session(instructions="You are Ada, a guide.")).outputs == (
+        assert plan_reply(UnansweredInput(), session(instructions="You are Ada, a guide.")).outputs == (
             "Hello, this is Ada. How can I help you?",
         )
 
     @pytest.mark.parametrize(
         "own", ['Say exactly "Good day"', "Now say: Good day", "Say exactly: Good day", "Please say “Good day”"]
     )
-    def test_given_words(self, own: str) -> None:
-        assert plan(Heard(texts=("hello",)), session(), own).outputs == ("Good day",)
+    def test_words_to_say(self, own: str) -> None:
+        assert plan_reply(UnansweredInput(texts=("hello",)), session(), own).outputs == ("Good day",)
 
     def test_a_long_reply(self) -> None:
-        (said,) = plan(Heard(texts=("[say 25 words]",)), session()).outputs
+        (said,) = plan_reply(UnansweredInput(texts=("[say 25 words]",)), session()).outputs
         assert isinstance(said, str)
         assert len(said.split()) == 25
 
     @pytest.mark.parametrize(("text", "ending"), [("[fail]", "failed"), ("[incomplete] hello", "incomplete")])
     def test_endings(self, text: str, ending: str) -> None:
-        assert plan(Heard(texts=(text,)), session()).ending == ending
+        assert plan_reply(UnansweredInput(texts=(text,)), session()).ending == ending
 
     def test_everything_since_the_last_reply_is_answered_once(self, client: Client) -> None:
         client.say("one")
@@ -82,16 +82,16 @@ class TestReplies:
 
 
 class TestCalls:
-    def test_demanded(self) -> None:
-        calls, rest = demanded('Please [call a {"x": "[1]", "y": [2]}] and [call b] now')
+    def test_directives(self) -> None:
+        calls, rest = explicit_calls('Please [call a {"x": "[1]", "y": [2]}] and [call b] now')
         assert calls == [Call("a", '{"x": "[1]", "y": [2]}'), Call("b", "{}")]
         assert rest == "Please  and  now"
 
     def test_an_open_bracket_is_text(self) -> None:
-        assert demanded('[call a {"x": 1}') == ([], '[call a {"x": 1}')
+        assert explicit_calls('[call a {"x": 1}') == ([], '[call a {"x": 1}')
 
     def test_a_quote_in_a_string_does_not_end_it(self) -> None:
-        assert demanded(r'[call a {"x": "\"]"}]')[0] == [Call("a", r'{"x": "\"]"}')]
+        assert explicit_calls(r'[call a {"x": "\"]"}]')[0] == [Call("a", r'{"x": "\"]"}')]
 
     @pytest.mark.parametrize(
         ("text", "names"),
@@ -101,12 +101,12 @@ class TestCalls:
             ("Good morning", []),
         ],
     )
-    def test_implied(self, text: str, names: list[str]) -> None:
-        assert [call.name for call in implied(text, [CITIES, CLOCK])] == names
+    def test_calls_from_plain_words(self, text: str, names: list[str]) -> None:
+        assert [call.name for call in implied_calls(text, [CITIES, CLOCK])] == names
 
-    def test_all_telling_words_must_occur(self) -> None:
-        assert implied("my order", [tool("findOrderStatus")]) == []
-        assert len(implied("the status of my orders", [tool("findOrderStatus")])) == 1
+    def test_all_significant_words_must_occur(self) -> None:
+        assert implied_calls("my order", [tool("findOrderStatus")]) == []
+        assert len(implied_calls("the status of my orders", [tool("findOrderStatus")])) == 1
 
     @pytest.mark.parametrize(
         ("text", "cities"),
@@ -121,7 +121,7 @@ class TestCalls:
         ],
     )
     def test_cities(self, text: str, cities: list[str]) -> None:
-        assert [arguments(call)["city"] for call in guessed(text, CITIES)] == cities
+        assert [arguments(call)["city"] for call in guessed_calls(text, CITIES)] == cities
 
     def test_every_kind_of_argument(self) -> None:
         asked = tool(
@@ -134,7 +134,7 @@ class TestCalls:
             tags={"type": "array", "items": {"type": "string"}},
             more={"type": "object"},
         )
-        (call,) = guessed('Book "a" "b", 3 for 2.5 in fahrenheit', asked)
+        (call,) = guessed_calls('Book "a" "b", 3 for 2.5 in fahrenheit', asked)
         assert arguments(call) == {
             "title": "a",
             "unit": "fahrenheit",
@@ -148,36 +148,40 @@ class TestCalls:
     def test_only_required_arguments_when_some_are(self) -> None:
         asked = tool("x", a={"type": "integer"}, b={"type": "integer"})
         asked["parameters"]["required"] = ["b"]
-        assert arguments(guessed("7", asked)[0]) == {"b": 7}
+        assert arguments(guessed_calls("7", asked)[0]) == {"b": 7}
 
     def test_no_schema(self) -> None:
-        assert guessed("x", {"type": "function", "name": "x"}) == [Call("x", "{}")]
+        assert guessed_calls("x", {"type": "function", "name": "x"}) == [Call("x", "{}")]
 
 
 class TestToolChoice:
     def test_none(self) -> None:
-        (said,) = plan(Heard(texts=("[call get_time]",)), session(tool_choice="none")).outputs
+        (said,) = plan_reply(UnansweredInput(texts=("[call get_time]",)), session(tool_choice="none")).outputs
         assert isinstance(said, str)
 
     def test_required(self) -> None:
-        (call,) = plan(Heard(texts=("Good morning",)), session(tool_choice="required")).outputs
+        (call,) = plan_reply(UnansweredInput(texts=("Good morning",)), session(tool_choice="required")).outputs
         assert isinstance(call, Call)
 
     def test_a_function(self) -> None:
         choice = {"type": "function", "name": "get_time"}
-        (call,) = plan(Heard(texts=("weather in Oslo",)), session(tool_choice=choice)).outputs
+        (call,) = plan_reply(UnansweredInput(texts=("weather in Oslo",)), session(tool_choice=choice)).outputs
         assert call == Call("get_time", "{}")
 
-    def test_a_demanded_function_that_is_not_there(self) -> None:
-        assert plan(Heard(texts=("[call nope]",)), session()).outputs == ("I have no function named nope.",)
+    def test_a_directive_for_an_unknown_function(self) -> None:
+        assert plan_reply(UnansweredInput(texts=("[call nope]",)), session()).outputs == (
+            "I have no function named nope.",
+        )
 
     def test_results_are_not_asked_for_again(self) -> None:
-        assert plan(Heard(texts=("weather in Oslo",), results=("rain",)), session()).outputs == (
+        assert plan_reply(UnansweredInput(texts=("weather in Oslo",), results=("rain",)), session()).outputs == (
             "Here is what I found: rain. You said: weather in Oslo",
         )
 
     def test_no_parallel_calls(self) -> None:
-        outputs = plan(Heard(texts=("weather in Oslo and Rome",)), session(parallel_tool_calls=False)).outputs
+        outputs = plan_reply(
+            UnansweredInput(texts=("weather in Oslo and Rome",)), session(parallel_tool_calls=False)
+        ).outputs
         assert len(outputs) == 1
 
     def test_through_the_conversation(self, client: Client) -> None:

@@ -1,6 +1,6 @@
-"""Checks of JSON values: small functions that raise `RefusedError` with the path of the first field that is wrong.
+"""Validators of JSON values: functions that raise `RefusedError` with the path of the first invalid field.
 
-A check looks and returns nothing; defaults and merging are the business of whoever uses the value.
+A validator returns nothing and changes nothing; callers apply defaults and merge.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from turngate.simulator.errors import RefusedError, invalid, missing, unknown, unsupported
 
-#: Called with a value and its path; raises `RefusedError` when the value is not acceptable.
-Check = Callable[[Any, str], None]
+#: Called with a value and its path; raises `RefusedError` if the value is invalid.
+Validator = Callable[[Any, str], None]
 
 _NAMES: dict[type, str] = {
     bool: "a boolean",
@@ -31,16 +31,16 @@ def _wrong_type(value: object, path: str, expected: str) -> RefusedError:
     )
 
 
-def text(*, longest: int | None = None, pattern: str | None = None) -> Check:
-    """A string of at most ``longest`` characters, all of it matching ``pattern``."""
+def text(*, max_length: int | None = None, pattern: str | None = None) -> Validator:
+    """A string of at most ``max_length`` characters that matches ``pattern`` as a whole."""
     expression = re.compile(pattern) if pattern else None
 
     def check(value: Any, path: str) -> None:
         if not isinstance(value, str):
             raise _wrong_type(value, path, "a string")
-        if longest is not None and len(value) > longest:
+        if max_length is not None and len(value) > max_length:
             message = (
-                f"Invalid '{path}': string too long. Expected a string with maximum length {longest}, "
+                f"Invalid '{path}': string too long. Expected a string with maximum length {max_length}, "
                 f"but got a string with length {len(value)} instead."
             )
             raise RefusedError("string_above_max_length", message, param=path)
@@ -75,7 +75,7 @@ def _in_range(value: float, path: str, low: float | None, high: float | None, ki
         raise RefusedError(f"{kind}_above_max_value", message, param=path)
 
 
-def integer(low: int | None = None, high: int | None = None) -> Check:
+def integer(low: int | None = None, high: int | None = None) -> Validator:
     def check(value: Any, path: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(value, path, "an integer")
@@ -84,7 +84,7 @@ def integer(low: int | None = None, high: int | None = None) -> Check:
     return check
 
 
-def number(low: float | None = None, high: float | None = None) -> Check:
+def number(low: float | None = None, high: float | None = None) -> Validator:
     def check(value: Any, path: str) -> None:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _wrong_type(value, path, "a number")
@@ -93,7 +93,7 @@ def number(low: float | None = None, high: float | None = None) -> Check:
     return check
 
 
-def choice(*values: str) -> Check:
+def choice(*values: str) -> Validator:
     def check(value: Any, path: str) -> None:
         if value not in values:
             raise unsupported(path, value, values)
@@ -101,7 +101,7 @@ def choice(*values: str) -> Check:
     return check
 
 
-def nullable(check: Check) -> Check:
+def nullable(check: Validator) -> Validator:
     def check_unless_null(value: Any, path: str) -> None:
         if value is not None:
             check(value, path)
@@ -109,12 +109,12 @@ def nullable(check: Check) -> Check:
     return check_unless_null
 
 
-def array(check: Check, *, longest: int | None = None) -> Check:
+def array(check: Validator, *, max_length: int | None = None) -> Validator:
     def check_each(value: Any, path: str) -> None:
         if not isinstance(value, list):
             raise _wrong_type(value, path, "an array")
-        if longest is not None and len(value) > longest:
-            message = f"Invalid '{path}': array too long. Expected at most {longest} elements, but got {len(value)}."
+        if max_length is not None and len(value) > max_length:
+            message = f"Invalid '{path}': array too long. Expected at most {max_length} elements, but got {len(value)}."
             raise RefusedError("array_above_max_length", message, param=path)
         for index, element in enumerate(value):
             check(element, f"{path}[{index}]")
@@ -122,8 +122,8 @@ def array(check: Check, *, longest: int | None = None) -> Check:
     return check_each
 
 
-def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """An object with these fields and no others; null counts as given."""
+def fields(known: Mapping[str, Validator], *, required: tuple[str, ...] = ()) -> Validator:
+    """An object with these fields and no others; a required field may be null."""
 
     def check(value: Any, path: str) -> None:
         if not isinstance(value, dict):
@@ -141,25 +141,25 @@ def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Che
     return check
 
 
-def pairs(*, most: int, longest_key: int, longest_value: int) -> Check:
-    """An object of any string fields, within these limits."""
-    check_value = text(longest=longest_value)
+def pairs(*, max_properties: int, max_key_length: int, max_value_length: int) -> Validator:
+    """An object with arbitrary keys and string values, within these limits."""
+    check_value = text(max_length=max_value_length)
 
     def check(value: Any, path: str) -> None:
         mapping(value, path)
-        if len(value) > most:
-            message = f"Invalid '{path}': too many properties. Expected at most {most}, but got {len(value)}."
+        if len(value) > max_properties:
+            message = f"Invalid '{path}': too many properties. Expected at most {max_properties}, but got {len(value)}."
             raise RefusedError("object_above_max_properties", message, param=path)
         for key, element in value.items():
-            if len(key) > longest_key:
-                raise invalid(path, f"Invalid '{path}': a key is longer than {longest_key} characters.")
+            if len(key) > max_key_length:
+                raise invalid(path, f"Invalid '{path}': a key is longer than {max_key_length} characters.")
             check_value(element, f"{path}.{key}")
 
     return check
 
 
-def tagged(variants: Mapping[str, Check], *, tag: str = "type") -> Check:
-    """An object whose ``tag`` field says which of the checks applies to it."""
+def tagged(variants: Mapping[str, Validator], *, tag: str = "type") -> Validator:
+    """An object whose ``tag`` field selects the validator that applies to it."""
     names = tuple(variants)
 
     def check(value: Any, path: str) -> None:
@@ -177,8 +177,8 @@ def tagged(variants: Mapping[str, Check], *, tag: str = "type") -> Check:
     return check
 
 
-def string_or(check: Check, *values: str) -> Check:
-    """One of these strings (any string, when none is listed), or what ``check`` accepts."""
+def string_or(check: Validator, *values: str) -> Validator:
+    """One of these strings (any string if none is listed), or a value that ``check`` accepts."""
 
     def check_either(value: Any, path: str) -> None:
         if not isinstance(value, str):
@@ -189,8 +189,8 @@ def string_or(check: Check, *values: str) -> Check:
     return check_either
 
 
-def list_or(check_list: Check, check: Check) -> Check:
-    """An array that ``check_list`` accepts, or what ``check`` accepts."""
+def list_or(check_list: Validator, check: Validator) -> Validator:
+    """An array that ``check_list`` accepts, or another value that ``check`` accepts."""
 
     def check_either(value: Any, path: str) -> None:
         (check_list if isinstance(value, list) else check)(value, path)

@@ -1,15 +1,16 @@
-"""What the simulator says: short, natural, and a pure function of what it heard, its instructions and its tools.
+"""Decides what the simulator replies: a pure function of the user's input, the instructions and the tools.
 
-It answers everything that came in since it last spoke, so that a turn which was lost on the way is missed in the reply.
-The conventions, for tests and demos:
+A reply answers everything that was added to the conversation since the last reply, so a test can see from the reply
+whether an input was lost. Conventions for tests and demos:
 
-1. ``[call get_weather {"city": "Oslo"}]`` calls that function; several of them make parallel calls in one response.
-2. Without one, a function whose name's words occur in the text is called; see `turngate.simulator.calls`.
-3. ``[say 40 words]`` makes the reply that long; ``[fail]`` and ``[incomplete]`` end the response that way.
-4. A question about its instructions (or its prompt) is answered with them, word for word.
-5. A response whose own instructions have ``say`` before quoted words, or ``say:`` or ``say exactly:`` before any words,
-   says those.
-6. "You are Ada" or "Your name is Ada" in the instructions gives it a name to greet with.
+1. ``[call get_weather {"city": "Oslo"}]`` calls that function; several of them are parallel calls in one response.
+2. Without such a directive, a function is called when the words of its name occur in the text; see
+   `turngate.simulator.calls`.
+3. ``[say 40 words]`` makes the reply that long; ``[fail]`` and ``[incomplete]`` end the response with that status.
+4. A question about its instructions (or its prompt) is answered with the instructions, word for word.
+5. A response whose own instructions contain ``say`` followed by quoted words, or ``say:`` or ``say exactly:``, says
+   those words.
+6. "You are Ada" or "Your name is Ada" in the instructions is used as the name in the greeting.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from turngate.simulator.calls import Call, demanded, guessed, implied
+from turngate.simulator.calls import Call, explicit_calls, guessed_calls, implied_calls
+from turngate.simulator.frames import Event
 from turngate.simulator.items import Item
-from turngate.simulator.stage import Event
 
-#: The longest reply that ``[say N words]`` can ask for.
-MOST_WORDS = 2_000
+#: Upper limit of N in ``[say N words]``.
+MAX_WORDS = 2_000
 
 _SAY_WORDS = re.compile(r"\[say\s+(\d+)\s+words?\]", re.IGNORECASE)
 _ENDING = re.compile(r"\[(fail|incomplete)\]", re.IGNORECASE)
@@ -35,27 +36,27 @@ _FILLER = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a response consists of, in order: what is said, and the calls; and how it ends."""
+class ReplyPlan:
+    """The outputs of a response in order (text to say, and function calls), and the status with which it ends."""
 
     outputs: tuple[str | Call, ...]
     ending: Literal["completed", "failed", "incomplete"] = "completed"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What came in since the model last spoke."""
+class UnansweredInput:
+    """The input added to the conversation since the model's last item."""
 
     texts: tuple[str, ...] = ()
-    #: Seconds of each spoken turn.
+    #: The length of each spoken turn in seconds, formatted.
     spoken: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
-    #: Whether the model has spoken before.
+    #: True if the model has already produced an item.
     resumed: bool = False
 
 
-def listen(newest_first: Iterable[Item]) -> Heard:
-    """Gather the users' turns and function results after the model's last item."""
+def unanswered_input(newest_first: Iterable[Item]) -> UnansweredInput:
+    """Collect the user's turns and the function results that follow the model's last item."""
     texts: list[str] = []
     spoken: list[str] = []
     results: list[str] = []
@@ -74,33 +75,33 @@ def listen(newest_first: Iterable[Item]) -> Heard:
                     spoken.append(item.heard)
                 elif words:
                     texts.append(words)
-    return Heard(tuple(reversed(texts)), tuple(reversed(spoken)), tuple(reversed(results)), resumed)
+    return UnansweredInput(tuple(reversed(texts)), tuple(reversed(spoken)), tuple(reversed(results)), resumed)
 
 
-def plan(heard: Heard, session: Event, own_instructions: str | None = None) -> Plan:
-    """Decide on a response. ``session`` has the effective ``instructions``, ``tools`` and ``tool_choice``.
+def plan_reply(heard: UnansweredInput, session: Event, own_instructions: str | None = None) -> ReplyPlan:
+    """Decide what a response contains. ``session`` has the effective ``instructions``, ``tools`` and ``tool_choice``.
 
-    ``own_instructions`` are those that the request brought for this one response.
+    ``own_instructions``: the ``instructions`` of the ``response.create`` itself, if it had any.
     """
     text = " ".join(heard.texts)
     ending = match[1].lower() if (match := _ENDING.search(text)) else None
     if ending == "fail":
-        return Plan((), "failed")
-    calls, plain = demanded(_ENDING.sub("", text))
+        return ReplyPlan((), "failed")
+    calls, plain = explicit_calls(_ENDING.sub("", text))
     length = match[1] if (match := _SAY_WORDS.search(plain)) else None
     plain = _SAY_WORDS.sub("", plain).strip()
-    said: list[str] = [_long_reply(min(int(length), MOST_WORDS))] if length else []
+    said: list[str] = [_long_reply(min(int(length), MAX_WORDS))] if length else []
     wanted, absent = _calls(calls, plain, heard, session)
     if absent:
         said.append(f"I have no function named {' or '.join(absent)}.")
     if not said and not wanted:
         said.append(_reply(heard, plain, session["instructions"], own_instructions))
     outputs: tuple[str | Call, ...] = (*(words for words in said if words), *wanted)
-    return Plan(outputs, "incomplete" if ending == "incomplete" else "completed")
+    return ReplyPlan(outputs, "incomplete" if ending == "incomplete" else "completed")
 
 
-def _calls(calls: list[Call], plain: str, heard: Heard, session: Event) -> tuple[list[Call], list[str]]:
-    """The calls to make, and the names that were demanded but are not there."""
+def _calls(calls: list[Call], plain: str, heard: UnansweredInput, session: Event) -> tuple[list[Call], list[str]]:
+    """The calls to make, and the names from ``[call …]`` directives that are not among the tools."""
     choice: Any = session["tool_choice"]
     tools = {tool["name"]: tool for tool in session["tools"] if tool["type"] == "function"}
     if choice == "none":
@@ -110,9 +111,9 @@ def _calls(calls: list[Call], plain: str, heard: Heard, session: Event) -> tuple
     absent = [call.name for call in calls if call.name not in tools]
     wanted = [call for call in calls if call.name in tools]
     if not calls and not heard.results:
-        wanted = implied(plain, list(tools.values()))
+        wanted = implied_calls(plain, list(tools.values()))
     if not wanted and tools and choice != "auto":
-        wanted = guessed(plain, next(iter(tools.values())))
+        wanted = guessed_calls(plain, next(iter(tools.values())))
     if session.get("parallel_tool_calls") is False:
         wanted = wanted[:1]
     return wanted, absent
@@ -123,7 +124,7 @@ def _long_reply(words: int) -> str:
     return " ".join(reply).rstrip(",").capitalize() + "." if reply else ""
 
 
-def _reply(heard: Heard, plain: str, instructions: str, own_instructions: str | None) -> str:
+def _reply(heard: UnansweredInput, plain: str, instructions: str, own_instructions: str | None) -> str:
     if own_instructions and (match := _SAY_THIS.search(own_instructions)):
         return str(match[1] or match[2]).strip()
     if plain and _ABOUT_ITSELF.search(plain):

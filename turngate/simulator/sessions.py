@@ -1,4 +1,4 @@
-"""The sessions that there are and were, for the HTTP pages."""
+"""Current and past sessions, for the HTTP pages."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from turngate.simulator.conversation import Conversation
+from turngate.simulator.realtime_session import RealtimeSession
 from turngate.simulator.record import Record
 
 
 @dataclass(slots=True)
 class Entry:
-    """One session. ``conversation`` is None once it has ended; its record stays."""
+    """One session and its event record. ``live`` is None once the session has ended."""
 
     id: str
     model: str
     started_at: float
     record: Record
-    conversation: Conversation | None
+    live: RealtimeSession | None
     ended_at: float | None = None
     close_code: int | None = None
 
     def end(self, at: float, close_code: int | None) -> None:
-        """The connection is closed; ``close_code`` is None when it broke."""
-        self.conversation, self.ended_at, self.close_code = None, at, close_code
+        """Mark the session as ended; ``close_code`` is None if the connection broke."""
+        self.live, self.ended_at, self.close_code = None, at, close_code
 
     def summary(self) -> dict[str, Any]:
-        conversation = self.conversation
+        live = self.live
         return {
             "session": self.id,
             "model": self.model,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
             "close_code": self.close_code,
-            "active_response": conversation.active_response if conversation else None,
-            "user_speaking": conversation.user_speaking if conversation else False,
+            "active_response": live.active_response if live else None,
+            "user_speaking": live.user_speaking if live else False,
             "violations": len(self.record.violations),
         }
 
@@ -43,20 +43,20 @@ class Entry:
         return {**self.summary(), **self.record.wire()}
 
 
-class Ledger:
-    """At most ``limit`` sessions, oldest first; at the limit the oldest that has ended goes, or else the oldest."""
+class Sessions:
+    """At most ``limit`` sessions, oldest first. At the limit the oldest ended session is dropped, else the oldest."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._entries: dict[str, Entry] = {}
 
-    def begin(self, conversation: Conversation, model: str, at: float) -> Entry:
-        """Note a session that begins; call `Entry.end` when it is over."""
+    def begin(self, session: RealtimeSession, model: str, at: float) -> Entry:
+        """Add a session; call `Entry.end` when it is over."""
         if len(self._entries) >= self._limit:
             ended = (entry for entry in self._entries.values() if entry.ended_at is not None)
             oldest = next(ended, None) or next(iter(self._entries.values()))
             del self._entries[oldest.id]
-        entry = Entry(conversation.session_id, model, at, conversation.record, conversation)
+        entry = Entry(session.session_id, model, at, session.record, session)
         self._entries[entry.id] = entry
         return entry
 

@@ -1,7 +1,7 @@
-"""A conversation with the upstream, without sockets, clocks or tasks: events and the time in, events out.
+"""One Realtime session on the server side, without sockets, clocks or tasks: events and the time in, events out.
 
-The shell calls `connect` once, `receive` for each frame, and `advance` when `next_deadline` has come; each answers with
-the events to send, in order. When `closing` is set, close the connection with it; nothing more will come.
+The caller calls `connect` once, `receive` for each frame, and `advance` at `next_deadline`; each returns the events to
+send, in order. When `closing` is set, close the connection with its code and reason; no more events follow.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from typing import NamedTuple
 from turngate.simulator import frames, session_config
 from turngate.simulator.behaviour import Behaviour
 from turngate.simulator.errors import RefusedError, invalid, unsupported
+from turngate.simulator.frames import Event
 from turngate.simulator.input_audio import InputAudio
 from turngate.simulator.items import Item, Items
 from turngate.simulator.record import Record
 from turngate.simulator.response_options import Origin
 from turngate.simulator.response_stream import ResponseStream
 from turngate.simulator.responses import Responses
-from turngate.simulator.shape import Check, anything, fields, integer, mapping, nullable, text
-from turngate.simulator.stage import Event, Stage
+from turngate.simulator.scheduler import Scheduler
+from turngate.simulator.validation import Validator, anything, fields, integer, mapping, nullable, text
 
-_ID = text(longest=512)
+_ID = text(max_length=512)
 
 
-def _event(*required: str, **known: Check) -> Check:
+def _event(*required: str, **known: Validator) -> Validator:
     return fields({"type": anything, "event_id": nullable(_ID), **known}, required=required)
 
 
-_SHAPES = {
+_VALIDATORS = {
     "session.update": _event("session", session=mapping),
     "input_audio_buffer.append": _event("audio", audio=text()),
     "input_audio_buffer.commit": _event(),
@@ -42,8 +43,8 @@ _SHAPES = {
     "response.create": _event(response=nullable(mapping)),
     "response.cancel": _event(response_id=nullable(text())),
 }
-#: The client events that are understood, as the error for any other lists them.
-CLIENT_EVENTS = tuple(_SHAPES)
+#: The supported client events, in the order in which the error for an unsupported one lists them.
+CLIENT_EVENTS = tuple(_VALIDATORS)
 
 
 class Close(NamedTuple):
@@ -53,22 +54,22 @@ class Close(NamedTuple):
     reason: str
 
 
-class Conversation:
-    """One session. ``now`` is in seconds on any scale that never goes back; the record keeps it as it is given."""
+class RealtimeSession:
+    """One session. ``now`` is in seconds on any monotonic scale; the event record stores it unchanged."""
 
     def __init__(self, behaviour: Behaviour, *, seed: int, model: str = "gpt-realtime") -> None:
         self.closing: Close | None = None
         self.record = Record(behaviour.record_entries, behaviour.race_window)
         self._behaviour = behaviour
-        self._stage = Stage(seed, self._sending)
-        self.session_id = self._stage.new_id("sess")
+        self._scheduler = Scheduler(seed, self._sending)
+        self.session_id = self._scheduler.new_id("sess")
         self._session = session_config.initial(self.session_id, model, 0)
         self._items = Items(behaviour.max_items, behaviour.max_audio_bytes)
         self._responses = Responses(
-            self._stage, behaviour, self._items, self._stage.new_id("conv"), self._default_response_done
+            self._scheduler, behaviour, self._items, self._scheduler.new_id("conv"), self._default_response_done
         )
         self._audio = InputAudio(
-            self._stage,
+            self._scheduler,
             behaviour,
             self._items,
             self._responses,
@@ -106,21 +107,21 @@ class Conversation:
         return active.accepted_at if active and active.options.origin != "client" else None
 
     def connect(self, now: float) -> list[Event]:
-        """Begin the session: ``session.created`` comes at once and unprompted."""
-        self._stage.run_until(now)
+        """Start the session; returns ``session.created``."""
+        self._scheduler.run_until(now)
         self._session["expires_at"] = int(now + self._behaviour.session_seconds)
-        self._stage.later(self._behaviour.session_seconds, self._expire)
-        self._stage.emit("session.created", session=self._session)
-        return self._stage.take()
+        self._scheduler.call_later(self._behaviour.session_seconds, self._expire)
+        self._scheduler.emit("session.created", session=self._session)
+        return self._scheduler.take()
 
     def receive(self, event: Event | str | bytes, now: float) -> list[Event]:
-        """Take one frame: text, or its JSON object already read; bytes stand for a binary frame.
+        """Process one frame: a text frame, its already parsed JSON object, or bytes for a binary frame.
 
-        Whatever is due by ``now`` happens first. A frame that is wrong is answered with one ``error`` event.
+        Actions due by ``now`` run first. An invalid frame is answered with one ``error`` event.
         """
-        self._stage.run_until(now)
+        self._scheduler.run_until(now)
         if self.closing:
-            return self._stage.take()
+            return self._scheduler.take()
         event_id: str | None = None
         try:
             read = self._read(event, now)
@@ -129,35 +130,35 @@ class Conversation:
             kind = read.get("type")
             if kind is None:
                 raise RefusedError("invalid_event", "The event has no 'type'.", param="type")
-            if not isinstance(kind, str) or kind not in _SHAPES:
+            if not isinstance(kind, str) or kind not in _VALIDATORS:
                 raise unsupported("type", kind, CLIENT_EVENTS)
-            _SHAPES[kind](read, "")
+            _VALIDATORS[kind](read, "")
             self._handlers[kind](read)
         except RefusedError as refused:
-            self._stage.emit("error", error=refused.body(event_id))
-        return self._stage.take()
+            self._scheduler.emit("error", error=refused.body(event_id))
+        return self._scheduler.take()
 
     def reject(self, event: Event, now: float) -> list[Event]:
-        """Answer a client event with a ``server_error`` and do nothing else about it: a fault that was ordered."""
-        self._stage.run_until(now)
+        """Answer a client event with a ``server_error`` and ignore it otherwise: an injected fault."""
+        self._scheduler.run_until(now)
         self.record.received(event, self, now)
         refused = RefusedError(
             "server_error", "The server had an error while processing your request.", kind="server_error"
         )
-        self._stage.emit("error", error=refused.body(event.get("event_id")))
-        return self._stage.take()
+        self._scheduler.emit("error", error=refused.body(event.get("event_id")))
+        return self._scheduler.take()
 
     def advance(self, now: float) -> list[Event]:
-        """Everything that is due up to ``now``."""
-        self._stage.run_until(now)
-        return self._stage.take()
+        """Run the actions due by ``now``; returns the events they emitted."""
+        self._scheduler.run_until(now)
+        return self._scheduler.take()
 
     def next_deadline(self) -> float | None:
         """When to call `advance` next; None once the session is closing."""
-        return None if self.closing else self._stage.next_deadline()
+        return None if self.closing else self._scheduler.next_deadline()
 
     def _read(self, frame: Event | str | bytes, now: float) -> Event:
-        """The event in a frame, noted in the record; so is a frame that has none."""
+        """Parse a frame and record it, also if it cannot be parsed."""
         try:
             event = frames.read(frame)
         except RefusedError as refused:
@@ -167,12 +168,12 @@ class Conversation:
         return event
 
     def _sending(self, event: Event) -> None:
-        self.record.sent(event, self, self._stage.now)
+        self.record.sent(event, self, self._scheduler.now)
 
     def _expire(self) -> None:
         minutes = self._behaviour.session_seconds / 60
         self.closing = Close(1001, f"Your session hit the maximum duration of {minutes:g} minutes.")
-        self._stage.stop()
+        self._scheduler.stop()
 
     def _update_session(self, event: Event) -> None:
         responses = self._responses
@@ -182,24 +183,24 @@ class Conversation:
             voice_locked=responses.voice_locked,
             responding=responses.active is not None,
         )
-        self._stage.emit("session.updated", session=self._session)
+        self._scheduler.emit("session.updated", session=self._session)
         self._audio.configure(self._session["audio"]["input"])
 
     def _create_item(self, event: Event) -> None:
         given, after = event["item"], event.get("previous_item_id")
         self._items.check_new(given, after)
-        wire: Event = {**given, "id": given.get("id") or self._stage.new_id("item"), "object": "realtime.item"}
+        wire: Event = {**given, "id": given.get("id") or self._scheduler.new_id("item"), "object": "realtime.item"}
         wire["status"] = "completed"
         if wire["type"] == "function_call" and not wire.get("call_id"):
-            wire["call_id"] = self._stage.new_id("call")
+            wire["call_id"] = self._scheduler.new_id("call")
         item = Item.of(wire, self._audio.format.bytes_per_ms)
         previous = self._items.add(item, after=after)
-        self._stage.emit("conversation.item.added", previous_item_id=previous, item=item.wire)
-        self._stage.emit("conversation.item.done", previous_item_id=previous, item=item.wire)
+        self._scheduler.emit("conversation.item.added", previous_item_id=previous, item=item.wire)
+        self._scheduler.emit("conversation.item.done", previous_item_id=previous, item=item.wire)
 
     def _retrieve_item(self, event: Event) -> None:
         item = self._found(event, "retriev")
-        self._stage.emit("conversation.item.retrieved", item=item.with_audio())
+        self._scheduler.emit("conversation.item.retrieved", item=item.with_audio())
 
     def _truncate_item(self, event: Event) -> None:
         item = self._found(event, "truncat")
@@ -211,12 +212,14 @@ class Conversation:
         if end > item.audio_ms:
             raise invalid("audio_end_ms", f"Audio content of {item.audio_ms}ms is already shorter than {end}ms")
         item.truncate(end)
-        self._stage.emit("conversation.item.truncated", item_id=item.wire["id"], content_index=index, audio_end_ms=end)
+        self._scheduler.emit(
+            "conversation.item.truncated", item_id=item.wire["id"], content_index=index, audio_end_ms=end
+        )
 
     def _delete_item(self, event: Event) -> None:
         item = self._found(event, "delet")
         self._items.remove(item.wire["id"])
-        self._stage.emit("conversation.item.deleted", item_id=item.wire["id"])
+        self._scheduler.emit("conversation.item.deleted", item_id=item.wire["id"])
 
     def _found(self, event: Event, doing: str) -> Item:
         item = self._items.get(event["item_id"])
@@ -236,7 +239,7 @@ class Conversation:
             self._responses.create({}, self._session, origin)
         except RefusedError as refused:
             if not self._behaviour.auto_create_fails_silently:
-                self._stage.emit("error", error=refused.body(None))
+                self._scheduler.emit("error", error=refused.body(None))
 
     def _default_response_done(self, stream: ResponseStream) -> None:
         self._audio.start_idle(stream.audio_ms)
