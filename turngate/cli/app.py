@@ -1,4 +1,4 @@
-"""The ``turngate`` command. Services import only what they run; everything else is a function of its own module."""
+"""The ``turngate`` command. Services are imported only when they run; other commands have a module each."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free o
 
 @app.command()
 def gateway(host: Host = None, port: Port = None) -> None:
-    """Run a gateway: it holds the clients' sockets and the upstream's."""
+    """Run a gateway: it holds the WebSocket connections to clients and to the upstream."""
     services.GATEWAY.run(gateway_host=host, gateway_port=port)
 
 
 @app.command()
 def translator(host: Host = None, port: Port = None) -> None:
-    """Run a translator: it turns what clients ask for into upstream events. Start as many as you like."""
+    """Run a translator: it translates clients' messages into upstream events. Any number can run."""
     services.TRANSLATOR.run(translator_host=host, translator_port=port)
 
 
 @app.command()
 def session_state(host: Host = None, port: Port = None) -> None:
-    """Run a session-state: it knows whose turn it is, and what waits for its end."""
+    """Run a session-state process: it knows which sessions have an active response and which requests are held."""
     services.SESSION_STATE.run(session_state_host=host, session_state_port=port)
 
 
@@ -49,14 +49,13 @@ def simulator(
     host: Host = None,
     port: Port = None,
     pace: Annotated[
-        float | None, typer.Option(help="1: as fast as the real one; 0: as fast as possible.", show_default=False)
+        float | None, typer.Option(help="1: realistic delays; 0: as fast as possible.", show_default=False)
     ] = None,
 ) -> None:
-    """Run the simulator: a strict stand-in for the OpenAI Realtime API, with a record of all it was sent."""
+    """Run the simulator of the OpenAI Realtime API. It checks strictly and records all events."""
     services.SIMULATOR.run(simulator_host=host, simulator_port=port, simulator_pace=pace)
 
 
-# One line for each command that is a module of its own.
 app.command()(run)
 app.command()(chat)
 app.command()(talk)
@@ -66,7 +65,7 @@ app.command()(config)
 
 
 def main() -> None:
-    """The console script."""
+    """Entry point of the console script."""
     app(prog_name="turngate")
 
 

@@ -1,4 +1,4 @@
-"""``turngate chat``: a conversation with the agent in text, by hand or from a script."""
+"""``turngate chat``: a text conversation with the agent, interactive or from a script."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from turngate.cli.agent_session import AgentSession, describe_error, open_session
 from turngate.cli.client import ApiKey
-from turngate.cli.conversation import Conversation, describe_error, open_conversation
 from turngate.cli.errors import FAILED, MISUSED, CommandError, run
 from turngate.cli.functions import Functions, load_functions
 from turngate.cli.lines import read_lines
@@ -23,24 +23,24 @@ DEFAULT_URL = "ws://127.0.0.1:8080"
 
 
 class UnknownCommandError(CommandError):
-    """A line that begins with a slash and means nothing. It ends a script, not a conversation by hand."""
+    """An unknown slash command. It ends a script, but not an interactive session."""
 
 
 def chat(
     url: Annotated[str, typer.Option(help="The gateway.")] = DEFAULT_URL,
     path: Annotated[str, typer.Option(help="/openai or /v1/agent/converse.")] = COMPONENT_PATH,
     api_key: ApiKey = None,
-    prompt: Annotated[str | None, typer.Option(help="What the agent is told to be.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="The agent's prompt.")] = None,
     functions: Annotated[
         Path | None,
         typer.Option(help="JSON file of functions and their answers, as turngate/cli/demo/functions.json."),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a reply when the input is a script.")] = 60.0,
 ) -> None:
-    """Talk with the agent in text. Each line is a turn; /prompt TEXT adds to the prompt, /quit ends.
+    """Talk with the agent in text. Each line is a user message; /prompt TEXT adds to the prompt, /quit ends.
 
-    With a pipe or a file as input, each line waits for the reply to the one before it, and the command ends with the
-    last reply; an error ends it with exit code 1.
+    With a pipe or a file as input, each line is sent after the reply to the previous one, and the command ends after
+    the last reply; an error ends it with exit code 1.
     """
     book = load_functions(functions) if functions else Functions()
     run(
@@ -50,7 +50,7 @@ def chat(
             settings(prompt, book.declarations()),
             book,
             lines=read_lines(sys.stdin.fileno()),
-            by_hand=sys.stdin.isatty(),
+            interactive=sys.stdin.isatty(),
             timeout_s=timeout,
             console=Console(highlight=False),
             api_key=api_key,
@@ -65,7 +65,7 @@ async def _chat(
     functions: Functions,
     *,
     lines: AsyncIterator[str],
-    by_hand: bool,
+    interactive: bool,
     timeout_s: float,
     console: Console,
     api_key: str | None = None,
@@ -73,20 +73,20 @@ async def _chat(
     def show(direction: str, message: Message | bytes) -> None:
         if isinstance(message, bytes) or (direction == "sent" and message["type"] != "FunctionCallResponse"):
             return
-        echo = by_hand and message.get("role") == "user"  # What a person has typed is on the screen already.
+        echo = interactive and message.get("role") == "user"  # Typed text is already on the screen.
         if not echo and (text := render(message)) is not None:
             console.print(text, soft_wrap=True)
 
-    async with open_conversation(url, path, opening, functions, observe=show, api_key=api_key) as conversation:
-        if by_hand:
+    async with open_session(url, path, opening, functions, observe=show, api_key=api_key) as session:
+        if interactive:
             console.print(Text("/prompt TEXT adds to the prompt, /quit ends", "dim"))
-            return await _by_hand(conversation, lines, console)
-        return await _by_script(conversation, lines, timeout_s)
+            return await _interactive(session, lines, console)
+        return await _scripted(session, lines, timeout_s)
 
 
-async def _by_hand(conversation: Conversation, lines: AsyncIterator[str], console: Console) -> int:
-    """A person types whenever it pleases them, also into a reply; the server sorts out whose turn it is."""
-    closed = asyncio.create_task(conversation.closed())
+async def _interactive(session: AgentSession, lines: AsyncIterator[str], console: Console) -> int:
+    """Send each typed line immediately, also during a reply; the server holds what must wait."""
+    closed = asyncio.create_task(session.closed())
     try:
         while True:
             typed = asyncio.ensure_future(anext(lines, "/quit"))
@@ -95,7 +95,7 @@ async def _by_hand(conversation: Conversation, lines: AsyncIterator[str], consol
                 typed.cancel()
                 raise closed.result()
             try:
-                if not await _act(conversation, typed.result()):
+                if not await _act(session, typed.result()):
                     return 0
             except UnknownCommandError as mistake:
                 console.print(_said("", "yellow", str(mistake)))
@@ -103,39 +103,39 @@ async def _by_hand(conversation: Conversation, lines: AsyncIterator[str], consol
         closed.cancel()
 
 
-async def _by_script(conversation: Conversation, lines: AsyncIterator[str], timeout_s: float) -> int:
-    """One line after the other, each after the reply to the one before it."""
+async def _scripted(session: AgentSession, lines: AsyncIterator[str], timeout_s: float) -> int:
+    """Send each line after the reply to the previous one."""
     async for line in lines:
-        if not await _act(conversation, line):
+        if not await _act(session, line):
             return 0
-        await conversation.until(
-            lambda: bool(conversation.errors) or (conversation.settled and not conversation.turns.waiting),
+        await session.until(
+            lambda: bool(session.errors) or (session.settled and not session.tracker.waiting),
             timeout_s=timeout_s,
             what=f"reply to {line!r}",
         )
-        if conversation.errors:
+        if session.errors:
             return FAILED
     return 0
 
 
-async def _act(conversation: Conversation, line: str) -> bool:
-    """Do what one line says; False when it says to end."""
+async def _act(session: AgentSession, line: str) -> bool:
+    """Execute one line; returns False for ``/quit``."""
     command, _, rest = line.strip().partition(" ")
     if command == "/quit":
         return False
     if command == "/prompt":
         if not rest:
             raise UnknownCommandError("/prompt needs a text", MISUSED)
-        await conversation.request(update_prompt(rest))
+        await session.request(update_prompt(rest))
     elif command.startswith("/"):
         raise UnknownCommandError(f"{command} is no command; there are /prompt TEXT and /quit", MISUSED)
     elif line.strip():
-        await conversation.say(line)
+        await session.say(line)
     return True
 
 
 def render(message: Message) -> Text | None:
-    """What a person sees of one message; None for what does not concern them."""
+    """A message as shown to the user; None if it is not shown."""
     match message.get("type"):
         case "ConversationText":
             speaker = "you" if message["role"] == "user" else "agent"

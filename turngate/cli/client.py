@@ -1,4 +1,4 @@
-"""A small asynchronous client for the gateway's public socket."""
+"""A small asynchronous client for the gateway's WebSocket."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from turngate.cli.errors import MISUSED, CommandError, refusal
 from turngate.cli.messages import KEEP_ALIVE, Message
 
-#: Seconds between `KeepAlive` messages; the protocol asks for one every 8 s while no audio is sent.
+#: Seconds between `KeepAlive` messages. The protocol requires one every 8 s while no audio is sent.
 KEEP_ALIVE_S = 5.0
 OPEN_TIMEOUT_S = 10.0
 
 #: The option of every command that connects to a gateway.
-ApiKey = Annotated[
-    str | None, typer.Option(envvar="TURNGATE_API_KEY", help="A key of the gateway's, if it asks for one.")
-]
+ApiKey = Annotated[str | None, typer.Option(envvar="TURNGATE_API_KEY", help="An API key, if the gateway requires one.")]
 
-#: Called with everything that is sent and received, in order, as it happens.
+#: Called with every message and audio frame, when it is sent or received.
 Observer = Callable[[Literal["sent", "received"], Message | bytes], None]
 
 
 class DisconnectedError(CommandError):
-    """The server has closed the socket; the text says with which code and reason."""
+    """The server has closed the connection; the text contains the close code and reason."""
 
     def __init__(self, closed: ConnectionClosed) -> None:
         frame = closed.rcvd
@@ -40,7 +38,7 @@ class DisconnectedError(CommandError):
 
 
 class AgentClient:
-    """One open socket. Text frames are messages, binary frames are audio. Made by `open_agent`."""
+    """An open connection. Text frames are messages, binary frames are audio. Created by `open_agent`."""
 
     def __init__(self, connection: ClientConnection, observe: Observer) -> None:
         self._connection = connection
@@ -52,11 +50,11 @@ class AgentClient:
         await self._transmit(json.dumps(message))
 
     async def send_audio(self, pcm: bytes) -> None:
-        """Send audio in the format that `Settings` declared; any size, 20 ms is usual. Raises `DisconnectedError`."""
+        """Send audio in the format declared in `Settings`, usually 20 ms. Raises `DisconnectedError`."""
         await self._transmit(pcm)
 
     async def receive(self) -> Message | bytes:
-        """The next message, or the next piece of the agent's audio.
+        """Wait for the next message or frame of the agent's audio.
 
         Raises `DisconnectedError`, and `CommandError` for a text frame that is not JSON.
         """
@@ -82,10 +80,10 @@ class AgentClient:
 async def open_agent(
     url: str, path: str, observe: Observer, *, api_key: str | None = None
 ) -> AsyncIterator[AgentClient]:
-    """Connect to ``url`` + ``path`` and keep the session alive until the block ends, then close it in order.
+    """Connect to ``url`` + ``path``, send `KeepAlive` messages until the block ends, then close the connection.
 
-    ``api_key`` is for a gateway that asks for one.
-    The caller sends `Settings` next. Raises `CommandError` when nothing answers there, or it refuses.
+    ``api_key`` is sent if given. The caller sends `Settings` next. Raises `CommandError` if the connection fails or is
+    refused.
     """
     address = url.rstrip("/") + path
     try:
@@ -94,7 +92,7 @@ async def open_agent(
             additional_headers=None if api_key is None else {"Authorization": f"Token {api_key}"},
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,
-            # A proxy in the environment is not meant for a server on this machine.
+            # Do not use a proxy from the environment for a server on this machine.
             proxy=None if _is_loopback(address) else True,
         )
     except InvalidURI:
@@ -121,7 +119,7 @@ async def _keep_alive(connection: ClientConnection) -> None:
             await asyncio.sleep(KEEP_ALIVE_S)
             await connection.send(frame)
     except ConnectionClosed:
-        pass  # Whoever receives learns it.
+        pass  # `AgentClient.receive` reports it.
 
 
 def _is_loopback(address: str) -> bool:
@@ -129,7 +127,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _reason(failure: Exception) -> str:
-    """The shortest true description: ``Connect call failed ('127.0.0.1', 8080)`` helps nobody."""
+    """A short description; asyncio's own ``Connect call failed ('127.0.0.1', 8080)`` is less clear."""
     if isinstance(failure, ConnectionRefusedError):
         return "connection refused"
     if isinstance(failure, TimeoutError):

@@ -1,4 +1,4 @@
-"""``turngate config``: every setting there is, from the settings classes; ``docs/configuration.md`` is made of it."""
+"""``turngate config``: lists every setting from the settings classes. Generates ``docs/configuration.md``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ line that names the variable, when a value is not acceptable. This page is made 
 
 @dataclass(frozen=True)
 class Setting:
-    """One variable, as a person sets it."""
+    """One setting as an environment variable."""
 
     variable: str
     default: str
@@ -37,9 +37,9 @@ class Setting:
 
 
 def config(
-    markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/configuration.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/configuration.md.")] = False,
 ) -> None:
-    """List every setting: its variable, its default and what it is for."""
+    """List every setting with its environment variable, default and description."""
     if markdown:
         typer.echo(page(collect()), nl=False)
         return
@@ -61,7 +61,7 @@ def collect() -> list[Setting]:
 
 
 def page(settings: list[Setting]) -> str:
-    """The settings as one Markdown page, what is shared first."""
+    """The settings as a Markdown page, with the settings of several services first."""
     shared = [setting for setting in settings if len(setting.services) > 1]
     lines = [_HEAD, *_section("Shared", "Read by more than one service.", shared, with_services=True)]
     for service in SERVICES:
@@ -89,7 +89,7 @@ def _code(text: str) -> str:
 
 
 def _variable(name: str, field: FieldInfo) -> str:
-    """The variable that sets a field: the prefix and its name, or the first of its aliases."""
+    """The environment variable of a field: the prefix and its name, or its first alias."""
     alias = field.validation_alias
     if isinstance(alias, AliasChoices):
         alias = alias.choices[0]
@@ -105,7 +105,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _accepts(field: FieldInfo) -> str:
-    """The type and its limits in a few words."""
+    """The type and limits of a field."""
     words = [_type(field.annotation)]
     for limit in field.metadata:
         match limit:

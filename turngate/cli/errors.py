@@ -1,4 +1,4 @@
-"""How a command fails: one clear line on standard error, and an exit code."""
+"""Errors of commands: one line on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import typer
 
 FAILED = 1
-#: A wrong option, setting or file, as command lines have it.
+#: Exit code for a wrong option, setting or file.
 MISUSED = 2
 
 
 class CommandError(Exception):
-    """The command cannot go on. The text is one line: what happened and what to do.
+    """The command has failed. The text is one line: what happened and what to do.
 
-    ``exit_code`` is `MISUSED` when the person's input was wrong, `FAILED` when something else was.
+    ``exit_code`` is `MISUSED` if the user's input was wrong, and `FAILED` otherwise.
     """
 
     def __init__(self, text: str, exit_code: int = FAILED) -> None:
@@ -26,7 +26,7 @@ class CommandError(Exception):
 
 
 def refusal(status: int, body: bytes | bytearray | None) -> str:
-    """An HTTP refusal in words: its status and, when the body is JSON with an ``error``, what that says."""
+    """Describe an HTTP error response: its status and, if the body is JSON with an ``error``, that text."""
     try:
         return f"HTTP {status}: {json.loads(body or b'')['error']}"
     except (ValueError, LookupError, TypeError):
@@ -34,7 +34,7 @@ def refusal(status: int, body: bytes | bytearray | None) -> str:
 
 
 def run(command: Coroutine[Any, Any, int]) -> None:
-    """Run a command to its end and leave with its exit code; a `CommandError` becomes its line and its code."""
+    """Run a command and exit with its code. A `CommandError` is printed and determines the code."""
     try:
         code = asyncio.run(command)
     except CommandError as error:

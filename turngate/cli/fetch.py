@@ -1,4 +1,4 @@
-"""Read JSON from a service's HTTP port."""
+"""Reads JSON from a service's HTTP port."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from turngate.cli.errors import MISUSED, CommandError, refusal
 
 TIMEOUT_S = 5.0
 
-#: Without the environment's proxies: these services are one's own, and mostly on this machine.
+#: Ignores proxies from the environment: these services are usually on this machine or in its network.
 _opener = build_opener(ProxyHandler({}))
 
 
 async def fetch_json(url: str, *, option: str) -> Any:
-    """GET ``url`` and parse the answer.
+    """GET ``url`` and parse the response.
 
-    Raises `CommandError`, which names the command's ``option`` that the address came from.
+    Raises `CommandError`, which names ``option``, the command-line option that contains the address.
     """
     if not url.startswith(("http://", "https://")):
         raise CommandError(f"{option} {url}: not an HTTP address (http://host:port)", MISUSED)

@@ -1,4 +1,4 @@
-"""Functions for the agent, with their answers written down beforehand.
+"""Functions for the agent, with prepared answers.
 
 The file is JSON::
 
@@ -10,9 +10,9 @@ The file is JSON::
        "answers": [{"when": {"city": "Oslo"}, "answer": {"sky": "snow"}},
                    {"answer": {"sky": "unknown"}}]}]}
 
-``name``, ``description`` and ``parameters`` go to the model as they are. Of ``answers``, the first whose ``when``
-agrees with the call's arguments is given, ``takes_ms`` after the call; ``when`` need not name every argument, and one
-without ``when`` always agrees. An ``answer`` may be any JSON.
+``name``, ``description`` and ``parameters`` are declared to the model. A call is answered after ``takes_ms`` with the
+first of ``answers`` whose ``when`` matches the arguments. ``when`` may omit arguments, and an answer without ``when``
+always matches. An ``answer`` may be any JSON value.
 """
 
 from __future__ import annotations
@@ -36,45 +36,45 @@ class Answer(BaseModel):
     when: dict[str, Any] = Field(default_factory=dict)
     answer: Any
 
-    def fits(self, arguments: Any) -> bool:
-        """Whether the arguments contain everything that ``when`` asks for."""
+    def matches(self, arguments: Any) -> bool:
+        """Whether the arguments contain every value in ``when``."""
         return isinstance(arguments, dict) and all(
             name in arguments and arguments[name] == value for name, value in self.when.items()
         )
 
 
 class Function(BaseModel):
-    """One function: what the model is told, and what it gets back."""
+    """One function: its declaration to the model, and its prepared answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     description: str = ""
     parameters: dict[str, Any]
-    #: How long the function pretends to work, in milliseconds.
+    #: Delay of the answer, in milliseconds.
     takes_ms: int = Field(0, ge=0, le=60_000)
     answers: tuple[Answer, ...] = ()
 
     def declaration(self) -> Message:
-        """The entry for ``agent.think.functions``. It names no endpoint, so that the call comes to this client."""
+        """The entry for ``agent.think.functions``, without an endpoint, so that calls are sent to this client."""
         return {"name": self.name, "description": self.description, "parameters": self.parameters}
 
 
 class Functions(BaseModel):
-    """All functions of one conversation."""
+    """The functions of one session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     functions: tuple[Function, ...] = ()
 
     def declarations(self) -> list[Message]:
-        """What goes into `Settings`."""
+        """The declarations for `Settings`."""
         return [function.declaration() for function in self.functions]
 
     def results(self, request: Message) -> Iterable[tuple[float, Message]]:
-        """One `FunctionCallResponse` per call of a `FunctionCallRequest`, in its order.
+        """One `FunctionCallResponse` for each call of a `FunctionCallRequest`, with its delay in seconds.
 
-        The caller sends each so many seconds after the request.
+        The caller sends each after its delay.
         """
         for call in request["functions"]:
             name: str = call["name"]
@@ -82,7 +82,7 @@ class Functions(BaseModel):
             yield takes_ms / 1000, function_result(call["id"], name, self.answer(name, call["arguments"]))
 
     def answer(self, name: str, arguments: str) -> str:
-        """The prepared answer as JSON, or ``{"error": …}`` for the model when there is none for this call."""
+        """The prepared answer as JSON, or ``{"error": …}`` if there is none for this call."""
         try:
             values = json.loads(arguments or "{}")
         except ValueError:
@@ -90,14 +90,14 @@ class Functions(BaseModel):
         for function in self.functions:
             if function.name == name:
                 for candidate in function.answers:
-                    if candidate.fits(values):
+                    if candidate.matches(values):
                         return json.dumps(candidate.answer)
                 return json.dumps({"error": f"{name} has no answer for these arguments"})
         return json.dumps({"error": f"there is no function {name}"})
 
 
 def load_functions(path: Path) -> Functions:
-    """Read a functions file. Raises `CommandError`, which names the file and the first field that is wrong."""
+    """Read a functions file. Raises `CommandError`, which names the file and the first invalid field."""
     try:
         return Functions.model_validate_json(path.read_bytes())
     except OSError as failure:

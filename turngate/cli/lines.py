@@ -1,4 +1,4 @@
-"""Lines from standard input for an event loop, whether it is a terminal, a pipe or a file."""
+"""Reads lines from standard input (a terminal, a pipe or a file) in an event loop."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import io
 import threading
 from collections.abc import AsyncIterator, Callable
 
-#: Lines read ahead of their use; beyond it, reading waits.
+#: Maximum number of lines read ahead.
 READ_AHEAD = 16
 
 
 async def read_lines(descriptor: int) -> AsyncIterator[str]:
-    """Yield the lines of an open file descriptor, without their line ends, until the input ends.
+    """Yield the lines of an open file descriptor, without line ends, until the end of the input.
 
-    A thread reads, because event loops cannot watch plain files. It has a reader of its own: one that waited inside
-    ``sys.stdin`` would hold that object's lock when the process ends. It may stay behind in its read: it is a daemon.
+    A thread reads, because event loops cannot watch regular files. It does not use ``sys.stdin``, whose lock it would
+    hold when the process exits. The thread is a daemon, since it may still be blocked in a read at that time.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | None] = asyncio.Queue()
@@ -38,4 +38,4 @@ def _pump(descriptor: int, put: Callable[[str | None], None]) -> None:
             put(raw.decode(errors="replace").rstrip("\r\n"))
         put(None)
     except RuntimeError:
-        pass  # The event loop has ended: nobody wants the rest.
+        pass  # The event loop is closed.

@@ -1,4 +1,4 @@
-"""The client messages that the commands send: plain values of the Deepgram Voice Agent protocol."""
+"""The messages of the Deepgram Voice Agent protocol that the commands send, as dictionaries."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 Message = dict[str, Any]
 
-#: The paths a gateway serves, one per dialect.
+#: The gateway's WebSocket paths, one per dialect.
 COMPONENT_PATH = "/openai"
 AGENT_PATH = "/v1/agent/converse"
 
-#: Bytes of one sample of 16-bit mono PCM, which the agent's audio is here.
+#: Bytes per sample of 16-bit mono PCM, the format of the agent's audio here.
 SAMPLE_BYTES = 2
-#: What the commands ask the agent to speak in, Hz.
+#: The requested sample rate of the agent's audio, in Hz.
 OUTPUT_RATE = 24_000
 
 KEEP_ALIVE: Message = {"type": "KeepAlive"}
@@ -27,7 +27,7 @@ def settings(
     input_rate: int = OUTPUT_RATE,
     greeting: str | None = None,
 ) -> Message:
-    """The message that opens a conversation; ``input_encoding`` and ``input_rate`` (Hz) tell of the audio to follow."""
+    """The first message of a session; ``input_encoding`` and ``input_rate`` (Hz) declare the user's audio."""
     think: Message = {"provider": {"type": "open_ai", "model": "gpt-realtime"}}
     if prompt is not None:
         think["prompt"] = prompt
@@ -47,12 +47,12 @@ def settings(
 
 
 def user_message(content: str) -> Message:
-    """A user's turn as text."""
+    """A user message as text."""
     return {"type": "InjectUserMessage", "content": content}
 
 
 def update_prompt(prompt: str) -> Message:
-    """Text that the server appends to the prompt in force."""
+    """Text that the server appends to the current prompt."""
     return {"type": "UpdatePrompt", "prompt": prompt}
 
 

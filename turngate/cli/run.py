@@ -1,4 +1,4 @@
-"""``turngate run``: everything on this machine, with one command."""
+"""``turngate run``: runs all services on this machine with one command."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import typer
 
 
 def run(
-    translators: Annotated[int, typer.Option(min=1, max=64, help="How many translators share the work.")] = 2,
+    translators: Annotated[int, typer.Option(min=1, max=64, help="Number of translator processes.")] = 2,
 ) -> None:
-    """Run the broker, the services and, without an OPENAI_API_KEY, the simulator. Ctrl-C stops them in order.
+    """Run the broker, the services and, without an OPENAI_API_KEY, the simulator. Ctrl-C stops them.
 
     The broker is the one at TURNGATE_REDIS_URL, else a redis-server or valkey-server on the PATH, else the bundled one.
     """

@@ -1,4 +1,4 @@
-"""The services as the command line knows them: where their settings and entry points are, imported when asked for."""
+"""The services that the command line can run, with their settings and entry points. They are imported on use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Service:
         return found
 
     def run(self, **overrides: object) -> None:
-        """Run it until it is told to stop. A wrong setting is one line on standard error and exit code 2."""
+        """Run the service until it is stopped. A wrong setting is one line on standard error and exit code 2."""
         try:
             import_module(f"{self.package}.app").run(load(self.settings(), **overrides))
         except SettingsError as error:

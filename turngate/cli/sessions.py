@@ -1,4 +1,4 @@
-"""``turngate sessions``: whose turn it is, in every live session of the fleet."""
+"""``turngate sessions``: shows the slot and the held requests of every live session."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _SLOT_STYLES = {
     "closed": "dim",
 }
 
-#: A session as session-state's admin HTTP describes it.
+#: A session in the form of session-state's admin HTTP.
 Session = dict[str, Any]
 
 
 def sessions(
     session: Annotated[str | None, typer.Argument(help="Only this session.")] = None,
-    url: Annotated[str, typer.Option(help="The admin HTTP of a session-state.")] = DEFAULT_URL,
+    url: Annotated[str, typer.Option(help="The admin HTTP of a session-state process.")] = DEFAULT_URL,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh the table until Ctrl-C.")] = False,
 ) -> None:
-    """Show every live session: its turn, its open function calls, and what waits for the turn to end."""
+    """Show every live session: its slot, its open function calls, and its held requests."""
     run(_sessions(url.rstrip("/"), session, as_json=as_json, watch=watch, console=Console()))
 
 
@@ -66,7 +66,7 @@ async def _fetch(url: str, session: str | None) -> list[Session]:
 
 
 def table(found: Sequence[Session]) -> Table:
-    """One row per session, in the order given."""
+    """The sessions as a table, one row each."""
     rows = Table(
         box=SIMPLE_HEAD, title=f"{len(found)} live session{'' if len(found) == 1 else 's'}", title_justify="left"
     )
@@ -80,7 +80,7 @@ def table(found: Sequence[Session]) -> Table:
 
 
 def _turn(one: Session) -> Text:
-    """Who has the turn, and what is unfinished about it."""
+    """The slot, the active response, whether the user is speaking, and the open function calls."""
     turn = Text(one["slot"], _SLOT_STYLES.get(one["slot"], ""))
     if one["response_id"]:
         turn.append(f"\n{one['response_id']}", "dim")
@@ -92,7 +92,7 @@ def _turn(one: Session) -> Text:
 
 
 def _waiting(one: Session) -> str:
-    """What is held and for how long, and whether it has been granted."""
+    """The held requests with their ages, and the outstanding release."""
     lines = [f"{held['kind']} #{held['seq']} for {_seconds(held['since_ms_ago'])}" for held in one["held"]]
     if one["release"] is not None:
         lines.append(f"released, lease {_seconds(one['release']['expires_in_ms'])}")

@@ -1,4 +1,4 @@
-"""A user who speaks: a recording, then the silence of somebody listening."""
+"""Streams a recording as the user's speech, followed by silence."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
+from turngate.cli.agent_session import AgentSession
 from turngate.cli.client import DisconnectedError
-from turngate.cli.conversation import Conversation
 from turngate.cli.wav import FRAME_MS, Recording
 
-#: Silence that follows the recording before the end of the reply is believed: the server hears with a delay.
+#: Seconds of silence to send before waiting for the end of a reply, since the server detects speech with a delay.
 LISTEN_S = 1.0
 _FRAME_S = FRAME_MS / 1000
 
 
 async def speak(
-    conversation: Conversation,
+    session: AgentSession,
     recording: Recording,
     *,
     timeout_s: float,
     realtime: bool = True,
     spoken: Callable[[], None] = lambda: None,
 ) -> None:
-    """Stream a recording, then silence until the agent's reply to the last words has ended.
+    """Stream a recording, then silence until the agent's reply has ended.
 
-    ``spoken`` is called when the recording has been sent. With ``realtime`` False the recording, and the silence that
-    ends the turn, go as fast as the socket takes them. Returns early when the server reports an `Error`. Raises
-    `CommandError` when no reply has ended within ``timeout_s`` of the recording's end, or the connection ends.
+    ``spoken`` is called when the recording has been sent. With ``realtime`` False the recording and the silence that
+    ends the turn are sent as fast as possible. Returns early if the server reports an `Error`. Raises `CommandError` if
+    no reply has ended within ``timeout_s`` after the recording, or if the connection ends.
     """
-    heard_before = conversation.turns.utterances
+    heard_before = session.tracker.utterances
     clock = _clock() if realtime else None
     silence = recording.silence
 
@@ -37,22 +37,22 @@ async def speak(
         for frame in frames:
             if clock is not None:
                 await clock.tick()
-            await conversation.send_audio(frame)
+            await session.send_audio(frame)
 
     await send(recording.frames())
     spoken()
     await send([silence] * round(LISTEN_S / _FRAME_S))
-    async with _streaming(conversation, silence):
-        turns = conversation.turns
-        await conversation.until(
-            lambda: bool(conversation.errors) or (turns.utterances > heard_before and not turns.waiting),
+    async with _streaming(session, silence):
+        tracker = session.tracker
+        await session.until(
+            lambda: bool(session.errors) or (tracker.utterances > heard_before and not tracker.waiting),
             timeout_s=timeout_s,
             what=f"reply to {recording.name}",
         )
 
 
 class FrameClock:
-    """Lets frames go at their due times, without drift: each is due one frame after the one before it was *due*."""
+    """Paces frames without drift: each is due one frame length after the previous one was *due*."""
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._now = now
@@ -60,7 +60,7 @@ class FrameClock:
         self._due = now()
 
     async def tick(self) -> None:
-        """Wait until the next frame is due; the first one is due at once."""
+        """Wait until the next frame is due; the first one is due immediately."""
         await self._sleep(max(0.0, self._due - self._now()))
         self._due += _FRAME_S
 
@@ -70,14 +70,14 @@ def _clock() -> FrameClock:
 
 
 @asynccontextmanager
-async def _streaming(conversation: Conversation, frame: bytes) -> AsyncIterator[None]:
-    """Keep sending this frame in real time until the block ends."""
+async def _streaming(session: AgentSession, frame: bytes) -> AsyncIterator[None]:
+    """Send this frame repeatedly in real time until the block ends."""
 
     async def stream() -> None:
         clock = _clock()
         while True:
             await clock.tick()
-            await conversation.send_audio(frame)
+            await session.send_audio(frame)
 
     streaming = asyncio.create_task(stream())
     try:

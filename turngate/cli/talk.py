@@ -1,4 +1,4 @@
-"""``turngate talk``: say a recording to the agent and keep what it answers."""
+"""``turngate talk``: sends a recording to the agent and saves the reply."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from turngate.cli.agent_session import open_session
 from turngate.cli.chat import DEFAULT_URL, render
 from turngate.cli.client import ApiKey
-from turngate.cli.conversation import open_conversation
 from turngate.cli.errors import FAILED, MISUSED, CommandError, run
 from turngate.cli.functions import Functions
 from turngate.cli.messages import COMPONENT_PATH, OUTPUT_RATE, Message, settings
@@ -22,17 +22,17 @@ from turngate.protocol.deepgram.audio import LINEAR16_RATES, check_input
 
 def talk(
     recording: Annotated[Path, typer.Argument(help="A WAV file, mono: 16-bit PCM, or G.711 at 8000 Hz.")],
-    out: Annotated[Path, typer.Option(help="Where the agent's voice goes: 24000 Hz WAV.")] = Path("reply.wav"),
+    out: Annotated[Path, typer.Option(help="File for the agent's audio (24000 Hz WAV).")] = Path("reply.wav"),
     url: Annotated[str, typer.Option(help="The gateway.")] = DEFAULT_URL,
     path: Annotated[str, typer.Option(help="/openai or /v1/agent/converse.")] = COMPONENT_PATH,
     api_key: ApiKey = None,
-    prompt: Annotated[str | None, typer.Option(help="What the agent is told to be.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="The agent's prompt.")] = None,
     realtime: Annotated[
-        bool, typer.Option("--realtime/--fast", help="As fast as spoken, or as fast as possible.")
+        bool, typer.Option("--realtime/--fast", help="Send in real time, or as fast as possible.")
     ] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the reply after the recording.")] = 60.0,
 ) -> None:
-    """Say a recording to the agent, print both sides' words, and write the agent's voice to a file."""
+    """Send a recording to the agent, print the text of both sides, and write the agent's audio to a file."""
     run(
         _talk(
             url,
@@ -70,18 +70,18 @@ async def _talk(
             console.print(text, soft_wrap=True)
 
     opening = settings(prompt, input_encoding=recording.encoding, input_rate=recording.sample_rate)
-    async with open_conversation(url, path, opening, Functions(), observe=observe, api_key=api_key) as conversation:
+    async with open_session(url, path, opening, Functions(), observe=observe, api_key=api_key) as session:
         try:
-            await speak(conversation, recording, realtime=realtime, timeout_s=timeout_s)
+            await speak(session, recording, realtime=realtime, timeout_s=timeout_s)
         finally:
             if voice:
                 seconds = write_wav(out, bytes(voice), OUTPUT_RATE)
                 console.print(f"{seconds:.1f} s of the agent's voice in {out}", style="dim")
-        return FAILED if conversation.errors else 0
+        return FAILED if session.errors else 0
 
 
 def checked(recording: Recording) -> Recording:
-    """The recording, if the server takes its format and there is something in it. Raises `CommandError`."""
+    """Return the recording if the server accepts its format and it is not empty. Raises `CommandError`."""
     try:
         check_input(recording.encoding, recording.sample_rate)
     except ClientProtocolError:

@@ -1,4 +1,4 @@
-"""WAV files of one voice: read into frames (16-bit PCM and G.711), and written from pieces (16-bit PCM)."""
+"""Mono WAV files: reads 16-bit PCM and G.711 as frames, and writes 16-bit PCM."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from turngate.cli.errors import MISUSED, CommandError
 from turngate.cli.messages import SAMPLE_BYTES
 from turngate.protocol.deepgram.audio import LINEAR16
 
-#: Audio goes out in pieces of this length, as a telephone or a browser sends it.
+#: Length of an audio frame in milliseconds, as telephones and browsers send it.
 FRAME_MS = 20
 
-#: By the format code and the bits of a sample: the protocol's name for it.
+#: The protocol's name of an encoding, by WAV format code and bits per sample.
 _ENCODINGS = {(1, 16): LINEAR16, (6, 8): "alaw", (7, 8): "mulaw"}
 #: One sample of silence.
 _SILENCE = {LINEAR16: b"\0\0", "alaw": b"\xd5", "mulaw": b"\xff"}
-#: The code of a header whose real code is in its extension.
+#: WAVE_FORMAT_EXTENSIBLE: the actual format code is in the header's extension.
 _EXTENSIBLE = 0xFFFE
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Somebody's voice, mono."""
+    """A mono recording."""
 
     name: str
-    #: Hz.
+    #: In Hz.
     sample_rate: int
-    #: In the encoding; linear16 is little endian.
+    #: In ``encoding``; linear16 is little-endian.
     audio: bytes
     encoding: str = LINEAR16
 
     @property
     def seconds(self) -> float:
-        """How long it takes to say."""
+        """The duration in seconds."""
         return len(self.audio) / len(_SILENCE[self.encoding]) / self.sample_rate
 
     @property
     def silence(self) -> bytes:
-        """One frame of nothing."""
+        """One frame of silence."""
         return _SILENCE[self.encoding] * (self.sample_rate * FRAME_MS // 1000)
 
     def frames(self) -> Iterator[bytes]:
-        """The recording in frames of `FRAME_MS`; the last one is filled up with silence."""
+        """The recording in frames of `FRAME_MS`; the last one is padded with silence."""
         silence = self.silence
         for start in range(0, len(self.audio), len(silence)):
             frame = self.audio[start : start + len(silence)]
@@ -53,7 +53,7 @@ class Recording:
 
 
 def read_wav(path: Path) -> Recording:
-    """Read a recording. Raises `CommandError` when it is not 16-bit PCM or G.711, mono; it says how to convert."""
+    """Read a recording. Raises `CommandError`, which says how to convert it, if it is not mono 16-bit PCM or G.711."""
     try:
         return parse_wav(path.name, path.read_bytes())
     except OSError as failure:
@@ -61,7 +61,7 @@ def read_wav(path: Path) -> Recording:
 
 
 def parse_wav(name: str, data: bytes) -> Recording:
-    """Read a recording from a file's bytes; ``name`` is for messages. Raises `CommandError` like `read_wav`."""
+    """Parse a WAV file; ``name`` is used in messages. Raises `CommandError` like `read_wav`."""
     chunks = dict(_chunks(data))
     try:
         header = chunks[b"fmt "]
@@ -82,7 +82,7 @@ def parse_wav(name: str, data: bytes) -> Recording:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The parts of a WAV file; none if it is not one. A length beyond the end, as streams have it, means the rest."""
+    """The chunks of a WAV file; none if it is not one. A length beyond the end, as in streams, means the rest."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return
     at = 12

@@ -1,6 +1,5 @@
-"""``turngate demo``: a scripted conversation through the public socket that shows, and checks, who goes when.
+"""``turngate demo``: runs scripted sessions against a gateway, shows them as a timeline, and checks the results.
 
-The script (`script`) is performed by a shell (`performance`), which writes down everything it sends and receives. The
-observations, with the upstream's own record of the same moments, are judged (`expectations`, `wire`) and drawn
-(`timeline`); those parts take values and return values.
+`runner` executes the `script` and records what it sends and receives (`observations`). `checks` and `upstream_checks`
+evaluate the observations and the upstream's event record; `timeline` displays them. Only `runner` and `command` do I/O.
 """

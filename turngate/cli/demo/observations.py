@@ -1,4 +1,4 @@
-"""What was seen during the demo: by its client, by session-state, and by the upstream itself."""
+"""The observations of a demo run: by the client, by session-state, and by the upstream."""
 
 from __future__ import annotations
 
@@ -6,85 +6,87 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from turngate.cli.demo.script import Scene, Step
+from turngate.cli.demo.script import Scenario, Step
 from turngate.cli.messages import Message
 
-#: ``sent`` and ``received``: messages on the public socket; ``heard``: the agent's audio; ``speech``: a recording that
-#: begins or ends on its way out; ``held``: session-state's answer about this session when something waited there.
+#: ``sent`` and ``received``: messages on the client's socket; ``heard``: the agent's audio; ``speech``: the start or
+#: end of a recording; ``held``: session-state's list of held requests of this session.
 Source = Literal["sent", "received", "heard", "speech", "held"]
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing that happened, as the demo's client saw it."""
+    """One observation of the demo's client."""
 
-    #: Epoch seconds, like the upstream's record.
+    #: In epoch seconds, as in the upstream's record.
     at: float
-    #: The names of the scene and the step that were under way.
-    scene: str
+    #: The names of the current scenario and step.
+    scenario: str
     step: str
     source: Source
     message: Message
 
     @property
     def type(self) -> str:
-        """The message's type; empty when it has none."""
+        """The message's type; empty if it has none."""
         kind: str = self.message.get("type", "")
         return kind
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One event on the upstream wire, as the upstream wrote it down when it came or went."""
+class UpstreamEvent:
+    """One event in the upstream's record."""
 
     at: float
-    #: Seen from the upstream: ``received`` from the gateway, ``sent`` to it.
+    #: From the upstream's point of view: ``received`` from the gateway, or ``sent`` to it.
     direction: Literal["received", "sent"]
     event: Message
-    #: The default conversation's response that was active just before this event took effect.
+    #: The id of the default conversation's active response before this event took effect.
     active_response: str | None
 
     @property
     def type(self) -> str:
-        """The event's type; empty for a frame without one."""
+        """The event's type; empty if the frame had none."""
         kind: str = self.event.get("type", "")
         return kind
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What the upstream wrote down about one session."""
+class UpstreamRecord:
+    """The upstream's record of one session."""
 
-    entries: tuple[Entry, ...]
-    #: What the upstream itself calls a violation: configuration or a response asked for into an active response.
+    entries: tuple[UpstreamEvent, ...]
+    #: Violations detected by the upstream: a ``session.update`` or ``response.create`` during an active response.
     violations: tuple[Message, ...] = ()
 
-    def of_type(self, *types: str) -> list[Entry]:
+    def of_type(self, *types: str) -> list[UpstreamEvent]:
         """The entries of these types, in order."""
         return [entry for entry in self.entries if entry.type in types]
 
 
 @dataclass(frozen=True, slots=True)
-class Performance:
-    """The script and everything that was seen while it was performed."""
+class DemoRun:
+    """The script and all observations made while it ran."""
 
-    script: tuple[Scene, ...]
+    script: tuple[Scenario, ...]
     observations: tuple[Observation, ...]
-    #: By scene; a scene that is missing has no record, because the upstream keeps none.
-    records: Mapping[str, Record] = field(default_factory=dict)
-    #: Whether session-state was asked what it held.
+    #: By scenario. A scenario is missing if the upstream has no record of it.
+    records: Mapping[str, UpstreamRecord] = field(default_factory=dict)
+    #: Whether session-state was queried for held requests.
     watched: bool = False
 
-    def select(self, scene: Scene, step: Step | None = None) -> list[Observation]:
-        """What was seen in one scene, or in one step of it, in order."""
+    def select(self, scenario: Scenario, step: Step | None = None) -> list[Observation]:
+        """The observations of one scenario, or of one of its steps, in order."""
         return [
-            seen for seen in self.observations if seen.scene == scene.name and (step is None or seen.step == step.name)
+            seen
+            for seen in self.observations
+            if seen.scenario == scenario.name and (step is None or seen.step == step.name)
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the agent said between two ends of a reply: words, audio, or both. Calls alone are no reply."""
+    """One reply of the agent: text, audio, or both. Function calls alone are not a reply."""
 
     began: float
     ended: float | None
@@ -93,7 +95,7 @@ class Reply:
 
 
 def replies(seen: Iterable[Observation]) -> list[Reply]:
-    """The agent's replies, in order. The last one may not have ended."""
+    """The agent's replies, in order. The last one may be unfinished."""
     found: list[Reply] = []
     began: float | None = None
     words: list[str] = []
@@ -123,25 +125,25 @@ def replies(seen: Iterable[Observation]) -> list[Reply]:
 
 
 def _spoken(message: Message) -> bool:
-    """The agent's words; the ``/openai`` dialect also reports calls as text."""
+    """Whether this is spoken text. The ``/openai`` dialect also reports function calls as `ConversationText`."""
     return message["role"] == "assistant" and not message["content"].startswith("Function call:")
 
 
-def parse_record(session: Mapping[str, Any]) -> Record:
-    """Read one session of the simulator's ``/record``."""
-    return Record(
+def parse_record(session: Mapping[str, Any]) -> UpstreamRecord:
+    """Parse one session of the simulator's ``/record``."""
+    return UpstreamRecord(
         entries=tuple(
-            Entry(entry["at"], entry["direction"], entry["event"], entry["slot"]["active_response"])
+            UpstreamEvent(entry["at"], entry["direction"], entry["event"], entry["slot"]["active_response"])
             for entry in session["entries"]
         ),
         violations=tuple(session["violations"]),
     )
 
 
-def find_record(sessions: Iterable[Mapping[str, Any]], mark: str) -> Record | None:
-    """The newest session of the simulator's ``/record`` that was configured with instructions containing ``mark``.
+def find_record(sessions: Iterable[Mapping[str, Any]], mark: str) -> UpstreamRecord | None:
+    """The newest session of the simulator's ``/record`` whose instructions contained ``mark``.
 
-    None also when the record is no longer complete: what was dropped from it cannot be judged.
+    None also if entries were dropped from its record, since an incomplete record cannot be checked.
     """
     for session in reversed(list(sessions)):
         if session["dropped"]:
@@ -152,7 +154,7 @@ def find_record(sessions: Iterable[Mapping[str, Any]], mark: str) -> Record | No
     return None
 
 
-def instructions(entry: Entry) -> str:
-    """The instructions in a ``session.update`` or ``session.updated``; empty when it carries none."""
+def instructions(entry: UpstreamEvent) -> str:
+    """The instructions in a ``session.update`` or ``session.updated``; empty if it has none."""
     found = entry.event.get("session", {}).get("instructions")
     return found if isinstance(found, str) else ""

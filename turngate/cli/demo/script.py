@@ -1,4 +1,4 @@
-"""What is said in the demo: two scenes of steps, as values."""
+"""The script of the demo: two scenarios with their steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from turngate.cli.functions import Functions
 from turngate.cli.messages import AGENT_PATH, COMPONENT_PATH, Message, settings, update_prompt
 from turngate.cli.wav import Recording
 
-#: The step that every scene begins with: `Settings`, and the greeting if there is one.
+#: The name of the first step of every scenario: `Settings`, and the greeting if there is one.
 OPENING = "settings"
 
 
@@ -23,20 +23,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One turn of the user's, in text or speech (exactly one of the two), and what should come of it."""
+    """One turn of the user, as text or speech (exactly one of them), and the expected results."""
 
     name: str
     text: str | None = None
     recording: Recording | None = None
     calls: tuple[Call, ...] = ()
-    #: Words that the reply must contain, whatever their case.
+    #: Words that the reply must contain, ignoring case.
     mentions: tuple[str, ...] = ()
-    #: Sent as soon as the reply has begun: all of it must wait for the reply's end.
+    #: Sent as soon as the reply has begun; they must be held until its end.
     updates: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Scenario:
     """One session on one path."""
 
     name: str
@@ -47,33 +47,33 @@ class Scene:
 
     @property
     def greeted(self) -> bool:
-        """Whether the agent speaks first."""
+        """Whether the settings contain a greeting."""
         return "greeting" in self.opening["agent"]
 
     @property
     def updates(self) -> tuple[Message, ...]:
-        """Every configuration request of the scene, in order."""
+        """All configuration requests of the scenario, in order."""
         return (self.opening, *(update for step in self.steps for update in step.updates))
 
 
 def prompt_of(update: Message) -> str:
-    """The words that an applied `Settings` or `UpdatePrompt` leaves in the upstream's instructions."""
+    """The text that `Settings` or `UpdatePrompt` adds to the upstream's instructions."""
     prompt: str = update["prompt"] if update["type"] == "UpdatePrompt" else update["agent"]["think"]["prompt"]
     return prompt
 
 
-def script(functions: Functions, recordings: dict[str, Recording], mark: str) -> tuple[Scene, ...]:
-    """The demo's two scenes.
+def script(functions: Functions, recordings: dict[str, Recording], mark: str) -> tuple[Scenario, ...]:
+    """The demo's two scenarios.
 
-    ``recordings`` are ``hello``, ``rivers`` (one rate) and ``goodbye``; ``mark`` goes into the instructions of every
-    scene, so that its session can be found in the upstream's record. What is in brackets steers the simulator; a real
-    model understands the words around it.
+    ``recordings`` are ``hello``, ``rivers`` (with the same sample rate) and ``goodbye``. ``mark`` is added to the
+    instructions of every scenario, so that its session can be found in the upstream's record. The text in brackets
+    controls the simulator; a real model follows the rest.
     """
     hello, rivers, goodbye = recordings["hello"], recordings["rivers"], recordings["goodbye"]
     declarations = functions.declarations()
     guide = f"You are the guide of the demo {mark}/openai. Answer in one or two short sentences."
     weather, clock = Call("get_weather", {"city": "Oslo"}), Call("get_time", {"city": "Oslo"})
-    component = Scene(
+    component = Scenario(
         name="React component",
         path=COMPONENT_PATH,
         opening=settings(guide, declarations, input_rate=hello.sample_rate),
@@ -105,7 +105,7 @@ def script(functions: Functions, recordings: dict[str, Recording], mark: str) ->
             Step("speech again", recording=rivers),
         ),
     )
-    agent = Scene(
+    agent = Scenario(
         name="Deepgram agent",
         path=AGENT_PATH,
         opening=settings(

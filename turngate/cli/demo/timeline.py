@@ -1,6 +1,6 @@
-"""The demo as a person wants to read it: who speaks, when a response is active, what waits and when it goes.
+"""The timeline of a demo run: who speaks, when a response is active, and which requests are held and released.
 
-`timeline` puts the client's observations and the upstream's record of one step into one order; `render` draws a line.
+`timeline` merges the client's observations and the upstream's record of one step; `render` formats a line.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
-from turngate.cli.conversation import describe_error
-from turngate.cli.demo.correlation import active_at, active_responses, carried_by, is_request, request_of
-from turngate.cli.demo.observations import Entry, Observation, Performance, Record, Reply, replies
-from turngate.cli.demo.script import Scene
+from turngate.cli.agent_session import describe_error
+from turngate.cli.demo.correlation import active_at, active_responses, is_request, request_of, update_with
+from turngate.cli.demo.observations import DemoRun, Observation, Reply, UpstreamEvent, UpstreamRecord, replies
+from turngate.cli.demo.script import Scenario
 from turngate.cli.messages import OUTPUT_RATE, SAMPLE_BYTES
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 
@@ -39,39 +39,39 @@ _STYLES = {
 class Line:
     """One line of the timeline."""
 
-    #: Epoch seconds.
+    #: In epoch seconds.
     at: float
     who: str
     words: str
-    #: Whether a response was active at this moment.
+    #: Whether a response was active at this time.
     active: bool = False
 
 
-def timeline(performance: Performance, scene: Scene, step: str) -> list[Line]:
-    """The lines of one step, in order. Without a record, a response counts as active while the client hears it."""
-    seen = [one for one in performance.select(scene) if one.step == step]
+def timeline(demo_run: DemoRun, scenario: Scenario, step: str) -> list[Line]:
+    """The lines of one step, in order. Without a record, a response counts as active while the client receives it."""
+    seen = [one for one in demo_run.select(scenario) if one.step == step]
     if not seen:
         return []
-    record = performance.records.get(scene.name)
-    lines = [line for one in _folded(seen) for line in _of_client(performance, record, one)]
+    record = demo_run.records.get(scenario.name)
+    lines = [line for one in _folded(seen) for line in _of_client(demo_run, record, one)]
     if record is not None:
-        until = min((one.at for one in performance.select(scene) if one.at > seen[-1].at), default=float("inf"))
+        until = min((one.at for one in demo_run.select(scenario) if one.at > seen[-1].at), default=float("inf"))
         for entry in record.entries:
             if seen[0].at <= entry.at < until:
-                lines += _of_upstream(performance, record, entry)
+                lines += _of_upstream(demo_run, record, entry)
     heard = replies(seen)
     return [replace(line, active=_active(record, heard, line.at)) for line in sorted(lines, key=lambda line: line.at)]
 
 
 def render(line: Line, start: float) -> Text:
-    """One line for a terminal: seconds since ``start``, a bar while a response is active, who, and what."""
+    """One line for a terminal: seconds since ``start``, a bar while a response is active, the speaker and the text."""
     bar = ("┃", "bold red") if line.active else (" ", "")
     style = _STYLES.get(line.who, "")
     return Text.assemble((f"{line.at - start:7.2f} ", "dim"), bar, (f" {line.who:>8}  ", style), line.words)
 
 
 def _folded(seen: list[Observation]) -> Iterator[Observation]:
-    """The observations without the many pieces of audio; the end of a reply carries the bytes of its audio instead."""
+    """The observations without audio frames; the end of a reply contains the total bytes of its audio instead."""
     heard = 0
     for one in seen:
         if one.source == "heard":
@@ -83,7 +83,7 @@ def _folded(seen: list[Observation]) -> Iterator[Observation]:
             yield one
 
 
-def _of_client(performance: Performance, record: Record | None, one: Observation) -> Iterator[Line]:
+def _of_client(demo_run: DemoRun, record: UpstreamRecord | None, one: Observation) -> Iterator[Line]:
     message = one.message
     if one.source == "speech":
         yield Line(one.at, "you", message["description"])
@@ -93,10 +93,10 @@ def _of_client(performance: Performance, record: Record | None, one: Observation
     elif one.source == "sent":
         yield from _sent(record, one)
     else:
-        yield from _received(performance, one)
+        yield from _received(demo_run, one)
 
 
-def _sent(record: Record | None, one: Observation) -> Iterator[Line]:
+def _sent(record: UpstreamRecord | None, one: Observation) -> Iterator[Line]:
     message = one.message
     match one.type:
         case "InjectUserMessage":
@@ -104,36 +104,36 @@ def _sent(record: Record | None, one: Observation) -> Iterator[Line]:
         case "FunctionCallResponse":
             yield Line(one.at, "function", f"{message['name']} answers {message['content']}")
         case "UpdatePrompt":
-            yield Line(one.at, "client", f"UpdatePrompt {_quoted(message['prompt'])}{_must_wait(record, one)}")
+            yield Line(one.at, "client", f"UpdatePrompt {_quoted(message['prompt'])}{_held_note(record, one)}")
         case "Settings":
-            yield Line(one.at, "client", f"Settings{_must_wait(record, one)}")
+            yield Line(one.at, "client", f"Settings{_held_note(record, one)}")
 
 
-def _must_wait(record: Record | None, request: Observation) -> str:
+def _held_note(record: UpstreamRecord | None, request: Observation) -> str:
     return ", to be held: a response is active" if record and active_at(record, request.at) else ""
 
 
-def _received(performance: Performance, one: Observation) -> Iterator[Line]:
+def _received(demo_run: DemoRun, one: Observation) -> Iterator[Line]:
     message = one.message
     match one.type:
         case "ConversationText" if message["role"] == "assistant":
             yield Line(one.at, "agent", _quoted(message["content"]))
-        case "ConversationText" if not _was_typed(performance, one):
+        case "ConversationText" if not _was_typed(demo_run, one):
             yield Line(one.at, "you", _quoted(message["content"]))
         case "UserStartedSpeaking":
-            yield Line(one.at, "server", "hears you speak")
+            yield Line(one.at, "server", "UserStartedSpeaking")
         case "FunctionCallRequest":
             for call in message["functions"]:
-                yield Line(one.at, "agent", f"asks for {call['name']} {call['arguments']}")
+                yield Line(one.at, "agent", f"calls {call['name']} {call['arguments']}")
         case "AgentAudioDone" if message["bytes"]:
-            yield Line(one.at, "agent", f"has sent {message['bytes'] / SAMPLE_BYTES / OUTPUT_RATE:.1f} s of audio")
+            yield Line(one.at, "agent", f"sent {message['bytes'] / SAMPLE_BYTES / OUTPUT_RATE:.1f} s of audio")
         case "Warning" | "Error" as kind:
             yield Line(one.at, kind.lower(), describe_error(message))
         case kind if kind in ACKNOWLEDGEMENTS.values():
-            yield Line(one.at, "server", f"{kind}{_asked_ago(performance, one)}")
+            yield Line(one.at, "server", f"{kind}{_since_request(demo_run, one)}")
 
 
-def _of_upstream(performance: Performance, record: Record, entry: Entry) -> Iterator[Line]:
+def _of_upstream(demo_run: DemoRun, record: UpstreamRecord, entry: UpstreamEvent) -> Iterator[Line]:
     match entry.type:
         case "response.created":
             yield Line(entry.at, "model", "response begins")
@@ -142,15 +142,15 @@ def _of_upstream(performance: Performance, record: Record, entry: Entry) -> Iter
             began = {active.id: active.began for active in active_responses(record)}.get(response["id"], entry.at)
             yield Line(entry.at, "model", f"response done ({response['status']}, {entry.at - began:.2f} s)")
         case "session.update":
-            yield _update(performance, record, entry)
+            yield _update(demo_run, record, entry)
         case "session.updated" | "error":
             yield Line(entry.at, "upstream", entry.type)
 
 
-def _update(performance: Performance, record: Record, entry: Entry) -> Line:
-    """A ``session.update`` with what it carries and, if that had to wait, for how long."""
-    carried = [one for one in performance.observations if is_request(one) and carried_by(record, one) == entry]
-    names = " and ".join(one.type for one in carried) or "nothing asked for"
+def _update(demo_run: DemoRun, record: UpstreamRecord, entry: UpstreamEvent) -> Line:
+    """A ``session.update`` with the requests it contains and how long they were held."""
+    carried = [one for one in demo_run.observations if is_request(one) and update_with(record, one) == entry]
+    names = " and ".join(one.type for one in carried) or "no request"
     waited = [one for one in carried if active_at(record, one.at)]
     if not waited:
         return Line(entry.at, "upstream", f"session.update with {names}")
@@ -160,23 +160,23 @@ def _update(performance: Performance, record: Record, entry: Entry) -> Line:
     return Line(entry.at, "released", f"session.update with {names}: held {held}{after}")
 
 
-def _active(record: Record | None, heard: list[Reply], at: float) -> bool:
+def _active(record: UpstreamRecord | None, heard: list[Reply], at: float) -> bool:
     if record is not None:
         return active_at(record, at) is not None
     return any(reply.began <= at and (reply.ended is None or at < reply.ended) for reply in heard)
 
 
-def _asked_ago(performance: Performance, acknowledgement: Observation) -> str:
-    """How long ago the client asked for what is acknowledged here."""
-    request = request_of(performance, acknowledgement)
-    return f", {acknowledgement.at - request.at:.2f} s after it was asked for" if request else ""
+def _since_request(demo_run: DemoRun, acknowledgement: Observation) -> str:
+    """The time since the client sent the acknowledged request."""
+    request = request_of(demo_run, acknowledgement)
+    return f", {acknowledgement.at - request.at:.2f} s after the request" if request else ""
 
 
-def _was_typed(performance: Performance, echo: Observation) -> bool:
-    """Whether these words of the user are the echo of a text turn rather than speech."""
+def _was_typed(demo_run: DemoRun, echo: Observation) -> bool:
+    """Whether this `ConversationText` of the user repeats a text message instead of speech."""
     return any(
-        one.source == "sent" and one.scene == echo.scene and one.message.get("content") == echo.message["content"]
-        for one in performance.observations
+        one.source == "sent" and one.scenario == echo.scenario and one.message.get("content") == echo.message["content"]
+        for one in demo_run.observations
     )
 
 

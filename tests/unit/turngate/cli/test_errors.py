@@ -7,7 +7,7 @@ from turngate.cli.errors import FAILED, MISUSED, CommandError, refusal, run
 
 
 @pytest.mark.parametrize("error", [CommandError("no luck"), CommandError("bad option", MISUSED)])
-def test_a_failure_is_one_line_and_a_code(capsys: pytest.CaptureFixture[str], error: CommandError) -> None:
+def test_an_error_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str], error: CommandError) -> None:
     async def command() -> int:
         raise error
 
@@ -18,7 +18,7 @@ def test_a_failure_is_one_line_and_a_code(capsys: pytest.CaptureFixture[str], er
 
 
 @pytest.mark.parametrize("code", [0, FAILED])
-def test_a_command_leaves_with_its_own_code(code: int) -> None:
+def test_the_exit_code_is_the_commands(code: int) -> None:
     async def command() -> int:
         return code
 
@@ -38,5 +38,5 @@ def test_a_command_leaves_with_its_own_code(code: int) -> None:
         (None, "HTTP 404"),
     ],
 )
-def test_a_refusal_says_what_its_body_says(body: bytes | None, words: str) -> None:
+def test_a_refusal_contains_the_error_of_its_body(body: bytes | None, words: str) -> None:
     assert refusal(404, body) == words

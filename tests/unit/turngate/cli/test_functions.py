@@ -39,11 +39,11 @@ def functions() -> Functions:
         ("nobody", "{}", {"error": "there is no function nobody"}),
     ],
 )
-def test_the_first_answer_that_fits_is_given(functions: Functions, name: str, arguments: str, answer: object) -> None:
+def test_the_first_matching_answer_is_used(functions: Functions, name: str, arguments: str, answer: object) -> None:
     assert json.loads(functions.answer(name, arguments)) == answer
 
 
-def test_declarations_keep_the_answers_to_themselves(functions: Functions) -> None:
+def test_declarations_do_not_contain_the_answers(functions: Functions) -> None:
     assert functions.declarations()[0] == {key: WEATHER[key] for key in ("name", "description", "parameters")}
 
 
@@ -65,7 +65,7 @@ def test_every_call_of_a_request_gets_a_result(functions: Functions) -> None:
         ('{"functions": [{"name": "f", "parameters": {}, "answers": [{"when": {}}]}]}', "functions.0.answers.0.answer"),
     ],
 )
-def test_a_wrong_file_is_told_by_its_field(tmp_path: Path, content: str, named: str) -> None:
+def test_a_wrong_file_is_reported_with_the_field(tmp_path: Path, content: str, named: str) -> None:
     path = tmp_path / "functions.json"
     path.write_text(content)
     with pytest.raises(CommandError, match=named) as failure:
@@ -75,12 +75,12 @@ def test_a_wrong_file_is_told_by_its_field(tmp_path: Path, content: str, named: 
     assert "\n" not in str(failure.value)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"absent\.json: No such file"):
         load_functions(tmp_path / "absent.json")
 
 
-def test_the_demos_own_file_is_right() -> None:
+def test_the_demos_file_is_valid() -> None:
     functions = load_functions(Path("turngate/cli/demo/functions.json"))
     assert json.loads(functions.answer("get_weather", '{"city": "Oslo"}'))["sky"] == "snow"
     assert "error" in json.loads(functions.answer("get_time", '{"city": "Paris"}'))

@@ -6,7 +6,7 @@ from pathlib import Path
 from turngate.cli.lines import READ_AHEAD, read_lines
 
 
-async def test_lines_of_a_pipe_come_as_they_are_written() -> None:
+async def test_lines_of_a_pipe_are_yielded_when_written() -> None:
     reader, writer = os.pipe()
     try:
         lines = read_lines(reader)
@@ -27,11 +27,11 @@ async def test_no_more_than_a_bounded_number_of_lines_is_read_ahead(tmp_path: Pa
         async for _ in read_lines(file.fileno()):
             taken += 1
             ahead = os.lseek(file.fileno(), 0, os.SEEK_CUR) // 8 - taken
-            # One line more is in the reader's hands, and the room of the line taken last is free again.
+            # Plus one line that the thread has read, and one for the line consumed last.
             assert ahead <= READ_AHEAD + 2
 
 
-async def test_a_plain_file_can_be_longer_than_what_is_read_ahead(tmp_path: Path) -> None:
+async def test_a_file_may_be_longer_than_the_read_ahead(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     expected = [str(number) for number in range(READ_AHEAD * 3)]
     path.write_text("\n".join(expected))

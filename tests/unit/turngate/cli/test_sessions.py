@@ -45,7 +45,7 @@ IDLE: dict[str, Any] = BUSY | {
 
 @asynccontextmanager
 async def admin(answers: dict[str, Any]) -> AsyncIterator[str]:
-    """An HTTP server with these JSON bodies by path."""
+    """An HTTP server that answers each path with its JSON body."""
 
     def respond(connection: ServerConnection, request: Request) -> Response:
         if request.path not in answers:
@@ -60,13 +60,13 @@ async def admin(answers: dict[str, Any]) -> AsyncIterator[str]:
 
 
 def drawn(found: list[dict[str, Any]]) -> list[list[str]]:
-    """The table's lines as a terminal of the usual width shows them, in columns."""
+    """The columns of the table's lines in a terminal of the usual width."""
     shown = io.StringIO()
     Console(file=shown, width=80, color_system=None).print(table(found))
     return [line.split() for line in shown.getvalue().splitlines() if line.strip()]
 
 
-def test_a_row_says_whose_turn_it_is_and_what_waits() -> None:
+def test_a_row_shows_the_slot_and_the_held_requests() -> None:
     _title, _heads, _rule, *lines = drawn([BUSY, IDLE])
     assert lines == [
         ["s-busy", "active", "configuration", "#4", "for", "2.1", "s"],
@@ -79,7 +79,7 @@ def test_a_row_says_whose_turn_it_is_and_what_waits() -> None:
     ]
 
 
-def test_a_session_id_is_never_cut() -> None:
+def test_a_session_id_is_never_truncated() -> None:
     name = "0b1d3f5a-7c9e-4b2d-8f6a-1c3e5a7b9d0f"
     lines = drawn([BUSY | {"session": name, "response_id": "resp_" + "0" * 30}])
     assert lines[3][0] == name
@@ -96,7 +96,7 @@ async def shown(url: str, session: str | None = None, *, as_json: bool = False) 
     return code, out.getvalue()
 
 
-async def test_the_fleet_is_fetched() -> None:
+async def test_all_sessions_are_fetched() -> None:
     async with admin({"/sessions": {"sessions": [BUSY, IDLE]}}) as url:
         code, text = await shown(url)
     assert code == 0
@@ -112,7 +112,7 @@ async def test_one_session_is_fetched() -> None:
 
 
 @pytest.mark.parametrize(("session", "expected"), [(None, {"sessions": [BUSY]}), ("s-busy", BUSY)])
-async def test_json_is_what_the_server_said(
+async def test_json_is_the_servers_response(
     capsys: pytest.CaptureFixture[str], session: str | None, expected: object
 ) -> None:
     async with admin({"/sessions": {"sessions": [BUSY]}, "/sessions/s-busy": BUSY}) as url:
@@ -120,13 +120,13 @@ async def test_json_is_what_the_server_said(
     assert json.loads(capsys.readouterr().out) == expected
 
 
-async def test_an_unknown_session_is_told() -> None:
+async def test_an_unknown_session_is_reported() -> None:
     async with admin({}) as url:
         with pytest.raises(CommandError, match=r"/sessions/nobody answered HTTP 404: no such session \(--url\)"):
             await shown(url, "nobody")
 
 
-async def test_nobody_there_is_told(unused_port: int) -> None:
+async def test_a_refused_connection_is_reported(unused_port: int) -> None:
     with pytest.raises(CommandError, match=r"cannot read .*: connection refused; is it running there\? \(--url\)"):
         await shown(f"http://127.0.0.1:{unused_port}")
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from gateway.audio.formats import wav_header
-from tests.unit.turngate.cli.standin import VOICE, StandIn, standin
+from tests.unit.turngate.cli.fake_gateway import VOICE, FakeGateway, fake_gateway
 from turngate.cli.errors import CommandError
 from turngate.cli.speech import LISTEN_S, FrameClock
 from turngate.cli.talk import _talk
@@ -19,8 +19,8 @@ LOUD = b"\x10\x20"
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[StandIn]:
-    async with standin() as server:
+async def server() -> AsyncIterator[FakeGateway]:
+    async with fake_gateway() as server:
         yield server
 
 
@@ -42,8 +42,8 @@ async def talk(
 
 
 @pytest.mark.parametrize(("rate", "frame"), [(8_000, 320), (16_000, 640), (24_000, 960), (44_100, 1764)])
-async def test_a_recording_goes_out_as_it_is_and_the_reply_is_kept(
-    server: StandIn, tmp_path: Path, rate: int, frame: int
+async def test_a_recording_is_sent_unchanged_and_the_reply_saved(
+    server: FakeGateway, tmp_path: Path, rate: int, frame: int
 ) -> None:
     source, out = tmp_path / "in.wav", tmp_path / "reply.wav"
     write_wav(source, LOUD * (rate // 10), rate)
@@ -61,7 +61,7 @@ async def test_a_recording_goes_out_as_it_is_and_the_reply_is_kept(
     ]
 
 
-async def test_a_telephones_recording_goes_out_as_it_is(server: StandIn, tmp_path: Path) -> None:
+async def test_a_g711_recording_is_sent_unchanged(server: FakeGateway, tmp_path: Path) -> None:
     source = tmp_path / "in.wav"
     source.write_bytes(wav_header(OutputAudio(encoding="mulaw", container="wav")) + b"\x20" * 800)
     server.silence = b"\xff"
@@ -71,7 +71,7 @@ async def test_a_telephones_recording_goes_out_as_it_is(server: StandIn, tmp_pat
     assert b"".join(server.audio).rstrip(b"\xff") == b"\x20" * 800
 
 
-async def test_silence_goes_on_until_the_reply_has_ended(server: StandIn, tmp_path: Path) -> None:
+async def test_silence_is_sent_until_the_reply_has_ended(server: FakeGateway, tmp_path: Path) -> None:
     server.silent_frames = round(LISTEN_S * 50) + 5
     source = tmp_path / "in.wav"
     write_wav(source, LOUD * 320, 16_000)
@@ -80,7 +80,7 @@ async def test_silence_goes_on_until_the_reply_has_ended(server: StandIn, tmp_pa
     assert "I heard you." in shown
 
 
-async def test_a_recording_without_speech_gets_no_reply(server: StandIn, tmp_path: Path) -> None:
+async def test_a_recording_without_speech_gets_no_reply(server: FakeGateway, tmp_path: Path) -> None:
     source, out = tmp_path / "in.wav", tmp_path / "reply.wav"
     write_wav(source, bytes(640), 16_000)
     with pytest.raises(CommandError, match=r"no reply to in\.wav within 0\.05 s"):
@@ -88,15 +88,15 @@ async def test_a_recording_without_speech_gets_no_reply(server: StandIn, tmp_pat
     assert not out.exists()
 
 
-async def test_a_rate_that_is_not_supported_is_told_before_anybody_is_called(tmp_path: Path, unused_port: int) -> None:
+async def test_an_unsupported_rate_is_reported_before_connecting(tmp_path: Path, unused_port: int) -> None:
     source = tmp_path / "in.wav"
     write_wav(source, LOUD * 800, 11_025)
     with pytest.raises(CommandError, match="linear16 at 11025 Hz is not supported"):
         await talk(f"ws://127.0.0.1:{unused_port}", source, tmp_path / "reply.wav")
 
 
-async def test_in_real_time_no_delay_adds_up() -> None:
-    """Frame n leaves n × 20 ms after the first, or at once when it is late; later ones make up for that."""
+async def test_delays_do_not_accumulate() -> None:
+    """Frame n is sent n × 20 ms after the first, or immediately if that time has passed; delays do not accumulate."""
     now, left = 100.0, []
 
     async def sleep(delay: float) -> None:

@@ -25,20 +25,20 @@ def wav(*, width: int = 2, channels: int = 1, rate: int = 16_000, frames: int = 
 
 
 @pytest.mark.parametrize(("rate", "size"), [(16_000, 640), (24_000, 960)])
-def test_frames_are_20_ms_and_the_last_one_is_filled_up(rate: int, size: int) -> None:
+def test_frames_are_20_ms_and_the_last_one_is_padded(rate: int, size: int) -> None:
     recording = Recording("r", rate, b"\x01" * (size * 2 + 2))
     assert [len(frame) for frame in recording.frames()] == [size] * 3
     assert b"".join(recording.frames()) == recording.audio + bytes(size - 2)
 
 
 @pytest.mark.parametrize(("encoding", "silence"), [("mulaw", b"\xff"), ("alaw", b"\xd5")])
-def test_silence_is_silent_in_g711_too(encoding: str, silence: bytes) -> None:
+def test_silence_in_every_encoding(encoding: str, silence: bytes) -> None:
     recording = Recording("r", 8_000, b"\x01" * 161, encoding)
     assert recording.silence == silence * 160
     assert list(recording.frames()) == [b"\x01" * 160, b"\x01" + silence * 159]
 
 
-def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+def test_a_written_file_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "reply.wav"
     assert write_wav(path, b"\x01\x02" * 12_000, 24_000) == 0.5
     assert read_wav(path) == Recording("reply.wav", 24_000, b"\x01\x02" * 12_000)
@@ -54,24 +54,24 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
         (b"ID3" + bytes(100), "not a WAV file"),
     ],
 )
-def test_other_formats_are_refused_by_name(data: bytes, why: str) -> None:
+def test_other_formats_are_refused(data: bytes, why: str) -> None:
     with pytest.raises(CommandError, match=rf"in\.wav: .*{why}"):
         parse_wav("in.wav", data)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file"):
         read_wav(tmp_path / "absent.wav")
 
 
-def test_a_rate_that_the_server_does_not_take_is_refused_with_the_remedy() -> None:
+def test_an_unsupported_rate_is_refused_with_a_remedy() -> None:
     with pytest.raises(CommandError, match=r"linear16 at 11025 Hz is not supported; give linear16 at .*44100.* \(`sox"):
         checked(parse_wav("in.wav", wav(rate=11_025)))
     assert checked(parse_wav("in.wav", wav(rate=44_100))).sample_rate == 44_100
 
 
 @pytest.mark.parametrize("encoding", ["linear16", "mulaw", "alaw"])
-def test_what_the_server_sends_as_wav_can_be_read_and_said(encoding: str) -> None:
+def test_wav_output_of_the_server_can_be_read_and_sent(encoding: str) -> None:
     header = wav_header(OutputAudio(encoding=encoding, container="wav"))
     recording = checked(parse_wav("in.wav", header + b"\x01" * 800))
     assert recording == Recording("in.wav", 24_000 if encoding == "linear16" else 8_000, b"\x01" * 800, encoding)
@@ -93,7 +93,7 @@ def test_an_empty_recording_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "rate"), [("hello-16k.wav", 16_000), ("rivers-16k.wav", 16_000), ("goodbye-24k.wav", 24_000)]
 )
-def test_the_demos_recordings_are_what_their_names_say(name: str, rate: int) -> None:
+def test_the_demos_recordings_match_their_names(name: str, rate: int) -> None:
     recording = read_wav(Path("turngate/cli/demo") / name)
     assert recording.sample_rate == rate
     assert 1 < recording.seconds < 4

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.unit.turngate.cli.demo.stage import SCRIPT, START, faultless
+from tests.unit.turngate.cli.demo.correct_run import SCRIPT, START, correct_run
 from turngate.cli.demo.timeline import Line, render, timeline
 
 COMPONENT, AGENT = SCRIPT
@@ -13,8 +13,8 @@ def told(lines: list[Line]) -> list[tuple[bool, str, str]]:
     return [(line.active, line.who, line.words) for line in lines]
 
 
-def test_what_is_held_is_told_when_asked_for_released_and_acknowledged() -> None:
-    assert told(timeline(faultless(), COMPONENT, HELD)) == [
+def test_a_held_request_is_shown_when_sent_held_released_and_acknowledged() -> None:
+    assert told(timeline(correct_run(), COMPONENT, HELD)) == [
         (False, "you", "“Tell me a story of about forty words. [say 40 words]”"),
         (True, "model", "response begins"),
         (True, "agent", "“Well:”"),
@@ -22,55 +22,55 @@ def test_what_is_held_is_told_when_asked_for_released_and_acknowledged() -> None
         (True, "client", "UpdatePrompt “Never mention the sea.”, to be held: a response is active"),
         (True, "held", "session-state shows configuration #7 waiting"),
         (False, "model", "response done (completed, 0.08 s)"),
-        (False, "agent", "has sent 0.2 s of audio"),
+        (False, "agent", "sent 0.2 s of audio"),
         (
             False,
             "released",
             "session.update with Settings and UpdatePrompt: held 0.08 s, 0.07 s, 30 ms after the response's end",
         ),
         (False, "upstream", "session.updated"),
-        (False, "server", "SettingsApplied, 0.10 s after it was asked for"),
-        (False, "server", "PromptUpdated, 0.10 s after it was asked for"),
+        (False, "server", "SettingsApplied, 0.10 s after the request"),
+        (False, "server", "PromptUpdated, 0.10 s after the request"),
     ]
 
 
-def test_speech_and_its_words_are_told() -> None:
-    assert told(timeline(faultless(), COMPONENT, "speech"))[:3] == [
+def test_speech_and_its_transcript_are_shown() -> None:
+    assert told(timeline(correct_run(), COMPONENT, "speech"))[:3] == [
         (False, "you", "speaking: hello.wav"),
-        (False, "server", "hears you speak"),
+        (False, "server", "UserStartedSpeaking"),
         (False, "you", "“(speech)”"),
     ]
 
 
-def test_calls_and_results_are_told() -> None:
-    lines = told(timeline(faultless(), COMPONENT, "one function"))
-    assert (True, "agent", 'asks for get_weather {"city": "Oslo"}') in lines
+def test_calls_and_results_are_shown() -> None:
+    lines = told(timeline(correct_run(), COMPONENT, "one function"))
+    assert (True, "agent", 'calls get_weather {"city": "Oslo"}') in lines
     assert (True, "function", "get_weather answers {}") in lines
     assert [words for _, who, words in lines if who == "you"] == [
         '“What is the sky like in Oslo? [call get_weather {"city": "Oslo"}]”'
     ]
 
 
-def test_without_a_record_the_clients_view_shows_when_a_response_is_active() -> None:
-    lines = told(timeline(replace(faultless(), records={}), COMPONENT, HELD))
+def test_without_a_record_the_client_determines_when_a_response_is_active() -> None:
+    lines = told(timeline(replace(correct_run(), records={}), COMPONENT, HELD))
     assert (True, "client", "Settings") in lines
-    assert (False, "server", "PromptUpdated, 0.10 s after it was asked for") in lines
+    assert (False, "server", "PromptUpdated, 0.10 s after the request") in lines
     assert not any(who in {"model", "released", "upstream"} for _, who, _ in lines)
 
 
-def test_every_line_of_the_record_belongs_to_one_step() -> None:
-    performance = faultless()
+def test_every_event_of_the_record_is_in_one_step() -> None:
+    demo_run = correct_run()
     steps = ["settings", *(step.name for step in COMPONENT.steps)]
-    lines = [line for step in steps for line in timeline(performance, COMPONENT, step)]
+    lines = [line for step in steps for line in timeline(demo_run, COMPONENT, step)]
     begun = [line for line in lines if line.words == "response begins"]
-    assert len(begun) == len(performance.records[COMPONENT.name].of_type("response.created"))
+    assert len(begun) == len(demo_run.records[COMPONENT.name].of_type("response.created"))
     assert lines == sorted(lines, key=lambda line: line.at)
 
 
-def test_a_step_in_which_nothing_was_seen_is_empty() -> None:
-    assert timeline(replace(faultless(), observations=()), AGENT, "settings") == []
+def test_a_step_without_observations_is_empty() -> None:
+    assert timeline(replace(correct_run(), observations=()), AGENT, "settings") == []
 
 
-def test_a_line_has_seconds_a_bar_while_active_who_and_what() -> None:
+def test_format_of_a_line() -> None:
     assert render(Line(START + 1.234, "agent", "“Hi.”", active=True), START).plain == "   1.23 ┃    agent  “Hi.”"
     assert render(Line(START, "you", "“Hi.”"), START).plain == "   0.00        you  “Hi.”"

@@ -1,6 +1,6 @@
-"""A conversation over the public socket.
+"""A session with the agent over the gateway's WebSocket.
 
-Receives in the background, answers function calls, and knows whose turn it is.
+It receives in the background, answers function calls, and tracks whether a reply is pending.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from turngate.cli.client import AgentClient, DisconnectedError, Observer, open_a
 from turngate.cli.errors import CommandError
 from turngate.cli.functions import Functions
 from turngate.cli.messages import Message, user_message
-from turngate.cli.turns import Turns
+from turngate.cli.reply_tracker import ReplyTracker
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 
 
-class Conversation:
-    """Made by `open_conversation`, which has already sent `Settings` and seen it applied."""
+class AgentSession:
+    """Created by `open_session`, which sends `Settings` and waits until they are applied."""
 
     def __init__(self, client: AgentClient, functions: Functions) -> None:
-        self.turns = Turns()
-        #: Every `Error` so far.
+        self.tracker = ReplyTracker()
+        #: The `Error` messages received so far.
         self.errors: list[Message] = []
         self._client = client
         self._functions = functions
@@ -35,29 +35,29 @@ class Conversation:
 
     @property
     def settled(self) -> bool:
-        """True when every update that was sent is acknowledged."""
+        """True if every configuration request sent so far is acknowledged."""
         return all(
             self._acknowledged.get(ACKNOWLEDGEMENTS[kind], 0) >= count for kind, count in self._requested.items()
         )
 
     async def say(self, text: str) -> None:
-        """Send a user's turn as text; the reply has ended when ``turns.waiting`` is False again."""
-        self.turns.asked()
+        """Send a user message as text; the reply has ended when ``tracker.waiting`` is False again."""
+        self.tracker.turn_sent()
         await self._client.send(user_message(text))
 
     async def request(self, update: Message) -> None:
-        """Send `Settings` or `UpdatePrompt`; it has taken effect when `settled` is True."""
+        """Send `Settings` or `UpdatePrompt`; it is applied when `settled` is True."""
         self._requested[update["type"]] = self._requested.get(update["type"], 0) + 1
         await self._client.send(update)
 
     async def send_audio(self, pcm: bytes) -> None:
-        """Send a piece of the user's audio in the declared format."""
+        """Send some of the user's audio in the declared format."""
         await self._client.send_audio(pcm)
 
     async def until(self, condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-        """Wait until the condition, which is looked at after every message, is true.
+        """Wait until ``condition``, which is evaluated after every message, is true.
 
-        Raises `CommandError` when the connection ends or ``timeout_s`` pass first; ``what`` names what did not come.
+        Raises `CommandError` if the connection ends or ``timeout_s`` pass first; ``what`` names what was waited for.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -70,17 +70,17 @@ class Conversation:
             raise CommandError(f"no {what} within {timeout_s:g} s") from None
 
     async def closed(self) -> CommandError:
-        """Wait until the server has closed the socket, and say how it did."""
+        """Wait until the server closes the connection; returns the error that describes it."""
         await self._closed.wait()
         assert self._end is not None
         return self._end
 
     async def receive(self) -> None:
-        """Take in what the server sends, until it closes the socket. Runs in the background of `open_conversation`."""
+        """Process the server's messages until it closes the connection. `open_session` runs this as a task."""
         try:
             while True:
                 message = await self._client.receive()
-                self.turns.receive(message)
+                self.tracker.receive(message)
                 if not isinstance(message, bytes):
                     self._note(message)
                 self._changed.set()
@@ -99,7 +99,7 @@ class Conversation:
 
     async def _answer(self, after_s: float, result: Message) -> None:
         await asyncio.sleep(after_s)
-        with suppress(DisconnectedError):  # `receive` learns it too.
+        with suppress(DisconnectedError):  # `receive` reports it.
             await self._client.send(result)
 
     def _note(self, message: Message) -> None:
@@ -111,7 +111,7 @@ class Conversation:
 
 
 @asynccontextmanager
-async def open_conversation(
+async def open_session(
     url: str,
     path: str,
     settings: Message,
@@ -120,19 +120,19 @@ async def open_conversation(
     observe: Observer = lambda direction, message: None,
     timeout_s: float = 10.0,
     api_key: str | None = None,
-) -> AsyncIterator[Conversation]:
-    """Connect, send `Settings`, and wait until they are applied. Raises `CommandError` when they are not."""
+) -> AsyncIterator[AgentSession]:
+    """Connect, send `Settings`, and wait until they are applied. Raises `CommandError` if they are refused."""
     async with open_agent(url, path, observe, api_key=api_key) as client:
-        conversation = Conversation(client, functions)
-        receiving = asyncio.create_task(conversation.receive())
+        session = AgentSession(client, functions)
+        receiving = asyncio.create_task(session.receive())
         try:
-            await conversation.request(settings)
-            await conversation.until(
-                lambda: conversation.settled or bool(conversation.errors), timeout_s=timeout_s, what="SettingsApplied"
+            await session.request(settings)
+            await session.until(
+                lambda: session.settled or bool(session.errors), timeout_s=timeout_s, what="SettingsApplied"
             )
-            if conversation.errors:
-                raise CommandError(describe_error(conversation.errors[0]))
-            yield conversation
+            if session.errors:
+                raise CommandError(describe_error(session.errors[0]))
+            yield session
         finally:
             receiving.cancel()
             with suppress(asyncio.CancelledError):
@@ -140,5 +140,5 @@ async def open_conversation(
 
 
 def describe_error(message: Message) -> str:
-    """One line for an `Error` or `Warning` of the server: its code, then its words."""
+    """An `Error` or `Warning` as one line: its code and its description."""
     return f"{message.get('code', message.get('type'))}: {message.get('description', 'no description')}"

@@ -1,8 +1,8 @@
-"""When has the agent finished answering? A pure reading of the server's messages.
+"""Determines from the server's messages when the agent has finished its reply. No I/O.
 
-Three things make this more than waiting for `AgentAudioDone`: a response that only calls functions ends with it too,
-and the answer is still to come; the ``/openai`` dialect follows it with an `AgentDone` that ends nothing more; and a
-user who begins to speak voids the reply under way.
+`AgentAudioDone` alone is not enough: a response that only calls functions also ends with it, before the actual reply;
+the ``/openai`` dialect sends an additional `AgentDone` after it; and the current reply is void when the user starts to
+speak.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from turngate.cli.messages import Message
 _ENDS = frozenset({"AgentAudioDone", "AgentDone"})
 
 
-class Turns:
-    """Follows one conversation. Call `asked` for each text turn sent and `receive` for each message from the server."""
+class ReplyTracker:
+    """Tracks one session. Call `turn_sent` for each user message sent and `receive` for each message received."""
 
     def __init__(self) -> None:
-        #: True from a user's turn, spoken or sent, until the reply to it has ended.
+        #: True from the user's turn, spoken or sent as text, until the reply to it has ended.
         self.waiting = False
-        #: True between the first sign of a reply and its end.
+        #: True from the first message of a reply to its end.
         self.replying = False
-        #: How often the server has heard the user begin to speak.
+        #: Number of `UserStartedSpeaking` messages.
         self.utterances = 0
-        #: Replies that have ended; a response that only called functions is none.
+        #: Number of replies that have ended, without responses that only called functions.
         self.replies = 0
         self._calls = False
 
-    def asked(self) -> None:
-        """A user's turn was sent as text."""
+    def turn_sent(self) -> None:
+        """A user message was sent as text."""
         self.waiting = True
 
     def receive(self, message: Message | bytes) -> None:
-        """Take in one message (or binary audio) from the server."""
+        """Process a message or audio frame from the server."""
         kind = "audio" if isinstance(message, bytes) else message.get("type")
         if kind == "UserStartedSpeaking":
             self.utterances += 1
@@ -51,5 +51,5 @@ class Turns:
 
 
 def is_assistant(message: Message | bytes) -> bool:
-    """Whether this is text of the agent, rather than the user's words coming back."""
+    """Whether this is text of the agent, not of the user."""
     return not isinstance(message, bytes) and message.get("role") == "assistant"

@@ -1,4 +1,4 @@
-"""A faultless performance meets every expectation; every fault is found by the one expectation that names it."""
+"""A correct run passes every check, and each fault is detected by the check that names it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.turngate.cli.demo.stage import SCRIPT, changed, faultless, recorded, twice, without
-from turngate.cli.demo.expectations import judge
-from turngate.cli.demo.observations import Entry, Observation, Performance, Record
+from tests.unit.turngate.cli.demo.correct_run import SCRIPT, changed, correct_run, recorded, twice, without
+from turngate.cli.demo.checks import run_checks
+from turngate.cli.demo.observations import DemoRun, Observation, UpstreamEvent, UpstreamRecord
 from turngate.cli.demo.script import OPENING, prompt_of
-from turngate.cli.demo.wire import NO_RECORD
+from turngate.cli.demo.upstream_checks import NO_RECORD
 
-Fault = Callable[[Performance], Performance]
+Fault = Callable[[DemoRun], DemoRun]
 
 HELD_STEP = "new settings in the middle of a reply"
 
@@ -31,10 +31,10 @@ def with_message(**fields: Any) -> Callable[[Observation], Observation]:
     return lambda one: replace(one, message=one.message | fields)
 
 
-def without_reply(performance: Performance) -> Performance:
+def without_reply(demo_run: DemoRun) -> DemoRun:
     unwanted = {"AgentStartedSpeaking", "ConversationText", "AgentAudioDone", "AgentDone"}
     return without(
-        performance,
+        demo_run,
         lambda one: (
             one.step == "text"
             and (one.source == "heard" or (one.type in unwanted and one.message.get("role") != "user"))
@@ -43,67 +43,67 @@ def without_reply(performance: Performance) -> Performance:
     )
 
 
-def second_reply(performance: Performance) -> Performance:
-    begun = next(one for one in performance.observations if is_("AgentDone", "speech again")(one))
+def second_reply(demo_run: DemoRun) -> DemoRun:
+    begun = next(one for one in demo_run.observations if is_("AgentDone", "speech again")(one))
     extra = (
         replace(begun, message={"type": "AgentStartedSpeaking"}),
         replace(begun, message={"type": "ConversationText", "role": "assistant", "content": "Again."}),
         begun,
     )
-    return replace(performance, observations=(*performance.observations, *extra))
+    return replace(demo_run, observations=(*demo_run.observations, *extra))
 
 
-def update_sent_early(entries: list[Entry]) -> list[Entry]:
-    """The held update goes out in the middle of the reply, as a careless gateway does it."""
+def update_sent_early(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
+    """The held update is sent during the reply."""
     late = [entry for entry in entries if entry.type == "session.update"][-1]
     done = max(entry.at for entry in entries if entry.type == "response.done" and entry.at < late.at)
     return [entry for entry in entries if entry != late] + [replace(late, at=done - 0.015)]
 
 
-def update_in_active_response(entries: list[Entry]) -> list[Entry]:
+def update_in_active_response(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
     late = [entry for entry in entries if entry.type == "session.update"][-1]
     return [replace(entry, active_response="resp_9") if entry == late else entry for entry in entries]
 
 
-def create_in_active_response(entries: list[Entry]) -> list[Entry]:
+def create_in_active_response(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
     late = [entry for entry in entries if entry.type == "response.create"][-1]
     return [replace(entry, active_response="resp_9") if entry == late else entry for entry in entries]
 
 
-def confirmed_late(entries: list[Entry]) -> list[Entry]:
+def confirmed_late(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
     late = [entry for entry in entries if entry.type == "session.updated"][-1]
     return [replace(entry, at=entry.at + 1) if entry == late else entry for entry in entries]
 
 
-def lost_prompt(entries: list[Entry]) -> list[Entry]:
-    """The last thing that the upstream confirms is the first configuration again."""
+def lost_prompt(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
+    """The last configuration confirmed by the upstream is the first one again."""
     first, *_, last = [entry for entry in entries if entry.type == "session.updated"]
     return [*entries, replace(first, at=last.at + 0.005)]
 
 
-def never_confirmed(entries: list[Entry]) -> list[Entry]:
+def never_confirmed(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
     late = [entry for entry in entries if entry.type == "session.updated"][-1]
     return [entry for entry in entries if entry != late]
 
 
-def without_last(kind: str) -> Callable[[list[Entry]], list[Entry]]:
-    def change(entries: list[Entry]) -> list[Entry]:
+def without_last(kind: str) -> Callable[[list[UpstreamEvent]], list[UpstreamEvent]]:
+    def change(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
         last = [entry for entry in entries if entry.type == kind][-1]
         return [entry for entry in entries if entry != last]
 
     return change
 
 
-def cancelled(entries: list[Entry]) -> list[Entry]:
+def cancelled(entries: list[UpstreamEvent]) -> list[UpstreamEvent]:
     last = [entry for entry in entries if entry.type == "response.done"][-1]
     event = last.event | {"response": last.event["response"] | {"status": "cancelled"}}
     return [replace(entry, event=event) if entry == last else entry for entry in entries]
 
 
-def violation(performance: Performance) -> Performance:
+def violation(demo_run: DemoRun) -> DemoRun:
     name = SCRIPT[0].name
-    record = replace(performance.records[name], violations=({"type": "response.create"},))
-    return replace(performance, records={**performance.records, name: record})
+    record = replace(demo_run.records[name], violations=({"type": "response.create"},))
+    return replace(demo_run, records={**demo_run.records, name: record})
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {
@@ -130,10 +130,10 @@ FAULTS: dict[str, tuple[str, Fault]] = {
         "text and as audio",
         lambda good: without(good, is_("ConversationText", "text", role="assistant")),
     ),
-    "a call lost": ("called as asked", lambda good: without(good, is_("FunctionCallRequest", "one function"))),
-    "a call twice": ("called as asked", lambda good: twice(good, is_("FunctionCallRequest"))),
+    "a call lost": ("called as requested", lambda good: without(good, is_("FunctionCallRequest", "one function"))),
+    "a call twice": ("called as requested", lambda good: twice(good, is_("FunctionCallRequest"))),
     "wrong arguments": (
-        "called as asked",
+        "called as requested",
         lambda good: changed(
             good,
             is_("FunctionCallRequest"),
@@ -141,7 +141,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
         ),
     ),
     "arguments that are not JSON": (
-        "called as asked",
+        "called as requested",
         lambda good: changed(
             good,
             is_("FunctionCallRequest"),
@@ -164,10 +164,10 @@ FAULTS: dict[str, tuple[str, Fault]] = {
             with_message(content="There is snow."),
         ),
     ),
-    "speech not heard": ("heard as one turn", lambda good: without(good, is_("UserStartedSpeaking"))),
-    "speech heard twice": ("heard as one turn", lambda good: twice(good, is_("UserStartedSpeaking"))),
+    "speech not heard": ("detected as one turn", lambda good: without(good, is_("UserStartedSpeaking"))),
+    "speech heard twice": ("detected as one turn", lambda good: twice(good, is_("UserStartedSpeaking"))),
     "words of speech lost": (
-        "heard as one turn",
+        "detected as one turn",
         lambda good: without(good, is_("ConversationText", "speech", role="user")),
     ),
     "no greeting": (
@@ -188,74 +188,78 @@ FAULTS: dict[str, tuple[str, Fault]] = {
             good, is_("AgentDone"), with_message(type="Error", code="FAILED_TO_THINK", description="nobody thinks")
         ),
     ),
-    "an update in a response": ("into an active response", lambda good: recorded(good, update_in_active_response)),
-    "a create in a response": ("into an active response", lambda good: recorded(good, create_in_active_response)),
-    "a violation that only the upstream saw": ("into an active response", violation),
-    "an update before the reply's end": ("went out only after", lambda good: recorded(good, update_sent_early)),
-    "an update never sent": ("went out only after", lambda good: recorded(good, without_last("session.update"))),
+    "an update in a response": ("during an active response", lambda good: recorded(good, update_in_active_response)),
+    "a create in a response": ("during an active response", lambda good: recorded(good, create_in_active_response)),
+    "a violation that only the upstream saw": ("during an active response", violation),
+    "an update before the reply's end": ("were sent only after", lambda good: recorded(good, update_sent_early)),
+    "an update never sent": ("were sent only after", lambda good: recorded(good, without_last("session.update"))),
     "nothing to hold": (
-        "went out only after",
+        "were sent only after",
         lambda good: recorded(
-            good, lambda entries: [entry for entry in entries if entry.type not in {"response.created"}], scene=1
+            good, lambda entries: [entry for entry in entries if entry.type not in {"response.created"}], scenario=1
         ),
     ),
     "acknowledged too early": ("acknowledged only after", lambda good: recorded(good, confirmed_late)),
     "acknowledged, never confirmed": ("acknowledged only after", lambda good: recorded(good, never_confirmed)),
-    "a prompt lost again": ("in force at the end", lambda good: recorded(good, lost_prompt)),
+    "a prompt lost again": ("effective at the end", lambda good: recorded(good, lost_prompt)),
     "a response too few": ("one response per turn", lambda good: recorded(good, without_last("response.done"))),
     "a cancelled response": ("one response per turn", lambda good: recorded(good, cancelled)),
 }
 
 
-def test_a_faultless_performance_meets_every_expectation() -> None:
-    verdicts = judge(faultless())
-    assert [verdict for verdict in verdicts if verdict.failed or verdict.unchecked] == []
+def test_a_correct_run_passes_every_check() -> None:
+    results = run_checks(correct_run())
+    assert [check_result for check_result in results if check_result.failed or check_result.unchecked] == []
 
 
 @pytest.mark.parametrize(("expectation", "fault"), FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_is_found(expectation: str, fault: Fault) -> None:
-    failed = [verdict for verdict in judge(fault(faultless())) if verdict.failed]
-    assert any(expectation in verdict.expectation for verdict in failed), failed
-    assert all(problem for verdict in failed for problem in verdict.problems)
+def test_a_fault_is_detected(expectation: str, fault: Fault) -> None:
+    failed = [check_result for check_result in run_checks(fault(correct_run())) if check_result.failed]
+    assert any(expectation in check_result.expectation for check_result in failed), failed
+    assert all(problem for check_result in failed for problem in check_result.problems)
 
 
-def test_every_expectation_has_a_fault_that_it_finds() -> None:
+def test_every_check_detects_a_fault() -> None:
     names = {name for name, _ in FAULTS.values()}
-    for verdict in judge(faultless()):
-        assert any(name in verdict.expectation for name in names), verdict.expectation
+    for check_result in run_checks(correct_run()):
+        assert any(name in check_result.expectation for name in names), check_result.expectation
 
 
-def test_without_a_record_the_wire_is_not_checked_and_the_rest_is() -> None:
-    verdicts = judge(replace(faultless(), records={}))
-    unchecked = [verdict for verdict in verdicts if verdict.unchecked]
-    assert {verdict.unchecked for verdict in unchecked} == {NO_RECORD}
+def test_without_a_record_only_the_clients_observations_are_checked() -> None:
+    results = run_checks(replace(correct_run(), records={}))
+    unchecked = [check_result for check_result in results if check_result.unchecked]
+    assert {check_result.unchecked for check_result in unchecked} == {NO_RECORD}
     assert len(unchecked) == 5
-    assert not any(verdict.failed for verdict in verdicts)
+    assert not any(check_result.failed for check_result in results)
 
 
-def test_without_session_state_its_view_is_not_checked() -> None:
-    good = faultless()
+def test_without_session_state_held_requests_are_not_checked() -> None:
+    good = correct_run()
     unseen = without(replace(good, watched=False), lambda one: one.source == "held", only_first=False)
-    assert [verdict.expectation for verdict in judge(unseen) if verdict.unchecked] == [
+    assert [check_result.expectation for check_result in run_checks(unseen) if check_result.unchecked] == [
         "session-state showed the held requests while they waited"
     ]
-    assert not any(verdict.failed for verdict in judge(unseen))
+    assert not any(check_result.failed for check_result in run_checks(unseen))
 
 
-def test_a_response_beside_the_conversation_needs_no_free_turn() -> None:
-    good = faultless()
-    beside = Entry(1_001.0, "received", {"type": "response.create", "response": {"conversation": "none"}}, "resp_1")
-    assert not any(verdict.failed for verdict in judge(recorded(good, lambda entries: [*entries, beside])))
+def test_an_out_of_band_response_needs_no_free_slot() -> None:
+    good = correct_run()
+    beside = UpstreamEvent(
+        1_001.0, "received", {"type": "response.create", "response": {"conversation": "none"}}, "resp_1"
+    )
+    assert not any(
+        check_result.failed for check_result in run_checks(recorded(good, lambda entries: [*entries, beside]))
+    )
 
 
-def test_an_empty_performance_fails() -> None:
-    nothing = Performance(SCRIPT, (), {scene.name: Record(()) for scene in SCRIPT})
-    assert sum(verdict.failed for verdict in judge(nothing)) >= 6
+def test_an_empty_run_fails() -> None:
+    nothing = DemoRun(SCRIPT, (), {scenario.name: UpstreamRecord(()) for scenario in SCRIPT})
+    assert sum(check_result.failed for check_result in run_checks(nothing)) >= 6
 
 
-def test_the_prompts_of_the_script_can_be_told_apart() -> None:
-    """A prompt that is part of another one would be found where it is not."""
-    for scene in SCRIPT:
-        later = [prompt_of(update) for update in scene.updates]
+def test_the_prompts_of_the_script_are_distinguishable() -> None:
+    """No prompt is a part of another one, since checks search for prompts in the instructions."""
+    for scenario in SCRIPT:
+        later = [prompt_of(update) for update in scenario.updates]
         for place, prompt in enumerate(later):
             assert not any(prompt in earlier for earlier in later[:place])

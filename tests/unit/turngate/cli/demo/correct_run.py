@@ -1,4 +1,4 @@
-"""A faultless performance of the demo's script, made up event by event, for tests to put faults into."""
+"""Builds the observations and records of a correct demo run, which tests modify to inject faults."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from turngate.cli.demo.observations import Entry, Observation, Performance, Record, Source
-from turngate.cli.demo.script import OPENING, Scene, Step, prompt_of, script
+from turngate.cli.demo.observations import DemoRun, Observation, Source, UpstreamEvent, UpstreamRecord
+from turngate.cli.demo.script import OPENING, Scenario, Step, prompt_of, script
 from turngate.cli.functions import load_functions
 from turngate.cli.wav import Recording
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
@@ -26,14 +26,14 @@ SCRIPT = script(
 )
 
 
-class Stage:
-    """Plays client, server and upstream at once; every event is 10 ms after the one before."""
+class RunBuilder:
+    """Generates the events of client, gateway and upstream; each is 10 ms after the previous one."""
 
     def __init__(self) -> None:
         self.now = START
         self.seen: list[Observation] = []
-        self.entries: list[Entry] = []
-        self.scene = ""
+        self.entries: list[UpstreamEvent] = []
+        self.scenario = ""
         self.step = OPENING
         self.active: str | None = None
         self.instructions = ""
@@ -44,13 +44,13 @@ class Stage:
         return self.now
 
     def note(self, source: Source, **message: Any) -> None:
-        self.seen.append(Observation(self.tick(), self.scene, self.step, source, message))
+        self.seen.append(Observation(self.tick(), self.scenario, self.step, source, message))
 
     def upstream(self, direction: Any, **event: Any) -> None:
-        self.entries.append(Entry(self.tick(), direction, event, self.active))
+        self.entries.append(UpstreamEvent(self.tick(), direction, event, self.active))
 
     def configure(self, *updates: dict[str, Any]) -> None:
-        """What was asked for goes out in one update and is confirmed."""
+        """Send these requests in one ``session.update``, confirm and acknowledge them."""
         for update in updates:
             prompt = prompt_of(update)
             self.instructions = prompt if update["type"] == "Settings" else f"{self.instructions}\n{prompt}"
@@ -88,13 +88,13 @@ class Stage:
         if updates:
             self.configure(*updates)
 
-    def perform(self, scene: Scene) -> None:
-        self.scene, self.step = scene.name, OPENING
-        self.note("sent", **scene.opening)
-        self.configure(scene.opening)
-        if scene.greeted:
-            self.reply(scene.opening["agent"]["greeting"])
-        for step in scene.steps:
+    def run(self, scenario: Scenario) -> None:
+        self.scenario, self.step = scenario.name, OPENING
+        self.note("sent", **scenario.opening)
+        self.configure(scenario.opening)
+        if scenario.greeted:
+            self.reply(scenario.opening["agent"]["greeting"])
+        for step in scenario.steps:
             self.step = step.name
             self.take(step)
 
@@ -117,56 +117,56 @@ class Stage:
         self.reply(f"Well: {' '.join(step.mentions)}", step.updates)
 
 
-def faultless() -> Performance:
-    """The whole script, performed as it should be."""
+def correct_run() -> DemoRun:
+    """A run of the whole script in which everything is correct."""
     seen: list[Observation] = []
-    records: dict[str, Record] = {}
+    records: dict[str, UpstreamRecord] = {}
     now = START
-    for scene in SCRIPT:
-        stage = Stage()
-        stage.now = now
-        stage.perform(scene)
-        seen += stage.seen
-        records[scene.name] = Record(tuple(stage.entries))
-        now = stage.now + 1
-    return Performance(SCRIPT, tuple(seen), records, watched=True)
+    for scenario in SCRIPT:
+        builder = RunBuilder()
+        builder.now = now
+        builder.run(scenario)
+        seen += builder.seen
+        records[scenario.name] = UpstreamRecord(tuple(builder.entries))
+        now = builder.now + 1
+    return DemoRun(SCRIPT, tuple(seen), records, watched=True)
 
 
-def without(
-    performance: Performance, unwanted: Callable[[Observation], bool], *, only_first: bool = True
-) -> Performance:
-    """The performance without the first observation (or all) that this is true of."""
+def without(demo_run: DemoRun, unwanted: Callable[[Observation], bool], *, only_first: bool = True) -> DemoRun:
+    """The run without the first (or without all) of these observations."""
     kept, dropped = [], 0
-    for one in performance.observations:
+    for one in demo_run.observations:
         if unwanted(one) and (not only_first or not dropped):
             dropped += 1
         else:
             kept.append(one)
-    assert dropped, "the fault hits nothing"
-    return replace(performance, observations=tuple(kept))
+    assert dropped, "no observation matches"
+    return replace(demo_run, observations=tuple(kept))
 
 
-def twice(performance: Performance, wanted: Callable[[Observation], bool]) -> Performance:
-    """The performance with the first such observation seen twice."""
-    place = next(place for place, one in enumerate(performance.observations) if wanted(one))
-    seen = list(performance.observations)
+def twice(demo_run: DemoRun, wanted: Callable[[Observation], bool]) -> DemoRun:
+    """The run with the first of these observations duplicated."""
+    place = next(place for place, one in enumerate(demo_run.observations) if wanted(one))
+    seen = list(demo_run.observations)
     seen.insert(place, seen[place])
-    return replace(performance, observations=tuple(seen))
+    return replace(demo_run, observations=tuple(seen))
 
 
 def changed(
-    performance: Performance, wanted: Callable[[Observation], bool], change: Callable[[Observation], Observation]
-) -> Performance:
-    """The performance with the last such observation changed."""
-    seen = list(performance.observations)
+    demo_run: DemoRun, wanted: Callable[[Observation], bool], change: Callable[[Observation], Observation]
+) -> DemoRun:
+    """The run with the last of these observations changed."""
+    seen = list(demo_run.observations)
     place = max(place for place, one in enumerate(seen) if wanted(one))
     seen[place] = change(seen[place])
-    return replace(performance, observations=tuple(sorted(seen, key=lambda one: one.at)))
+    return replace(demo_run, observations=tuple(sorted(seen, key=lambda one: one.at)))
 
 
-def recorded(performance: Performance, change: Callable[[list[Entry]], list[Entry]], scene: int = 0) -> Performance:
-    """The performance with another record of one scene."""
-    name = SCRIPT[scene].name
-    record = performance.records[name]
+def recorded(
+    demo_run: DemoRun, change: Callable[[list[UpstreamEvent]], list[UpstreamEvent]], scenario: int = 0
+) -> DemoRun:
+    """The run with the upstream's record of one scenario changed."""
+    name = SCRIPT[scenario].name
+    record = demo_run.records[name]
     entries = tuple(sorted(change(list(record.entries)), key=lambda entry: entry.at))
-    return replace(performance, records={**performance.records, name: replace(record, entries=entries)})
+    return replace(demo_run, records={**demo_run.records, name: replace(record, entries=entries)})

@@ -1,4 +1,4 @@
-"""A gateway made of canned behaviour, on a real socket, for the commands that talk to one."""
+"""A fake gateway with scripted replies on a real socket, for tests of the commands."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
-#: What each reply sounds like.
+#: The audio of each reply.
 VOICE = b"\x01\x02" * 240
 
 
-class StandIn:
-    """Answers every text with ``You said: …``; some texts do something else (see `_text`)."""
+class FakeGateway:
+    """Answers every text with ``You said: …``, except for some special texts (see `_text`)."""
 
     def __init__(self) -> None:
         self.url = ""
         self.paths: list[str] = []
         self.messages: list[dict[str, Any]] = []
         self.audio: list[bytes] = []
-        #: The code of the `Error` that answers `Settings`; None: they are applied.
+        #: The code of the `Error` sent for `Settings`; None to apply them.
         self.settings_error: str | None = None
         self.open_calls = 0
-        #: What a silent frame consists of.
+        #: The byte that silent frames consist of.
         self.silence = b"\0"
-        #: Silent frames of 20 ms after which a user's turn has ended.
+        #: Number of silent 20 ms frames that end the user's turn.
         self.silent_frames = 25
         #: Whether an `UpdatePrompt` has been acknowledged.
         self.prompt_updated = False
@@ -90,9 +90,9 @@ class StandIn:
 
 
 @asynccontextmanager
-async def standin() -> AsyncIterator[StandIn]:
-    """A stand-in that listens until the block ends."""
-    server = StandIn()
+async def fake_gateway() -> AsyncIterator[FakeGateway]:
+    """A fake gateway that listens until the block ends."""
+    server = FakeGateway()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         server.url = f"ws://127.0.0.1:{port}"
