@@ -103,7 +103,7 @@ def test_out_of_band_responses_run_beside_it(client: Client) -> None:
 
 
 def test_an_out_of_band_response_does_not_take_the_slot(client: Client) -> None:
-    responding(client, session="none")
+    responding(client, conversation="none")
     assert client.send("response.create") == []
     assert len(of(client.settle(), "response.done")) == 2
 
@@ -193,7 +193,7 @@ class TestCancel:
         assert only(client.settle(), "response.done")["response"]["status"] == "completed"
 
     def test_a_cancel_without_id_leaves_out_of_band_responses(self, client: Client) -> None:
-        beside = responding(client, session="none")
+        beside = responding(client, conversation="none")
         assert error(client.send("response.cancel"))["code"] == "response_cancel_not_active"
         assert client.send("response.cancel", response_id=beside) == []
         assert client.until("response.done")["response"]["status"] == "cancelled"
