@@ -37,6 +37,8 @@ from turngate.protocol.openai.server_events import (
 _INTERRUPTED = '{"error":"Cancelled: the user interrupted before there was a result."}'
 #: What the gateway sends by itself; the client did not ask for it and cannot mend it.
 _OWN_BUSINESS = ("truncate", "void", "commit")
+#: The beginning of the id that a response gets here where the upstream gives it none.
+_UNNAMED = "unnamed-"
 
 
 class UpstreamHandler:
@@ -47,11 +49,15 @@ class UpstreamHandler:
         self._client = client
         self._translators = translators
         self._turns = turns
+        #: Responses whose id the upstream did not say.
+        self._unnamed = 0
 
     def event(self, event: ServerEvent, now: float) -> None:
         """One server event, in the order of the wire."""
         context = self._context
         discarded = False
+        if isinstance(event, ResponseCreated | ResponseDone):
+            event = self._named(event)
         if isinstance(event, UpstreamError) and self._error(event.error, now):
             return
         match event:
@@ -151,6 +157,20 @@ class UpstreamHandler:
         turn.cancel_sent(now)
         context.send(lambda event_id: response_cancel(response.id, event_id), "cancel")
         return True
+
+    def _named(self, event: ResponseCreated | ResponseDone) -> ResponseCreated | ResponseDone:
+        """The event with an id for its response, where the upstream left that out: a new one when a response begins;
+        the end is that of the response that holds the slot."""
+        response, holder = event.response, self._context.turn.response_id
+        holder_is_unnamed = holder is not None and holder.startswith(_UNNAMED)
+        if response.id and not (isinstance(event, ResponseDone) and response.is_default and holder_is_unnamed):
+            return event
+        if isinstance(event, ResponseDone) and holder is not None:
+            name = holder
+        else:
+            self._unnamed += 1
+            name = f"{_UNNAMED}{self._unnamed}"
+        return event.model_copy(update={"response": response.model_copy(update={"id": name})})
 
     def _done(self, response: Response, now: float) -> None:
         turn = self._context.turn

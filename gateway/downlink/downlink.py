@@ -273,7 +273,7 @@ class Downlink:
 
     def _arguments(self, event: FunctionCallArgumentsDone, now: float) -> list[ServerMessage]:
         reply = self._reply(event.response_id, now)
-        if not reply.muted:
+        if not reply.muted and event.arguments is not None:
             self._owners[event.item_id] = event.response_id
             reply.arguments[event.call_id] = event.arguments
         return []

@@ -70,13 +70,12 @@ class UpstreamConfig:
 
     __slots__ = (
         "_fixed",
-        "_instructions",
         "_met_unannounced",
         "_offered",
         "_prompt_max",
         "_resettable",
         "_sent_functions",
-        "_voice",
+        "confirmed",
         "server_responds",
         "update",
     )
@@ -88,8 +87,8 @@ class UpstreamConfig:
         #: Whether the upstream responds by itself when the user's turn ends (its VAD with ``create_response``).
         self.server_responds = True
         self._prompt_max = prompt_max
-        self._instructions = ""
-        self._voice: Any = None
+        #: The full effective configuration, as the upstream last showed it.
+        self.confirmed: dict[str, Any] = {}
         #: What there is to reset, by path.
         self._resettable: dict[str, Any] = {}
         #: Names of the functions that the model has; None when that is not known.
@@ -104,7 +103,7 @@ class UpstreamConfig:
         leave out what resets nothing and what cannot change any more."""
         session = copy.deepcopy(change.session)
         if change.append_instructions is not None:
-            session["instructions"] = append_text(self._instructions, change.append_instructions)
+            session["instructions"] = append_text(self._instructions(), change.append_instructions)
         length = len(session.get("instructions") or "")
         too_long = 0 < self._prompt_max < length
         if too_long:
@@ -115,7 +114,8 @@ class UpstreamConfig:
         left_out = tuple(
             path
             for path in sorted(self._fixed)
-            if (value := _get(session, path)) is not None and not (path.endswith(".voice") and value == self._voice)
+            if (value := _get(session, path)) is not None
+            and not (path.endswith(".voice") and value == _get(self.confirmed, path))
         )
         for path in left_out:
             _remove(session, path)
@@ -130,8 +130,7 @@ class UpstreamConfig:
         """This is the full effective configuration: ``session.created`` brings it too."""
         detection = _get(session, "audio.input.turn_detection")
         self.server_responds = isinstance(detection, dict) and detection.get("create_response", True) is not False
-        self._instructions = session.get("instructions") or ""
-        self._voice = _get(session, "audio.output.voice")
+        self.confirmed = session
         self._resettable = {path: _get(session, path) for path in _RESETS}
         # A stored prompt can bring functions of its own, which are not shown.
         self._offered = None if session.get("prompt") else _functions(session)
@@ -139,12 +138,20 @@ class UpstreamConfig:
     def confirm(self, session: dict[str, Any]) -> Update | None:
         """``session.updated`` came with the full effective configuration. Returns the update that it confirms, if one
         was out."""
-        self.learn(session)
-        self._met_unannounced = False
         update, self.update = self.update, None
+        if session:
+            self.learn(session)
+        elif update is not None:
+            # A server that does not show its configuration has taken what it was sent.
+            self.learn(merged(self.confirmed, update.session))
+        self._met_unannounced = False
         if update is not None and (sent := _functions(update.session)) is not None:
             self._sent_functions = sent
         return update
+
+    def _instructions(self) -> str:
+        instructions = self.confirmed.get("instructions")
+        return instructions if isinstance(instructions, str) else ""
 
     def offers(self, function: str) -> bool:
         """Whether the model has a function of this name, as far as that is known."""
@@ -156,7 +163,8 @@ class UpstreamConfig:
         ``occupied`` now, that response is not announced yet; it is believed in once."""
         update, self.update = self.update, None
         assert update is not None
-        named = (param or "").removeprefix("session.").split("[")[0]
+        # What is wrong within a list (`tools[0].strict`) says nothing about the field that the list is.
+        named = "" if "[" in (param or "") else (param or "").removeprefix("session.")
         if named in _BETWEEN_TURNS and code not in _FIELD_IN_PARAM and (occupied or not self._met_unannounced):
             self._met_unannounced = not occupied
             return Refused(update, again=True, unannounced=not occupied)
@@ -165,6 +173,20 @@ class UpstreamConfig:
             return Refused(update, again=False)
         self._fixed.add(path)
         return Refused(update, again=True)
+
+
+def merged(session: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """A session object after a partial update: objects are merged, everything else is replaced. An object that says
+    another ``type`` than the one before is a new one."""
+    result = dict(session)
+    for name, value in change.items():
+        before = result.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            same = value.get("type", before.get("type")) == before.get("type")
+            result[name] = merged(before, value) if same else value
+        else:
+            result[name] = value
+    return result
 
 
 def append_text(text: str, addition: str) -> str:

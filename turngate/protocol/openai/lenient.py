@@ -1,29 +1,70 @@
-"""The kinds of values in what the upstream sends, read with indulgence: servers differ in what they leave out."""
+"""The kinds of values in what the upstream sends, read leniently.
+
+Servers differ in what they leave out, and some send a value of another type than the specification's. A value that
+nothing depends on never makes its event unreadable: it is converted where that is safe, and counts as absent otherwise.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias, TypeVar
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 T = TypeVar("T")
 
 
 class Part(BaseModel):
-    """Base of everything read from the upstream: frozen, and blind to fields that nobody here reads."""
+    """Base of everything read from the upstream: frozen; fields that nobody here reads are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, str) or _is_number(value) else None
+
+
+def _text_or_empty(value: Any) -> Any:
+    text = _text(value)
+    return "" if text is None else text
+
+
+def _json(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else _text(value)
+
+
+def _integer(value: Any) -> Any:
+    # The comparison is false for NaN, too.
+    return int(value) if _is_number(value) and abs(value) < 2**53 else None
 
 
 def _object(value: Any) -> Any:
     return value if isinstance(value, dict | BaseModel) else None
 
 
+def _object_or_empty(value: Any) -> Any:
+    return value if isinstance(value, dict | BaseModel) else {}
+
+
 def _objects(value: Any) -> Any:
     return [part for part in value if _object(part) is not None] if isinstance(value, list | tuple) else ()
 
 
-#: A list of objects, where some servers send null; what is no object in it is left out.
+#: An optional text; a number becomes one, anything else counts as absent.
+Text: TypeAlias = Annotated[str | None, BeforeValidator(_text)]
+#: A text that is empty where there is none.
+TextOrEmpty: TypeAlias = Annotated[str, BeforeValidator(_text_or_empty)]
+#: An optional text of JSON; where a server sends the value itself, the value is written as JSON.
+JsonText: TypeAlias = Annotated[str | None, BeforeValidator(_json)]
+#: An optional whole number; a fraction is cut off, anything else counts as absent.
+Integer: TypeAlias = Annotated[int | None, BeforeValidator(_integer)]
+#: A list of objects; what is no object in it is left out, and anything but a list counts as empty.
 Many: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_objects)]
-#: An optional object that nothing depends on: anything else counts as absent.
+#: An optional object; anything else counts as absent.
 Maybe: TypeAlias = Annotated[T | None, BeforeValidator(_object)]
+#: An object; anything else counts as an empty one.
+Whole: TypeAlias = Annotated[T, BeforeValidator(_object_or_empty)]

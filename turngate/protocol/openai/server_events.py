@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from turngate.protocol.openai.client_events import REQUEST_KEY
 from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED
-from turngate.protocol.openai.lenient import Many, Maybe, Part
+from turngate.protocol.openai.lenient import Integer, JsonText, Many, Maybe, Part, Text, TextOrEmpty, Whole
 
 _CODE_BY_MESSAGE = (
     ("conversation already has an active response", ACTIVE_RESPONSE),
@@ -38,12 +38,12 @@ class UpstreamProtocolError(Exception):
 
 
 class ErrorDetail(Part):
-    type: str | None = None
-    code: str | None = None
-    message: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
-    param: str | None = None
+    type: Text = None
+    code: Text = None
+    message: TextOrEmpty = ""
+    param: Text = None
     #: The ``event_id`` of the client event that was refused; the outer one is the server's own.
-    event_id: str | None = None
+    event_id: Text = None
 
     @property
     def known_code(self) -> str:
@@ -55,39 +55,48 @@ class ErrorDetail(Part):
         return recognised or self.type or "unknown_error"
 
 
+def _error(value: Any) -> Any:
+    return value if isinstance(value, dict | ErrorDetail) else {"message": value}
+
+
+#: An error; where a server sends a text in its place, that is its message.
+Error: TypeAlias = Annotated[ErrorDetail, BeforeValidator(_error)]
+
+
 class ContentPart(Part):
-    type: str = ""
-    text: str | None = None
-    transcript: str | None = None
-    name: str | None = None
-    arguments: str | None = None
+    type: TextOrEmpty = ""
+    text: Text = None
+    transcript: Text = None
+    name: Text = None
+    arguments: JsonText = None
 
 
 class Item(Part):
     """A conversation item: ``message``, ``function_call``, ``function_call_output``, or a kind nobody here reads."""
 
-    id: str | None = None
-    type: str = "message"
-    role: str | None = None
-    status: str | None = None
+    id: Text = None
+    type: TextOrEmpty = "message"
+    role: Text = None
+    status: Text = None
     content: Many[ContentPart] = ()
-    call_id: str | None = None
-    name: str | None = None
-    arguments: str | None = None
+    call_id: Text = None
+    name: Text = None
+    arguments: JsonText = None
 
 
 class StatusDetails(Part):
     """Why a response ended as it did: ``reason`` for cancelled and incomplete ones, ``error`` for failed ones."""
 
-    reason: str | None = None
-    error: Maybe[ErrorDetail] = None
+    reason: Text = None
+    error: Annotated[ErrorDetail | None, BeforeValidator(lambda value: None if value is None else _error(value))] = None
 
 
 class Response(Part):
-    id: str
-    status: str | None = None
+    #: Empty where the server did not say.
+    id: TextOrEmpty = ""
+    status: Text = None
     status_details: Maybe[StatusDetails] = None
-    conversation_id: str | None = None
+    conversation_id: Any = None
     metadata: Maybe[dict[str, Any]] = None
     output: Many[Item] = ()
 
@@ -111,23 +120,23 @@ class Response(Part):
 class Event(Part):
     """Base of the server events."""
 
-    event_id: str | None = None
+    event_id: Text = None
 
 
 class SessionCreated(Event):
     type: Literal["session.created"]
-    session: dict[str, Any]
+    session: Whole[dict[str, Any]] = Field(default_factory=dict)
 
 
 class SessionUpdated(Event):
     type: Literal["session.updated"]
-    #: The full effective configuration.
-    session: dict[str, Any]
+    #: The full effective configuration; empty where the server did not say.
+    session: Whole[dict[str, Any]] = Field(default_factory=dict)
 
 
 class UpstreamError(Event):
     type: Literal["error"]
-    error: ErrorDetail
+    error: Error = Field(default_factory=ErrorDetail)
 
     @property
     def code(self) -> str:
@@ -136,20 +145,20 @@ class UpstreamError(Event):
 
 class SpeechStarted(Event):
     type: Literal["input_audio_buffer.speech_started"]
-    item_id: str | None = None
+    item_id: Text = None
     #: From the start of the session's audio, prefix padding included.
-    audio_start_ms: int | None = None
+    audio_start_ms: Integer = None
 
 
 class SpeechStopped(Event):
     type: Literal["input_audio_buffer.speech_stopped"]
-    item_id: str | None = None
-    audio_end_ms: int | None = None
+    item_id: Text = None
+    audio_end_ms: Integer = None
 
 
 class AudioCommitted(Event):
     type: Literal["input_audio_buffer.committed"]
-    item_id: str | None = None
+    item_id: Text = None
 
 
 class IdleTimeout(Event):
@@ -157,7 +166,7 @@ class IdleTimeout(Event):
     itself, whoever owns the user's turns."""
 
     type: Literal["input_audio_buffer.timeout_triggered"]
-    item_id: str | None = None
+    item_id: Text = None
 
 
 class ItemAdded(Event):
@@ -172,14 +181,14 @@ class ItemDone(Event):
 
 class ResponseCreated(Event):
     type: Literal["response.created"]
-    response: Response
+    response: Whole[Response] = Field(default_factory=Response)
 
 
 class ResponseDone(Event):
     """The one true end of a response, whatever its status."""
 
     type: Literal["response.done"]
-    response: Response
+    response: Whole[Response] = Field(default_factory=Response)
 
 
 class OutputItemAdded(Event):
@@ -197,7 +206,6 @@ class OutputItemDone(Event):
 class _Output(Event):
     response_id: str
     item_id: str
-    content_index: int = 0
 
 
 class OutputTextDelta(_Output):
@@ -231,25 +239,25 @@ class FunctionCallArgumentsDone(Event):
     response_id: str
     item_id: str
     call_id: str
-    arguments: str
+    arguments: JsonText = None
 
 
 class InputTranscriptionDelta(Event):
     type: Literal["conversation.item.input_audio_transcription.delta"]
     item_id: str
-    delta: str = ""
+    delta: TextOrEmpty = ""
 
 
 class InputTranscriptionCompleted(Event):
     type: Literal["conversation.item.input_audio_transcription.completed"]
     item_id: str
-    transcript: str
+    transcript: TextOrEmpty = ""
 
 
 class InputTranscriptionFailed(Event):
     type: Literal["conversation.item.input_audio_transcription.failed"]
     item_id: str
-    error: ErrorDetail = Field(default_factory=ErrorDetail)
+    error: Error = Field(default_factory=ErrorDetail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.turn.upstream_config import Update, UpstreamConfig
+from gateway.turn.upstream_config import Update, UpstreamConfig, merged
 from turngate.protocol.messages import Configuration
 
 _SPEED = "session.audio.output.speed"
@@ -66,7 +66,7 @@ def test_the_voice_that_cannot_change_is_left_out_from_then_on_unless_it_is_the_
     [
         ("unknown_parameter", "session.reasoning", "reasoning"),
         ("unknown_parameter", "session.audio.output.speed", "audio.output.speed"),
-        ("unknown_parameter", "session.tools[0].strict", "tools"),
+        ("unknown_parameter", "session.tools[0].strict", None),
         ("unknown_parameter", "session.nowhere", None),
         ("unknown_parameter", None, None),
         ("unknown_parameter", "session.type", None),
@@ -169,3 +169,34 @@ def test_which_functions_the_model_has() -> None:
     made.sent(Update("update-1", {"tools": [{"type": "function", "name": "g"}]}, (1,), 0))
     made.confirm({"tools": []})
     assert (made.offers("f"), made.offers("g")) == (False, True)
+
+
+def test_what_is_wrong_within_a_list_does_not_fix_the_list() -> None:
+    made = in_flight({"tools": [{"type": "function", "name": "f", "strict": True}]})
+    assert not made.refuse("unknown_parameter", "session.tools[0].strict").again
+    assert made.prepare(Configuration(session={"tools": []})).left_out == ()
+
+
+def test_a_server_that_does_not_show_its_configuration_has_taken_what_it_was_sent() -> None:
+    made = UpstreamConfig()
+    made.confirm({"instructions": "A", "audio": {"output": {"voice": "marin"}, "input": {"turn_detection": None}}})
+    detection = {"type": "semantic_vad", "create_response": True}
+    made.sent(Update("update-1", {"instructions": "B", "audio": {"input": {"turn_detection": detection}}}, (1,), 0))
+    assert made.confirm({}) is not None
+    assert made.server_responds
+    assert made.confirmed["audio"]["output"] == {"voice": "marin"}
+    assert made.prepare(Configuration(append_instructions="C")).session["instructions"] == "B\n\nC"
+    assert made.confirm({}) is None
+    assert made.confirmed["instructions"] == "B"
+
+
+def test_merging_replaces_an_object_of_another_type() -> None:
+    before = {"turn_detection": {"type": "server_vad", "threshold": 0.4}, "tools": [1]}
+    assert merged(before, {"turn_detection": {"threshold": 0.6}})["turn_detection"] == {
+        "type": "server_vad",
+        "threshold": 0.6,
+    }
+    assert merged(before, {"turn_detection": {"type": "semantic_vad"}, "tools": []}) == {
+        "turn_detection": {"type": "semantic_vad"},
+        "tools": [],
+    }

@@ -80,11 +80,9 @@ def test_an_event_of_no_use_is_nothing(data: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("data", "field"),
     [
-        ({"type": "response.done"}, "response"),
-        ({"type": "response.done", "response": {"status": "completed"}}, "response.id"),
-        ({"type": "session.updated", "session": []}, "session"),
         ({"type": "response.output_audio.delta", "response_id": "r", "item_id": "i"}, "delta"),
-        ({"type": "input_audio_buffer.speech_started", "audio_start_ms": "soon"}, "audio_start_ms"),
+        ({"type": "response.output_text.done", "response_id": "r", "item_id": {}, "text": "t"}, "item_id"),
+        ({"type": "conversation.item.done", "item": "none"}, "item"),
     ],
 )
 def test_a_malformed_event_names_its_type_and_field(data: dict[str, Any], field: str) -> None:
@@ -112,16 +110,79 @@ def test_optional_ids_and_times_may_be_missing() -> None:
 @pytest.mark.parametrize(
     "odd",
     [
+        {"status": 3},
+        {"status": {"value": "completed"}},
         {"status_details": "none"},
+        {"status_details": {"reason": ["x"]}},
         {"status_details": {"error": "boom"}},
+        {"status_details": {"error": {"param": {"path": "x"}}}},
+        {"status_details": {"error": {"code": ["x"], "type": {}, "message": {}, "event_id": []}}},
         {"metadata": []},
         {"output": None},
+        {"output": {}},
         {"output": ["item", None, {"content": [None, {"text": "hi"}]}]},
+        {"output": [{"id": ["x"], "type": None, "role": {}, "status": [], "call_id": {}, "name": []}]},
+        {"output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": {"city": "Rome"}}]},
+        {"output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": None}]},
+        {"output": [{"content": "words"}]},
+        {"output": [{"content": [{"type": None, "text": "hi"}]}]},
+        {"output": [{"content": [{"type": "audio", "transcript": {"text": "hi"}}]}]},
+        {"output": [{"content": [{"type": "text", "text": ["hi"], "name": {}, "arguments": []}]}]},
         {"usage": {}},
+        {"usage": "much"},
+        {"conversation_id": {"id": "conv_1"}},
     ],
 )
 def test_a_response_done_is_read_whatever_its_optional_parts_are(odd: dict[str, Any]) -> None:
-    assert done(**odd).id == "resp_1"
+    response = done(**odd)
+    assert response.id == "resp_1"
+    assert response.is_default
+
+
+@pytest.mark.parametrize("data", [{}, {"response": None}, {"response": "resp_1"}, {"response": {"id": None}}])
+def test_a_response_done_without_an_id_is_still_the_end_of_a_response(data: dict[str, Any]) -> None:
+    event = parse_server_event({"type": "response.done", **data})
+    assert isinstance(event, ResponseDone)
+    assert event.response.id == ""
+    assert event.response.is_default
+
+
+def test_arguments_that_are_no_text_are_written_as_json() -> None:
+    assert Item.model_validate({"arguments": {"city": "Rome"}}).arguments == '{"city":"Rome"}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"type": "session.created", "session": []},
+        {"type": "session.updated"},
+        {"type": "error"},
+        {"type": "error", "error": None},
+        {"type": "input_audio_buffer.speech_started", "audio_start_ms": "soon", "item_id": {}},
+        {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 12.7},
+        {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": float("nan")},
+        {"type": "input_audio_buffer.committed", "item_id": []},
+        {"type": "response.created", "response": {"id": {}}},
+        {"type": "conversation.item.input_audio_transcription.completed", "item_id": "i", "transcript": None},
+        {"type": "conversation.item.input_audio_transcription.failed", "item_id": "i", "error": "noise"},
+        {
+            "type": "response.function_call_arguments.done",
+            "response_id": "r",
+            "item_id": "i",
+            "call_id": "c",
+            "arguments": [],
+        },
+    ],
+    ids=lambda data: data["type"],
+)
+def test_what_is_optional_makes_no_event_unreadable(data: dict[str, Any]) -> None:
+    assert parse_server_event(data) is not None
+
+
+def test_an_error_that_is_a_text_is_its_message() -> None:
+    event = parse_server_event({"type": "error", "error": "overloaded"})
+    assert isinstance(event, UpstreamError)
+    assert event.error.message == "overloaded"
 
 
 @pytest.mark.parametrize(
