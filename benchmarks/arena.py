@@ -44,7 +44,7 @@ class Subject:
 def settings(rate: int = 24_000, **agent: Any) -> dict[str, Any]:
     """A Settings message."""
     think = {
-        "provider": {"type": "open_ai", "model": "gpt-realtime"},
+        "provider": {"type": "open_ai", "model": "gpt-realtime-2.1"},
         "prompt": "You are a benchmark.",
         "functions": [{"name": CALLED, "description": "The time.", "parameters": {"type": "object"}}],
     }

@@ -14,6 +14,7 @@ from gateway.conversation.limits import Limits
 from gateway.sockets.engines import EngineName
 from gateway.turn.requests import Patience
 from turngate.process.settings import BrokerSettings
+from turngate.protocol.openai.models import DEFAULT_REALTIME
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
 
@@ -55,7 +56,7 @@ class GatewaySettings(BrokerSettings):
         None,
         description="A server that speaks the OpenAI Realtime protocol. Default: OpenAI with a key, else simulated.",
     )
-    upstream_model: str = Field("gpt-realtime", description="The realtime model that conversations run on.")
+    upstream_model: str = Field(DEFAULT_REALTIME, description="The realtime model that conversations run on.")
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("TURNGATE_OPENAI_API_KEY", "OPENAI_API_KEY"),

@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 
 from session_state.client import Outcome, Reservation, SessionStateClient
 from translator.config import TranslatorSettings
-from translator.mapping.names import load_names
 from translator.mapping.release import merge
 from translator.mapping.routes import Defaults, Refusal, translate
 from turngate.bus.broker import Consumers, connect, make_broker, subscribe
@@ -63,7 +62,7 @@ def wire(settings: TranslatorSettings) -> Service:
     """Every part of a translator process, connected."""
     redis = connect(settings)
     broker = make_broker(settings)
-    translator = Translator(redis, SessionStateClient(redis, settings), defaults(settings), settings.stream_max_length)
+    translator = Translator(redis, SessionStateClient(redis, settings), settings.defaults, settings.stream_max_length)
     client_events = subscribe(broker, CLIENT_EVENTS, TRANSLATORS, translator.on_client_events, records=_RECORDS)
     releases = subscribe(broker, RELEASES, TRANSLATORS, translator.on_releases, records=_RECORDS)
     intakes = [
@@ -80,17 +79,6 @@ def wire(settings: TranslatorSettings) -> Service:
         port=settings.translator_port,
         port_setting="TURNGATE_TRANSLATOR_PORT",
         background=[Reclaimer(redis, intakes, settings).run],
-    )
-
-
-def defaults(settings: TranslatorSettings) -> Defaults:
-    """What a client's Settings start from. Raises `SettingsError` for a table of names that cannot be used."""
-    return Defaults(
-        model=settings.upstream_model,
-        voice=settings.upstream_voice,
-        transcription_model=settings.transcription_model or None,
-        turn_owner=settings.turn_owner,
-        names=load_names(settings.names_file),
     )
 
 

@@ -8,7 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from session_state.config import ReservationSettings
+from translator.mapping.names import load_names
+from translator.mapping.translation import Defaults
+from translator.mapping.turn_detection import TurnDetection
 from turngate.process.settings import ConsumerSettings
+from turngate.protocol.openai.models import DEFAULT_REALTIME, DEFAULT_TRANSCRIPTION
 
 
 class TranslatorSettings(ReservationSettings, ConsumerSettings):
@@ -16,10 +20,10 @@ class TranslatorSettings(ReservationSettings, ConsumerSettings):
 
     translator_host: str = Field("127.0.0.1", description="Address of the HTTP for health, readiness and metrics.")
     translator_port: int = Field(8081, ge=0, le=65535, description="Its port; 0 takes any free one.")
-    upstream_model: str = Field("gpt-realtime", description="The realtime model that conversations run on.")
+    upstream_model: str = Field(DEFAULT_REALTIME, description="The realtime model that conversations run on.")
     upstream_voice: str = Field("marin", description="The voice where the client names none that exists upstream.")
     transcription_model: str = Field(
-        "gpt-4o-mini-transcribe", description="Turns the user's speech into text for the client; empty for none."
+        DEFAULT_TRANSCRIPTION, description="Turns the user's speech into text for the client; empty for none."
     )
     names_file: Path | None = Field(
         None,
@@ -30,3 +34,56 @@ class TranslatorSettings(ReservationSettings, ConsumerSettings):
         description="Who asks for the reply when the user stops speaking: `server` (the upstream's VAD, fastest) or "
         "`gateway` (waiting configuration is applied first, and no collision is possible).",
     )
+    turn_detection: Literal["server_vad", "semantic_vad"] = Field(
+        "server_vad",
+        description="How the upstream finds the user's turns: by silence, or by what is said (`semantic_vad`).",
+    )
+    vad_threshold: float | None = Field(
+        None, ge=0, le=1, description="`server_vad`: how loud speech is, 0 to 1; higher for noisy places."
+    )
+    vad_prefix_padding_ms: int | None = Field(
+        None, ge=0, le=5_000, description="`server_vad`: audio before the onset of speech that belongs to the turn."
+    )
+    vad_silence_ms: int | None = Field(
+        None, ge=0, le=10_000, description="`server_vad`: silence that ends a turn, where the client does not say."
+    )
+    vad_idle_timeout_ms: int | None = Field(
+        None,
+        ge=5_000,
+        le=30_000,
+        description="`server_vad`: the user's silence after which the agent speaks up, where the client does not say.",
+    )
+    vad_eagerness: Literal["low", "medium", "high", "auto"] | None = Field(
+        None, description="`semantic_vad`: how soon a turn is taken to be over, where the client does not say."
+    )
+    interrupt_response: bool = Field(
+        True, description="Whether the user's speech stops a reply that is running, upstream."
+    )
+    noise_reduction: Literal["near_field", "far_field"] | None = Field(
+        None, description="Reduce noise for a headset (`near_field`) or a room or laptop (`far_field`) microphone."
+    )
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = Field(
+        None, description="How much a reasoning model reasons, where the client does not say."
+    )
+
+    @property
+    def defaults(self) -> Defaults:
+        """What a client's Settings start from. Raises `SettingsError` for a table of names that cannot be used."""
+        return Defaults(
+            model=self.upstream_model,
+            voice=self.upstream_voice,
+            transcription_model=self.transcription_model or None,
+            turn_detection=TurnDetection(
+                kind=self.turn_detection,
+                create_response=self.turn_owner == "server",
+                interrupt_response=self.interrupt_response,
+                threshold=self.vad_threshold,
+                prefix_padding_ms=self.vad_prefix_padding_ms,
+                silence_duration_ms=self.vad_silence_ms,
+                idle_timeout_ms=self.vad_idle_timeout_ms,
+                eagerness=self.vad_eagerness,
+            ),
+            noise_reduction=self.noise_reduction,
+            reasoning_effort=self.reasoning_effort,
+            names=load_names(self.names_file),
+        )

@@ -21,7 +21,7 @@ _SESSION: dict[str, Any] = {
     "type": "realtime",
     "object": "realtime.session",
     "id": "sess_C9G8ppBCdEfGhIjKlMnOp",
-    "model": "gpt-realtime",
+    "model": "gpt-realtime-2.1",
     "instructions": "",
     "output_modalities": ["audio"],
     "tools": [],

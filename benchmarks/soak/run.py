@@ -178,5 +178,5 @@ class Soak:
 
 def _settings(rate: int) -> dict[str, Any]:
     function = {"name": "get_time", "description": "The time.", "parameters": {"type": "object", "properties": {}}}
-    think = {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "Soak.", "functions": [function]}
+    think = {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "prompt": "Soak.", "functions": [function]}
     return settings(rate, think=think)

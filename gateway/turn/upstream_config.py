@@ -24,6 +24,7 @@ _BETWEEN_TURNS = {"audio.output.speed"}
 _FIELD_IN_PARAM = {"unknown_parameter"}
 #: Never left out: audio in another format than the client's is noise, however well the rest is applied.
 _FORMATS = ("audio.input.format", "audio.output.format")
+_TURN_DETECTION = "audio.input.turn_detection"
 #: What clears a field upstream, or sets it back. Left out where there is nothing to clear.
 _RESETS: Mapping[str, Any] = {
     "audio.input.transcription.language": "",
@@ -108,6 +109,7 @@ class UpstreamConfig:
         too_long = 0 < self._prompt_max < length
         if too_long:
             session["instructions"] = session["instructions"][: self._prompt_max]
+        self._complete_turn_detection(session)
         for path, reset in _RESETS.items():
             if _get(session, path) == reset and (self._resettable.get(path) or reset) == reset:
                 _remove(session, path)
@@ -122,13 +124,24 @@ class UpstreamConfig:
         session["type"] = "realtime"
         return Prepared(session, left_out, length if too_long else None)
 
+    def _complete_turn_detection(self, session: dict[str, Any]) -> None:
+        """A change of turn detection without its ``type`` is one of what is in force; nothing where that is off."""
+        change = _get(session, _TURN_DETECTION)
+        if not isinstance(change, dict) or "type" in change:
+            return
+        in_force = _get(self.confirmed, _TURN_DETECTION)
+        if isinstance(in_force, dict):
+            session["audio"]["input"]["turn_detection"] = in_force | change
+        else:
+            _remove(session, _TURN_DETECTION)
+
     def sent(self, update: Update) -> None:
         """This update goes out now; its answer is `confirm` or `refuse`."""
         self.update = update
 
     def learn(self, session: dict[str, Any]) -> None:
         """This is the full effective configuration: ``session.created`` brings it too."""
-        detection = _get(session, "audio.input.turn_detection")
+        detection = _get(session, _TURN_DETECTION)
         self.server_responds = isinstance(detection, dict) and detection.get("create_response", True) is not False
         self.confirmed = session
         self._resettable = {path: _get(session, path) for path in _RESETS}

@@ -82,8 +82,8 @@ async def conversation(port: int) -> AsyncIterator[websockets.ClientConnection]:
                 "output": {"encoding": "linear16", "sample_rate": 24000, "container": "none"},
             },
             "agent": {
-                "think": {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "Be brief."},
-                "speak": {"provider": {"type": "open_ai", "model": "gpt-realtime", "voice": "marin"}},
+                "think": {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "prompt": "Be brief."},
+                "speak": {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1", "voice": "marin"}},
             },
         }
         await client.send(json.dumps(settings))

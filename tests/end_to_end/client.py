@@ -32,7 +32,7 @@ FUNCTIONS = [
 
 def settings(prompt: str = "Be kind.", *, rate: int = 24000, functions: bool = False, **agent: Any) -> dict[str, Any]:
     """A Settings message."""
-    think: dict[str, Any] = {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": prompt}
+    think: dict[str, Any] = {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "prompt": prompt}
     if functions:
         think["functions"] = FUNCTIONS
     audio = {

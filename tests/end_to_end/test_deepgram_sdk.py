@@ -51,7 +51,7 @@ pytestmark = [
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
-THINK: dict[str, Any] = {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "functions": FUNCTIONS}
+THINK: dict[str, Any] = {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "functions": FUNCTIONS}
 SETTINGS: dict[str, Any] = {
     "type": "Settings",
     "audio": {

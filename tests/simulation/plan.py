@@ -10,6 +10,7 @@ from gateway.turn.requests import Patience
 from tests.simulation import script
 from tests.simulation.script import Script
 from translator.mapping.translation import Defaults
+from translator.mapping.turn_detection import TurnDetection
 from turngate.simulator.behaviour import Behaviour
 
 
@@ -81,8 +82,12 @@ def draw(seed: int) -> Plan:
         behaviour=_behaviour(random),
         limits=limits,
         defaults=Defaults(
-            turn_owner="gateway" if random.random() < 0.3 else "server",
-            vad="semantic_vad" if random.random() < 0.1 else "server_vad",
+            model="gpt-realtime",
+            transcription_model="gpt-4o-mini-transcribe",
+            turn_detection=TurnDetection(
+                create_response=random.random() >= 0.3,
+                kind="semantic_vad" if random.random() < 0.1 else "server_vad",
+            )
         ),
         distance=random.choice((0.0005, 0.005, 0.03, 0.15)),
         jitter=random.choice((0.0, 0.002, 0.05)),

@@ -32,9 +32,9 @@ def story(verdict: Verdict) -> str:
 
 def described(plan: Plan) -> str:
     """One line about a plan, its scripts left out."""
-    defaults = plan.defaults
+    detection = plan.defaults.turn_detection
     return (
-        f"  {plan.weather}, {defaults.turn_owner} owns turns by {defaults.vad}, "
+        f"  {plan.weather}, {'server' if detection.create_response else 'gateway'} owns turns by {detection.kind}, "
         f"{plan.behaviour.created_delay:g} s from acceptance to created, "
         f"{plan.distance:g} to {plan.distance + plan.jitter:g} s to the upstream"
     )

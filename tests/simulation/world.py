@@ -71,7 +71,12 @@ class Line:
         self.session.told = lambda message: self.client.told(message)
         self.session.seen = lambda what: self.client.notice(what)
         self.client = Client(
-            script, clock, self.session.text, self.session.audio, self._special, _SILENCE[plan.defaults.vad]
+            script,
+            clock,
+            self.session.text,
+            self.session.audio,
+            self._special,
+            _SILENCE[plan.defaults.turn_detection.kind],
         )
         self.session.flush()
         clock.later(plan.distance * 3, self.upstream.connect)

@@ -47,7 +47,7 @@ _SAMPLES: dict[str, Any] = {
     "agent.listen.provider.smart_format": True,
     "agent.listen.provider.eot_threshold": 0.8,
     "agent.listen.provider.eager_eot_threshold": 0.5,
-    "agent.listen.provider.eot_timeout_ms": 5_000,
+    "agent.listen.provider.eot_timeout_ms": 600,
     "agent.think[].provider.temperature": 1,
     "agent.think[].provider.credentials": {"type": "iam"},
     "agent.think[].endpoint": _ENDPOINT,
@@ -73,6 +73,7 @@ _SAMPLES: dict[str, Any] = {
 }
 #: What must stand beside a field for it to mean anything.
 _BESIDE: dict[str, dict[str, Any]] = {
+    "agent.listen.provider.eot_timeout_ms": {"eot_threshold": 0.9},
     "agent.speak[].provider.model": {"type": "deepgram", "voice": None},
 }
 #: Fields with parts that a reader need not see one by one.

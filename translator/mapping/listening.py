@@ -1,4 +1,4 @@
-"""How the upstream listens: transcription and turn detection, from what a client says about ``listen``."""
+"""How the upstream transcribes, from what a client says about ``listen``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Any
 from translator.mapping.translation import Defaults, Refusal, not_applied
 from turngate.protocol.deepgram import INVALID_SETTINGS, events
 from turngate.protocol.deepgram.events import ServerMessage
-from turngate.protocol.deepgram.settings import Agent, ListenProvider
-
-#: Milliseconds: what the upstream accepts for ``idle_timeout_ms``.
-_IDLE_MS = (5_000, 30_000)
+from turngate.protocol.deepgram.settings import ListenProvider
 
 #: Models that take words to expect, and several languages, as fields of their own.
 _WITH_KEYWORDS = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
@@ -18,7 +15,7 @@ _WITH_KEYWORDS = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
 _WITHOUT_PROMPT = frozenset({"gpt-realtime-whisper", "gpt-4o-transcribe-diarize"})
 
 #: What Deepgram's listening has and the upstream's has not.
-_NOT_APPLIED = ("eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "smart_format")
+_NOT_APPLIED = ("eager_eot_threshold", "smart_format")
 
 
 def transcription(
@@ -86,25 +83,6 @@ def listening_notices(provider: ListenProvider, code: str) -> list[ServerMessage
     if provider.type != "deepgram":
         fields["type"] = provider.type
     return not_applied(code, "listen.provider", fields)
-
-
-def turn_detection(agent: Agent, defaults: Defaults) -> dict[str, Any] | None:
-    """The upstream's ``turn_detection`` object, complete; None when the gateway commits the audio itself."""
-    if agent.use_manual_audio_commit:
-        return None
-    detection: dict[str, Any] = {
-        "type": defaults.vad,
-        "create_response": defaults.turn_owner == "server",
-        "interrupt_response": True,
-    }
-    if defaults.vad == "server_vad":
-        detection["idle_timeout_ms"] = _idle_timeout(agent.idle_timeout_ms)
-    return detection
-
-
-def _idle_timeout(wanted: float | None) -> int | None:
-    lowest, highest = _IDLE_MS
-    return None if wanted is None or wanted < 0 else int(min(max(wanted, lowest), highest))
 
 
 def _is_flux_model(provider: ListenProvider) -> bool:

@@ -7,7 +7,7 @@ A file in JSON or TOML, read once at start::
     "21m00Tcm4TlvDq8ikWAM" = "sage"
 
     [models]
-    "gpt-4o-mini" = "gpt-realtime"  # a think model that this realtime model stands for: no Warning is sent
+    "gpt-4o-mini" = "gpt-realtime-2.1"  # a think model that this realtime model stands for: no Warning is sent
 """
 
 from __future__ import annotations

@@ -55,14 +55,16 @@ _WHOLE = {"turn_detection", "tool_choice", "prompt", "format"}
 
 
 def _merge_objects(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(first)
-    for key, value in second.items():
-        before = merged.get(key)
-        if isinstance(before, dict) and isinstance(value, dict) and key not in _WHOLE:
-            merged[key] = _merge_objects(before, value)
-        else:
-            merged[key] = value
-    return merged
+    return first | {key: _merged(key, first[key], value) if key in first else value for key, value in second.items()}
+
+
+def _merged(key: str, before: Any, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    # Without its type, turn detection is a change of what there is; where it is off, there is nothing to change.
+    if key == "turn_detection" and "type" not in value:
+        return None if before is None else before | value
+    return _merge_objects(before, value) if isinstance(before, dict) and key not in _WHOLE else value
 
 
 def _together(responding: list[Intent]) -> list[Intent]:

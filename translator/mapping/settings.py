@@ -13,11 +13,11 @@ from translator.mapping.listening import (
     check_listening,
     listening_notices,
     transcription,
-    turn_detection,
 )
 from translator.mapping.speaking import USUAL_SPEED, output, speaking
 from translator.mapping.thinking import thinking, thinking_notices, usable
 from translator.mapping.translation import Defaults, Translation, configure, not_applied
+from translator.mapping.turn_detection import end_of_turn, turn_detection
 from turngate.protocol.deepgram import Settings, UpdateListen, UpdatePrompt, UpdateSpeak, UpdateThink
 from turngate.protocol.deepgram.audio import upstream_format
 from turngate.protocol.deepgram.events import ServerMessage
@@ -48,14 +48,14 @@ def settings(event: ClientEvent, message: Settings, defaults: Defaults) -> Trans
     notices += warnings
     spoken, warnings = output(message, defaults, first=not event.repeated)
     notices += warnings
-    session["audio"] = {
-        "input": {
-            "format": upstream_format(message.input_audio.encoding),
-            "transcription": heard,
-            "turn_detection": turn_detection(agent, defaults),
-        },
-        "output": spoken,
+    listening: dict[str, Any] = {
+        "format": upstream_format(message.input_audio.encoding),
+        "transcription": heard,
+        "turn_detection": turn_detection(agent, defaults.turn_detection),
     }
+    if defaults.noise_reduction is not None:
+        listening["noise_reduction"] = {"type": defaults.noise_reduction}
+    session["audio"] = {"input": listening, "output": spoken}
     past = agent.context.messages if agent.context is not None and not event.repeated else None
     return Translation(history_items(event, past or ()), tuple(notices), configure(event, session))
 
@@ -80,10 +80,13 @@ def update_speak(event: ClientEvent, message: UpdateSpeak, defaults: Defaults) -
 
 
 def update_listen(event: ClientEvent, message: UpdateListen, defaults: Defaults) -> Translation:
-    """Changes what the transcription expects: languages and words. What it leaves out stays as it is, but
-    `language_hints`, which are cleared."""
+    """Changes what the transcription expects (languages and words), and how the end of a turn is found. What it leaves
+    out stays as it is, but `language_hints`, which are cleared."""
     provider = message.listen.provider
     check_listening(provider, partial=True)
     heard, notices = changed_transcription(provider, defaults)
     notices += listening_notices(provider, "UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED")
-    return Translation(notices=tuple(notices), intent=configure(event, {"audio": {"input": {"transcription": heard}}}))
+    listening: dict[str, Any] = {"transcription": heard}
+    if ends := end_of_turn(provider, defaults.turn_detection):
+        listening["turn_detection"] = ends
+    return Translation(notices=tuple(notices), intent=configure(event, {"audio": {"input": listening}}))

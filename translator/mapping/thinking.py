@@ -44,9 +44,9 @@ def thinking(think: Think, defaults: Defaults) -> dict[str, Any]:
         )
     if think.managed_prompt is not None:
         session["prompt"] = think.managed_prompt.model_dump(include={"id", "version", "variables"}, exclude_none=True)
-    if think.provider.reasoning_mode is not None and _reasons(defaults):
-        mode = think.provider.reasoning_mode
-        session["reasoning"] = {"effort": _EFFORTS.get(mode, mode)}
+    effort = think.provider.reasoning_mode or defaults.reasoning_effort
+    if effort is not None and _reasons(defaults):
+        session["reasoning"] = {"effort": _EFFORTS.get(effort, effort)}
     return session
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from translator.mapping.names import Names
+from translator.mapping.turn_detection import TurnDetection
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import ServerMessage
 from turngate.protocol.messages import ClientEvent, Configuration, Intent, ResponseRequest
+from turngate.protocol.openai.models import DEFAULT_REALTIME, DEFAULT_TRANSCRIPTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +19,16 @@ class Defaults:
     """What a client's ``Settings`` start from: the configuration of this installation."""
 
     #: The realtime model that the gateways connect to. Fixed by the connection, so only needed to say so.
-    model: str = "gpt-realtime"
+    model: str = DEFAULT_REALTIME
     #: Where the client names no voice that exists upstream.
     voice: str = "marin"
     #: Turns the user's speech into text for the client; None for no transcripts.
-    transcription_model: str | None = "gpt-4o-mini-transcribe"
-    #: Who asks for the reply when the user's turn ends.
-    turn_owner: Literal["server", "gateway"] = "server"
-    #: How the upstream detects turns.
-    vad: Literal["server_vad", "semantic_vad"] = "server_vad"
+    transcription_model: str | None = DEFAULT_TRANSCRIPTION
+    turn_detection: TurnDetection = field(default_factory=TurnDetection)
+    #: Where the user's microphone is; None for no noise reduction.
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    #: How much a reasoning model reasons, where the client does not say; None leaves it to the upstream.
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     #: What the operator makes of the names that clients use.
     names: Names = field(default_factory=Names)
 

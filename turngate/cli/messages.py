@@ -28,7 +28,7 @@ def settings(
     greeting: str | None = None,
 ) -> Message:
     """The first message of a session; ``input_encoding`` and ``input_rate`` (Hz) declare the user's audio."""
-    think: Message = {"provider": {"type": "open_ai", "model": "gpt-realtime"}}
+    think: Message = {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}}
     if prompt is not None:
         think["prompt"] = prompt
     if functions:

@@ -57,7 +57,7 @@ class Close(NamedTuple):
 class RealtimeSession:
     """One session. ``now`` is in seconds on any monotonic scale; the event record stores it unchanged."""
 
-    def __init__(self, behaviour: Behaviour, *, seed: int, model: str = "gpt-realtime") -> None:
+    def __init__(self, behaviour: Behaviour, *, seed: int, model: str = "gpt-realtime-2.1") -> None:
         self.closing: Close | None = None
         self.record = Record(behaviour.record_entries, behaviour.race_window)
         self._behaviour = behaviour

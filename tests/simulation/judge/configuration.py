@@ -83,8 +83,8 @@ def applied(config: Config, message: Event, *, first: bool, defaults: Defaults) 
             config = replace(
                 config,
                 voice=defaults.voice if first else config.voice,
-                responds=defaults.turn_owner == "server",
-                idle_ms=agent.get("idleTimeoutMs") if defaults.vad == "server_vad" else None,
+                responds=defaults.turn_detection.create_response,
+                idle_ms=agent.get("idleTimeoutMs") if defaults.turn_detection.kind == "server_vad" else None,
             )
             return _listening(_thinking(config, agent["think"]), agent.get("listen", {}).get("provider", {}))
 

@@ -17,7 +17,7 @@ RACE = "conversation_already_has_active_response"
 SETTINGS: dict[str, Any] = {
     "type": "Settings",
     "audio": {"input": {"encoding": "linear16", "sample_rate": 24000}},
-    "agent": {"think": {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "Be kind."}},
+    "agent": {"think": {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "prompt": "Be kind."}},
 }
 
 

@@ -29,10 +29,20 @@ def translated(message: dict[str, Any], defaults: Defaults | None = None, *, rep
     assert intent.seq == client_event.seq
     assert (intent.configuration is None) != (intent.response is None)
     if intent.configuration is not None:
-        accepted_by_openai(session_update(intent.configuration.session, "evt_1"))
+        accepted_by_openai(session_update(_completed(intent.configuration.session), "evt_1"))
     if intent.response is not None:
         accepted_by_openai(response_create(intent.response.overrides, "evt_1"))
     return translation
+
+
+def _completed(session: dict[str, Any]) -> dict[str, Any]:
+    """As the gateway sends it: a change of turn detection gets the type of the one in force."""
+    listening = session.get("audio", {}).get("input", {})
+    detection = listening.get("turn_detection")
+    if detection is None or "type" in detection:
+        return session
+    kind = "semantic_vad" if "eagerness" in detection else "server_vad"
+    return {**session, "audio": {"input": {**listening, "turn_detection": {"type": kind, **detection}}}}
 
 
 def session_of(message: dict[str, Any], defaults: Defaults | None = None, *, repeated: bool = False) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_the_agents_language_is_the_fallback() -> None:
 
 def test_what_listening_cannot_do_is_said() -> None:
     """Row "agent: Warning `UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED`"."""
-    provider = {"type": "deepgram", "eot_threshold": 0.8, "smart_format": True, "keyterms": ["a"]}
+    provider = {"type": "deepgram", "eager_eot_threshold": 0.8, "smart_format": True, "keyterms": ["a"]}
     update = {"type": "UpdateListen", "listen": {"provider": provider}}
     assert codes(update) == ["UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED"]
     assert codes(
@@ -70,7 +70,7 @@ def test_what_listening_cannot_do_is_said() -> None:
         "LISTEN_FIELDS_NOT_APPLIED",
     ]
     [notice] = translated(update).notices
-    assert "`eot_threshold`, `smart_format`" in notice["description"]
+    assert "`eager_eot_threshold`, `smart_format`" in notice["description"]
 
 
 def test_who_does_not_listen_with_deepgram_is_told() -> None:

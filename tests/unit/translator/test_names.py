@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.unit.translator.events import session_of, settings, translated
-from translator.app import defaults
 from translator.config import TranslatorSettings
 from translator.mapping.names import Names, load_names
 from translator.mapping.routes import Defaults
@@ -18,7 +17,7 @@ TOML = """
 "aura-2-luna-ES" = "coral"
 rachel = "voice_own"
 [models]
-"GPT-4o-mini" = "gpt-realtime"
+"GPT-4o-mini" = "gpt-realtime-2.1"
 """
 
 
@@ -55,7 +54,7 @@ def test_the_table_is_read_at_start_from_either_format(tmp_path: Path, file: Pat
     as_json = tmp_path / "names.json"
     as_json.write_text('{"voices": {"a": "ash"}}')
     assert load_names(as_json).voice(None, "b", "A") == "ash"
-    assert defaults(load(TranslatorSettings, names_file=file)).names.voice("rachel") == "voice_own"
+    assert load(TranslatorSettings, names_file=file).defaults.names.voice("rachel") == "voice_own"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.translator.events import event, session_of, settings, think, translated
 from translator.mapping.routes import Defaults, Refusal, translate
+from translator.mapping.turn_detection import TurnDetection
 
 PCM = {"type": "audio/pcm", "rate": 24000}
 
@@ -26,7 +27,7 @@ def test_bare_settings_are_the_installations_defaults() -> None:
         "audio": {
             "input": {
                 "format": PCM,
-                "transcription": {"model": "gpt-4o-mini-transcribe"},
+                "transcription": {"model": "gpt-transcribe"},
                 "turn_detection": {
                     "type": "server_vad",
                     "create_response": True,
@@ -41,7 +42,8 @@ def test_bare_settings_are_the_installations_defaults() -> None:
 
 
 def test_the_installation_decides_about_turns_and_transcripts() -> None:
-    defaults = Defaults(turn_owner="gateway", vad="semantic_vad", transcription_model=None, voice="voice_abc")
+    detection = TurnDetection(kind="semantic_vad", create_response=False)
+    defaults = Defaults(turn_detection=detection, transcription_model=None, voice="voice_abc")
     audio = session_of(settings({"idleTimeoutMs": 6000}), defaults)["audio"]
     assert audio["input"]["turn_detection"] == {
         "type": "semantic_vad",
@@ -111,7 +113,7 @@ def test_update_think_replaces_the_block() -> None:
     ("model", "expected"),
     [
         (None, []),
-        ("gpt-realtime", []),
+        ("gpt-realtime-2.1", []),
         ("gpt-realtime-mini", ["THINK_MODEL_NOT_CHANGED"]),
         ("gpt-4o-mini", ["THINK_MODEL_NOT_REALTIME"]),
     ],
@@ -144,7 +146,7 @@ def test_what_thinking_cannot_do_is_said_once_and_by_name() -> None:
     """Row "component: `agent.think.provider.temperature`"."""
     provider = {"type": "open_ai", "model": "gpt-realtime", "temperature": 0.5, "reasoning_mode": "low"}
     block = {"provider": {**provider, "credentials": {"type": "iam"}}, "context_length": "max"}
-    [notice] = translated(settings({"think": block})).notices
+    [notice] = translated(settings({"think": block}), Defaults(model="gpt-realtime")).notices
     assert notice["code"] == "THINK_FIELDS_NOT_APPLIED"
     for name in ("context_length", "provider.temperature", "provider.reasoning_mode", "provider.credentials"):
         assert f"`{name}`" in notice["description"]
@@ -156,7 +158,7 @@ def test_a_model_that_reasons_is_told_how_much(mode: str, effort: str) -> None:
     message = settings({"think": {"provider": {"type": "open_ai", "reasoning_mode": mode}}})
     assert session_of(message, defaults)["reasoning"] == {"effort": effort}
     assert codes(message, defaults) == []
-    assert "reasoning" not in session_of(message)
+    assert "reasoning" not in session_of(message, Defaults(model="gpt-realtime-1.5"))
 
 
 def test_the_roots_fields_without_a_counterpart_are_said() -> None:

@@ -80,7 +80,7 @@ def test_a_voice_that_cannot_change_is_left_out_and_the_rest_is_applied() -> Non
 def test_an_update_of_which_nothing_is_left_is_answered_by_the_warning_alone() -> None:
     bench = Bench().configured()
     for seq in (2, 3):
-        bench.say(type="UpdateThink", think={"provider": {"type": "open_ai", "model": "gpt-realtime"}})
+        bench.say(type="UpdateThink", think={"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}})
         bench.translated(seq)
         sent = bench.release((seq,), reasoning={"effort": "low"})
         if seq == 2:

@@ -15,7 +15,7 @@ from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
 from turngate.protocol.messages import Slot
 
 PROGRESS = {"LatencyReport"}
-THINK = {"provider": {"type": "open_ai", "model": "gpt-realtime"}, "prompt": "New."}
+THINK = {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "prompt": "New."}
 
 
 def agent() -> Bench:

@@ -200,3 +200,29 @@ def test_merging_replaces_an_object_of_another_type() -> None:
         "turn_detection": {"type": "semantic_vad"},
         "tools": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("in_force", "change", "sent"),
+    [
+        (
+            {"type": "server_vad", "threshold": 0.4},
+            {"silence_duration_ms": 300},
+            {"type": "server_vad", "threshold": 0.4, "silence_duration_ms": 300},
+        ),
+        ({"type": "server_vad", "threshold": 0.4}, {"type": "semantic_vad"}, {"type": "semantic_vad"}),
+        (None, {"type": "semantic_vad"}, {"type": "semantic_vad"}),
+    ],
+)
+def test_a_change_of_turn_detection_is_completed_with_what_is_in_force(in_force: Any, change: Any, sent: Any) -> None:
+    made = UpstreamConfig()
+    made.confirm({"audio": {"input": {"turn_detection": in_force}}})
+    prepared = made.prepare(Configuration(session={"audio": {"input": {"turn_detection": change}}}))
+    assert prepared.session["audio"]["input"]["turn_detection"] == sent
+
+
+def test_a_change_of_turn_detection_changes_nothing_where_that_is_off() -> None:
+    made = UpstreamConfig()
+    made.confirm({"audio": {"input": {"turn_detection": None}}})
+    change = {"audio": {"input": {"turn_detection": {"eagerness": "low"}, "transcription": None}}}
+    assert made.prepare(Configuration(session=change)).session["audio"]["input"] == {"transcription": None}

@@ -187,7 +187,7 @@ def test_a_format_without_its_rate_is_complete(client: Client) -> None:
 
 
 def test_the_model_stays_whatever_is_asked(client: Client) -> None:
-    assert client.configure(model="another")["model"] == "gpt-realtime"
+    assert client.configure(model="another")["model"] == "gpt-realtime-2.1"
 
 
 def test_every_option_at_once(client: Client) -> None:
