@@ -87,7 +87,7 @@ def draw(seed: int) -> Plan:
             turn_detection=TurnDetection(
                 create_response=random.random() >= 0.3,
                 kind="semantic_vad" if random.random() < 0.1 else "server_vad",
-            )
+            ),
         ),
         distance=random.choice((0.0005, 0.005, 0.03, 0.15)),
         jitter=random.choice((0.0, 0.002, 0.05)),
