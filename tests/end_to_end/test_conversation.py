@@ -213,10 +213,10 @@ async def test_what_is_left_out_of_an_update_stays_but_hints_are_cleared(stack: 
     sent = [entry["event"]["session"]["audio"]["input"] for entry in received(record, "session.update")]
     model = sent[0]["transcription"]["model"]
     assert [audio["transcription"] for audio in sent] == [
-        {"model": model, "language": "de", "prompt": "Expect these words: Oslo."},
+        {"model": model, "language": "de", "keywords": ["Oslo"]},
         {"model": model, "language": ""},
         {"model": model},
-        {"model": model, "prompt": ""},
+        {"model": model, "keywords": []},
     ]
 
 
