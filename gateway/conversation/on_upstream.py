@@ -35,6 +35,8 @@ from turngate.protocol.openai.server_events import (
 
 #: What the model is told of a function call that its user talked over.
 _INTERRUPTED = '{"error":"Cancelled: the user interrupted before there was a result."}'
+#: What it is told of a call that was cut off.
+_CUT_OFF = '{"error":"The call was cut off before its arguments were complete; it was not made."}'
 #: What the gateway sends by itself; the client did not ask for it and cannot mend it.
 _OWN_BUSINESS = ("truncate", "void", "commit")
 #: The beginning of the id that a response gets here where the upstream gives it none.
@@ -181,6 +183,8 @@ class UpstreamHandler:
         if request is not None and request.event_id == response.request_id:
             self._answered(request)
         turn.done(response.id, response.request_id, now)
+        if response.status == "incomplete":
+            self._answer_cut_calls(response)
         self._turns.answer_ended(response.id, now, interrupted=response.was_interrupted)
 
     def _answered(self, request: PendingCreate) -> list[Request]:
@@ -210,6 +214,14 @@ class UpstreamHandler:
         for call in void:
             output = {"type": "function_call_output", "call_id": call.id, "output": _INTERRUPTED}
             context.send(partial(item_create, output), "void")
+
+    def _answer_cut_calls(self, response: Response) -> None:
+        """A function call that was cut off is not passed on: the model is told, so that it can go on."""
+        passed_on = self._context.downlink.calls_of(response.id)
+        for item in response.output:
+            if item.type == "function_call" and item.call_id is not None and item.call_id not in passed_on:
+                output = {"type": "function_call_output", "call_id": item.call_id, "output": _CUT_OFF}
+                self._context.send(partial(item_create, output), "void")
 
     # --- errors
 

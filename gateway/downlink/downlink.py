@@ -23,7 +23,7 @@ from typing import Any
 from gateway.audio.formats import AgentAudio
 from gateway.audio.playout import Cut, PlayoutClock, heard_words
 from gateway.dialect import Dialect
-from gateway.downlink.errors import UpstreamErrors, failure
+from gateway.downlink.errors import UpstreamErrors, approval_wanted, shortfall
 from gateway.downlink.reply import Reply, text_of
 from gateway.downlink.transcripts import Transcripts
 from gateway.recent import Recent
@@ -122,6 +122,7 @@ class Downlink:
             return None
         if item_id not in reply.sounding:
             reply.sounding.add(item_id)
+            reply.sounded = True
             self._owners[item_id] = response_id
         return _NOTHING if reply.started else self._start(reply, now)
 
@@ -225,8 +226,9 @@ class Downlink:
         stopped = self._stopped.get(event.item_id)
         return [
             *([] if stopped is None else self._latency("stt_latency", now - stopped)),
-            *([] if transcript is None else [transcript]),
+            # In this order the component recognises that both are the same words.
             *(self._text_messages("user", text) if text else []),
+            *([] if transcript is None else [transcript]),
         ]
 
     def _user_not_understood(self, event: InputTranscriptionFailed, now: float) -> list[ServerMessage]:
@@ -296,7 +298,7 @@ class Downlink:
         response = event.response
         reply = self._reply(response.id, now, response)
         messages: list[ServerMessage] = []
-        complete = response.status in (None, "completed")
+        complete = response.is_complete
         for item_id in reply.sounding:
             self.playout.complete(item_id)
         if reply.cut and reply.default and complete:
@@ -309,13 +311,13 @@ class Downlink:
             for item in response.output:
                 if complete or item.type != "function_call":
                     messages += self._item(reply, item, now)
-            if response.status == "failed":
-                messages.append(failure(response))
+            messages += shortfall(response, silent=bool(reply.said) and not reply.sounded)
         reply.over = True
         if reply.default:
             messages += self._errors.release()
         if reply.muted or not reply.sounding:
-            messages += self._end(reply)
+            # A client that was told of nothing waits for the end of the turn all the same, unless functions are called.
+            messages += self._end(reply, owed=reply.started or not reply.calls)
         return messages
 
     def _error(self, event: UpstreamError, now: float) -> list[ServerMessage]:
@@ -326,6 +328,9 @@ class Downlink:
             return []
         if item.type == "function_call":
             return self._call(reply, item, now)
+        if item.type == "mcp_approval_request" and item.id not in self._told:
+            self._told[item.id or ""] = None
+            return [approval_wanted(item)]
         if item.type == "message" and item.role in (None, "assistant"):
             text = text_of(item) or reply.texts.get(item.id or "", "")
             return self._say(reply, item.id, text, now)
@@ -347,8 +352,7 @@ class Downlink:
         self._calls[item.call_id] = (item.name, arguments)
         first = self._latency("ttt_tool_latency", now - reply.since) if not reply.calls else []
         reply.calls.append(item.call_id)
-        started = self._start(reply, now) if self._extended and not reply.muted else []
-        return [*first, *started, events.function_call_request(item.call_id, item.name, arguments)]
+        return [*first, events.function_call_request(item.call_id, item.name, arguments)]
 
     def _reply(self, response_id: str, now: float, response: Response | None = None) -> Reply:
         reply = self._replies.get(response_id)
@@ -372,8 +376,9 @@ class Downlink:
             events.agent_started_speaking(total, words_at - reply.since, now - words_at),
         ]
 
-    def _end(self, reply: Reply) -> list[ServerMessage]:
-        told = reply.started and not reply.muted
+    def _end(self, reply: Reply, *, owed: bool | None = None) -> list[ServerMessage]:
+        """``owed``: whether the client is to hear of the end; by default, if it heard of the beginning."""
+        told = (reply.started if owed is None else owed) and not reply.muted
         reply.closed = True
         reply.forget()
         return self._end_messages() if told else []

@@ -18,6 +18,8 @@ class Reply:
     default: bool = True
     #: ``AgentStartedSpeaking`` was sent.
     started: bool = False
+    #: Audio of it has come.
+    sounded: bool = False
     #: Seconds, when its first words came; None before.
     words_at: float | None = None
     #: The user interrupted it, or the gateway cancelled it: nothing more of it is sent.

@@ -87,6 +87,9 @@ class Watcher:
 
     def _speech(self, out: Effects, response: str | None, cause: dict[str, Any] | None) -> None:
         kinds = [message["type"] for message in out.to_client]
+        if cause is not None and cause.get("type") == "response.done" and not self._started[response or ""]:
+            # The end of a reply that said nothing is told all the same.
+            self._endable += kinds.count("AgentAudioDone")
         self._endable += kinds.count("AgentStartedSpeaking") - kinds.count("AgentAudioDone")
         assert self._endable >= 0, "the end of a reply that had not begun"
         if response is None:

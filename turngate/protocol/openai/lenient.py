@@ -50,6 +50,10 @@ def _object_or_empty(value: Any) -> Any:
     return value if isinstance(value, dict | BaseModel) else {}
 
 
+def _texts(value: Any) -> Any:
+    return [part for part in value if isinstance(part, str)] if isinstance(value, list | tuple) else ()
+
+
 def _objects(value: Any) -> Any:
     return [part for part in value if _object(part) is not None] if isinstance(value, list | tuple) else ()
 
@@ -62,6 +66,8 @@ TextOrEmpty: TypeAlias = Annotated[str, BeforeValidator(_text_or_empty)]
 JsonText: TypeAlias = Annotated[str | None, BeforeValidator(_json)]
 #: An optional whole number; a fraction is cut off, anything else counts as absent.
 Integer: TypeAlias = Annotated[int | None, BeforeValidator(_integer)]
+#: A list of texts; anything else in it is left out, and anything but a list counts as empty.
+Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 #: A list of objects; what is no object in it is left out, and anything but a list counts as empty.
 Many: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_objects)]
 #: An optional object; anything else counts as absent.

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from turngate.protocol.openai.client_events import REQUEST_KEY
 from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED
-from turngate.protocol.openai.lenient import Integer, JsonText, Many, Maybe, Part, Text, TextOrEmpty, Whole
+from turngate.protocol.openai.lenient import Integer, JsonText, Many, Maybe, Part, Text, TextOrEmpty, Texts, Whole
 
 _CODE_BY_MESSAGE = (
     ("conversation already has an active response", ACTIVE_RESPONSE),
@@ -99,11 +99,17 @@ class Response(Part):
     conversation_id: Any = None
     metadata: Maybe[dict[str, Any]] = None
     output: Many[Item] = ()
+    output_modalities: Texts = ()
 
     @property
     def is_default(self) -> bool:
         """False for an out-of-band response: its ``conversation_id`` is null. Absent is not null: it means default."""
         return self.conversation_id is not None or "conversation_id" not in self.model_fields_set
+
+    @property
+    def is_complete(self) -> bool:
+        """It ran to its end: nothing of it was cut off."""
+        return self.status in (None, "completed")
 
     @property
     def was_interrupted(self) -> bool:

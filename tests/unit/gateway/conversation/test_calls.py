@@ -119,3 +119,20 @@ def test_given_words_answer_nobody_but_who_asked_for_them() -> None:
     create = bench.release(responds=(3,), exclusive=True).to_upstream[-1]["event_id"]
     bench.created("resp_1", create)
     assert bench.conversation.record().open_responses == (2,)
+
+
+def test_the_model_is_told_of_a_call_that_was_cut_off() -> None:
+    bench = Bench().configured()
+    bench.created("resp_1")
+    bench.call("resp_1", "call_1")
+    item = {"id": "fc_2", "type": "function_call", "status": "incomplete", "call_id": "call_2", "name": "f"}
+    whole = {"id": "fc_1", "type": "function_call", "status": "completed", "call_id": "call_1", "name": "f"}
+    words = {"id": "item_1", "type": "message", "role": "assistant", "status": "completed", "content": []}
+    response = {"id": "resp_1", "status": "incomplete", "conversation_id": "conv", "output": [words, whole, item]}
+    out = bench.event("response.done", response=response)
+    assert [event["item"]["call_id"] for event in out.to_upstream] == ["call_2"]
+    assert "was not made" in out.to_upstream[0]["item"]["output"]
+    assert types(out.to_client) == ["Warning"]
+    assert bench.conversation.record().open_calls == ("call_1",)
+    refused = bench.error("invalid_tool_call_id", out.to_upstream[0]["event_id"])
+    assert refused.to_client == [], "the client did not ask for that"

@@ -122,7 +122,7 @@ def test_transcripts() -> None:
             False,
             so_far,
         )
-    final, text = bench.event(f"{kind}.completed", item_id="u", content_index=0, transcript="What time?").to_client
+    text, final = bench.event(f"{kind}.completed", item_id="u", content_index=0, transcript="What time?").to_client
     assert (final["is_final"], final["speech_final"], text["role"]) == (True, True, "user")
 
 
@@ -145,7 +145,7 @@ def test_a_call_is_requested_once() -> None:
     """Row "component: `FunctionCallRequest`": one per call id, whichever upstream event names it first."""
     bench = component()
     bench.created("resp_1")
-    assert types(bench.call("resp_1", "call_1").to_client) == ["AgentStartedSpeaking", "FunctionCallRequest"]
+    assert types(bench.call("resp_1", "call_1").to_client) == ["FunctionCallRequest"]
     assert bench.call("resp_1", "call_1").to_client == []
 
 

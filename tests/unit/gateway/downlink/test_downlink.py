@@ -85,8 +85,65 @@ def test_audio_that_was_never_ended_ends_with_the_next_reply() -> None:
     assert client.hears(upstream.created("resp_3")) == []
 
 
-def test_a_reply_that_says_nothing_is_not_announced() -> None:
-    assert Client(COMPONENT).hears(upstream.created(), upstream.done()) == []
+@pytest.mark.parametrize(
+    ("status", "told"), [("completed", []), ("incomplete", ["Warning"]), ("failed", ["Error"]), (None, [])]
+)
+def test_a_reply_that_says_nothing_is_not_announced_but_ends(status: Any, told: list[str]) -> None:
+    ended = Client(COMPONENT).hears(upstream.created(), upstream.done(status=status))
+    assert ended == [*told, "AgentAudioDone", "AgentDone"]
+
+
+def test_a_reply_that_was_cut_by_the_user_is_not_ended_twice() -> None:
+    client = Client(COMPONENT)
+    assert client.hears(upstream.created(), upstream.speech_started(), upstream.done(status="cancelled")) == [
+        "UserStartedSpeaking"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ({"reason": "max_output_tokens"}, "it reached the most tokens that a reply may have"),
+        ({"reason": "content_filter"}, "the upstream's content filter stopped it"),
+        (None, "no reason given"),
+    ],
+)
+def test_a_reply_that_was_cut_off_says_why(details: Any, reason: str) -> None:
+    client = Client()
+    client.hears(upstream.created())
+    client.audio()
+    client.hears(upstream.output("output_audio.done"))
+    assert client.hears(upstream.done(status="incomplete", status_details=details)) == ["Warning", "AgentAudioDone"]
+    assert client.last("Warning")["code"] == "REPLY_INCOMPLETE"
+    assert client.last("Warning")["description"] == f"The reply was cut off: {reason}."
+
+
+@pytest.mark.parametrize(
+    ("modalities", "audio", "warned"),
+    [(["audio"], False, True), (["audio"], True, False), (["text"], False, False), ([], False, False)],
+)
+def test_a_reply_without_audio_is_said(modalities: list[str], audio: bool, warned: bool) -> None:
+    client = Client()
+    client.hears(upstream.created())
+    if audio:
+        client.audio()
+    client.hears(upstream.output_item_done(upstream.spoken()))
+    told = client.hears(upstream.done(output_modalities=modalities))
+    assert ("Warning" in told) is warned
+    assert not warned or client.last("Warning")["code"] == "REPLY_WITHOUT_AUDIO"
+
+
+@pytest.mark.parametrize("name", ["search", None])
+def test_an_approval_that_nobody_can_give_is_said_once(name: str | None) -> None:
+    client = Client()
+    item = {"id": "item_m", "type": "mcp_approval_request", "name": name, "arguments": "{}", "server_label": "s"}
+    request = parse_server_event({"type": "response.output_item.done", "response_id": "resp_1", "item": item})
+    again = parse_server_event({"type": "response.done", "response": {"id": "resp_1", "output": [item]}})
+    assert request is not None
+    assert again is not None
+    assert client.hears(upstream.created(), request, again) == ["Warning", "AgentAudioDone"]
+    assert client.last("Warning")["code"] == "MCP_APPROVAL_NOT_SUPPORTED"
+    assert (name or "a tool") in client.last("Warning")["description"]
 
 
 @pytest.mark.parametrize(

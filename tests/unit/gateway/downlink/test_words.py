@@ -31,7 +31,7 @@ def test_the_component_hears_the_words_as_they_come() -> None:
     interim = client.last("Transcript")
     assert (interim["transcript"], interim["is_final"]) == ("What time", False)
     assert (interim["start"], interim["duration"]) == (1.0, 1.5)
-    assert client.hears(upstream.user_said("What time?")) == ["Transcript", "ConversationText"]
+    assert client.hears(upstream.user_said("What time?")) == ["ConversationText", "Transcript"]
     final = client.last("Transcript")
     assert (final["transcript"], final["is_final"], final["speech_final"]) == ("What time?", True, True)
     assert client.hears(upstream.user_words("late"), upstream.user_said("What time?")) == []
