@@ -18,7 +18,7 @@ run: $(VENV)/.local ## everything on this machine: broker, services, and a simul
 demo: $(VENV)/.local ## a scripted conversation with speech, functions and updates, which checks itself
 	@$(BIN)/turngate demo
 
-test: $(VENV)/.dev ## unit, integration and end-to-end tests on an embedded broker; no Docker
+test: $(VENV)/.dev $(VENV)/.javascript ## unit, integration and end-to-end tests on an embedded broker; no Docker
 	@$(PYTEST) -m "not docker"
 
 coverage: $(VENV)/.dev ## every branch of the cores, by their unit tests alone
@@ -77,6 +77,11 @@ $(VENV)/.dev: $(SETUP) | $(BIN)/python
 	@echo "installing turngate and its development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,interop]'
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps speech-to-speech
+	@touch $@
+
+$(VENV)/.javascript: tests/javascript/package.json | $(BIN)/python
+	@echo "installing the JavaScript clients of the tests ..."
+	@npm install --prefix tests/javascript --no-package-lock --no-audit --no-fund --ignore-scripts --silent
 	@touch $@
 
 $(BIN)/python:

@@ -1,0 +1,53 @@
+"""Deepgram's JavaScript SDK, unchanged, in Node; and the handshakes that it makes in a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from turngate.local.stack import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+_HERE = Path(__file__).parent
+_SECONDS = 60
+
+
+async def run(program: str, *arguments: str) -> list[dict[str, Any]]:
+    """What the program printed, line by line."""
+    process = await asyncio.create_subprocess_exec(
+        "node", str(_HERE / program), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            printed, complaints = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        raise
+    assert process.returncode == 0, complaints.decode()
+    return [orjson.loads(line) for line in printed.splitlines()]
+
+
+async def test_a_conversation_with_a_function_call(stack: Stack) -> None:
+    said = await run("conversation.mjs", stack.gateway_url, "any-key")
+    kinds = [message["type"] for message in said if "type" in message]
+    for kind in ("Welcome", "SettingsApplied", "FunctionCallRequest", "AgentStartedSpeaking", "AgentAudioDone"):
+        assert kind in kinds, said
+    assert "Error" not in kinds
+    assert "Warning" not in kinds
+    words = [message for message in said if message.get("type") == "ConversationText"]
+    assert [message["role"] for message in words].count("assistant") >= 2
+    assert sum(message["audio"] for message in said if "audio" in message) > 0
+    assert not any("error" in message for message in said)
+    assert said[-1] == {"closed": 1000}
+
+
+@pytest.mark.parametrize("scheme", ["token", "bearer"])
+async def test_the_handshake_of_a_browser(stack: Stack, scheme: str) -> None:
+    url = f"{stack.gateway_url}/v1/agent/converse"
+    session = "0f7d2c1e-0000-4000-8000-000000000001"
+    (answer,) = await run("browser_handshake.mjs", url, scheme, "any-key", "x-deepgram-session-id", session)
+    assert answer == {"protocol": scheme, "first": "Welcome"}
