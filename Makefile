@@ -18,7 +18,7 @@ run: $(VENV)/.local ## everything on this machine: broker, services, and a simul
 demo: $(VENV)/.local ## a scripted conversation with speech, functions and updates, which checks itself
 	@$(BIN)/turngate demo
 
-test: $(VENV)/.dev $(VENV)/.javascript ## unit, integration and end-to-end tests on an embedded broker; no Docker
+test: $(VENV)/.dev $(VENV)/.javascript $(VENV)/.sdks ## unit, integration and end-to-end tests on an embedded broker; no Docker
 	@$(PYTEST) -m "not docker"
 
 coverage: $(VENV)/.dev ## every branch of the cores, by their unit tests alone
@@ -82,6 +82,14 @@ $(VENV)/.dev: $(SETUP) | $(BIN)/python
 $(VENV)/.javascript: tests/javascript/package.json | $(BIN)/python
 	@echo "installing the JavaScript clients of the tests ..."
 	@npm install --prefix tests/javascript --no-package-lock --no-audit --no-fund --ignore-scripts --silent
+	@touch $@
+
+# The first release of each SDK that is not the newest, since that is the strictest about what it is sent.
+$(VENV)/.sdks: tests/python_sdks/versions.txt | $(BIN)/python
+	@echo "installing older SDKs for the tests ..."
+	@while read -r sdk version; do \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade --target $(VENV)/sdks/$$sdk deepgram-sdk==$$version || exit 1; \
+	done < $<
 	@touch $@
 
 $(BIN)/python:

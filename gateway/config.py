@@ -94,6 +94,11 @@ class GatewaySettings(BrokerSettings):
         description="A reply on `/v1/agent/converse` that takes so long to begin is told as the Warning "
         "`SLOW_THINK_REQUEST`, and again each time; 0 for never.",
     )
+    latency_reports: bool = Field(
+        True,
+        description="Send `LatencyReport` on `/v1/agent/converse`. deepgram-sdk 6.0 for Python ends a session that "
+        "brings it a message it does not know, and needs this off.",
+    )
     prompt_characters_max: int = Field(
         25_000,
         ge=0,
@@ -185,6 +190,7 @@ class GatewaySettings(BrokerSettings):
             reply=self.upstream_reply_timeout_ms / 1000,
             slow_think=self.slow_think_ms / 1000,
             prompt=self.prompt_characters_max,
+            latency_reports=self.latency_reports,
             call=self.function_call_timeout_ms / 1000,
             heartbeat=self.heartbeat_ms / 1000,
             silence=self.client_idle_timeout_ms / 1000,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from turngate.protocol.deepgram import UNPARSABLE, ClientProtocolError, UnknownMessageTypeError
+from turngate.protocol.deepgram import UNPARSABLE, ClientProtocolError, Omitted, UnknownMessageTypeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Dialect:
     ends_on_silence: bool
     #: Sends ``History``, unless the client's ``flags.history`` is false.
     sends_history: bool
+    #: What its clients leave out of ``Settings``; None where everything is required.
+    omitted: Omitted | None
     #: A prompt that is too long is truncated, with a ``Warning`` (True), or left to the upstream (False).
     truncates_prompts: bool
 
@@ -60,6 +62,7 @@ AGENT = Dialect(
     ends_on_silence=True,
     sends_history=True,
     truncates_prompts=True,
+    omitted=None,
 )
 
 COMPONENT = Dialect(
@@ -76,6 +79,13 @@ COMPONENT = Dialect(
     ends_on_silence=False,
     sends_history=False,
     truncates_prompts=False,
+    omitted=Omitted(
+        audio={
+            "input": {"encoding": "linear16", "sample_rate": 16_000},
+            "output": {"encoding": "linear16", "sample_rate": 24_000},
+        },
+        think_provider={"type": "open_ai"},
+    ),
 )
 
 DIALECTS = {dialect.path: dialect for dialect in (AGENT, COMPONENT)}

@@ -39,7 +39,7 @@ class Context:
         self.requests = OpenRequests(limits.requests, limits.patience, reserve=limits.calls)
         self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0)
         self.calls = Calls(limits.calls)
-        self.downlink = Downlink(dialect)
+        self.downlink = Downlink(dialect, latency_reports=limits.latency_reports)
         #: From the upstream's ``session.created`` on.
         self.connected = False
         #: From the first ``session.updated`` that confirms a configuration of the client's on.

@@ -33,6 +33,8 @@ class Limits:
     #: How long a session may last, 0 for ever, and how long before that the client is warned.
     session: float = 0.0
     session_notice: float = 300.0
+    #: Whether a client whose dialect has it is sent ``LatencyReport``.
+    latency_reports: bool = True
     #: How the gateway finds the user's turns where the upstream shall not.
     pauses: EndPointingRules = field(default_factory=EndPointingRules)
     patience: Patience = field(default_factory=Patience)

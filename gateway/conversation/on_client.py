@@ -62,7 +62,7 @@ class ClientHandler:
         context = self._context
         dialect = context.dialect
         try:
-            message = parse_client_message(frame, strict=dialect.strict_fields)
+            message = parse_client_message(frame, strict=dialect.strict_fields, omitted=dialect.omitted)
             if ignored := message.unknown_fields:
                 listed = ", ".join(ignored[:8])
                 context.tell_once(events.warning("SETTINGS_FIELDS_IGNORED", f"{message.type} has no field {listed}."))

@@ -61,13 +61,16 @@ class Downlink:
     ``remembered`` bounds how many responses, items, calls and utterances are kept in mind, each.
     """
 
-    def __init__(self, dialect: Dialect, history: bool = True, *, remembered: int = 256) -> None:
+    def __init__(
+        self, dialect: Dialect, history: bool = True, *, latency_reports: bool = True, remembered: int = 256
+    ) -> None:
         #: Tell it of every piece of audio that goes to the client.
         self.playout = PlayoutClock()
         #: Brings that audio into the client's format.
         self.voice = AgentAudio()
         self._extended = dialect.sends_extensions
         self._progress = dialect.sends_progress
+        self._latency_reports = dialect.sends_progress and latency_reports
         self._dialect_has_history = dialect.sends_history
         self._history = history and dialect.sends_history
         self._transcripts = Transcripts(remembered) if dialect.sends_extensions else None
@@ -384,7 +387,7 @@ class Downlink:
         return self._end_messages() if told else []
 
     def _latency(self, stage: LatencyStage, seconds: float) -> list[ServerMessage]:
-        return [events.latency_report(stage, seconds)] if self._progress else []
+        return [events.latency_report(stage, seconds)] if self._latency_reports else []
 
     def _end_messages(self) -> list[ServerMessage]:
         return [events.agent_audio_done(), *([events.agent_done()] if self._extended else [])]

@@ -80,7 +80,8 @@ class Watcher:
     def client_frame(self, frame: bytes, out: Effects, last_seq: int, told: int) -> None:
         """A client frame went in, when so many requests and messages had been; this came out."""
         try:
-            parse_client_message(frame, strict=self._conversation.context.dialect.strict_fields)
+            dialect = self._conversation.context.dialect
+            parse_client_message(frame, strict=dialect.strict_fields, omitted=dialect.omitted)
         except ClientProtocolError:
             assert any(message["type"] == "Error" for message in out.to_client), frame
             assert self._conversation.context.requests.last_seq == last_seq

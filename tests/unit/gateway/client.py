@@ -20,7 +20,7 @@ class Client:
     """
 
     def __init__(
-        self, dialect: Dialect = AGENT, *, history: bool = False, progress: bool = False, **limits: int
+        self, dialect: Dialect = AGENT, *, history: bool = False, progress: bool = False, **limits: Any
     ) -> None:
         dialect = replace(dialect, sends_progress=progress and dialect.sends_progress)
         self.downlink = Downlink(dialect, history, **limits)

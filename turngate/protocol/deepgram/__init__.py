@@ -25,7 +25,7 @@ from turngate.protocol.deepgram.messages import (
     UpdateThink,
     UserTurnEnded,
 )
-from turngate.protocol.deepgram.parse import parse_client_message, read_message
+from turngate.protocol.deepgram.parse import Omitted, parse_client_message, read_message
 
 __all__ = [
     "AGENT_ID_NOT_SUPPORTED",
@@ -39,6 +39,7 @@ __all__ = [
     "InjectAgentMessage",
     "InjectUserMessage",
     "KeepAlive",
+    "Omitted",
     "Settings",
     "UnknownMessageTypeError",
     "UpdateListen",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 import orjson
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from turngate.protocol.deepgram.settings import Agent, Audio, Flags, InputAudio, Listen, OutputAudio, Speak, Think
 from turngate.protocol.deepgram.values import ClientValue, Many, OneOrMany
@@ -99,6 +99,12 @@ class FunctionCallResponse(Message):
     result: Any = None
     error: str | None = None
     thought_signature: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_result(self) -> FunctionCallResponse:
+        if self.content is None and self.error is None and "result" not in self.model_fields_set:
+            raise ValueError("needs `content`, `result` or `error`")
+        return self
 
     @property
     def output(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -25,11 +26,22 @@ _MODELS: dict[str, type[ClientMessage]] = {
 }
 
 
-def parse_client_message(text: bytes | str, *, strict: bool) -> ClientMessage:
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """What stands for parts of a ``Settings`` that clients of one dialect leave out, though Deepgram requires them."""
+
+    #: By ``input`` and ``output``.
+    audio: Mapping[str, Mapping[str, Any]]
+    #: The ``provider`` of a ``think`` block; of an ``UpdateThink`` too.
+    think_provider: Mapping[str, Any]
+
+
+def parse_client_message(text: bytes | str, *, strict: bool, omitted: Omitted | None = None) -> ClientMessage:
     """Read one text frame of a client.
 
     With ``strict`` an unknown field is an error, as it is to Deepgram's service; without it, tell the client once about
-    the message's `unknown_fields`. Raises `ClientProtocolError` for anything that is not a message a client may send.
+    the message's `unknown_fields`. ``omitted`` completes what its dialect lets it leave out. Raises
+    `ClientProtocolError` for anything that is not a message a client may send.
     """
     try:
         data = orjson.loads(text)
@@ -39,7 +51,7 @@ def parse_client_message(text: bytes | str, *, strict: bool) -> ClientMessage:
         raise ClientProtocolError(UNPARSABLE, "The message is not a JSON object.")
     if _deeper_than(MAX_DEPTH, data):
         raise ClientProtocolError(UNPARSABLE, f"The message is nested deeper than {MAX_DEPTH} levels.")
-    message = _validate(data)
+    message = _validate(data if omitted is None else _completed(data, omitted))
     if strict and (unknown := message.unknown_fields):
         raise ClientProtocolError(UNPARSABLE, f"{data['type']} has no field {_listed(unknown)}.", unknown[0])
     return message
@@ -51,6 +63,28 @@ def read_message(data: dict[str, Any]) -> ClientMessage | UserTurnEnded:
     Raises `ClientProtocolError`, which a gateway of the same version never causes.
     """
     return UserTurnEnded() if data.get("type") == "UserTurnEnded" else _validate(data)
+
+
+def _completed(data: dict[str, Any], omitted: Omitted) -> dict[str, Any]:
+    """The message with what was left out; whatever is wrong with the rest stays for the validation to find."""
+    if data.get("type") == "Settings":
+        audio, agent = data.get("audio"), data.get("agent")
+        if audio is None or isinstance(audio, dict):
+            said = {name: value for name, value in (audio or {}).items() if value is not None}
+            data = {**data, "audio": {**omitted.audio, **said}}
+        if isinstance(agent, dict) and "think" in agent:
+            data = {**data, "agent": {**agent, "think": _with_providers(agent["think"], omitted)}}
+    elif data.get("type") == "UpdateThink" and "think" in data:
+        data = {**data, "think": _with_providers(data["think"], omitted)}
+    return data
+
+
+def _with_providers(think: Any, omitted: Omitted) -> Any:
+    if isinstance(think, list):
+        return [_with_providers(block, omitted) for block in think]
+    if isinstance(think, dict) and think and think.get("provider") is None:
+        return {**think, "provider": omitted.think_provider}
+    return think
 
 
 def _validate(data: dict[str, Any]) -> ClientMessage:
@@ -96,7 +130,9 @@ def _explain(name: str, data: dict[str, Any], error: ErrorDetails) -> ClientProt
     field = _path(data, error["loc"], missing=error["type"] == "missing")
     words = _PROBLEMS.get(error["type"])
     problem = words.format(**error.get("ctx", {})) if words else f"is not valid ({error['msg']})"
-    return ClientProtocolError(UNPARSABLE, f"{name}: `{field}` {problem}.", field)
+    # Without a path, it is the message as a whole.
+    subject = f"{name}: `{field}`" if field else name
+    return ClientProtocolError(UNPARSABLE, f"{subject} {problem}.", field or None)
 
 
 def _path(data: Any, loc: Sequence[int | str], *, missing: bool) -> str:

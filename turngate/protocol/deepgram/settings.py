@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from turngate.protocol.deepgram.audio import LINEAR16, usual_rate
-from turngate.protocol.deepgram.values import ClientValue, Many, MaybeOneOrMany, Whole
+from turngate.protocol.deepgram.values import ClientValue, Many, Maybe, MaybeOneOrMany, Whole
 
 
 def _usual_rate(declared: dict[str, Any]) -> int:
@@ -78,7 +78,7 @@ class Function(ClientValue):
     #: A JSON schema.
     parameters: dict[str, Any] | None = None
     #: Where a server-side function would be called; absent for a function that the client runs.
-    endpoint: Endpoint | None = None
+    endpoint: Maybe[Endpoint] = None
     defer_until_eot: bool | None = None
 
 
@@ -109,7 +109,7 @@ def _kind(value: object) -> str:
 
 class Think(ClientValue):
     provider: ThinkProvider
-    endpoint: Endpoint | None = None
+    endpoint: Maybe[Endpoint] = None
     functions: Many[Function] | None = None
     prompt: str | None = None
     context_length: Whole | Literal["max"] | None = None
@@ -122,7 +122,7 @@ class Think(ClientValue):
     ) = Field(None, alias="toolChoice")
     output_modalities: Many[Literal["text", "audio"]] | None = Field(None, alias="outputModalities")
     max_output_tokens: Annotated[Whole, Field(ge=1)] | None = Field(None, alias="maxOutputTokens")
-    managed_prompt: ManagedPrompt | None = Field(None, alias="managedPrompt")
+    managed_prompt: Maybe[ManagedPrompt] = Field(None, alias="managedPrompt")
 
 
 class VoiceObject(ClientValue):
@@ -154,7 +154,7 @@ class SpeakProvider(ClientValue):
 
 class Speak(ClientValue):
     provider: SpeakProvider
-    endpoint: Endpoint | None = None
+    endpoint: Maybe[Endpoint] = None
 
 
 class HistoryCall(ClientValue):
@@ -199,12 +199,12 @@ class SessionAudioOutput(ClientValue):
 
 class Agent(ClientValue):
     language: str | None = None
-    context: Context | None = None
-    listen: Listen | None = None
+    context: Maybe[Context] = None
+    listen: Maybe[Listen] = None
     think: MaybeOneOrMany[Think] = None
     speak: MaybeOneOrMany[Speak] = None
     greeting: str | None = None
     #: Milliseconds of silence after which the agent speaks up; -1 for never.
     idle_timeout_ms: float | None = Field(None, alias="idleTimeoutMs")
-    session_audio_output: SessionAudioOutput | None = Field(None, alias="sessionAudioOutput")
+    session_audio_output: Maybe[SessionAudioOutput] = Field(None, alias="sessionAudioOutput")
     use_manual_audio_commit: bool | None = Field(None, alias="useOpenAIManualAudioCommit")

@@ -21,6 +21,10 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def _none_if_empty(value: Any) -> Any:
+    return None if value in ({}, [{}]) else value
+
+
 Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
 Many: TypeAlias = Annotated[tuple[T, ...], Strict(False)]
 #: Marks a field whose list may be written as its one element, so that its paths read as they were written.
@@ -29,7 +33,9 @@ _ONE_OR_MANY = "one or many"
 OneOrMany: TypeAlias = Annotated[
     tuple[T, ...], Strict(False), Field(min_length=1), BeforeValidator(_as_list), _ONE_OR_MANY
 ]
-MaybeOneOrMany: TypeAlias = Annotated[OneOrMany[T] | None, _ONE_OR_MANY]
+MaybeOneOrMany: TypeAlias = Annotated[OneOrMany[T] | None, BeforeValidator(_none_if_empty), _ONE_OR_MANY]
+#: An optional object; an empty one, which some SDKs write for none, counts as absent.
+Maybe: TypeAlias = Annotated[T | None, BeforeValidator(_none_if_empty)]
 
 
 class ClientValue(BaseModel):

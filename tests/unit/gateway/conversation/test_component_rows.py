@@ -48,7 +48,7 @@ def test_text_without_settings_is_kept() -> None:
     assert [(m["role"], m["content"]) for m in bench.item("item_1").to_client] == [("user", "early")]
 
 
-@pytest.mark.parametrize("fields", [{"content": "42"}, {"result": {"any": [1]}}, {"error": "no"}, {"name": "f"}])
+@pytest.mark.parametrize("fields", [{"content": "42"}, {"result": {"any": [1]}}, {"error": "no"}])
 def test_function_results_in_every_shape(fields: dict[str, Any]) -> None:
     """Rows "component: `FunctionCallResponse`", "component: `AgentThinking`": taken in any shape, and acknowledged
     right after."""
@@ -182,3 +182,14 @@ def test_an_upstream_that_closes_in_a_reply_leaves_its_words() -> None:
     out = bench.conversation.drain()
     assert types(out.to_client) == ["ConversationText", "Error"]
     assert (out.to_client[0]["content"], out.to_client[1]["code"]) == ("Good", "session_max_duration")
+
+
+def test_settings_without_audio_or_provider_are_taken() -> None:
+    """The component may leave both out: linear16, 16 kHz in and 24 kHz out, and the installation's model."""
+    bench = Bench(COMPONENT)
+    bench.event("session.created", session={})
+    assert bench.say(type="Settings", agent={"think": {"prompt": "Be kind."}}).to_publish == [1]
+    event = bench.conversation.client_event(1)
+    assert event is not None
+    assert event.message["audio"]["input"]["sample_rate"] == 16_000
+    assert event.message["agent"]["think"][0]["provider"] == {"type": "open_ai"}

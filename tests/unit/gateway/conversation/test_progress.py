@@ -76,3 +76,11 @@ def test_a_result_that_is_taken_is_echoed_as_the_live_service_does() -> None:
         "content": "rain",
     }
     assert client.told[-1]["type"] == "History"
+
+
+def test_latency_reports_can_be_left_out() -> None:
+    client = Client(AGENT, progress=True, latency_reports=False)
+    assert client.hears(upstream.created(), upstream.output("output_text.delta", delta="He")) == [
+        "AgentThinking",
+        "AgentStartedSpeaking",
+    ]
