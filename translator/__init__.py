@@ -1,1 +1,1 @@
-"""What clients ask, in the upstream's terms. Stateless: any number of these may run, and any of them may die."""
+"""The translator service: translates client messages into upstream terms. Stateless, so any number can run."""

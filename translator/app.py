@@ -12,8 +12,10 @@ from redis.asyncio import Redis
 
 from session_state.client import Outcome, Reservation, SessionStateClient
 from translator.config import TranslatorSettings
+from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
-from translator.mapping.routes import Defaults, Refusal, translate
+from translator.mapping.result import Refusal
+from translator.mapping.routes import translate
 from turngate.bus.broker import Consumers, connect, make_broker, subscribe
 from turngate.bus.reclaimer import Intake, Reclaimer
 from turngate.bus.streams import Failures, entry

@@ -8,31 +8,35 @@ from typing import Literal
 from pydantic import Field
 
 from session_state.config import ReservationSettings
+from translator.mapping.defaults import Defaults
 from translator.mapping.names import load_names
-from translator.mapping.translation import Defaults
 from translator.mapping.turn_detection import TurnDetection
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.openai.models import DEFAULT_REALTIME, DEFAULT_TRANSCRIPTION
 
 
 class TranslatorSettings(ReservationSettings, ConsumerSettings):
-    """The service itself, and the configuration that a client's Settings start from."""
+    """The service itself, and the defaults for clients' ``Settings``."""
 
-    translator_host: str = Field("127.0.0.1", description="Address of the HTTP for health, readiness and metrics.")
-    translator_port: int = Field(8081, ge=0, le=65535, description="Its port; 0 takes any free one.")
-    upstream_model: str = Field(DEFAULT_REALTIME, description="The realtime model that conversations run on.")
-    upstream_voice: str = Field("marin", description="The voice where the client names none that exists upstream.")
+    translator_host: str = Field(
+        "127.0.0.1", description="Address of the HTTP server for health, readiness and metrics."
+    )
+    translator_port: int = Field(8081, ge=0, le=65535, description="Port of that HTTP server; 0 takes any free one.")
+    upstream_model: str = Field(DEFAULT_REALTIME, description="The realtime model used for all sessions.")
+    upstream_voice: str = Field(
+        "marin", description="The upstream voice, if the client names none or one without a counterpart upstream."
+    )
     transcription_model: str = Field(
-        DEFAULT_TRANSCRIPTION, description="Turns the user's speech into text for the client; empty for none."
+        DEFAULT_TRANSCRIPTION, description="The upstream's model for transcribing the user's speech; empty for none."
     )
     names_file: Path | None = Field(
         None,
-        description="A JSON or TOML file: which voices and models of the upstream stand for names that clients use.",
+        description="A JSON or TOML file that maps clients' names of voices and models to the upstream's.",
     )
     turn_owner: Literal["server", "gateway"] = Field(
         "server",
-        description="Who asks for the reply when the user stops speaking: `server` (the upstream's VAD, fastest) or "
-        "`gateway` (waiting configuration is applied first, and no collision is possible).",
+        description="Who requests the reply when the user stops speaking: `server` (the upstream's VAD; fastest) or "
+        "`gateway` (held configuration is applied first, and no collision is possible).",
     )
     turn_detection: Literal["server_vad", "semantic_vad"] = Field(
         "server_vad",

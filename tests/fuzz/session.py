@@ -12,8 +12,10 @@ from gateway.conversation.limits import Limits
 from gateway.dialect import DIALECTS
 from tests.fuzz import client_frames, upstream_events
 from tests.fuzz.watcher import Watcher
+from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
-from translator.mapping.routes import Defaults, Refusal, translate
+from translator.mapping.result import Refusal
+from translator.mapping.routes import translate
 from turngate.protocol.messages import AddItems, Intent, RefuseRequest, Release
 
 #: Steps for which one set of ids is in use.

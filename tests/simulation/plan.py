@@ -9,7 +9,7 @@ from gateway.conversation.limits import Limits
 from gateway.turn.requests import Patience
 from tests.simulation import script
 from tests.simulation.script import Script
-from translator.mapping.translation import Defaults
+from translator.mapping.defaults import Defaults
 from translator.mapping.turn_detection import TurnDetection
 from turngate.simulator.behaviour import Behaviour
 

@@ -16,7 +16,8 @@ from tests.simulation.clock import Clock
 from tests.simulation.plan import Plan
 from translator.mapping import release as merging
 from translator.mapping import routes as translating
-from translator.mapping.translation import Defaults, Refusal
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import Refusal
 from turngate.protocol.messages import (
     CLIENT_EVENTS,
     RELEASES,

@@ -12,7 +12,9 @@ from typing import Any, get_args, get_origin
 import orjson
 from pydantic import BaseModel
 
-from translator.mapping.routes import Defaults, Translation, translate
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import MappingResult
+from translator.mapping.routes import translate
 from turngate.protocol.deepgram import Settings, parse_client_message
 from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
 
@@ -162,16 +164,16 @@ def _put(tree: dict[str, Any], steps: list[str], path: str) -> dict[str, Any]:
     return {**tree, key: [below] if many else below}
 
 
-def _translated(message: dict[str, Any]) -> Translation:
+def _translated(message: dict[str, Any]) -> MappingResult:
     # As a client's own words are read: a sample that no client may send is a mistake here.
     parsed = parse_client_message(orjson.dumps(message), strict=True)
     return translate(ClientEvent(session="s", gateway="g", seq=1, message=parsed.wire(), turn=_TURN), Defaults())
 
 
-def _session(translation: Translation) -> dict[str, Any]:
-    assert translation.intent is not None
-    assert translation.intent.configuration is not None
-    return translation.intent.configuration.session
+def _session(result: MappingResult) -> dict[str, Any]:
+    assert result.intent is not None
+    assert result.intent.configuration is not None
+    return result.intent.configuration.session
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -1,1 +1,1 @@
-"""One module per concern: from a client's message to the upstream's terms."""
+"""Maps client messages to upstream configuration, items and responses: pure functions, one module per concern."""

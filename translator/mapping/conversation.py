@@ -1,4 +1,4 @@
-"""What goes into the conversation: an earlier history, the user's typed words, words for the agent to say."""
+"""Conversation items: history from ``Settings``, the user's text messages, and messages for the agent to say."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2s
 from typing import Any
 
-from translator.mapping.translation import Defaults, Translation, item_id, respond
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import MappingResult, item_id, respond
 from turngate.protocol.deepgram import InjectAgentMessage, InjectUserMessage, UserTurnEnded
 from turngate.protocol.deepgram.settings import HistoryMessage
 from turngate.protocol.messages import ClientEvent
 
-#: What the upstream takes as the id of a call.
+#: The call ids that the upstream accepts.
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SAY_EXACTLY = "Say exactly the following words, in this language and order, and nothing before or after them:"
 
 
-def inject_user_message(event: ClientEvent, message: InjectUserMessage, defaults: Defaults) -> Translation:
-    """The user's turn, as text, and the wish for an answer to it."""
+def inject_user_message(event: ClientEvent, message: InjectUserMessage, defaults: Defaults) -> MappingResult:
+    """A user message as text. It is added to the conversation at once, and answered by a response."""
     item = {"id": item_id(event, 0), **_message("user", message.content)}
-    return Translation(items=(item,), intent=respond(event))
+    return MappingResult(items=(item,), intent=respond(event))
 
 
-def inject_agent_message(event: ClientEvent, message: InjectAgentMessage, defaults: Defaults) -> Translation:
-    """The agent's turn, in given words: a response of its own, which no other can stand in for."""
+def inject_agent_message(event: ClientEvent, message: InjectAgentMessage, defaults: Defaults) -> MappingResult:
+    """A message for the agent to say: a separate response, which answers no other request."""
     overrides = {"instructions": f"{_SAY_EXACTLY}\n\n{message.message}", "tool_choice": "none"}
     interrupts = message.behavior == "interrupt"
-    return Translation(intent=respond(event, overrides=overrides, exclusive=True, interrupts=interrupts))
+    return MappingResult(intent=respond(event, overrides=overrides, exclusive=True, interrupts=interrupts))
 
 
-def user_turn_ended(event: ClientEvent, message: UserTurnEnded, defaults: Defaults) -> Translation:
-    """The user's speech is in the conversation already; it wants an answer."""
-    return Translation(intent=respond(event))
+def user_turn_ended(event: ClientEvent, message: UserTurnEnded, defaults: Defaults) -> MappingResult:
+    """The end of the user's speech, which is already in the conversation and is answered by a response."""
+    return MappingResult(intent=respond(event))
 
 
 def history_items(event: ClientEvent, messages: Iterable[HistoryMessage]) -> tuple[dict[str, Any], ...]:
-    """An earlier conversation, oldest first; a finished function call becomes the call and its output."""
+    """The items of an earlier conversation, oldest first. A finished function call becomes the call and its output."""
     items = (item for message in messages for item in _items(message))
     return tuple({"id": item_id(event, n), **item} for n, item in enumerate(items))
 
@@ -51,7 +52,7 @@ def _items(message: HistoryMessage) -> Iterator[dict[str, Any]]:
 
 
 def _call_id(name: str) -> str:
-    """An id from another service as the upstream takes it: itself where it can be, else one that stands for it."""
+    """The id itself if the upstream accepts it, or else an id derived from it."""
     return name if _CALL_ID.fullmatch(name) else f"call_{blake2s(name.encode(), digest_size=13).hexdigest()}"
 
 

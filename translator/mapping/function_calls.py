@@ -1,14 +1,18 @@
-"""Function calls: the client's results, on their way to the model."""
+"""Results of function calls."""
 
 from __future__ import annotations
 
-from translator.mapping.translation import Defaults, Refusal, Translation, item_id, respond
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import MappingResult, Refusal, item_id, respond
 from turngate.protocol.deepgram import UNPARSABLE, FunctionCallResponse
 from turngate.protocol.messages import ClientEvent
 
 
-def function_call_response(event: ClientEvent, message: FunctionCallResponse, defaults: Defaults) -> Translation:
-    """The result, and the wish for a response that knows it. Raises `Refusal` when no call is named."""
+def function_call_response(event: ClientEvent, message: FunctionCallResponse, defaults: Defaults) -> MappingResult:
+    """The result of a function call, which is added to the conversation and answered by a response.
+
+    Raises `Refusal` if the message has no call id.
+    """
     if message.id is None:
         raise Refusal(UNPARSABLE, "FunctionCallResponse: `id` is missing, and the call cannot be told by its name.")
     item = {
@@ -17,4 +21,4 @@ def function_call_response(event: ClientEvent, message: FunctionCallResponse, de
         "call_id": message.id,
         "output": message.output,
     }
-    return Translation(items=(item,), intent=respond(event, answers=(message.id,)))
+    return MappingResult(items=(item,), intent=respond(event, answers=(message.id,)))

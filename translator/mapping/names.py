@@ -1,9 +1,9 @@
-"""The operator's table of names: what a client calls a voice or a model, and which one of the upstream's that is.
+"""The operator's table that maps clients' names of voices and models to the upstream's.
 
-A file in JSON or TOML, read once at start::
+It is a JSON or TOML file, read once at start::
 
     [voices]
-    "aura-2-luna-es" = "coral"      # a whole model name, a voice's name or its id; the case does not matter
+    "aura-2-luna-es" = "coral"      # a model name, a voice name or a voice id; case is ignored
     "21m00Tcm4TlvDq8ikWAM" = "sage"
 
     [models]
@@ -27,7 +27,7 @@ SETTING = "TURNGATE_NAMES_FILE"
 
 
 class Names(BaseModel):
-    """The table; empty where there is no file."""
+    """The table; empty if there is no file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -45,20 +45,20 @@ class Names(BaseModel):
         for name, voice in voices.items():
             if voice not in REALTIME_VOICES and not voice.startswith("voice_"):
                 known = ", ".join(sorted(REALTIME_VOICES))
-                raise ValueError(f"{name!r} is to be {voice!r}, which is none of {known}, nor voice_…")
+                raise ValueError(f"{name!r} is mapped to {voice!r}, which is neither one of {known} nor voice_…")
         return voices
 
     def voice(self, *names: str | None) -> str | None:
-        """The upstream's voice for the first of these names that is in the table."""
+        """The upstream's voice for the first of these names that is in the table; None if none is."""
         return next((self.voices[name.lower()] for name in names if name and name.lower() in self.voices), None)
 
     def model(self, name: str) -> str:
-        """The realtime model that stands for this one; itself where the table does not say."""
+        """The realtime model for this name; the name itself if it is not in the table."""
         return self.models.get(name.lower(), name)
 
 
 def load_names(path: Path | None) -> Names:
-    """Read the table; an empty one without a path. Raises `SettingsError`, which names the setting and the mistake."""
+    """Read the table; without a path it is empty. Raises `SettingsError`, which names the setting and the mistake."""
     if path is None:
         return Names()
     try:

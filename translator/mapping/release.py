@@ -1,7 +1,8 @@
-"""Merging what a release grants into at most one ``session.update`` and at most one ``response.create``.
+"""Merges the intents of a release into at most one ``session.update`` and at most one ``response.create``.
 
-Configuration merges field by field, the later ``seq`` wins; text to append builds on what comes before it. A response
-that must say given words is never merged with another: it goes alone, and what is left over is granted again.
+Configuration is merged field by field, and the later ``seq`` wins; appended text is added to the instructions before
+it. An exclusive response (an injected agent message) is never merged with another one: it is sent alone, and
+session-state grants the remaining intents again.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from turngate.protocol.messages import Configuration, Intent, Release, ResponseR
 
 
 def merge(release: Release) -> SendRelease:
-    """The command that carries out a release."""
+    """The command that executes a release."""
     intents = sorted(release.intents, key=lambda intent: intent.seq)
     configuring = [intent for intent in intents if intent.configuration is not None]
-    responding = _together([intent for intent in intents if intent.response is not None])
+    responding = _answered_together([intent for intent in intents if intent.response is not None])
     return SendRelease(
         session=release.session,
         release=release.id,
@@ -30,11 +31,11 @@ def merge(release: Release) -> SendRelease:
 
 
 def merge_configurations(changes: list[Configuration]) -> Configuration:
-    """One change with the effect of all, in the order given."""
-    return reduce(_then, changes)
+    """One configuration with the effect of all of these, applied in order."""
+    return reduce(_apply_after, changes)
 
 
-def _then(first: Configuration, second: Configuration) -> Configuration:
+def _apply_after(first: Configuration, second: Configuration) -> Configuration:
     session = _merge_objects(first.session, second.session)
     if "instructions" in second.session:
         return Configuration(session=session, append_instructions=second.append_instructions)
@@ -49,8 +50,7 @@ def _then(first: Configuration, second: Configuration) -> Configuration:
     return Configuration(session=session, append_instructions=addition)
 
 
-#: Objects whose parts depend on each other: a later one replaces the earlier one whole, as it would upstream with
-#: another ``type``.
+#: Objects whose fields depend on each other. A later one replaces the earlier one as a whole.
 _WHOLE = {"turn_detection", "tool_choice", "prompt", "format"}
 
 
@@ -67,7 +67,7 @@ def _merged(key: str, before: Any, value: Any) -> Any:
     return _merge_objects(before, value) if isinstance(before, dict) and key not in _WHOLE else value
 
 
-def _together(responding: list[Intent]) -> list[Intent]:
+def _answered_together(responding: list[Intent]) -> list[Intent]:
     first = responding[0] if responding else None
     if first is not None and first.response is not None and first.response.exclusive:
         return [first]

@@ -1,4 +1,4 @@
-"""The route: which function translates which client message. Every mapping is a pure function of the event."""
+"""Selects the mapping function for each client message. Every mapping is a pure function of the client event."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from translator.mapping.conversation import inject_agent_message, inject_user_message, user_turn_ended
+from translator.mapping.defaults import Defaults
 from translator.mapping.function_calls import function_call_response
+from translator.mapping.result import MappingResult, Refusal
 from translator.mapping.settings import settings, update_listen, update_prompt, update_speak, update_think
-from translator.mapping.translation import Defaults, Refusal, Translation
 from turngate.protocol.deepgram import (
     UNPARSABLE,
     ClientProtocolError,
@@ -25,10 +26,8 @@ from turngate.protocol.deepgram import (
 )
 from turngate.protocol.messages import ClientEvent
 
-__all__ = ["ROUTES", "Defaults", "Refusal", "Translation", "translate"]
-
-#: `KeepAlive`, `ForceEndTurn` and `CustomToThinkProvider` are the gateway's own business and never come here.
-ROUTES: Mapping[type[Any], Callable[[ClientEvent, Any, Defaults], Translation]] = {
+#: `KeepAlive`, `ForceEndTurn` and `CustomToThinkProvider` are handled by the gateway and not sent to translators.
+ROUTES: Mapping[type[Any], Callable[[ClientEvent, Any, Defaults], MappingResult]] = {
     Settings: settings,
     UpdatePrompt: update_prompt,
     UpdateThink: update_think,
@@ -41,10 +40,10 @@ ROUTES: Mapping[type[Any], Callable[[ClientEvent, Any, Defaults], Translation]] 
 }
 
 
-def translate(event: ClientEvent, defaults: Defaults) -> Translation:
-    """What a client event means upstream. The same event gives the same translation, however often it comes.
+def translate(event: ClientEvent, defaults: Defaults) -> MappingResult:
+    """Translate a client event into upstream terms. Deterministic: the same event always gives the same result.
 
-    Raises `Refusal` when it can have no effect: tell the client, and be done with it.
+    Raises `Refusal` if the event cannot take effect; the caller reports it to the client, which settles the request.
     """
     try:
         message = read_message(event.message)
@@ -52,5 +51,5 @@ def translate(event: ClientEvent, defaults: Defaults) -> Translation:
         raise Refusal(error.code, error.description) from error
     route = ROUTES.get(type(message))
     if route is None:
-        raise Refusal(UNPARSABLE, f"{message.type} means nothing to the model.")
+        raise Refusal(UNPARSABLE, f"{message.type} has no effect on the model.")
     return route(event, message, defaults)

@@ -1,6 +1,6 @@
-"""Configuration: ``Settings`` and the ``Update`` messages, as partial sessions of the Realtime API.
+"""Maps ``Settings`` and the ``Update`` messages to partial session objects of the Realtime API.
 
-A session object holds only what the client set. Absent is not null: what is left out stays as it is upstream.
+A session object contains only what the client set. An absent field is not null: it keeps its value upstream.
 """
 
 from __future__ import annotations
@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from translator.mapping.conversation import history_items
+from translator.mapping.defaults import Defaults
 from translator.mapping.listening import (
     changed_transcription,
     check_listening,
     listening_notices,
     transcription,
 )
-from translator.mapping.speaking import USUAL_SPEED, output, speaking
+from translator.mapping.result import MappingResult, configure, not_applied
+from translator.mapping.speaking import DEFAULT_SPEED, output, speaking
 from translator.mapping.thinking import thinking, thinking_notices, usable
-from translator.mapping.translation import Defaults, Translation, configure, not_applied
 from translator.mapping.turn_detection import end_of_turn, turn_detection
 from turngate.protocol.deepgram import Settings, UpdateListen, UpdatePrompt, UpdateSpeak, UpdateThink
 from turngate.protocol.deepgram.audio import upstream_format
@@ -24,10 +25,11 @@ from turngate.protocol.deepgram.events import ServerMessage
 from turngate.protocol.messages import ClientEvent
 
 
-def settings(event: ClientEvent, message: Settings, defaults: Defaults) -> Translation:
-    """The whole configuration. The first ``Settings`` also brings an earlier conversation; a repeated one does not."""
+def settings(event: ClientEvent, message: Settings, defaults: Defaults) -> MappingResult:
+    """The whole configuration. The first ``Settings`` may also contain an earlier conversation, which a repeated one
+    does not add again."""
     agent = message.agent
-    # `mip_opt_out` needs nothing: what passes through this server trains nobody's models.
+    # `mip_opt_out` needs no handling: this server does not use any data for training.
     fields = {
         "tags": message.tags,
         "experimental": message.experimental or None,
@@ -57,31 +59,31 @@ def settings(event: ClientEvent, message: Settings, defaults: Defaults) -> Trans
         listening["noise_reduction"] = {"type": defaults.noise_reduction}
     session["audio"] = {"input": listening, "output": spoken}
     past = agent.context.messages if agent.context is not None and not event.repeated else None
-    return Translation(history_items(event, past or ()), tuple(notices), configure(event, session))
+    return MappingResult(history_items(event, past or ()), tuple(notices), configure(event, session))
 
 
-def update_prompt(event: ClientEvent, message: UpdatePrompt, defaults: Defaults) -> Translation:
-    """Adds to the instructions: Deepgram's service appends, whatever the name says."""
-    return Translation(intent=configure(event, {}, append_instructions=message.prompt))
+def update_prompt(event: ClientEvent, message: UpdatePrompt, defaults: Defaults) -> MappingResult:
+    """Appends to the instructions, as in Deepgram's service."""
+    return MappingResult(intent=configure(event, {}, append_instructions=message.prompt))
 
 
-def update_think(event: ClientEvent, message: UpdateThink, defaults: Defaults) -> Translation:
-    """Replaces the think block: instructions and functions that it does not have are gone."""
+def update_think(event: ClientEvent, message: UpdateThink, defaults: Defaults) -> MappingResult:
+    """Replaces the think block. Instructions and functions that it omits are removed."""
     think = usable(message.think, defaults)
     session = {"instructions": "", "tools": [], "tool_choice": "auto"} | thinking(think, defaults)
-    return Translation(notices=tuple(thinking_notices(think, defaults)), intent=configure(event, session))
+    return MappingResult(notices=tuple(thinking_notices(think, defaults)), intent=configure(event, session))
 
 
-def update_speak(event: ClientEvent, message: UpdateSpeak, defaults: Defaults) -> Translation:
-    """Changes voice and speed, from the next reply on. Without a speed it is the usual one again."""
+def update_speak(event: ClientEvent, message: UpdateSpeak, defaults: Defaults) -> MappingResult:
+    """Changes voice and speed from the next reply on. If the speed is omitted, it is reset to 1."""
     spoken, notices = speaking(message.speak, defaults)
-    change = {"audio": {"output": {"speed": USUAL_SPEED} | spoken}}
-    return Translation(notices=tuple(notices), intent=configure(event, change))
+    change = {"audio": {"output": {"speed": DEFAULT_SPEED} | spoken}}
+    return MappingResult(notices=tuple(notices), intent=configure(event, change))
 
 
-def update_listen(event: ClientEvent, message: UpdateListen, defaults: Defaults) -> Translation:
-    """Changes what the transcription expects (languages and words), and how the end of a turn is found. What it leaves
-    out stays as it is, but `language_hints`, which are cleared."""
+def update_listen(event: ClientEvent, message: UpdateListen, defaults: Defaults) -> MappingResult:
+    """Changes the languages and words that the transcription expects, and the detection of the end of a turn. Omitted
+    fields keep their values, except `language_hints`, which are cleared."""
     provider = message.listen.provider
     check_listening(provider, partial=True)
     heard, notices = changed_transcription(provider, defaults)
@@ -89,4 +91,4 @@ def update_listen(event: ClientEvent, message: UpdateListen, defaults: Defaults)
     listening: dict[str, Any] = {"transcription": heard}
     if ends := end_of_turn(provider, defaults.turn_detection):
         listening["turn_detection"] = ends
-    return Translation(notices=tuple(notices), intent=configure(event, {"audio": {"input": listening}}))
+    return MappingResult(notices=tuple(notices), intent=configure(event, {"audio": {"input": listening}}))

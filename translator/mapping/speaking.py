@@ -1,33 +1,34 @@
-"""What speaks: ``speak`` and ``sessionAudioOutput``, as the upstream's ``session.audio.output``."""
+"""Maps ``speak`` and ``sessionAudioOutput`` to the upstream's ``session.audio.output``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from translator.mapping.translation import Defaults, Refusal, not_applied
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import Refusal, not_applied
 from translator.mapping.voices import realtime_voice, voice_of
 from turngate.protocol.deepgram import INVALID_SETTINGS, Settings, events
 from turngate.protocol.deepgram.audio import upstream_format
 from turngate.protocol.deepgram.events import ServerMessage
 from turngate.protocol.deepgram.settings import SessionAudioOutput, Speak, SpeakProvider
 
-#: The factor on the voice's natural speed where none is asked for.
-USUAL_SPEED = 1.0
+#: The speed if the client specifies none, as a factor.
+DEFAULT_SPEED = 1.0
 
 
 def output(message: Settings, defaults: Defaults, *, first: bool) -> tuple[dict[str, Any], list[ServerMessage]]:
-    """``session.audio.output``, complete with a voice for the first configuration."""
-    agent, form = message.agent, upstream_format(message.output_audio.encoding)
-    audio: dict[str, Any] = {"format": form}
+    """``session.audio.output``; the ``first`` one of a session always contains a voice."""
+    agent, upstream = message.agent, upstream_format(message.output_audio.encoding)
+    audio: dict[str, Any] = {"format": upstream}
     if first:
         audio["voice"] = realtime_voice(defaults.voice) or defaults.voice
     spoken, notices = speaking(agent.speak or (), defaults)
-    direct, warnings = _direct(agent.session_audio_output, form, defaults)
+    direct, warnings = _from_session_audio_output(agent.session_audio_output, upstream, defaults)
     return audio | spoken | direct, notices + warnings
 
 
 def speaking(speak: tuple[Speak, ...], defaults: Defaults) -> tuple[dict[str, Any], list[ServerMessage]]:
-    """Voice and speed from ``speak``: of the preferences, the first whose voice exists upstream."""
+    """Voice and speed from ``speak``, which lists preferences: the first one whose voice exists upstream is used."""
     if not speak:
         return {}, []
     entry, voice = next(
@@ -41,25 +42,27 @@ def speaking(speak: tuple[Speak, ...], defaults: Defaults) -> tuple[dict[str, An
     if provider.speed is not None:
         audio["speed"] = provider.speed
     notices = [] if voice is not None else [_no_such_voice(_name(provider))]
-    # A language needs no setting: the model speaks all of them, with every voice.
+    # `language` needs no setting: the model speaks every language with every voice.
     fields = {"endpoint": entry.endpoint} | {
         f"provider.{name}": getattr(provider, name) for name in ("volume", "expressivity", "engine", "credentials")
     }
     return audio, [*notices, *not_applied("SPEAK_FIELDS_NOT_APPLIED", "speak", fields)]
 
 
-def _direct(
-    wanted: SessionAudioOutput | None, form: dict[str, Any], defaults: Defaults
+def _from_session_audio_output(
+    wanted: SessionAudioOutput | None, upstream: dict[str, Any], defaults: Defaults
 ) -> tuple[dict[str, Any], list[ServerMessage]]:
-    """Voice and speed from ``sessionAudioOutput``. Raises `Refusal` for a format other than ``form``, which is what the
-    gateway expects of the upstream."""
+    """Voice and speed from ``sessionAudioOutput``.
+
+    Raises `Refusal` for a format other than ``upstream``, the format that follows from ``audio.output``.
+    """
     if wanted is None:
         return {}, []
-    if wanted.format is not None and form | {"type": None} | wanted.format != form:
-        rate = f" with a rate of {form['rate']}" if "rate" in form else ""
+    if wanted.format is not None and upstream | {"type": None} | wanted.format != upstream:
+        rate = f" with a rate of {upstream['rate']}" if "rate" in upstream else ""
         raise Refusal(
             INVALID_SETTINGS,
-            f"Settings: `agent.sessionAudioOutput.format` must be {form['type']}{rate}, as `audio.output` has it.",
+            f"Settings: `agent.sessionAudioOutput.format` must be {upstream['type']}{rate}, as `audio.output` has it.",
         )
     audio: dict[str, Any] = {}
     notices: list[ServerMessage] = []
@@ -81,7 +84,7 @@ def _voice(provider: SpeakProvider, defaults: Defaults) -> str | dict[str, Any] 
 
 
 def _named(name: str | None, defaults: Defaults) -> str | dict[str, Any] | None:
-    """What the operator's table says."""
+    """The voice for a name in the operator's table; None if it is not in the table."""
     meant = defaults.names.voice(name)
     return realtime_voice(meant) if meant is not None else None
 

@@ -1,30 +1,31 @@
-"""What thinks: the ``think`` block, as the upstream's instructions, tools and limits."""
+"""Maps the ``think`` block to the upstream's instructions, tools and limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from translator.mapping.translation import Defaults, not_applied
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import not_applied
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import ServerMessage
 from turngate.protocol.deepgram.settings import Function, FunctionChoice, Think
 
-#: The upstream takes 1 to 4096, or no limit.
-_MOST_OUTPUT_TOKENS = 4096
-#: Only these models take an effort; others refuse the whole update for it.
+#: The upstream accepts 1 to 4096, or no limit.
+_MAX_OUTPUT_TOKENS = 4096
+#: Prefix of the models that accept a reasoning effort. Other models refuse the whole update.
 _REASONING_MODELS = "gpt-realtime-2"
-#: Deepgram's names for the upstream's efforts, where they differ. A reasoning model cannot be told not to.
+#: The upstream's effort for Deepgram's reasoning modes, where they differ. Reasoning cannot be switched off.
 _EFFORTS = {"none": "minimal"}
 
 
 def usable(think: tuple[Think, ...], defaults: Defaults) -> Think:
-    """Of the preferences, the first whose model is the one that answers here; the first of all where none is."""
+    """Choose from the preferences: the first block whose model is the connected one, or else the first block."""
     return next((block for block in think if _answers(block, defaults)), think[0])
 
 
 def thinking(think: Think, defaults: Defaults) -> dict[str, Any]:
-    """The session's fields that this block sets."""
+    """The session fields set by this block."""
     session: dict[str, Any] = {}
     if think.prompt is not None:
         session["instructions"] = think.prompt
@@ -36,11 +37,11 @@ def thinking(think: Think, defaults: Defaults) -> dict[str, Any]:
             {"type": "function", "name": choice.name} if isinstance(choice, FunctionChoice) else choice
         )
     if think.output_modalities:
-        # The upstream takes exactly one; audio always comes with its text.
+        # The upstream accepts exactly one; audio includes its transcript.
         session["output_modalities"] = ["audio"] if "audio" in think.output_modalities else ["text"]
     if think.max_output_tokens is not None:
         session["max_output_tokens"] = (
-            think.max_output_tokens if think.max_output_tokens <= _MOST_OUTPUT_TOKENS else "inf"
+            think.max_output_tokens if think.max_output_tokens <= _MAX_OUTPUT_TOKENS else "inf"
         )
     if think.managed_prompt is not None:
         session["prompt"] = think.managed_prompt.model_dump(include={"id", "version", "variables"}, exclude_none=True)
@@ -51,7 +52,7 @@ def thinking(think: Think, defaults: Defaults) -> dict[str, Any]:
 
 
 def thinking_notices(think: Think, defaults: Defaults) -> Iterator[ServerMessage]:
-    """What of this block cannot be as the client asked."""
+    """Warnings for the parts of this block that cannot be applied."""
     provider = think.provider
     asked = provider.model or (None if provider.type == "open_ai" else provider.type)
     if asked is not None and not _answers(think, defaults):
@@ -76,7 +77,7 @@ def thinking_notices(think: Think, defaults: Defaults) -> Iterator[ServerMessage
 
 
 def _answers(think: Think, defaults: Defaults) -> bool:
-    """Whether this block's model, or what the operator's table makes of it, is the one that is connected."""
+    """Whether this block's model, after the operator's table, is the connected one."""
     model = think.provider.model
     return think.provider.type == "open_ai" if model is None else defaults.names.model(model) == defaults.model
 
@@ -89,6 +90,6 @@ def _tool(function: Function) -> dict[str, Any]:
     tool: dict[str, Any] = {"type": "function", "name": function.name}
     if function.description is not None:
         tool["description"] = function.description
-    # A function without parameters still needs a schema that says so.
+    # The upstream requires a schema, also for a function without parameters.
     tool["parameters"] = function.parameters or {"type": "object", "properties": {}}
     return tool

@@ -1,4 +1,4 @@
-"""Voices: the upstream's, and the nearest of them for names that clients bring from elsewhere."""
+"""The upstream's voices, and their counterparts for the names of other services' voices."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ REALTIME_VOICES = frozenset(
     ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse"),
 )
 
-#: OpenAI's voices that only its text-to-speech models have.
+#: Voices that only OpenAI's text-to-speech models have, and their counterparts.
 _SPEECH_ONLY = {"fable": "ballad", "nova": "coral", "onyx": "ash"}
 
-#: Deepgram's English voices, by the name in ``aura-2-thalia-en`` or ``flux-kit-en``: a woman's or a man's.
+#: Names of Deepgram's English voices, as in ``aura-2-thalia-en`` or ``flux-kit-en``, by counterpart (female or male).
 _AURA_NAMES = {
     "marin": "amalthea andromeda asteria athena aurora callisto cora cordelia delia electra harmonia helena hera iris "
     "janus juno kit luna minerva ophelia pandora phoebe selene stella thalia theia vesta",
     "cedar": "angus apollo arcas aries atlas draco helios hermes hyperion jupiter mars neptune odysseus orion orpheus "
     "perseus pluto saturn zeus",
 }
-#: Amazon Polly's voices that Deepgram's protocol names.
+#: The voices of Amazon Polly in Deepgram's protocol.
 _POLLY = dict.fromkeys(("amy", "aria", "ayanda", "emma", "joanna"), "marin") | dict.fromkeys(
     ("arthur", "brian", "matthew"), "cedar"
 )
@@ -29,7 +29,7 @@ _AURA = {name: voice for voice, names in _AURA_NAMES.items() for name in names.s
 
 
 def voice_of(provider: SpeakProvider) -> str | dict[str, Any] | None:
-    """The upstream's voice for what a client asks to speak with; None when there is nothing like it."""
+    """The upstream's voice for a client's ``speak.provider``; None if it has no counterpart."""
     if provider.type == "open_ai" and provider.voice is not None:
         return realtime_voice(provider.voice)
     if provider.type == "aws_polly" and isinstance(provider.voice, str):
@@ -40,7 +40,7 @@ def voice_of(provider: SpeakProvider) -> str | dict[str, Any] | None:
 
 
 def realtime_voice(voice: str | VoiceObject) -> str | dict[str, Any] | None:
-    """An OpenAI voice as the Realtime API takes it: by name, or by id for a custom one. None for an unknown name."""
+    """An OpenAI voice as the Realtime API expects it: a name, or an id for a custom voice. None for an unknown name."""
     if isinstance(voice, VoiceObject):
         return {"id": voice.id}
     if voice.startswith("voice_"):

@@ -1,2 +1,2 @@
-"""The messages on each wire: the client's (`deepgram`), the upstream's (`openai`), and those between the services
+"""Message types of the client protocol (`deepgram`), of the upstream protocol (`openai`), and of the Redis streams
 (`messages`)."""

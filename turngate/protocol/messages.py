@@ -1,8 +1,8 @@
-"""The events on the Redis streams, and the names of those streams.
+"""The messages on the Redis streams, and the names of those streams.
 
-Every model is a value: frozen, complete in itself, and safe to receive twice, late, or not at all. Events are past
-tense (`ClientEvent`), commands imperative (`AddItems`, `SendRelease`, `RefuseRequest`). Session keys are not here: only
-`session_state` knows them.
+Every message is frozen and self-contained, and may arrive twice, late, or not at all. Names of events are in the past
+tense or nouns (`ClientEvent`), names of commands are imperative (`AddItems`, `SendRelease`, `RefuseRequest`). The keys
+of sessions are not defined here: only `session_state` accesses them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ GATEWAYS = "gateway"
 
 
 def commands_stream(gateway: str) -> str:
-    """The stream that only the gateway with this id reads."""
+    """The stream of commands for the gateway with this id."""
     return f"{PREFIX}gateway.{gateway}.commands"
 
 
 class Value(BaseModel):
-    """A frozen message; unknown fields are ignored, so that old and new processes can work side by side."""
+    """A frozen message. Unknown fields are ignored, so that different versions of services can run together."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Slot(StrEnum):
-    """The default conversation's one place for a response."""
+    """State of the slot: whether the default conversation can take a response. `gateway.turn.slot` is the table."""
 
     UNCONFIGURED = "unconfigured"
     IDLE = "idle"
@@ -47,30 +47,30 @@ class Slot(StrEnum):
 
 
 class TurnRecord(Value):
-    """A snapshot of one session's turn, as the gateway that owns the sockets sees it.
+    """A snapshot of one session's slot and open requests, made by the gateway that owns the session's sockets.
 
-    A higher ``version`` replaces a lower one, whatever the order of arrival.
+    A higher ``version`` replaces a lower one, in whatever order they arrive.
     """
 
     session: str
     gateway: str
     version: int
     slot: Slot
-    #: The response that holds the slot, when it is known.
+    #: The response that holds the slot, if known.
     response_id: str | None = None
     #: Between ``speech_started`` and ``speech_stopped``.
     user_speaking: bool = False
-    #: Function calls whose result the upstream does not have yet.
+    #: Ids of function calls whose result has not been sent upstream.
     open_calls: tuple[str, ...] = ()
-    #: The newest configuration request on its way upstream; None when no ``session.update`` is in flight.
+    #: The newest configuration request in the ``session.update`` that is in flight; None if none is.
     configuring_seq: int | None = None
-    #: The highest ``seq`` given to a client message so far.
+    #: The highest ``seq`` assigned to a client message so far.
     last_seq: int = 0
-    #: Requests that are not settled, by kind, ascending. Everything else up to ``last_seq`` is settled.
+    #: The unsettled requests of each kind, ascending. Every other request up to ``last_seq`` is settled.
     open_configuration: tuple[int, ...] = ()
     open_responses: tuple[int, ...] = ()
-    #: The last release that this gateway sent or dropped. What of it is neither settled nor on its way by now waits
-    #: again, and session-state need not wait for its lease.
+    #: The last release that this gateway sent or dropped. Its intents that are neither settled nor in flight can be
+    #: granted again before the end of the lease.
     decided_release: str | None = None
 
     @property
@@ -80,12 +80,12 @@ class TurnRecord(Value):
 
     @property
     def answered_seq(self) -> int:
-        """Every request for a response up to this ``seq`` has had one."""
+        """Every response request up to this ``seq`` is settled."""
         return self.open_responses[0] - 1 if self.open_responses else self.last_seq
 
 
 class ClientEvent(Value):
-    """One control message of a client, numbered per session from 1. Published again until it is settled."""
+    """One control message of a client, numbered per session from 1. It is published again until it is settled."""
 
     session: str
     gateway: str
@@ -94,46 +94,47 @@ class ClientEvent(Value):
     attempt: int = 1
     #: The dialect's name: ``agent`` (Deepgram's) or ``component``.
     dialect: str = "agent"
-    #: The client's JSON object, already valid; see `turngate.protocol.deepgram`.
+    #: The client's JSON object, already validated; see `turngate.protocol.deepgram`.
     message: dict[str, Any]
-    #: True for a ``Settings`` that is not the session's first: it configures, but seeds no history.
+    #: True for a ``Settings`` that is not the session's first; its history is not added to the conversation.
     repeated: bool = False
-    #: The record as it is at this publication, so that a reservation is never older than its question.
+    #: The turn record at the time of publication. A reservation applies it first, so its answer is not based on an
+    #: older one.
     turn: TurnRecord
 
 
 class Configuration(Value):
     """What a configuration request changes."""
 
-    #: A partial upstream session object: only the fields that were set. Absent is not null.
+    #: A partial session object with only the fields to change. Absent is not null.
     session: dict[str, Any] = Field(default_factory=dict)
-    #: Text for the end of the instructions that are in force when this is sent (``UpdatePrompt``).
+    #: Text to append to the instructions that are in effect when this is sent (``UpdatePrompt``).
     append_instructions: str | None = None
 
 
 class ResponseRequest(Value):
-    """A wish for a response in the default conversation."""
+    """A request for a response in the default conversation."""
 
     #: Fields for ``response.create``'s ``response`` object.
     overrides: dict[str, Any] = Field(default_factory=dict)
-    #: True when no other response can stand in for this one (the agent is to say given words).
+    #: True if no other response settles this request (an injected agent message).
     exclusive: bool = False
-    #: True when it does not wait for the user to end speaking.
+    #: True if the response may start while the user is speaking.
     interrupts: bool = False
 
 
 class Intent(Value):
-    """What waits for a free turn: exactly one of ``configuration`` and ``response`` is set."""
+    """The part of a request that needs a free slot. Exactly one of ``configuration`` and ``response`` is set."""
 
     seq: int
     configuration: Configuration | None = None
     response: ResponseRequest | None = None
-    #: The function calls that this request brings results for.
+    #: Ids of the function calls whose results the request contains.
     answers: tuple[str, ...] = ()
 
 
 class Release(Value):
-    """These intents may go now: the session's turn is free. Granted by session-state, for one lease."""
+    """Session-state's permission to send these intents, because the slot is free. It is valid for one lease."""
 
     id: str
     session: str
@@ -143,22 +144,22 @@ class Release(Value):
 
 
 class AddItems(Value):
-    """What a client event means that needs no free turn. Exactly one of this and `RefuseRequest` per ``seq``.
+    """The part of a client event that needs no free slot. Each ``seq`` gets exactly one of this and `RefuseRequest`.
 
-    The gateway sends the items in the order of ``seq``, and the notices to the client as they are.
+    The gateway sends the items upstream in the order of ``seq``, and the notices to the client.
     """
 
     type: Literal["AddItems"] = "AddItems"
     session: str
     seq: int
-    #: Conversation items, each with an ``id`` derived from session and seq.
+    #: Conversation items, each with an ``id`` derived from the session and ``seq``.
     items: tuple[dict[str, Any], ...] = ()
-    #: Client messages (``Warning``), each sent once however often it arrives.
+    #: ``Warning`` messages for the client. The gateway sends them once, also if this command arrives twice.
     notices: tuple[dict[str, Any], ...] = ()
 
 
 class RefuseRequest(Value):
-    """This client event can have no effect; the error says why. It settles the ``seq``."""
+    """The client event cannot take effect. The gateway sends the error to the client, which settles the ``seq``."""
 
     type: Literal["RefuseRequest"] = "RefuseRequest"
     session: str
@@ -168,7 +169,7 @@ class RefuseRequest(Value):
 
 
 class SendRelease(Value):
-    """At most one ``session.update``, then at most one ``response.create``, if the slot is free at that instant."""
+    """Send at most one ``session.update``, then at most one ``response.create``, if the slot is free at that moment."""
 
     type: Literal["SendRelease"] = "SendRelease"
     session: str
@@ -177,7 +178,7 @@ class SendRelease(Value):
     #: The configuration requests that ``configuration`` contains, ascending.
     configures: tuple[int, ...] = ()
     response: ResponseRequest | None = None
-    #: The requests that the response answers, ascending.
+    #: The requests that the response settles, ascending.
     responds: tuple[int, ...] = ()
 
 
@@ -185,16 +186,16 @@ Command = Annotated[AddItems | RefuseRequest | SendRelease, Field(discriminator=
 
 
 class DeadLetter(Value):
-    """An entry that no consumer could handle, kept for people; nothing reads it.
+    """An entry that no consumer could handle, kept for the operator. No service reads it.
 
-    Written as plain fields, so that ``XRANGE turngate.dead-letters - +`` shows it.
+    It is written as plain fields, so that ``XRANGE turngate.dead-letters - +`` shows it.
     """
 
-    #: Where it came from: stream, consumer group and entry id.
+    #: The stream, consumer group and entry id that it comes from.
     stream: str
     group: str
     entry: str
     deliveries: int
     reason: str
-    #: As it was published: JSON, unless that was the trouble.
+    #: The original body: JSON, unless it could not be parsed.
     body: str

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from tests.simulation.judge.facts import Event, Facts, Request, Update
 from tests.simulation.judge.violation import Violation
-from translator.mapping.translation import Defaults
+from translator.mapping.defaults import Defaults
 from turngate.simulator.session_config import DEFAULT_INSTRUCTIONS, DEFAULT_VOICE
 
 ACKNOWLEDGEMENTS = {

@@ -1,11 +1,13 @@
-"""Client events for the tests, and their translations, every part of which the official SDK has accepted."""
+"""Client events for tests, and their mapping, validated with the official SDK's models."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.unit.schemas import accepted_by_openai
-from translator.mapping.routes import Defaults, Translation, translate
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import MappingResult
+from translator.mapping.routes import translate
 from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
 from turngate.protocol.openai.client_events import item_create, response_create, session_update
 
@@ -17,14 +19,14 @@ def event(message: dict[str, Any], *, seq: int = 1, repeated: bool = False) -> C
     return ClientEvent(session=SESSION, gateway="g", seq=seq, message=message, repeated=repeated, turn=TURN)
 
 
-def translated(message: dict[str, Any], defaults: Defaults | None = None, *, repeated: bool = False) -> Translation:
-    """The translation of one message, judged; translating it again gives the same."""
+def translated(message: dict[str, Any], defaults: Defaults | None = None, *, repeated: bool = False) -> MappingResult:
+    """Translate one message. Checks the result against the SDK's models, and that translation is deterministic."""
     client_event = event(message, repeated=repeated)
-    translation = translate(client_event, defaults or Defaults())
-    assert translate(client_event, defaults or Defaults()) == translation
-    for item in translation.items:
+    result = translate(client_event, defaults or Defaults())
+    assert translate(client_event, defaults or Defaults()) == result
+    for item in result.items:
         accepted_by_openai(item_create(item, "evt_1"))
-    intent = translation.intent
+    intent = result.intent
     assert intent is not None
     assert intent.seq == client_event.seq
     assert (intent.configuration is None) != (intent.response is None)
@@ -32,7 +34,7 @@ def translated(message: dict[str, Any], defaults: Defaults | None = None, *, rep
         accepted_by_openai(session_update(_completed(intent.configuration.session), "evt_1"))
     if intent.response is not None:
         accepted_by_openai(response_create(intent.response.overrides, "evt_1"))
-    return translation
+    return result
 
 
 def _completed(session: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def _completed(session: dict[str, Any]) -> dict[str, Any]:
 
 
 def session_of(message: dict[str, Any], defaults: Defaults | None = None, *, repeated: bool = False) -> dict[str, Any]:
-    """The partial session that a configuration message becomes."""
+    """The partial session object for a configuration message."""
     intent = translated(message, defaults, repeated=repeated).intent
     assert intent is not None
     assert intent.configuration is not None

@@ -1,4 +1,4 @@
-"""What goes into the conversation, and what wants a response."""
+"""Conversation items, and requests for responses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from tests.unit.translator.events import event, settings, translated
-from translator.mapping.routes import Defaults, translate
+from translator.mapping.defaults import Defaults
+from translator.mapping.routes import translate
 
 
-def test_typed_words_are_an_item_and_want_a_response() -> None:
-    translation = translated({"type": "InjectUserMessage", "content": "hi"})
-    assert translation.items == (
+def test_a_user_message_is_an_item_and_requests_a_response() -> None:
+    result = translated({"type": "InjectUserMessage", "content": "hi"})
+    assert result.items == (
         {
             "id": "0123456789ab_1_0",
             "type": "message",
@@ -20,39 +21,39 @@ def test_typed_words_are_an_item_and_want_a_response() -> None:
             "content": [{"type": "input_text", "text": "hi"}],
         },
     )
-    assert translation.intent is not None
-    assert translation.intent.response is not None
-    assert not translation.intent.response.exclusive
-    assert translation.intent.answers == ()
+    assert result.intent is not None
+    assert result.intent.response is not None
+    assert not result.intent.response.exclusive
+    assert result.intent.answers == ()
 
 
-def test_given_words_are_a_response_of_their_own() -> None:
-    translation = translated({"type": "InjectAgentMessage", "message": "Goodbye, Ann."})
-    assert translation.items == ()
-    assert translation.intent is not None
-    assert translation.intent.response is not None
-    assert translation.intent.response.exclusive
-    assert "Goodbye, Ann." in translation.intent.response.overrides["instructions"]
-    assert translation.intent.response.overrides["tool_choice"] == "none"
+def test_an_agent_message_is_an_exclusive_response() -> None:
+    result = translated({"type": "InjectAgentMessage", "message": "Goodbye, Ann."})
+    assert result.items == ()
+    assert result.intent is not None
+    assert result.intent.response is not None
+    assert result.intent.response.exclusive
+    assert "Goodbye, Ann." in result.intent.response.overrides["instructions"]
+    assert result.intent.response.overrides["tool_choice"] == "none"
 
 
 @pytest.mark.parametrize(("behavior", "interrupts"), [("default", False), ("queue", False), ("interrupt", True)])
-def test_only_words_that_interrupt_do_not_wait_for_the_users_silence(behavior: str, interrupts: bool) -> None:
-    translation = translated({"type": "InjectAgentMessage", "message": "Stop!", "behavior": behavior})
-    assert translation.intent is not None
-    assert translation.intent.response is not None
-    assert translation.intent.response.interrupts is interrupts
+def test_only_an_interrupting_agent_message_does_not_wait_for_the_user(behavior: str, interrupts: bool) -> None:
+    result = translated({"type": "InjectAgentMessage", "message": "Stop!", "behavior": behavior})
+    assert result.intent is not None
+    assert result.intent.response is not None
+    assert result.intent.response.interrupts is interrupts
 
 
-def test_the_end_of_the_users_turn_wants_a_response() -> None:
-    translation = translated({"type": "UserTurnEnded"})
-    assert translation.items == ()
-    assert translation.intent is not None
-    assert translation.intent.response is not None
-    assert translation.intent.response.overrides == {}
+def test_the_end_of_the_users_turn_requests_a_response() -> None:
+    result = translated({"type": "UserTurnEnded"})
+    assert result.items == ()
+    assert result.intent is not None
+    assert result.intent.response is not None
+    assert result.intent.response.overrides == {}
 
 
-def test_an_earlier_conversation_becomes_its_items() -> None:
+def test_an_earlier_conversation_is_added_as_items() -> None:
     messages: list[dict[str, Any]] = [
         {"type": "History", "role": "user", "content": "Weather?"},
         {
@@ -78,14 +79,14 @@ def test_an_earlier_conversation_becomes_its_items() -> None:
     assert [item["id"] for item in items] == [f"0123456789ab_1_{n}" for n in range(6)]
 
 
-def test_item_ids_fit_the_upstream_for_as_long_as_a_session_can_last() -> None:
+def test_item_ids_never_exceed_the_upstreams_limit() -> None:
     message = {"type": "InjectUserMessage", "content": "hi"}
     [item] = translate(event(message, seq=10**9), Defaults()).items
     assert len(item["id"]) <= 32
 
 
 @pytest.mark.parametrize("name", ["fc:1", "x" * 33, "ünïcødé", ""])
-def test_call_ids_of_other_services_become_some_that_the_upstream_takes(name: str) -> None:
+def test_call_ids_of_other_services_are_converted(name: str) -> None:
     calls = [{"id": name, "name": "f", "client_side": True, "arguments": "{}", "response": "ok"}]
     call, output = translated(settings({"context": {"messages": [{"function_calls": calls}]}})).items
     assert call["call_id"] == output["call_id"]

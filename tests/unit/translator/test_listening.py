@@ -1,4 +1,4 @@
-"""How the user is listened to: ``listen`` and ``UpdateListen``, as the upstream's ``transcription``."""
+"""``listen`` and ``UpdateListen`` as the upstream's ``transcription``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.translator.events import event, session_of, settings, translated
-from translator.mapping.routes import Defaults, Refusal, translate
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import Refusal
+from translator.mapping.routes import translate
 
 
 def codes(message: dict[str, Any], defaults: Defaults | None = None) -> list[str]:
@@ -46,7 +48,7 @@ def listening(model: str, provider: dict[str, Any], agent_language: str | None =
         ("gpt-realtime-whisper", {"keyterms": []}, {}),
     ],
 )
-def test_what_to_listen_for(model: str, provider: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_transcription(model: str, provider: dict[str, Any], expected: dict[str, Any]) -> None:
     assert listening(model, provider) == {"model": model, **expected}
     set_by_update = {field: value for field, value in updated(model, provider).items() if value}
     assert set_by_update == {"model": model, **expected}
@@ -58,7 +60,7 @@ def test_the_agents_language_is_the_fallback() -> None:
     assert session_of(settings({"language": "fr"}))["audio"]["input"]["transcription"]["language"] == "fr"
 
 
-def test_what_listening_cannot_do_is_said() -> None:
+def test_listen_fields_that_are_not_applied_get_a_warning() -> None:
     """Row "agent: Warning `UPDATE_LISTEN_UNSUPPORTED_FIELDS_CHANGED`"."""
     provider = {"type": "deepgram", "eager_eot_threshold": 0.8, "smart_format": True, "keyterms": ["a"]}
     update = {"type": "UpdateListen", "listen": {"provider": provider}}
@@ -73,7 +75,7 @@ def test_what_listening_cannot_do_is_said() -> None:
     assert "`eager_eot_threshold`, `smart_format`" in notice["description"]
 
 
-def test_who_does_not_listen_with_deepgram_is_told() -> None:
+def test_another_listen_provider_gets_a_warning() -> None:
     assert codes(settings({"listen": {"provider": {"type": "other", "model": "x"}}})) == ["LISTEN_FIELDS_NOT_APPLIED"]
     assert codes(settings({"listen": {"provider": {"type": "deepgram", "model": "nova-3"}}})) == []
 
@@ -84,27 +86,27 @@ FLUX = {"version": "v2", "model": "flux-general-multi"}
 @pytest.mark.parametrize(
     ("model", "provider", "expected"),
     [
-        # Hints that are left out are cleared, in whichever field they are.
+        # Omitted hints are cleared, in both fields.
         ("whisper-1", {**FLUX, "keyterms": ["Oslo"]}, {"language": "", "prompt": "Oslo"}),
         ("gpt-transcribe", FLUX, {"language": "", "languages": []}),
         ("whisper-1", {"model": "flux-general-multi"}, {"language": ""}),
         ("whisper-1", {"version": "v2"}, {"language": ""}),
-        # New ones replace the old ones, in whichever field those were.
+        # New hints replace the old ones in both fields.
         ("gpt-transcribe", {**FLUX, "language_hints": ["de"]}, {"language": "de", "languages": []}),
         ("gpt-transcribe", {**FLUX, "language_hints": ["de", "en"]}, {"language": "", "languages": ["de", "en"]}),
         ("whisper-1", {**FLUX, "language_hints": ["de", "en"]}, {"language": ""}),
         ("whisper-1", {"language_hints": []}, {"language": ""}),
-        # Nova has a language and no hints: what is left out stays.
+        # Nova has a language but no hints: an omitted language keeps its value.
         ("whisper-1", {"version": "v1", "keyterms": ["Oslo"]}, {"prompt": "Oslo"}),
         ("whisper-1", {"model": "nova-3"}, {}),
         ("whisper-1", {"language": "multi"}, {"language": ""}),
-        # A list of words replaces the one before it, even with nothing.
+        # A list of words replaces the previous one, also if it is empty.
         ("whisper-1", {"keyterms": []}, {"prompt": ""}),
         ("gpt-4o-transcribe", {"keyterms": []}, {"prompt": ""}),
         ("gpt-transcribe", {"keyterms": []}, {"keywords": []}),
     ],
 )
-def test_an_update_keeps_what_it_leaves_out_but_hints(
+def test_an_update_keeps_omitted_fields_except_hints(
     model: str, provider: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     """Row "agent: `UpdateListen`"."""
@@ -117,7 +119,7 @@ def test_without_transcription_an_update_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("version", [{}, {"version": "v1"}])
-def test_a_flux_model_under_the_version_of_nova_is_refused(version: dict[str, str]) -> None:
+def test_a_flux_model_with_the_version_of_nova_is_refused(version: dict[str, str]) -> None:
     """Row "agent: Error `INVALID_SETTINGS`"."""
     provider = {"type": "deepgram", "model": "flux-general-en", **version}
     message = settings({"listen": {"provider": provider}})
@@ -139,5 +141,5 @@ def test_a_flux_model_under_the_version_of_nova_is_refused(version: dict[str, st
         {"type": "other", "model": "flux-like"},
     ],
 )
-def test_other_combinations_of_model_and_version_are_taken(provider: dict[str, Any]) -> None:
+def test_other_combinations_of_model_and_version_are_accepted(provider: dict[str, Any]) -> None:
     assert translated(settings({"listen": {"provider": provider}})).intent is not None

@@ -1,4 +1,4 @@
-"""The operator's table of names: what it changes, and how its mistakes are told at start."""
+"""The operator's table of names, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.translator.events import session_of, settings, translated
 from translator.config import TranslatorSettings
+from translator.mapping.defaults import Defaults
 from translator.mapping.names import Names, load_names
-from translator.mapping.routes import Defaults
 from turngate.process.settings import SettingsError, load
 
 TOML = """
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_table_stands_for_voices_that_are_not_the_upstreams(file: Path) -> None:
+def test_the_table_maps_voices(file: Path) -> None:
     known = Defaults(names=load_names(file))
     for provider, voice in (
         ({"type": "deepgram", "model": "aura-2-luna-es"}, "coral"),
@@ -43,13 +43,13 @@ def test_the_table_stands_for_voices_that_are_not_the_upstreams(file: Path) -> N
     assert session_of(direct, known)["audio"]["output"]["voice"] == {"id": "voice_own"}
 
 
-def test_a_model_that_the_operator_means_to_replace_is_replaced_without_a_word(file: Path) -> None:
+def test_a_mapped_model_gets_no_warning(file: Path) -> None:
     message = settings({"think": {"provider": {"type": "open_ai", "model": "gpt-4o-mini"}}})
     assert translated(message, Defaults(names=load_names(file))).notices == ()
     assert [notice["code"] for notice in translated(message).notices] == ["THINK_MODEL_NOT_REALTIME"]
 
 
-def test_the_table_is_read_at_start_from_either_format(tmp_path: Path, file: Path) -> None:
+def test_the_table_can_be_json_or_toml(tmp_path: Path, file: Path) -> None:
     assert load_names(None) == Names()
     as_json = tmp_path / "names.json"
     as_json.write_text('{"voices": {"a": "ash"}}')
@@ -63,13 +63,13 @@ def test_the_table_is_read_at_start_from_either_format(tmp_path: Path, file: Pat
         ("names.json", "{", "is not JSON"),
         ("names.toml", "=", "is not TOML"),
         ("names.json", b"\xff", "is not JSON"),
-        ("names.json", '{"voices": {"a": "robot"}}', "voices: Value error, 'a' is to be 'robot'"),
+        ("names.json", '{"voices": {"a": "robot"}}', "voices: Value error, 'a' is mapped to 'robot'"),
         ("names.json", '{"voice": {}}', "voice: Extra inputs"),
         ("names.json", '{"models": {"a": 1}}', "models.a: Input should be a valid string"),
         ("absent.json", None, "cannot be read: No such file"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_one_line_that_names_the_mistake(
+def test_an_invalid_table_is_reported_in_one_line(
     tmp_path: Path, name: str, content: str | bytes | None, said: str
 ) -> None:
     path = tmp_path / name

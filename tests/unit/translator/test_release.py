@@ -1,4 +1,4 @@
-"""Merging: field by field, the later seq wins, and given words go alone."""
+"""Merging of intents: configuration field by field, later ``seq`` first, and exclusive responses alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def released(*intents: Intent) -> SendRelease:
     return merge(Release(id="r", session="s", gateway="g", intents=intents))
 
 
-def test_one_update_and_one_response_come_out_in_whatever_order_they_went_in() -> None:
+def test_intents_in_any_order_become_one_update_and_one_response() -> None:
     command = released(response(4), configuration(3, instructions="B"), response(1), configuration(2, instructions="A"))
     assert (command.release, command.session) == ("r", "s")
     assert (command.configures, command.responds) == ((2, 3), (1, 4))
@@ -49,7 +49,7 @@ def test_objects_merge_field_by_field_and_variants_replace() -> None:
     }
 
 
-def test_a_transcription_merges_as_two_updates_would_upstream() -> None:
+def test_transcriptions_merge_like_two_updates_upstream() -> None:
     changes = [
         Configuration(session={"audio": {"input": {"transcription": {"model": "m", "prompt": "Oslo"}}}}),
         Configuration(session={"audio": {"input": {"transcription": {"model": "m", "language": "no"}}}}),
@@ -63,7 +63,7 @@ def test_null_replaces_an_object() -> None:
     assert merged.session == {"a": None}
 
 
-def test_appended_text_builds_on_what_comes_before_it() -> None:
+def test_appended_text_follows_the_earlier_instructions() -> None:
     def text(*changes: Configuration) -> tuple[Any, str | None]:
         merged = merge_configurations(list(changes))
         return merged.session.get("instructions"), merged.append_instructions
@@ -83,7 +83,7 @@ def test_appended_text_builds_on_what_comes_before_it() -> None:
     assert text(set_to("A"), Configuration(session={"tools": []})) == ("A", None)
 
 
-def test_given_words_are_never_merged_with_another_response() -> None:
+def test_an_exclusive_response_is_never_merged() -> None:
     assert released(response(1, exclusive=True, instructions="say x"), response(2)).responds == (1,)
     assert released(response(1), response(2, exclusive=True), response(3)).responds == (1, 3)
     alone = released(response(1, exclusive=True, instructions="say x")).response

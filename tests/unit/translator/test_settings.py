@@ -1,4 +1,4 @@
-"""Configuration messages, field by field, as partial sessions of the Realtime API."""
+"""Configuration messages as partial session objects of the Realtime API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.translator.events import event, session_of, settings, think, translated
-from translator.mapping.routes import Defaults, Refusal, translate
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import Refusal
+from translator.mapping.routes import translate
 from translator.mapping.turn_detection import TurnDetection
 
 PCM = {"type": "audio/pcm", "rate": 24000}
@@ -21,7 +23,7 @@ def codes(message: dict[str, Any], defaults: Defaults | None = None) -> list[str
     return [notice["code"] for notice in translated(message, defaults).notices]
 
 
-def test_bare_settings_are_the_installations_defaults() -> None:
+def test_empty_settings_use_the_defaults() -> None:
     assert session_of(settings()) == {
         "type": "realtime",
         "audio": {
@@ -41,7 +43,7 @@ def test_bare_settings_are_the_installations_defaults() -> None:
     assert codes(settings()) == []
 
 
-def test_the_installation_decides_about_turns_and_transcripts() -> None:
+def test_turn_detection_and_transcription_model_come_from_the_defaults() -> None:
     detection = TurnDetection(kind="semantic_vad", create_response=False)
     defaults = Defaults(turn_detection=detection, transcription_model=None, voice="voice_abc")
     audio = session_of(settings({"idleTimeoutMs": 6000}), defaults)["audio"]
@@ -84,18 +86,18 @@ FUNCTION = {"name": "get_weather", "description": "The weather.", "parameters": 
         ),
     ],
 )
-def test_the_think_block_field_by_field(block: dict[str, Any], field: str, value: Any) -> None:
+def test_think_fields(block: dict[str, Any], field: str, value: Any) -> None:
     """Rows "component: `agent.think.toolChoice`", "component: `agent.think.outputModalities`", "component:
     `agent.think.maxOutputTokens`", "component: `agent.think.managedPrompt`"."""
     assert session_of(settings({"think": think(**block)}))[field] == value
     assert session_of({"type": "UpdateThink", "think": think(**block)})[field] == value
 
 
-def test_what_the_think_block_does_not_say_is_left_as_it_is() -> None:
+def test_omitted_think_fields_are_not_sent() -> None:
     assert set(session_of(settings({"think": think()}))) == {"type", "audio"}
 
 
-def test_of_several_think_blocks_the_first_counts() -> None:
+def test_the_first_of_several_think_blocks_is_used() -> None:
     assert session_of(settings({"think": [think(prompt="One."), think(prompt="Two.")]}))["instructions"] == "One."
 
 
@@ -118,7 +120,7 @@ def test_update_think_replaces_the_block() -> None:
         ("gpt-4o-mini", ["THINK_MODEL_NOT_REALTIME"]),
     ],
 )
-def test_a_model_that_does_not_answer_is_said(model: str | None, expected: list[str]) -> None:
+def test_another_model_gets_a_warning(model: str | None, expected: list[str]) -> None:
     """Row "component: `agent.think.provider.model`"."""
     block = {"provider": {"type": "open_ai", "model": model}}
     for message in (settings({"think": block}), {"type": "UpdateThink", "think": block}):
@@ -126,7 +128,7 @@ def test_a_model_that_does_not_answer_is_said(model: str | None, expected: list[
         assert "model" not in session_of(message)
 
 
-def test_another_vendors_model_is_said_even_when_its_url_names_it() -> None:
+def test_another_providers_model_gets_a_warning() -> None:
     [notice, fields] = translated(
         settings({"think": {"provider": {"type": "google"}, "endpoint": {"url": "https://example.org"}}})
     ).notices
@@ -135,14 +137,14 @@ def test_another_vendors_model_is_said_even_when_its_url_names_it() -> None:
     assert "`endpoint`" in fields["description"]
 
 
-def test_of_several_think_blocks_the_first_whose_model_answers_counts() -> None:
+def test_the_first_think_block_with_the_connected_model_is_used() -> None:
     blocks = [{"provider": {"type": "anthropic", "model": "claude"}, "prompt": "One."}, think(prompt="Two.")]
     message = {"type": "UpdateThink", "think": blocks}
     assert session_of(message)["instructions"] == "Two."
     assert codes(message) == []
 
 
-def test_what_thinking_cannot_do_is_said_once_and_by_name() -> None:
+def test_think_fields_that_are_not_applied_get_one_warning() -> None:
     """Row "component: `agent.think.provider.temperature`"."""
     provider = {"type": "open_ai", "model": "gpt-realtime", "temperature": 0.5, "reasoning_mode": "low"}
     block = {"provider": {**provider, "credentials": {"type": "iam"}}, "context_length": "max"}
@@ -153,7 +155,7 @@ def test_what_thinking_cannot_do_is_said_once_and_by_name() -> None:
 
 
 @pytest.mark.parametrize(("mode", "effort"), [("none", "minimal"), ("minimal", "minimal"), ("high", "high")])
-def test_a_model_that_reasons_is_told_how_much(mode: str, effort: str) -> None:
+def test_reasoning_effort(mode: str, effort: str) -> None:
     defaults = Defaults(model="gpt-realtime-2")
     message = settings({"think": {"provider": {"type": "open_ai", "reasoning_mode": mode}}})
     assert session_of(message, defaults)["reasoning"] == {"effort": effort}
@@ -161,24 +163,24 @@ def test_a_model_that_reasons_is_told_how_much(mode: str, effort: str) -> None:
     assert "reasoning" not in session_of(message, Defaults(model="gpt-realtime-1.5"))
 
 
-def test_the_roots_fields_without_a_counterpart_are_said() -> None:
+def test_top_level_fields_that_are_not_applied_get_a_warning() -> None:
     message = settings() | {"tags": ["a"], "experimental": True, "mip_opt_out": True}
     [notice] = translated(message).notices
     assert notice["code"] == "SETTINGS_FIELDS_NOT_APPLIED"
     assert "`tags`, `experimental`" in notice["description"]
-    assert "mip_opt_out" not in notice["description"], "nobody trains on what passes through here"
+    assert "mip_opt_out" not in notice["description"], "no data is used for training"
     assert codes(settings() | {"experimental": False}) == []
 
 
-def test_what_speaking_cannot_do_is_said() -> None:
+def test_speak_fields_that_are_not_applied_get_a_warning() -> None:
     block = {"provider": {"type": "open_ai", "voice": "coral", "volume": 2.0}, "endpoint": {"url": "https://a.b"}}
     [notice] = translated({"type": "UpdateSpeak", "speak": block}).notices
     assert notice["code"] == "SPEAK_FIELDS_NOT_APPLIED"
     assert "`endpoint`, `provider.volume`" in notice["description"]
 
 
-def test_an_endpoint_that_is_not_called_is_said() -> None:
-    """Row "agent: tool call, endpoint function": the client gets the request, and the model nothing of the endpoint."""
+def test_a_function_endpoint_gets_a_warning() -> None:
+    """Row "agent: tool call, endpoint function": the client gets the call, and the endpoint is not sent upstream."""
     function = {**FUNCTION, "endpoint": {"url": "https://example.org", "headers": {"authorization": "x"}}}
     message = settings({"think": think(functions=[function, FUNCTION])})
     assert session_of(message)["tools"] == [{"type": "function", **FUNCTION}] * 2
@@ -200,7 +202,7 @@ def test_an_endpoint_that_is_not_called_is_said() -> None:
         ({"type": "aws_polly", "voice": "Matthew", "language": "en-US"}, "cedar"),
     ],
 )
-def test_voices_are_mapped_to_the_nearest(provider: dict[str, Any], voice: Any) -> None:
+def test_voices_are_mapped(provider: dict[str, Any], voice: Any) -> None:
     for message in (
         settings({"speak": {"provider": provider}}),
         {"type": "UpdateSpeak", "speak": {"provider": provider}},
@@ -220,7 +222,7 @@ def test_voices_are_mapped_to_the_nearest(provider: dict[str, Any], voice: Any) 
         ({"type": "eleven_labs", "model_id": "eleven_turbo_v2_5"}, "eleven_turbo_v2_5"),
     ],
 )
-def test_a_voice_without_a_counterpart_is_said(provider: dict[str, Any], name: str) -> None:
+def test_a_voice_without_a_counterpart_gets_a_warning(provider: dict[str, Any], name: str) -> None:
     update = {"type": "UpdateSpeak", "speak": {"provider": provider}}
     [notice] = translated(update).notices
     assert notice["code"] == "SPEAK_VOICE_NOT_AVAILABLE"
@@ -229,14 +231,14 @@ def test_a_voice_without_a_counterpart_is_said(provider: dict[str, Any], name: s
     assert session_of(settings({"speak": {"provider": provider}}))["audio"]["output"]["voice"] == "marin"
 
 
-def test_of_several_voices_the_first_that_exists_counts() -> None:
+def test_the_first_of_several_voices_that_exists_is_used() -> None:
     preferences = [{"provider": {"type": "cartesia", "model_id": "s"}}, speak(model="aura-2-zeus-en", speed=1.2)]
     message = {"type": "UpdateSpeak", "speak": preferences}
     assert session_of(message) == {"type": "realtime", "audio": {"output": {"voice": "cedar", "speed": 1.2}}}
     assert codes(message) == []
 
 
-def test_update_speak_replaces_the_speed_too() -> None:
+def test_update_speak_resets_the_speed() -> None:
     """Row "agent: `UpdateSpeak`"."""
     first = settings({"speak": speak(model="aura-2-zeus-en", speed=1.2)})
     assert session_of(first)["audio"]["output"]["speed"] == 1.2
@@ -245,7 +247,7 @@ def test_update_speak_replaces_the_speed_too() -> None:
     assert "speed" not in session_of(settings({"speak": speak(model="aura-2-zeus-en")}))["audio"]["output"]
 
 
-def test_the_direct_way_to_the_upstreams_audio_wins() -> None:
+def test_session_audio_output_takes_precedence() -> None:
     """Row "component: `agent.sessionAudioOutput`"."""
     agent = {
         "speak": speak(model="aura-2-zeus-en", speed=0.9),
@@ -268,19 +270,19 @@ def test_another_output_format_is_refused(format_: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("wanted", "sent"), [(-1, None), (None, None), (100, 5000), (5000.5, 5000), (12_000, 12_000), (60_000, 30_000)]
 )
-def test_the_idle_timeout_is_kept_within_the_upstreams_limits(wanted: float | None, sent: int | None) -> None:
+def test_the_idle_timeout_is_limited_to_the_upstreams_range(wanted: float | None, sent: int | None) -> None:
     """Row "component: `agent.idleTimeoutMs`"."""
     detection = session_of(settings({"idleTimeoutMs": wanted}))["audio"]["input"]["turn_detection"]
     assert detection["idle_timeout_ms"] == sent
 
 
-def test_manual_commit_turns_detection_off() -> None:
+def test_manual_commit_switches_turn_detection_off() -> None:
     """Row "component: `agent.useOpenAIManualAudioCommit`"."""
     session = session_of(settings({"useOpenAIManualAudioCommit": True}))
     assert session["audio"]["input"]["turn_detection"] is None
 
 
-def test_update_prompt_adds_to_the_instructions() -> None:
+def test_update_prompt_appends_to_the_instructions() -> None:
     """Row "agent: `UpdatePrompt`"."""
     intent = translated({"type": "UpdatePrompt", "prompt": "Speak French."}).intent
     assert intent is not None
@@ -289,11 +291,13 @@ def test_update_prompt_adds_to_the_instructions() -> None:
     assert intent.configuration.session == {"type": "realtime"}
 
 
-def test_repeated_settings_configure_but_seed_nothing() -> None:
+def test_repeated_settings_add_no_history() -> None:
     agent = {"context": {"messages": [{"role": "user", "content": "hi"}]}, "think": think(prompt="Two.")}
     assert len(translated(settings(agent)).items) == 1
     again = translated(settings(agent), repeated=True)
     assert again.items == ()
     session = session_of(settings(agent), repeated=True)
     assert session["instructions"] == "Two."
-    assert "voice" not in session["audio"]["output"], "the voice may be locked by now; what was not asked is not sent"
+    assert "voice" not in session["audio"]["output"], (
+        "the voice may be locked, so it is not sent unless the client sets it"
+    )

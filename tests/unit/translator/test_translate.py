@@ -1,40 +1,42 @@
-"""The route: every message that reaches a translator has a translation, or a refusal that says why not."""
+"""Every message that translators receive is mapped, or refused with a reason."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.unit.translator.events import event, translated
-from translator.mapping.routes import ROUTES, Defaults, Refusal, translate
+from translator.mapping.defaults import Defaults
+from translator.mapping.result import Refusal
+from translator.mapping.routes import ROUTES, translate
 from turngate.protocol.deepgram import CustomToThinkProvider, ForceEndTurn, KeepAlive, UserTurnEnded
 from turngate.protocol.deepgram.messages import ClientMessage
 
 
-def test_every_message_is_routed_but_those_that_stay_at_the_gateway() -> None:
+def test_every_message_has_a_mapping_except_those_handled_by_the_gateway() -> None:
     own = {KeepAlive, ForceEndTurn, CustomToThinkProvider}
     assert set(ROUTES) == {*ClientMessage.__args__, UserTurnEnded} - own
 
 
 @pytest.mark.parametrize("fields", [{"content": "rain"}, {"result": "rain"}, {"error": "no such city"}])
 def test_a_function_result_is_an_item_and_answers_its_call(fields: dict[str, str]) -> None:
-    translation = translated({"type": "FunctionCallResponse", "id": "call_1", "name": "get_weather", **fields})
-    [item] = translation.items
+    result = translated({"type": "FunctionCallResponse", "id": "call_1", "name": "get_weather", **fields})
+    [item] = result.items
     assert (item["type"], item["call_id"]) == ("function_call_output", "call_1")
     assert next(iter(fields.values())) in item["output"]
-    assert translation.intent is not None
-    assert translation.intent.answers == ("call_1",)
+    assert result.intent is not None
+    assert result.intent.answers == ("call_1",)
 
 
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ({"type": "KeepAlive"}, "KeepAlive means nothing"),
+        ({"type": "KeepAlive"}, "KeepAlive has no effect"),
         ({"type": "FromTheFuture"}, "FromTheFuture"),
         ({"type": "InjectUserMessage"}, "`content` is missing"),
         ({"type": "FunctionCallResponse", "name": "f", "content": "1"}, "`id` is missing"),
     ],
 )
-def test_what_can_have_no_effect_is_refused(message: dict[str, str], words: str) -> None:
+def test_invalid_events_are_refused(message: dict[str, str], words: str) -> None:
     with pytest.raises(Refusal, match=words) as caught:
         translate(event(message), Defaults())
     assert caught.value.code == "UNPARSABLE_CLIENT_MESSAGE"

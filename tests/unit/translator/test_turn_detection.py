@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.translator.events import session_of, settings, translated
 from translator.config import TranslatorSettings
+from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge_configurations
-from translator.mapping.routes import Defaults
 from translator.mapping.turn_detection import TurnDetection
 from turngate.process.settings import load
 from turngate.protocol.messages import Configuration

@@ -1,6 +1,6 @@
-"""The client protocol: Deepgram's Voice Agent v1 and the React component's extensions, as one superset.
+"""The client protocol: Deepgram's Voice Agent v1 and the extensions of the React component, as one superset.
 
-`errors`, `values`, `settings`, `messages` and `parse` are about what clients send; `events` is what they are sent.
+`messages`, `settings`, `values`, `parse` and `errors` are for messages from clients, `events` for messages to clients.
 """
 
 from turngate.protocol.deepgram.errors import (

@@ -1,7 +1,7 @@
-"""Audio formats: what a client may declare, and what the upstream then listens to and speaks.
+"""Audio formats that a client may declare, and the corresponding formats of the upstream.
 
-The gateway converts audio and the translator configures the upstream; they agree by `upstream_format`, and by nothing
-else. Input and output are separate in ``Settings`` and upstream, so every pair of them works.
+The gateway converts audio and the translator configures the upstream; both use `upstream_format`. Input and output
+formats are independent.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from typing import Any
 from turngate.protocol.deepgram.errors import INVALID_SETTINGS, ClientProtocolError
 
 LINEAR16 = "linear16"
-#: Hz, of the upstream's own linear audio: 16-bit little-endian mono PCM, and no other rate.
+#: The only rate of linear audio upstream (16-bit little-endian mono PCM), in Hz.
 UPSTREAM_RATE = 24_000
-#: Hz, of the linear16 audio that clients may send and ask for.
+#: The rates of linear16 audio that clients may send and request, in Hz.
 LINEAR16_RATES = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
-#: Hz, of G.711 audio: one byte a sample.
+#: The rate of G.711 audio in Hz; one byte per sample.
 G711_RATE = 8_000
-#: What ``audio.output.container`` may be.
+#: Supported values of ``audio.output.container``.
 CONTAINERS = ("none", "wav")
 
-#: G.711 passes through as it is, so that a telephone's audio is never decoded and encoded again on the way.
+#: G.711 is passed through unchanged, so that a telephone's audio is not decoded and encoded again.
 _G711 = {"mulaw": "audio/pcmu", "alaw": "audio/pcma"}
 _RATES = {LINEAR16: LINEAR16_RATES} | dict.fromkeys(_G711, (G711_RATE,))
 
 
 def upstream_format(encoding: str) -> dict[str, Any]:
-    """The upstream's ``format`` object for a client that sends, or wants, audio in this encoding."""
+    """The upstream's ``format`` object for a client's encoding, of input or output audio."""
     if encoding in _G711:
         return {"type": _G711[encoding]}
     return {"type": "audio/pcm", "rate": UPSTREAM_RATE}
 
 
 def upstream_bytes_per_ms(encoding: str) -> int:
-    """How many bytes of the upstream's audio in the format of `upstream_format` are a millisecond."""
+    """Bytes per millisecond of audio in the format of `upstream_format`."""
     return (G711_RATE if encoding in _G711 else UPSTREAM_RATE * 2) // 1000
 
 
-def usual_rate(encoding: str) -> int:
-    """The rate (Hz) of an encoding where none is declared."""
+def default_rate(encoding: str) -> int:
+    """The default sample rate of an encoding, in Hz."""
     return G711_RATE if encoding in _G711 else UPSTREAM_RATE
 
 
 def check_input(encoding: str, sample_rate: int) -> None:
-    """Raises `ClientProtocolError`, which lists what is supported, for audio that this server cannot read."""
+    """Raise `ClientProtocolError`, which lists the supported values, for an unsupported input format."""
     _check("audio.input", encoding, sample_rate)
 
 
 def check_output(encoding: str, sample_rate: int, container: str) -> None:
-    """Raises `ClientProtocolError`, which lists what is supported, for a format that the agent's audio cannot have."""
+    """Raise `ClientProtocolError`, which lists the supported values, for an unsupported output format."""
     _check("audio.output", encoding, sample_rate)
     if container not in CONTAINERS:
         raise _unsupported("audio.output.container", repr(container), CONTAINERS)

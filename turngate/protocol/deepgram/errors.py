@@ -1,4 +1,4 @@
-"""What a client can do wrong, as the error that it is told."""
+"""Errors in client messages, in the form in which they are reported to the client."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ AGENT_ID_NOT_SUPPORTED = "AGENT_ID_NOT_SUPPORTED"
 
 
 class ClientProtocolError(Exception):
-    """A client message that cannot be used. Answer it with an ``Error`` of this code and description.
+    """An invalid client message. The caller answers it with an ``Error`` of this code and description.
 
-    ``description`` is one sentence for the person who wrote the client. ``field`` is the path of the field that is
-    wrong, as that person writes it (``agent.think.provider.model``); None when it is the message as a whole.
+    ``description`` is one sentence for the developer of the client. ``field`` is the path of the invalid field as the
+    client wrote it (``agent.think.provider.model``), or None if the whole message is invalid.
     """
 
     def __init__(self, code: str, description: str, field: str | None = None) -> None:
@@ -22,7 +22,7 @@ class ClientProtocolError(Exception):
 
 
 class UnknownMessageTypeError(ClientProtocolError):
-    """JSON of a type that no client may send. The dialects have different codes for it: ask `Dialect.code_of`."""
+    """A message of a type that clients may not send. Its code depends on the dialect: see `Dialect.code_of`."""
 
     def __init__(self, message_type: str) -> None:
         super().__init__(UNPARSABLE, f"There is no client message of type `{message_type}`.", "type")

@@ -1,6 +1,6 @@
-"""The server's messages to the client: one function each, which returns the JSON object.
+"""Messages to the client: one function for each, which returns the JSON object.
 
-The names and shapes are Deepgram's; `transcript`, `utterance_end` and `agent_done` are the component's additions.
+Names and fields are Deepgram's; `transcript`, `utterance_end` and `agent_done` are extensions of the React component.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias
 
 ServerMessage: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["user", "assistant"]
-#: From the end of the user's speech to its words; from the beginning of a response to its first words, and to its
-#: first function call; from words to audio; from the end of the user's turn to the first output.
+#: In this order: from the end of the user's speech to its transcript; from the start of a response to its first text;
+#: from the start of a response to its first function call; from text to audio; from the end of the user's turn to the
+#: first output.
 LatencyStage: TypeAlias = Literal["stt_latency", "ttt_text_latency", "ttt_tool_latency", "tts_latency", "total_latency"]
 
-#: The acknowledgement of each configuration message, to be sent when the upstream has confirmed it and not before.
+#: The acknowledgement of each configuration message. It is sent only when the upstream has confirmed the change.
 ACKNOWLEDGEMENTS = {
     "Settings": "SettingsApplied",
     "UpdatePrompt": "PromptUpdated",
@@ -29,7 +30,7 @@ def welcome(request_id: str) -> ServerMessage:
 
 
 def acknowledgement(message_type: str) -> ServerMessage:
-    """``SettingsApplied``, ``PromptUpdated`` and so on, for a configuration message of this type."""
+    """The acknowledgement of a configuration message of this type, such as ``SettingsApplied``."""
     return {"type": ACKNOWLEDGEMENTS[message_type]}
 
 
@@ -38,12 +39,12 @@ def conversation_text(role: Role, content: str) -> ServerMessage:
 
 
 def history(role: Role, content: str) -> ServerMessage:
-    """The copy of a ``ConversationText`` that a client keeps to continue a conversation later."""
+    """A copy of a ``ConversationText``, which a client can store to continue the conversation later."""
     return {"type": "History", "role": role, "content": content}
 
 
 def history_call(call_id: str, name: str, arguments: str, response: str) -> ServerMessage:
-    """A finished function call, for the same purpose."""
+    """A finished function call, which a client can store to continue the conversation later."""
     call = {"id": call_id, "name": name, "client_side": True, "arguments": arguments, "response": response}
     return {"type": "History", "function_calls": [call]}
 
@@ -67,7 +68,7 @@ def agent_started_speaking(total_latency: float, ttt_latency: float, tts_latency
 
 
 def latency_report(stage: LatencyStage, seconds: float) -> ServerMessage:
-    """How long one stage of a reply took; the live service sends one stage a message."""
+    """The duration of one stage of a reply. Like the live service, it reports one stage per message."""
     return {"type": "LatencyReport", stage: round(max(seconds, 0.0), 3)}
 
 
@@ -86,12 +87,12 @@ def function_call_request(call_id: str, name: str, arguments: str) -> ServerMess
 
 
 def function_call_cancelled(calls: Sequence[tuple[str, str]]) -> ServerMessage:
-    """These calls, as (id, name), are void: an answer to them would be dropped."""
+    """Report that these calls, as (id, name), are cancelled; a later answer to them is dropped."""
     return {"type": "FunctionCallCancelled", "functions": [{"id": id_, "name": name} for id_, name in calls]}
 
 
 def function_call_response(call_id: str, name: str, content: str) -> ServerMessage:
-    """The copy of a client's own result, as it was taken."""
+    """A copy of the client's function result, as accepted."""
     return {"type": "FunctionCallResponse", "id": call_id, "name": name, "content": content}
 
 
@@ -100,7 +101,7 @@ def injection_refused(message: str) -> ServerMessage:
 
 
 def transcript(text: str, *, final: bool, start: float, duration: float) -> ServerMessage:
-    """The user's words, so far or ``final``; times in seconds from the start of the session's audio."""
+    """The transcript of the user's speech, interim or ``final``; times in seconds from the start of the audio."""
     return {
         "type": "Transcript",
         "transcript": text,
@@ -115,7 +116,7 @@ def transcript(text: str, *, final: bool, start: float, duration: float) -> Serv
 
 
 def utterance_end(last_word_end: float = 0.0) -> ServerMessage:
-    """The user stopped speaking; seconds from the start of the session's audio, 0 when unknown."""
+    """The user stopped speaking, at a time in seconds from the start of the session's audio; 0 if unknown."""
     return {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": last_word_end}
 
 

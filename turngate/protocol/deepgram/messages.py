@@ -1,4 +1,4 @@
-"""The client's messages, one model each. `turngate.protocol.deepgram.parse` reads them from the wire."""
+"""The messages that clients send, one model for each. `turngate.protocol.deepgram.parse` parses them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Message(ClientValue):
-    """Base of the client's messages."""
+    """Base of the client messages."""
 
     def wire(self) -> dict[str, Any]:
-        """The message as a JSON object again, with only the fields that were set: for `ClientEvent.message`."""
+        """The message as a JSON object with only the fields that were set, for `ClientEvent.message`."""
         return {"type": type(self).__name__} | self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -32,17 +32,17 @@ class Settings(Message):
 
     @property
     def input_audio(self) -> InputAudio:
-        """The format of the client's audio; linear16 at 24 kHz when it does not say."""
+        """The format of the client's audio; linear16 at 24 kHz by default."""
         return self.audio.input or InputAudio()
 
     @property
     def output_audio(self) -> OutputAudio:
-        """The format of the audio that the client wants; linear16 at 24 kHz when it does not say."""
+        """The requested format of the agent's audio; linear16 at 24 kHz by default."""
         return self.audio.output or OutputAudio()
 
     @property
     def greeting(self) -> str | None:
-        """What the agent says first; None when there is nothing, or when an earlier conversation is continued."""
+        """The agent's greeting; None if there is none, or if an earlier conversation is continued."""
         continued = self.agent.context is not None and self.agent.context.messages
         return None if continued else self.agent.greeting or None
 
@@ -52,7 +52,7 @@ class Settings(Message):
 
     @property
     def manual_audio_commit(self) -> bool:
-        """The upstream shall not detect turns: the server commits the audio itself after a pause."""
+        """Whether the gateway detects the user's turns and commits the audio, instead of the upstream."""
         return bool(self.agent.use_manual_audio_commit)
 
 
@@ -83,16 +83,16 @@ class InjectUserMessage(Message):
 
 class InjectAgentMessage(Message):
     type: Literal["InjectAgentMessage"] = "InjectAgentMessage"
-    #: Older documents call it ``content``.
+    #: Called ``content`` in older documentation.
     message: Text = Field(validation_alias=AliasChoices("message", "content"))
     behavior: Literal["default", "queue", "interrupt"] = "default"
 
 
 class FunctionCallResponse(Message):
-    """A client's answer to a ``FunctionCallRequest``, in any of the shapes in use."""
+    """A client's answer to a ``FunctionCallRequest``, in any of the forms that clients use."""
 
     type: Literal["FunctionCallResponse"] = "FunctionCallResponse"
-    #: The call's id. Clients that run one call at a time leave it out and give the name.
+    #: The call's id. Clients that run one call at a time may omit it and send the name.
     id: str | None = None
     name: str | None = None
     content: str | None = None
@@ -108,33 +108,33 @@ class FunctionCallResponse(Message):
 
     @property
     def output(self) -> str:
-        """What the model is told: ``content`` as it is, else the error or the result as JSON."""
+        """The output for the model: ``content``, or else the error or the result as JSON."""
         if self.content is not None:
             return self.content
         return orjson.dumps(self.result if self.error is None else {"error": self.error}).decode()
 
 
 class KeepAlive(Message):
-    """The client is still there. Counts as a frame, and is not answered."""
+    """Keeps the session alive while the client sends nothing else. Not answered."""
 
     type: Literal["KeepAlive"] = "KeepAlive"
 
 
 class ForceEndTurn(Message):
-    """The user's turn is over now, whatever is heard: it is committed and answered. Nothing where no turn is open."""
+    """Ends the user's turn now: the audio is committed and answered. No effect if no turn is open."""
 
     type: Literal["ForceEndTurn"] = "ForceEndTurn"
 
 
 class CustomToThinkProvider(Message):
-    """Something for the provider of the model itself, which takes no such thing here: ignored, with a ``Warning``."""
+    """A message for the provider of the model. Ignored with a ``Warning``, because the upstream has no counterpart."""
 
     type: Literal["__customToThinkProvider"] = "__customToThinkProvider"
     content: Any = None
 
 
 class UserTurnEnded(Message):
-    """Made by the gateway when it owns turns and the user's speech has ended. Never accepted from a client."""
+    """Created by the gateway when the user's speech has ended and needs a response. Never accepted from a client."""
 
     type: Literal["UserTurnEnded"] = "UserTurnEnded"
 

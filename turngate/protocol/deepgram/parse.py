@@ -1,4 +1,4 @@
-"""Reading the client's messages: from bytes off the wire, or from the object that an event on the streams carries."""
+"""Parses client messages, from a WebSocket frame or from the object in a `ClientEvent`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from turngate.protocol.deepgram.errors import (
 )
 from turngate.protocol.deepgram.messages import ClientMessage, UserTurnEnded
 
-#: Levels of nesting in a client message. Deeper ones could be read but not written again on the way to a translator.
+#: Maximum nesting of a client message. Deeper messages could be parsed, but not serialized for the translator.
 MAX_DEPTH = 64
 
 _MODELS: dict[str, type[ClientMessage]] = {
@@ -28,20 +28,20 @@ _MODELS: dict[str, type[ClientMessage]] = {
 
 @dataclass(frozen=True, slots=True)
 class Omitted:
-    """What stands for parts of a ``Settings`` that clients of one dialect leave out, though Deepgram requires them."""
+    """Values for parts of ``Settings`` that clients of one dialect may omit, although Deepgram requires them."""
 
-    #: By ``input`` and ``output``.
+    #: The values of ``audio.input`` and ``audio.output``.
     audio: Mapping[str, Mapping[str, Any]]
-    #: The ``provider`` of a ``think`` block; of an ``UpdateThink`` too.
+    #: The ``provider`` of a ``think`` block, also in ``UpdateThink``.
     think_provider: Mapping[str, Any]
 
 
 def parse_client_message(text: bytes | str, *, strict: bool, omitted: Omitted | None = None) -> ClientMessage:
-    """Read one text frame of a client.
+    """Parse one text frame of a client.
 
-    With ``strict`` an unknown field is an error, as it is to Deepgram's service; without it, tell the client once about
-    the message's `unknown_fields`. ``omitted`` completes what its dialect lets it leave out. Raises
-    `ClientProtocolError` for anything that is not a message a client may send.
+    With ``strict`` an unknown field is an error, as in Deepgram's service; otherwise the caller warns about the
+    message's `unknown_fields`. ``omitted`` has values for the parts that the dialect allows to omit. Raises
+    `ClientProtocolError` for an invalid message.
     """
     try:
         data = orjson.loads(text)
@@ -58,9 +58,9 @@ def parse_client_message(text: bytes | str, *, strict: bool, omitted: Omitted | 
 
 
 def read_message(data: dict[str, Any]) -> ClientMessage | UserTurnEnded:
-    """Read the object that `ClientEvent.message` carries; unlike a client, the gateway may say `UserTurnEnded`.
+    """Parse `ClientEvent.message`, which may also be `UserTurnEnded`.
 
-    Raises `ClientProtocolError`, which a gateway of the same version never causes.
+    Raises `ClientProtocolError`, which does not happen if the gateway has the same version.
     """
     return UserTurnEnded() if data.get("type") == "UserTurnEnded" else _validate(data)
 
@@ -105,7 +105,7 @@ def _validate(data: dict[str, Any]) -> ClientMessage:
         raise _explain(name, data, error.errors(include_url=False)[0]) from None
 
 
-#: Pydantic's kinds of errors, as the end of a sentence that begins with the field. Others keep pydantic's words.
+#: Texts for pydantic's error types, which follow the name of the field. Other types keep pydantic's text.
 _PROBLEMS = {
     "missing": "is missing",
     "string_type": "must be a string",
@@ -136,7 +136,7 @@ def _explain(name: str, data: dict[str, Any], error: ErrorDetails) -> ClientProt
 
 
 def _path(data: Any, loc: Sequence[int | str], *, missing: bool) -> str:
-    """The field as the client wrote it: the steps that lead through the client's own data, not through our models."""
+    """The path of the field in the client's data, without the parts that refer only to our models."""
     path = ""
     for step in loc:
         if isinstance(step, int) and isinstance(data, list):

@@ -1,7 +1,7 @@
-"""The ``Settings`` message: Deepgram's Voice Agent v1 and what the React component adds to it, as one shape.
+"""The parts of the ``Settings`` message: Deepgram's Voice Agent v1 and the extensions of the React component.
 
-Provider objects are the union of what each provider's has: which of them matter is decided where they are translated.
-Fields in camelCase are the component's.
+A provider object has the fields of all providers; the translator decides which of them apply. Fields in camelCase are
+the component's.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from turngate.protocol.deepgram.audio import LINEAR16, usual_rate
+from turngate.protocol.deepgram.audio import LINEAR16, default_rate
 from turngate.protocol.deepgram.values import ClientValue, Many, Maybe, MaybeOneOrMany, Whole
 
 
-def _usual_rate(declared: dict[str, Any]) -> int:
-    return usual_rate(declared.get("encoding", LINEAR16))
+def _default_rate(declared: dict[str, Any]) -> int:
+    return default_rate(declared.get("encoding", LINEAR16))
 
 
 class InputAudio(ClientValue):
     encoding: str = LINEAR16
-    #: Hz.
-    sample_rate: Whole = Field(default_factory=_usual_rate)
+    #: In Hz.
+    sample_rate: Whole = Field(default_factory=_default_rate)
 
 
 class OutputAudio(ClientValue):
     encoding: str = LINEAR16
-    #: Hz.
-    sample_rate: Whole = Field(default_factory=_usual_rate)
-    #: Bits per second, for compressed encodings.
+    #: In Hz.
+    sample_rate: Whole = Field(default_factory=_default_rate)
+    #: In bits per second, for compressed encodings.
     bitrate: Whole | None = None
     container: str = "none"
 
@@ -77,7 +77,7 @@ class Function(ClientValue):
     description: str | None = None
     #: A JSON schema.
     parameters: dict[str, Any] | None = None
-    #: Where a server-side function would be called; absent for a function that the client runs.
+    #: The endpoint of a server-side function; absent for a function that the client runs.
     endpoint: Maybe[Endpoint] = None
     defer_until_eot: bool | None = None
 
@@ -126,14 +126,14 @@ class Think(ClientValue):
 
 
 class VoiceObject(ClientValue):
-    """A voice that is not just a name: Cartesia's ``{mode, id}``, OpenAI's ``{id}``."""
+    """A voice as an object: Cartesia's ``{mode, id}``, OpenAI's ``{id}``."""
 
     id: str
     mode: str | None = None
 
 
 Voice = Annotated[Annotated[str, Tag("name")] | Annotated[VoiceObject, Tag("object")], Discriminator(_kind)]
-#: A factor on the natural speed; the upstream's limits.
+#: A factor on the normal speed, within the upstream's limits.
 Speed = Annotated[float, Field(ge=0.25, le=1.5)]
 
 
@@ -168,13 +168,13 @@ class HistoryCall(ClientValue):
 
 
 class HistoryMessage(ClientValue):
-    """One entry of an earlier conversation: either words (``role`` and ``content``) or finished ``function_calls``."""
+    """One entry of an earlier conversation: either text (``role`` and ``content``) or finished ``function_calls``."""
 
     type: Literal["History"] = "History"
     role: Literal["user", "assistant"] | None = None
     content: str | None = None
     function_calls: Many[HistoryCall] | None = None
-    #: Comes back with what the server itself sent; means nothing here.
+    #: Part of the server's own messages, which clients send back here. Ignored.
     conversational_behavior: str | None = None
 
     @model_validator(mode="after")
@@ -190,7 +190,7 @@ class Context(ClientValue):
 
 
 class SessionAudioOutput(ClientValue):
-    """The component's way to the upstream's ``session.audio.output``; wins over `Speak`."""
+    """The component's direct access to the upstream's ``session.audio.output``. Takes precedence over `Speak`."""
 
     format: dict[str, Any] | None = None
     speed: Speed | None = None
@@ -204,7 +204,7 @@ class Agent(ClientValue):
     think: MaybeOneOrMany[Think] = None
     speak: MaybeOneOrMany[Speak] = None
     greeting: str | None = None
-    #: Milliseconds of silence after which the agent speaks up; -1 for never.
+    #: Milliseconds of silence after which the agent speaks; -1 for never.
     idle_timeout_ms: float | None = Field(None, alias="idleTimeoutMs")
     session_audio_output: Maybe[SessionAudioOutput] = Field(None, alias="sessionAudioOutput")
     use_manual_audio_commit: bool | None = Field(None, alias="useOpenAIManualAudioCommit")

@@ -1,7 +1,7 @@
-"""The base of the client's messages, and the kinds of values in them.
+"""The base of the client messages, and their field types.
 
-Types are strict (a number is not a string), but a whole number may be written as a float, since some languages do, and
-what is optional may be null. Unknown fields are kept apart, so that they can be named: `ClientValue.unknown_fields`.
+Types are strict (a number is not a string), but a whole number may be written as a float, as some languages do, and an
+optional field may be null. Unknown fields are kept, so that they can be reported: `ClientValue.unknown_fields`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def _none_if_empty(value: Any) -> Any:
 
 Whole: TypeAlias = Annotated[int, BeforeValidator(_whole)]
 Many: TypeAlias = Annotated[tuple[T, ...], Strict(False)]
-#: Marks a field whose list may be written as its one element, so that its paths read as they were written.
+#: Marks a field that accepts a single element instead of a list, so that paths are reported as the client wrote them.
 _ONE_OR_MANY = "one or many"
-#: One object, or a list of them in the order of preference.
+#: One object, or a list of objects in order of preference.
 OneOrMany: TypeAlias = Annotated[
     tuple[T, ...], Strict(False), Field(min_length=1), BeforeValidator(_as_list), _ONE_OR_MANY
 ]
@@ -39,13 +39,13 @@ Maybe: TypeAlias = Annotated[T | None, BeforeValidator(_none_if_empty)]
 
 
 class ClientValue(BaseModel):
-    """Base of everything that a client writes."""
+    """Base of all models of client data."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     @property
     def unknown_fields(self) -> tuple[str, ...]:
-        """The paths of the fields that this server does not know, as the client wrote them."""
+        """The paths of unknown fields, as the client wrote them."""
         return tuple(self.model_extra or ()) + tuple(
             f"{info.alias or name}{path}"
             for name, info in type(self).model_fields.items()

@@ -1,1 +1,1 @@
-"""The upstream protocol: the OpenAI Realtime API, as far as this server reads and writes it."""
+"""The upstream protocol: the part of the OpenAI Realtime API that this server uses."""

@@ -1,4 +1,4 @@
-"""Error codes of the Realtime API that mean something to this server."""
+"""Error codes of the Realtime API that this server handles specially."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 T = TypeVar("T")
 
 
-class Part(BaseModel):
+class UpstreamModel(BaseModel):
     """Base of everything read from the upstream: frozen; fields that nobody here reads are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
@@ -69,8 +69,8 @@ Integer: TypeAlias = Annotated[int | None, BeforeValidator(_integer)]
 #: A list of texts; anything else in it is left out, and anything but a list counts as empty.
 Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 #: A list of objects; what is no object in it is left out, and anything but a list counts as empty.
-Many: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_objects)]
+ObjectList: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_objects)]
 #: An optional object; anything else counts as absent.
-Maybe: TypeAlias = Annotated[T | None, BeforeValidator(_object)]
+OptionalObject: TypeAlias = Annotated[T | None, BeforeValidator(_object)]
 #: An object; anything else counts as an empty one.
 Whole: TypeAlias = Annotated[T, BeforeValidator(_object_or_empty)]

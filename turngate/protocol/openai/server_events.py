@@ -1,11 +1,10 @@
-"""Server events of the OpenAI Realtime API (GA), as far as this server reads them.
+"""Server events of the OpenAI Realtime API (GA) that this server uses.
 
-Events come in through `parse_server_event`. Other servers that speak this protocol leave fields out, put the error's
-code elsewhere or use older event names; all of that is absorbed here, so that nothing behind this module knows of it.
-What is optional never makes an event unreadable: a
-``response.done`` that got lost would leave the turn occupied.
+`parse_server_event` parses them. Other servers with this protocol omit fields, put the error code elsewhere or use
+older event names; this module normalizes all of that. An invalid optional field never makes an event unreadable,
+because a lost ``response.done`` would leave the slot occupied.
 
-A model has a field only if somebody reads it. Times are in milliseconds, as on the wire.
+Models contain only the fields that are used. Times are in milliseconds, as on the wire.
 """
 
 from __future__ import annotations
@@ -19,7 +18,17 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from turngate.protocol.openai.client_events import REQUEST_KEY
 from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED
-from turngate.protocol.openai.lenient import Integer, JsonText, Many, Maybe, Part, Text, TextOrEmpty, Texts, Whole
+from turngate.protocol.openai.lenient import (
+    Integer,
+    JsonText,
+    ObjectList,
+    OptionalObject,
+    Text,
+    TextOrEmpty,
+    Texts,
+    UpstreamModel,
+    Whole,
+)
 
 _CODE_BY_MESSAGE = (
     ("conversation already has an active response", ACTIVE_RESPONSE),
@@ -29,7 +38,7 @@ _CODE_BY_MESSAGE = (
 
 
 class UpstreamProtocolError(Exception):
-    """The upstream sent an event that does not fit its type. Count it and go on: one event is lost, no more."""
+    """The upstream sent an event that does not match its type. The caller counts it and skips the event."""
 
     def __init__(self, event_type: str, field: str, problem: str) -> None:
         super().__init__(f"{event_type}: {field}: {problem}")
@@ -37,7 +46,7 @@ class UpstreamProtocolError(Exception):
         self.field = field
 
 
-class ErrorDetail(Part):
+class ErrorDetail(UpstreamModel):
     type: Text = None
     code: Text = None
     message: TextOrEmpty = ""
@@ -47,7 +56,7 @@ class ErrorDetail(Part):
 
     @property
     def known_code(self) -> str:
-        """The code, wherever this server put it: in ``code``, in how the message begins, or in ``type``."""
+        """The error code from ``code``, from the start of the message, or from ``type``, depending on the server."""
         if self.code:
             return self.code
         message = self.message.casefold()
@@ -63,7 +72,7 @@ def _error(value: Any) -> Any:
 Error: TypeAlias = Annotated[ErrorDetail, BeforeValidator(_error)]
 
 
-class ContentPart(Part):
+class ContentPart(UpstreamModel):
     type: TextOrEmpty = ""
     text: Text = None
     transcript: Text = None
@@ -71,39 +80,39 @@ class ContentPart(Part):
     arguments: JsonText = None
 
 
-class Item(Part):
-    """A conversation item: ``message``, ``function_call``, ``function_call_output``, or a kind nobody here reads."""
+class Item(UpstreamModel):
+    """A conversation item: ``message``, ``function_call``, ``function_call_output``, or another type."""
 
     id: Text = None
     type: TextOrEmpty = "message"
     role: Text = None
     status: Text = None
-    content: Many[ContentPart] = ()
+    content: ObjectList[ContentPart] = ()
     call_id: Text = None
     name: Text = None
     arguments: JsonText = None
 
 
-class StatusDetails(Part):
-    """Why a response ended as it did: ``reason`` for cancelled and incomplete ones, ``error`` for failed ones."""
+class StatusDetails(UpstreamModel):
+    """The reason for a response's status: ``reason`` if cancelled or incomplete, ``error`` if failed."""
 
     reason: Text = None
     error: Annotated[ErrorDetail | None, BeforeValidator(lambda value: None if value is None else _error(value))] = None
 
 
-class Response(Part):
+class Response(UpstreamModel):
     #: Empty where the server did not say.
     id: TextOrEmpty = ""
     status: Text = None
-    status_details: Maybe[StatusDetails] = None
+    status_details: OptionalObject[StatusDetails] = None
     conversation_id: Any = None
-    metadata: Maybe[dict[str, Any]] = None
-    output: Many[Item] = ()
+    metadata: OptionalObject[dict[str, Any]] = None
+    output: ObjectList[Item] = ()
     output_modalities: Texts = ()
 
     @property
     def is_default(self) -> bool:
-        """False for an out-of-band response: its ``conversation_id`` is null. Absent is not null: it means default."""
+        """False for an out-of-band response, whose ``conversation_id`` is null. If it is absent, the result is True."""
         return self.conversation_id is not None or "conversation_id" not in self.model_fields_set
 
     @property
@@ -113,17 +122,17 @@ class Response(Part):
 
     @property
     def was_interrupted(self) -> bool:
-        """The user's speech ended it."""
+        """Whether the user's speech interrupted the response."""
         return self.status_details is not None and self.status_details.reason == "turn_detected"
 
     @property
     def request_id(self) -> str | None:
-        """The ``event_id`` of the ``response.create`` it answers; None when the server responds by itself."""
+        """The ``event_id`` of our ``response.create``; None if the server created the response automatically."""
         value = (self.metadata or {}).get(REQUEST_KEY)
         return value if isinstance(value, str) else None
 
 
-class Event(Part):
+class Event(UpstreamModel):
     """Base of the server events."""
 
     event_id: Text = None
@@ -168,8 +177,8 @@ class AudioCommitted(Event):
 
 
 class IdleTimeout(Event):
-    """The user was silent for the idle timeout: the upstream commits the silence as a turn and responds to it by
-    itself, whoever owns the user's turns."""
+    """The user was silent for the idle timeout. The upstream commits the silence as a turn and responds to it
+    automatically, also if the gateway owns turns."""
 
     type: Literal["input_audio_buffer.timeout_triggered"]
     item_id: Text = None
@@ -191,7 +200,7 @@ class ResponseCreated(Event):
 
 
 class ResponseDone(Event):
-    """The one true end of a response, whatever its status."""
+    """The end of a response, with any status. No other event ends a response."""
 
     type: Literal["response.done"]
     response: Whole[Response] = Field(default_factory=Response)
@@ -239,7 +248,7 @@ class OutputAudioTranscriptDone(_Output):
 
 
 class FunctionCallArgumentsDone(Event):
-    """Comes for interrupted responses too, with arguments that may be cut off: never a reason to run a function."""
+    """Also sent for interrupted responses, possibly with truncated arguments, so it must not start a function call."""
 
     type: Literal["response.function_call_arguments.done"]
     response_id: str
@@ -268,14 +277,14 @@ class InputTranscriptionFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutputAudioDelta:
-    """One piece of the agent's audio. On the per-frame path, so not a model: nothing beyond its header is checked."""
+    """A piece of the agent's audio. Not a pydantic model and not validated, because it is on the per-frame path."""
 
     response_id: str
     item_id: str
     delta: str
 
     def pcm(self) -> bytes:
-        """The audio: 16-bit little-endian mono PCM, 24 kHz. Raises `UpstreamProtocolError` for what is not base64."""
+        """Decode the audio, in the session's output format. Raises `UpstreamProtocolError` for invalid base64."""
         try:
             return pybase64.b64decode(self.delta, validate=True)
         except (TypeError, ValueError) as error:
@@ -327,14 +336,14 @@ def _parsers() -> dict[str, Callable[[dict[str, Any]], ServerEvent]]:
     return parsers
 
 
-#: Every type that is read. A type that is not here is ignored, whether it is unknown or of no use to this server.
+#: A parser for each supported event type. Events of all other types are ignored.
 PARSERS = _parsers()
 
 
 def parse_server_event(data: dict[str, Any]) -> ServerEvent | None:
-    """Read one event of the upstream; None for a type that this server has no use for.
+    """Parse one event of the upstream; returns None for a type that is not in `PARSERS`.
 
-    Raises `UpstreamProtocolError`, which names the type and the field, when a known type does not fit.
+    Raises `UpstreamProtocolError`, which names the type and the field, if the event does not match its type.
     """
     event_type = data.get("type")
     parser = PARSERS.get(event_type) if isinstance(event_type, str) else None

@@ -1,23 +1,23 @@
-"""What of the upstream's protocol this server has no use for, and why: known, and not to be mistaken for new."""
+"""Events of the upstream protocol that this server does not use, and why. They are known, so they are not reported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_ANOTHER = "another event says the same"
-_NOT_ASKED = "nothing here asks for it"
-_WHOLE = "what it is part of comes whole"
+_REDUNDANT = "another event contains the same"
+_NOT_REQUESTED = "the gateway does not request it"
+_PARTIAL = "the complete value follows in another event"
 _OTHER_TRANSPORT = "WebRTC and SIP only"
-_UPSTREAM_TOOLS = "tools that the upstream runs by itself are not configured here"
+_UPSTREAM_TOOLS = "tools that run in the upstream are not supported"
 
-#: Server events, by type: why nothing happens.
+#: Server events by type, with the reason why they are ignored.
 UNUSED_EVENTS: Mapping[str, str] = {
     "conversation.created": "a session has one conversation",
-    "conversation.item.deleted": _NOT_ASKED,
-    "conversation.item.retrieved": _NOT_ASKED,
-    "conversation.item.truncated": "the gateway knows what it cut",
-    "conversation.item.input_audio_transcription.segment": _WHOLE,
-    "input_audio_buffer.cleared": _NOT_ASKED,
+    "conversation.item.deleted": _NOT_REQUESTED,
+    "conversation.item.retrieved": _NOT_REQUESTED,
+    "conversation.item.truncated": "the gateway knows what it truncated",
+    "conversation.item.input_audio_transcription.segment": _PARTIAL,
+    "input_audio_buffer.cleared": _NOT_REQUESTED,
     "input_audio_buffer.dtmf_event_received": _OTHER_TRANSPORT,
     "mcp_list_tools.completed": _UPSTREAM_TOOLS,
     "mcp_list_tools.failed": _UPSTREAM_TOOLS,
@@ -25,10 +25,10 @@ UNUSED_EVENTS: Mapping[str, str] = {
     "output_audio_buffer.cleared": _OTHER_TRANSPORT,
     "output_audio_buffer.started": _OTHER_TRANSPORT,
     "output_audio_buffer.stopped": _OTHER_TRANSPORT,
-    "rate_limits.updated": "it changes nothing for a session",
-    "response.content_part.added": _WHOLE,
-    "response.content_part.done": _ANOTHER,
-    "response.function_call_arguments.delta": _WHOLE,
+    "rate_limits.updated": "it does not affect a session",
+    "response.content_part.added": _PARTIAL,
+    "response.content_part.done": _REDUNDANT,
+    "response.function_call_arguments.delta": _PARTIAL,
     "response.mcp_call.completed": _UPSTREAM_TOOLS,
     "response.mcp_call.failed": _UPSTREAM_TOOLS,
     "response.mcp_call.in_progress": _UPSTREAM_TOOLS,
@@ -36,10 +36,10 @@ UNUSED_EVENTS: Mapping[str, str] = {
     "response.mcp_call_arguments.done": _UPSTREAM_TOOLS,
 }
 
-#: Client events, by type: why this server never sends them.
+#: Client events by type, with the reason why they are not sent.
 UNSENT_EVENTS: Mapping[str, str] = {
-    "conversation.item.delete": "no item is ever taken back: an interrupted one is truncated",
-    "conversation.item.retrieve": "every item that matters comes by itself",
-    "input_audio_buffer.clear": "audio that was sent was said",
+    "conversation.item.delete": "items are never deleted; an interrupted one is truncated",
+    "conversation.item.retrieve": "the upstream sends every relevant item without a request",
+    "input_audio_buffer.clear": "received speech is never discarded",
     "output_audio_buffer.clear": _OTHER_TRANSPORT,
 }

@@ -5,6 +5,6 @@ from __future__ import annotations
 from turngate.protocol.messages import PREFIX, commands_stream
 
 
-def test_each_gateway_has_a_stream_of_its_own_beside_the_others() -> None:
+def test_each_gateway_has_its_own_commands_stream() -> None:
     assert commands_stream("a") != commands_stream("b")
     assert commands_stream("a").startswith(PREFIX)

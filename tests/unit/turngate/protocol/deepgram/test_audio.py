@@ -1,4 +1,4 @@
-"""Which formats there are, and what the upstream speaks for each."""
+"""Supported audio formats, and the upstream's format for each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from turngate.protocol.deepgram.audio import (
     LINEAR16_RATES,
     check_input,
     check_output,
+    default_rate,
     upstream_bytes_per_ms,
     upstream_format,
-    usual_rate,
 )
 from turngate.protocol.deepgram.settings import InputAudio, OutputAudio
 
@@ -26,15 +26,13 @@ from turngate.protocol.deepgram.settings import InputAudio, OutputAudio
         ("alaw", {"type": "audio/pcma"}, 8),
     ],
 )
-def test_the_upstream_speaks_g711_with_who_does_and_its_own_pcm_with_everybody_else(
-    encoding: str, expected: dict[str, object], bytes_per_ms: int
-) -> None:
+def test_the_upstreams_format_for_each_encoding(encoding: str, expected: dict[str, object], bytes_per_ms: int) -> None:
     assert upstream_format(encoding) == expected
     assert upstream_bytes_per_ms(encoding) == bytes_per_ms
 
 
 @pytest.mark.parametrize("encoding", ["mulaw", "alaw"])
-def test_everything_supported_is_accepted(encoding: str) -> None:
+def test_supported_formats_are_accepted(encoding: str) -> None:
     for container in ("none", "wav"):
         check_output(encoding, 8_000, container)
         for rate in LINEAR16_RATES:
@@ -43,8 +41,8 @@ def test_everything_supported_is_accepted(encoding: str) -> None:
     check_input(encoding, 8_000)
 
 
-def test_a_rate_that_is_not_declared_is_the_usual_one_of_the_encoding() -> None:
-    assert usual_rate("linear16") == 24_000
+def test_the_default_rate_depends_on_the_encoding() -> None:
+    assert default_rate("linear16") == 24_000
     for model in (InputAudio, OutputAudio):
         assert model().sample_rate == 24_000
         assert model(encoding="mulaw").sample_rate == 8_000
@@ -59,7 +57,7 @@ def test_a_rate_that_is_not_declared_is_the_usual_one_of_the_encoding() -> None:
         ("alaw", 16_000, "sample_rate", "8000"),
     ],
 )
-def test_what_is_not_supported_is_refused_with_what_is(encoding: str, rate: int, field: str, supported: str) -> None:
+def test_an_unsupported_format_is_refused(encoding: str, rate: int, field: str, supported: str) -> None:
     checks: dict[str, Callable[[], None]] = {
         "audio.input": lambda: check_input(encoding, rate),
         "audio.output": lambda: check_output(encoding, rate, "none"),
@@ -72,7 +70,7 @@ def test_what_is_not_supported_is_refused_with_what_is(encoding: str, rate: int,
         assert caught.value.description.endswith(f" is not supported; supported: {supported}.")
 
 
-def test_a_container_that_is_not_supported_is_refused_with_what_is() -> None:
+def test_an_unsupported_container_is_refused() -> None:
     with pytest.raises(ClientProtocolError, match=r"`audio.output.container` 'ogg' .*: none, wav\.") as caught:
         check_output("linear16", 24_000, "ogg")
     assert caught.value.field == "audio.output.container"

@@ -1,4 +1,4 @@
-"""What clients are sent: the official SDK's models accept every message that is Deepgram's."""
+"""Messages to clients, validated with the official SDK's models."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ DEEPGRAMS = [
 
 
 @pytest.mark.parametrize("message", DEEPGRAMS, ids=lambda message: message["type"])
-def test_deepgrams_messages_fit_its_sdk(message: ServerMessage) -> None:
+def test_messages_are_valid_for_deepgrams_sdk(message: ServerMessage) -> None:
     accepted_by_deepgram(message)
 
 
-def test_the_judge_notices_a_missing_and_an_unknown_field() -> None:
+def test_the_validation_detects_missing_and_unknown_fields() -> None:
     with pytest.raises(ValueError, match="content"):
         accepted_by_deepgram({"type": "ConversationText", "role": "user"})
     with pytest.raises(AssertionError, match="colour"):
         accepted_by_deepgram({"type": "AgentAudioDone", "colour": "red"})
 
 
-def test_the_components_transcript_has_every_field_it_reads() -> None:
+def test_the_transcript_has_every_field_that_the_component_reads() -> None:
     message = events.transcript("hel", final=False, start=1.0, duration=0.5)
     assert message == {
         "type": "Transcript",

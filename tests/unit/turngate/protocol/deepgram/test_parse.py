@@ -1,4 +1,4 @@
-"""What clients may send, and what they are told when it is wrong."""
+"""Parsing of client messages, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def settings(agent: dict[str, Any] | None = None, **fields: Any) -> dict[str, An
     ],
     ids=lambda message: message["type"],
 )
-def test_every_message_is_read_and_can_be_written_again(message: dict[str, Any]) -> None:
+def test_every_message_can_be_parsed_and_serialized(message: dict[str, Any]) -> None:
     read = parse(message)
     assert read.unknown_fields == ()
     again = read_message(json.loads(json.dumps(read.wire())))
@@ -140,16 +140,16 @@ def test_every_message_is_read_and_can_be_written_again(message: dict[str, Any])
     assert again.wire() == read.wire()
 
 
-def test_what_the_official_sdk_writes_is_read() -> None:
+def test_messages_of_the_official_sdk_are_accepted() -> None:
     written = deepgram.AgentV1Settings.model_validate(DEEPGRAM_SETTINGS).model_dump(mode="json", exclude_unset=True)
     assert parse(written) == parse(DEEPGRAM_SETTINGS)
 
 
-def test_the_gateway_finds_what_it_needs_in_the_settings() -> None:
+def test_properties_of_settings() -> None:
     full = parse(DEEPGRAM_SETTINGS)
     assert (full.input_audio.encoding, full.input_audio.sample_rate) == ("linear16", 16000)
     assert not full.history_enabled
-    assert full.greeting is None, "a continued conversation is not greeted again"
+    assert full.greeting is None, "there is no greeting if a conversation is continued"
     bare = parse(settings({"greeting": "Hello!"}))
     assert (bare.input_audio.encoding, bare.input_audio.sample_rate) == ("linear16", 24000)
     assert (bare.output_audio.encoding, bare.output_audio.container) == ("linear16", "none")
@@ -207,7 +207,7 @@ def listening(**provider: Any) -> dict[str, Any]:
         ({"type": "UpdateThink", "think": {"prompt": "p"}}, "think.provider", "is missing"),
     ],
 )
-def test_a_wrong_field_is_named_as_its_author_writes_it(message: dict[str, Any], field: str, words: str) -> None:
+def test_an_invalid_field_is_named_as_the_client_wrote_it(message: dict[str, Any], field: str, words: str) -> None:
     with pytest.raises(ClientProtocolError) as caught:
         parse(message)
     assert caught.value.code == "UNPARSABLE_CLIENT_MESSAGE"
@@ -216,7 +216,7 @@ def test_a_wrong_field_is_named_as_its_author_writes_it(message: dict[str, Any],
     assert words in caught.value.description
 
 
-def test_a_kind_of_error_without_words_of_its_own_keeps_pydantics() -> None:
+def test_other_errors_keep_pydantics_text() -> None:
     with pytest.raises(ClientProtocolError, match=r"`content` is not valid \(Input should be a valid string"):
         read_message({"type": "InjectUserMessage", "content": "\ud800"})
 
@@ -239,7 +239,7 @@ def test_whole_floats_are_whole_numbers() -> None:
         ),
     ],
 )
-def test_unknown_fields_are_refused_or_named(agent: dict[str, Any], unknown: list[str]) -> None:
+def test_unknown_fields_are_refused_or_listed(agent: dict[str, Any], unknown: list[str]) -> None:
     assert list(parse(settings(agent), strict=False).unknown_fields) == unknown
     with pytest.raises(ClientProtocolError) as caught:
         parse(settings(agent))
@@ -247,7 +247,7 @@ def test_unknown_fields_are_refused_or_named(agent: dict[str, Any], unknown: lis
     assert f"`{unknown[0]}`" in caught.value.description
 
 
-def test_many_unknown_fields_make_a_short_sentence() -> None:
+def test_a_long_list_of_unknown_fields_is_shortened() -> None:
     with pytest.raises(ClientProtocolError, match="`a`, `b`, `c` and 2 more") as caught:
         parse({"type": "KeepAlive", "a": 1, "b": 1, "c": 1, "d": 1, "e": 1})
     assert caught.value.field == "a"
@@ -269,13 +269,13 @@ def test_many_unknown_fields_make_a_short_sentence() -> None:
         (b"[" * 500_000 + b"]" * 500_000, "not valid JSON"),
     ],
 )
-def test_what_is_no_message_is_refused(frame: bytes | str, words: str) -> None:
+def test_invalid_frames_are_refused(frame: bytes | str, words: str) -> None:
     with pytest.raises(ClientProtocolError, match=words) as caught:
         parse_client_message(frame, strict=False)
     assert caught.value.code == "UNPARSABLE_CLIENT_MESSAGE"
 
 
-def test_the_deepest_message_allowed_can_be_written_again() -> None:
+def test_a_message_of_maximum_depth_can_be_serialized() -> None:
     nested: Any = 1
     for _ in range(MAX_DEPTH - 1):
         nested = [nested]
@@ -292,7 +292,7 @@ def test_an_unknown_type_is_named(name: str) -> None:
     assert len(caught.value.description) < 120
 
 
-def test_only_the_gateway_says_that_the_users_turn_ended() -> None:
+def test_clients_may_not_send_user_turn_ended() -> None:
     assert read_message({"type": "UserTurnEnded"}) == UserTurnEnded()
     assert read_message(UserTurnEnded().wire()) == UserTurnEnded()
 
@@ -303,7 +303,7 @@ def test_a_stored_agent_is_not_supported() -> None:
     assert caught.value.code == "AGENT_ID_NOT_SUPPORTED"
 
 
-def test_the_old_name_of_an_agents_message_is_understood() -> None:
+def test_the_old_field_name_of_an_agent_message_is_accepted() -> None:
     message = parse({"type": "InjectAgentMessage", "content": "hi"})
     assert message == InjectAgentMessage(message="hi")
     assert message.wire() == {"type": "InjectAgentMessage", "message": "hi"}
@@ -321,7 +321,7 @@ def test_the_old_name_of_an_agents_message_is_understood() -> None:
         ({"error": "late", "result": 1}, '{"error":"late"}'),
     ],
 )
-def test_every_shape_of_a_function_result_is_one_string(fields: dict[str, Any], output: str) -> None:
+def test_every_form_of_a_function_result_becomes_a_string(fields: dict[str, Any], output: str) -> None:
     message = parse({"type": "FunctionCallResponse", "id": "c", **fields})
     assert isinstance(message, FunctionCallResponse)
     assert message.output == output
@@ -336,7 +336,7 @@ JSON = st.recursive(
 
 @configured(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["type", "agent", "audio", "think", "content", "id"]), JSON))
-def test_no_object_is_worse_than_an_error(message: dict[str, Any]) -> None:
+def test_any_object_is_parsed_or_refused(message: dict[str, Any]) -> None:
     for kind in ("Settings", "UpdateThink", "FunctionCallResponse", message.get("type")):
         try:
             read = parse({**message, "type": kind}, strict=False)
@@ -345,7 +345,7 @@ def test_no_object_is_worse_than_an_error(message: dict[str, Any]) -> None:
         assert read_message(read.wire()) == read
 
 
-def test_an_empty_settings_keeps_its_type() -> None:
+def test_the_type_of_empty_settings_is_serialized() -> None:
     assert isinstance(parse(settings()), Settings)
     assert parse(settings()).wire() == {"type": "Settings", "audio": {}, "agent": {}}
 

@@ -1,5 +1,5 @@
-"""Deepgram's whole protocol, as its official SDK has it: every message, and every field of those that clients send, is
-known here or named here. A version of the SDK that has more fails until somebody has decided about it."""
+"""Compares our models with the official SDK: every message, and every field of client messages, is either supported or
+listed here. A new version of the SDK with more of them fails until they are handled or listed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.messages import ClientMessage
 
-#: By invitation only: to everybody else the service answers as this server does, with an error that names them.
+#: Available by invitation only. To other clients the service answers as this server does, with an error.
 INVITED_MESSAGES = {"UpdateThink_Live", "ThinkLiveUpdated", "FrustrationDetected"}
 INVITED_FIELDS = {
     "InjectAgentMessage.is_dynamic",
@@ -24,11 +24,11 @@ INVITED_FIELDS = {
         for field in ("initial_agent_filler", "agent_filler_max_count", "agent_filler_interval_ms")
     ),
 }
-#: The upstream has nothing that could be passed through.
+#: Never sent, because the upstream has no counterpart.
 NEVER_SENT = {"__customFromThinkProvider"}
-#: The SDK takes it from old programs, and writes `language_hints`.
+#: An old name, which the SDK accepts and sends as `language_hints`.
 OLD_NAMES = {"Settings.agent.listen.provider.language_hint"}
-#: Objects whose parts nobody here reads.
+#: Objects whose fields are not read.
 WHOLE = {f"{block}.provider.credentials" for block in ("Settings.agent.think", "Settings.agent.speak")} | {
     f"{block}.provider.credentials" for block in ("UpdateThink.think", "UpdateSpeak.speak")
 }
@@ -54,7 +54,7 @@ CLIENT_MESSAGES = {model.model_fields["type"].default: model for model in Client
 
 
 def messages() -> Iterator[tuple[str, type[BaseModel]]]:
-    """Every message of the SDK's, in either direction, by its type on the wire."""
+    """Every message of the SDK, in both directions, with its type on the wire."""
     for name in dir(deepgram):
         model = getattr(deepgram, name)
         if not (name.startswith("AgentV1") and isinstance(model, type) and issubclass(model, BaseModel)):
@@ -73,7 +73,7 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def paths(model: type[BaseModel], path: str) -> set[str]:
-    """The fields of a message as a client writes them, lists and alternatives left out of account."""
+    """The paths of the fields of a message, ignoring lists and alternatives."""
     found: set[str] = set()
     for name, info in model.model_fields.items():
         here = f"{path}.{info.alias or name}"
@@ -81,7 +81,7 @@ def paths(model: type[BaseModel], path: str) -> set[str]:
     return found
 
 
-def test_every_message_of_deepgrams_is_taken_or_sent_or_named() -> None:
+def test_every_message_of_the_sdk_is_supported_or_listed() -> None:
     official = {kind for kind, _ in messages()}
     ours = {str(message["type"]) for message in SERVER_MESSAGES} | set(CLIENT_MESSAGES)
     assert official - ours == INVITED_MESSAGES | NEVER_SENT
@@ -89,7 +89,7 @@ def test_every_message_of_deepgrams_is_taken_or_sent_or_named() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CLIENT_MESSAGES))
-def test_every_field_that_deepgrams_clients_send_is_read_or_named(kind: str) -> None:
+def test_every_client_field_of_the_sdk_is_supported_or_listed(kind: str) -> None:
     official = set[str]().union(*(paths(model, kind) for found, model in messages() if found == kind))
     known = paths(CLIENT_MESSAGES[kind], kind)
     missing = {

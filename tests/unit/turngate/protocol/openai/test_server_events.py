@@ -1,4 +1,4 @@
-"""The upstream's events as they are read, whatever server sends them, and ours as they are written."""
+"""Parsing of upstream events from different servers, and the client events that we send."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from turngate.protocol.openai.server_events import (
 )
 from turngate.protocol.openai.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
 
-#: Names from before GA, which other servers still use.
+#: Event names from before GA, which other servers still use.
 OLDER = {
     "response.audio.delta",
     "response.audio.done",
@@ -61,11 +61,11 @@ def done(**fields: Any) -> Response:
 
 
 def types_of(union: Any) -> set[str]:
-    """The types of a union of the official SDK's."""
+    """The event types of a union in the official SDK."""
     return {get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(union)[0])}
 
 
-def test_every_event_of_the_official_sdk_has_a_decided_fate() -> None:
+def test_every_server_event_of_the_sdk_is_parsed_or_listed_as_unused() -> None:
     assert set(PARSERS) - OLDER | set(UNUSED_EVENTS) == types_of(RealtimeServerEvent)
     assert not set(PARSERS) & set(UNUSED_EVENTS)
 
@@ -73,7 +73,7 @@ def test_every_event_of_the_official_sdk_has_a_decided_fate() -> None:
 @pytest.mark.parametrize(
     "data", [{"type": kind} for kind in sorted(UNUSED_EVENTS)] + [{}, {"type": None}, {"type": ["x"]}]
 )
-def test_an_event_of_no_use_is_nothing(data: dict[str, Any]) -> None:
+def test_an_unused_event_is_none(data: dict[str, Any]) -> None:
     assert parse_server_event(data) is None
 
 
@@ -85,14 +85,14 @@ def test_an_event_of_no_use_is_nothing(data: dict[str, Any]) -> None:
         ({"type": "conversation.item.done", "item": "none"}, "item"),
     ],
 )
-def test_a_malformed_event_names_its_type_and_field(data: dict[str, Any], field: str) -> None:
+def test_the_error_for_a_malformed_event_names_type_and_field(data: dict[str, Any], field: str) -> None:
     with pytest.raises(UpstreamProtocolError) as caught:
         parse_server_event(data)
     assert (caught.value.event_type, caught.value.field) == (data["type"], field)
     assert str(caught.value).startswith(f"{data['type']}: {field}: ")
 
 
-def test_older_names_are_the_same_events() -> None:
+def test_older_event_names_are_accepted() -> None:
     item = {"id": "item_1", "type": "message", "role": "user", "content": None}
     created = parse_server_event({"type": "conversation.item.created", "item": item})
     assert isinstance(created, ItemAdded)
@@ -205,11 +205,11 @@ def test_an_error_that_is_a_text_is_its_message() -> None:
         ({}, "unknown_error"),
     ],
 )
-def test_the_code_is_found_wherever_a_server_puts_it(fields: dict[str, Any], code: str) -> None:
+def test_known_code(fields: dict[str, Any], code: str) -> None:
     assert error(**fields).code == code
 
 
-def test_the_refused_client_event_is_the_inner_id() -> None:
+def test_the_inner_event_id_is_the_refused_client_events() -> None:
     assert error(code="x", event_id="evt_ours").error.event_id == "evt_ours"
 
 
@@ -224,11 +224,11 @@ def test_only_an_explicit_null_makes_a_response_out_of_band(fields: dict[str, An
     ("metadata", "request_id"),
     [(None, None), ({}, None), ({"turngate": "evt_7"}, "evt_7"), ({"turngate": 7}, None), ({"other": "x"}, None)],
 )
-def test_a_response_says_which_request_it_answers(metadata: Any, request_id: str | None) -> None:
+def test_request_id(metadata: Any, request_id: str | None) -> None:
     assert done(metadata=metadata).request_id == request_id
 
 
-def test_audio_is_decoded_only_when_asked() -> None:
+def test_audio_is_decoded_on_demand() -> None:
     data = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "AQIDBA=="}
     delta = parse_server_event(data)
     assert delta == OutputAudioDelta("r", "i", "AQIDBA==")
@@ -257,31 +257,31 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("event", WRITTEN, ids=lambda event: event["type"])
-def test_what_we_write_fits_the_official_sdk(event: dict[str, Any]) -> None:
+def test_our_client_events_are_valid_for_the_sdk(event: dict[str, Any]) -> None:
     accepted_by_openai(event)
 
 
-def test_every_client_event_of_the_official_sdk_is_written_or_known_not_to_be() -> None:
+def test_every_client_event_of_the_sdk_is_sent_or_listed_as_unsent() -> None:
     written = {event["type"] for event in WRITTEN}
     assert written | set(UNSENT_EVENTS) == types_of(RealtimeClientEvent)
     assert not written & set(UNSENT_EVENTS)
-    assert written == set(SENT_EVENTS), "docs/protocol.md says what for"
+    assert written == set(SENT_EVENTS), "docs/protocol.md describes each of them"
 
 
-def test_a_request_is_found_again_in_its_response() -> None:
+def test_a_response_contains_the_id_of_its_request() -> None:
     asked = {"instructions": "Say hi.", "metadata": {"a": "b"}}
     event = response_create(asked, "evt_1")
     assert done(metadata=event["response"]["metadata"]).request_id == "evt_1"
     assert event["response"]["metadata"]["a"] == "b"
-    assert asked == {"instructions": "Say hi.", "metadata": {"a": "b"}}, "the caller's object stays as it was"
+    assert asked == {"instructions": "Say hi.", "metadata": {"a": "b"}}, "the caller's object is not modified"
     assert response_create({}, "evt_2")["response"] == {"metadata": {"turngate": "evt_2"}}
 
 
-def test_absent_is_not_null_in_what_we_write() -> None:
+def test_absent_optional_fields_are_not_sent() -> None:
     assert "previous_item_id" not in item_create({}, "evt_1")
     assert "response_id" not in response_cancel(None, "evt_1")
 
 
-def test_appended_audio_is_the_audio() -> None:
+def test_append_audio() -> None:
     pcm = bytes(range(256)) * 4
     assert base64.b64decode(orjson.loads(append_audio(pcm))["audio"]) == pcm
