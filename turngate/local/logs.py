@@ -1,4 +1,4 @@
-"""What children write: all of it to bounded files, and what a person must see of it to the terminal."""
+"""Output of child processes: writes all of it to bounded files, and selects the lines for the terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _FILE_BYTES = 5_000_000
 _LINES_KEPT = 50
 
 
-def notable(line: str) -> str | None:
-    """A service's log line as a person reads it, if it is a warning, an error or no log line at all; otherwise None."""
+def terminal_line(line: str) -> str | None:
+    """The line as the terminal shows it, if it is a warning, an error, or not a log entry; otherwise None."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -32,7 +32,7 @@ def notable(line: str) -> str | None:
 
 
 class LogFile:
-    """One child's log: the newest lines in memory, and with a folder also a file of at most twice 5 MB."""
+    """The log of one child: the newest lines in memory and, if a folder is given, two files of at most 5 MB each."""
 
     def __init__(self, name: str, folder: Path | None) -> None:
         self._recent: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -48,10 +48,10 @@ class LogFile:
         if self._file is not None:
             self._file.emit(logging.makeLogRecord({"msg": line}))
 
-    def last_words(self) -> str:
-        """The last line that a person must see, else the last line, for the message about an early end."""
-        shown = [text for line in self._recent if (text := notable(line))]
-        return (shown or [*self._recent] or ["it wrote nothing"])[-1]
+    def last_line(self) -> str:
+        """The last line that the terminal would show, or else the last line, for a message about an early exit."""
+        shown = [text for line in self._recent if (text := terminal_line(line))]
+        return (shown or [*self._recent] or ["no output"])[-1]
 
     def close(self) -> None:
         if self._file is not None:

@@ -1,4 +1,4 @@
-"""``turngate run``: the whole stack on this machine, told to a person in the terminal."""
+"""``turngate run``: runs a stack on this machine and reports in the terminal."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ LOG_FOLDER = Path("out/logs")
 _REDIS_SECONDS = 3.0
 
 
-class Launch:
-    """The decisions that come before anything starts. Raises `SettingsError` or `StackError`, each one line."""
+class StackConfig:
+    """The configuration of the stack from the environment. Raises `SettingsError` or `StackError`, each one line."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         gateway, session_state = load(GatewaySettings), load(SessionStateSettings)
@@ -43,7 +43,7 @@ class Launch:
         self.redis_url = str(load(BrokerSettings).redis_url) if env.get("TURNGATE_REDIS_URL") else None
 
     def check(self) -> None:
-        """Look whether the ports are free and the named broker answers. Raises `StackError`."""
+        """Check that the ports are free and that a configured broker answers. Raises `StackError`."""
         for kind, port in self.ports.items():
             host = self.gateway_host if kind == "gateway" else "127.0.0.1"
             if port and not is_free(port, host):
@@ -56,7 +56,7 @@ class Launch:
 
 
 def check_redis(url: str) -> None:
-    """Raises `StackError` when no Redis answers there; the text has the address, never the password."""
+    """Raise `StackError` if no Redis answers at this URL. The text contains the address, but not the password."""
     client = redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS, retry=None)
     with client:
         try:
@@ -68,29 +68,29 @@ def check_redis(url: str) -> None:
 
 
 def run_stack(translators: int) -> int:
-    """Run until a signal. Returns the exit code: 0 after an orderly stop, 2 for a wrong setting, 1 for another end."""
+    """Run until a signal. Returns the exit code: 0 after a signal, 2 for a wrong setting, 1 for other failures."""
     console = Console(highlight=False, soft_wrap=True)
     complaints = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
-        launch = Launch(os.environ)
-        launch.check()
-        return asyncio.run(_run(launch, translators, console))
+        config = StackConfig(os.environ)
+        config.check()
+        return asyncio.run(_run(config, translators, console))
     except (SettingsError, StackError) as error:
         complaints.print(Text(f"turngate: {error}", "red"))
         return 2 if isinstance(error, SettingsError) else 1
 
 
-async def _run(launch: Launch, translators: int, console: Console) -> int:
+async def _run(config: StackConfig, translators: int, console: Console) -> int:
     stack = Stack(
         translators=translators,
-        simulator=launch.simulator,
-        redis_url=launch.redis_url,
-        ports=launch.ports,
-        gateway_host=launch.gateway_host,
+        simulator=config.simulator,
+        redis_url=config.redis_url,
+        ports=config.ports,
+        gateway_host=config.gateway_host,
         log_folder=LOG_FOLDER,
         report=lambda name, text: console.print(Text.assemble((f"{name:16}", "bold"), text)),
     )
-    serving = asyncio.create_task(_serve(stack, launch, console))
+    serving = asyncio.create_task(_serve(stack, config, console))
     asked_to_stop = asyncio.Event()
 
     def on_signal() -> None:
@@ -112,17 +112,17 @@ async def _run(launch: Launch, translators: int, console: Console) -> int:
     return 0
 
 
-async def _serve(stack: Stack, launch: Launch, console: Console) -> None:
-    """Start, tell, and wait. Cancel it to stop; it returns by itself only when some process is given up."""
+async def _serve(stack: Stack, config: StackConfig, console: Console) -> None:
+    """Start the stack, print the startup message, and wait. Cancel it to stop; it returns if a process is given up."""
     async with stack:
-        for line in welcome(stack.gateway_url, None if launch.simulator else launch.upstream, _command()):
+        for line in startup_message(stack.gateway_url, None if config.simulator else config.upstream, _command()):
             console.print(line)
         name = await stack.until_given_up()
         console.print(Text(f"turngate: {name} keeps failing; everything is stopped", "red"))
 
 
-def welcome(gateway_url: str, upstream: str | None, command: str) -> list[Text]:
-    """What a person needs now: where to connect, who answers (``upstream``; None: the simulator), what to try."""
+def startup_message(gateway_url: str, upstream: str | None, command: str) -> list[Text]:
+    """The message after startup: the URLs, the upstream (None: the simulator), and commands to try."""
     url = "" if gateway_url.endswith(":8080") else f" --url {gateway_url}"
     rows = [
         ("connect", f"{gateway_url}/v1/agent/converse   Deepgram Voice Agent clients"),
@@ -138,7 +138,7 @@ def welcome(gateway_url: str, upstream: str | None, command: str) -> list[Text]:
 
 
 def _command() -> str:
-    """How one types ``turngate`` here: by its name, or by its path in a virtual environment that is not active."""
+    """The command for ``turngate``: its name, or its path if it is in a virtual environment that is not active."""
     beside = Path(sys.executable).with_name("turngate")
     if shutil.which("turngate") or not beside.exists():
         return "turngate"

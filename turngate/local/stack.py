@@ -1,12 +1,12 @@
-"""The whole of turngate on this machine: broker, simulator and services, each a process of its own.
+"""A stack: all of turngate on this machine, with the broker, the simulator and each service as processes.
 
-`turngate run` shows one of these to a person; tests and the demo drive one themselves:
+`turngate run` starts one; tests and the demo do so in code:
 
     async with Stack(translators=3) as stack:
-        ...                                   # talk to stack.gateway_url
+        ...                                   # connect to stack.gateway_url
         stack.processes["translator-1"].kill()
 
-Start is in the order of dependency, stop in the reverse one, gateways first.
+Processes are started in order of dependency and stopped in reverse order, gateways first.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from types import TracebackType
 
 from turngate.local.broker import BrokerError, find_server
 from turngate.local.child import Child, ChildError, Program, Report
-from turngate.local.plan import Plan, plan
+from turngate.local.layout import Layout, lay_out
 
 
 class StackError(Exception):
-    """The stack could not start. The text is one line for the person who started it; nothing is left running."""
+    """The stack could not be started. The text is one line for the user; all processes are stopped."""
 
 
 def _silent(name: str, text: str) -> None:
-    """Reports to nobody."""
+    """Report nothing."""
 
 
 class Stack:
-    """Start it and stop it as an async context manager, in the main thread's event loop."""
+    """A stack as an async context manager. Use it in the main thread."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Stack:
         report: Report = _silent,
         restarts: bool = True,
     ) -> None:
-        """Nothing starts yet.
+        """Define a stack; entering the context starts it.
 
-        simulator: the upstream is the simulator; False: it is what the environment (or ``env``) names.
-        redis_url: the broker to use; None: a broker of its own.
-        pace: the simulator's; None: as configured.
-        ports: by service name (``gateway``, ``session-state``, ``simulator``, ``broker``), for the first of its kind;
-            0 or absent: any free one.
-        gateway_host: the address on which gateways listen; everything else is on loopback.
-        env: more variables for every process, on top of this one's.
-        report: called with a process's name and one line, for whatever a person should know.
-        restarts: False leaves what died dead.
+        simulator: use the simulator as the upstream; False: use the upstream configured in the environment or ``env``.
+        redis_url: the broker to use; None: start one.
+        pace: the simulator's pace; None: as configured.
+        ports: by service name (``gateway``, ``session-state``, ``simulator``, ``broker``), for the first process of
+            each kind; 0 or absent: any free one.
+        gateway_host: the address on which gateways listen; everything else listens on loopback.
+        env: environment variables for every process, in addition to those of this process.
+        report: called with a process's name and a line for the user.
+        restarts: False to not restart processes that die.
         """
         self.processes: dict[str, Child] = {}
         self._counts = {"translator": translators, "gateway": gateways, "session-state": session_states}
@@ -71,40 +71,40 @@ class Stack:
         self._report = report
         self._restarts = restarts
         self._given_redis_url = redis_url
-        self._plan: Plan | None = None
+        self._layout: Layout | None = None
 
     @property
-    def plan(self) -> Plan:
-        if self._plan is None:
+    def layout(self) -> Layout:
+        if self._layout is None:
             raise RuntimeError("the stack has not been started: use `async with`")
-        return self._plan
+        return self._layout
 
     @property
     def redis_url(self) -> str:
-        return self.plan.redis_url
+        return self.layout.redis_url
 
     @property
     def gateway_url(self) -> str:
-        """The first gateway, such as ``ws://127.0.0.1:8080``; add a path."""
+        """The URL of the first gateway without a path, such as ``ws://127.0.0.1:8080``."""
         return self.gateway_urls[0]
 
     @property
     def gateway_urls(self) -> tuple[str, ...]:
-        return tuple(f"ws://{address}" for address in self.plan.addresses["gateway"])
+        return tuple(f"ws://{address}" for address in self.layout.addresses["gateway"])
 
     @property
     def session_state_url(self) -> str:
-        """The first session-state's admin HTTP, such as ``http://127.0.0.1:8082``."""
-        return f"http://{self.plan.addresses['session-state'][0]}"
+        """The admin HTTP of the first session-state process, such as ``http://127.0.0.1:8082``."""
+        return f"http://{self.layout.addresses['session-state'][0]}"
 
     @property
     def translator_urls(self) -> tuple[str, ...]:
-        return tuple(f"http://{address}" for address in self.plan.addresses["translator"])
+        return tuple(f"http://{address}" for address in self.layout.addresses["translator"])
 
     @property
     def simulator_url(self) -> str:
-        """The simulator's HTTP. Raises LookupError when the upstream is not the simulator."""
-        return f"http://{self.plan.addresses['simulator'][0]}"
+        """The simulator's HTTP address. Raises LookupError if the upstream is not the simulator."""
+        return f"http://{self.layout.addresses['simulator'][0]}"
 
     async def __aenter__(self) -> Stack:
         try:
@@ -120,19 +120,19 @@ class Stack:
         await self.stop()
 
     async def stop(self) -> None:
-        """Stop everything in order: what takes from others first."""
-        for stage in reversed(self.plan.stages if self._plan else ()):
+        """Stop all processes in reverse start order."""
+        for stage in reversed(self.layout.stages if self._layout else ()):
             children = [self.processes[program.name] for program in stage if program.name in self.processes]
             await asyncio.gather(*(child.stop() for child in children))
         self.processes.clear()
 
     def kill(self) -> None:
-        """SIGKILL everything now and for good; a `stop` under way then ends at once."""
+        """Kill all processes with SIGKILL and do not restart them; a `stop` in progress then returns."""
         for child in self.processes.values():
-            child.halt()
+            child.kill_permanently()
 
     async def until_given_up(self) -> str:
-        """Wait until some process has died too often to be started again; returns its name."""
+        """Wait until a process has died too often and is given up; returns its name."""
         waits = {asyncio.create_task(child.given_up.wait()): child.name for child in self.processes.values()}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -146,7 +146,7 @@ class Stack:
             server = find_server() if self._given_redis_url is None else None
         except BrokerError as error:
             raise StackError(str(error)) from None
-        self._plan = plan(
+        self._layout = lay_out(
             self._counts,
             self._ports,
             gateway_host=self._gateway_host,
@@ -156,11 +156,11 @@ class Stack:
             pace=self._pace,
             env=self._env,
         )
-        for stage in self._plan.stages:
+        for stage in self._layout.stages:
             await self._start_stage(stage)
 
     async def _start_stage(self, stage: tuple[Program, ...]) -> None:
-        """Start these side by side; returns when all are ready."""
+        """Start these programs in parallel; returns when all are ready."""
         children = [
             Child(program, self._report, log_folder=self._log_folder, restarts=self._restarts) for program in stage
         ]

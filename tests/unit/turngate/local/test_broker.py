@@ -1,4 +1,4 @@
-"""The embedded broker: what it promises about its data, its options and its end."""
+"""The embedded broker: its options, its data, and its end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import redis
 from turngate.local.broker import start_broker
 
 
-def test_it_answers_and_never_evicts() -> None:
+def test_it_answers_and_does_not_evict() -> None:
     with start_broker() as broker, redis.Redis.from_url(broker.url) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert client.config_get("save") == {"save": ""}

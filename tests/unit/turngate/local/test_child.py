@@ -1,4 +1,4 @@
-"""A child process from its start to its end, with a stand-in for the service."""
+"""The life cycle of a child process, with a fake service."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import pytest
 
 from turngate.local import child as child_module
 from turngate.local.child import Child, ChildError, Program
-from turngate.local.leash import leashed
-from turngate.local.plan import answers
+from turngate.local.layout import answers
+from turngate.local.parent_death import dies_with_parent
 from turngate.local.ports import free_port, is_free
 
-STAND_IN = str(Path(__file__).with_name("stand_in.py"))
+FAKE_SERVICE = str(Path(__file__).with_name("fake_service.py"))
 
 
 class Reports:
-    """What was reported, and a way to wait for a line."""
+    """Collects reports, and can wait for one."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -45,33 +45,33 @@ class Reports:
 def make(mode: str, reports: Reports, *, env: dict[str, str] | None = None, folder: Path | None = None) -> Child:
     port = free_port()
     address = f"127.0.0.1:{port}"
-    command = (sys.executable, STAND_IN, str(port), mode)
+    command = (sys.executable, FAKE_SERVICE, str(port), mode)
     return Child(
         Program("service", command, answers(address, "/ready"), address, env or {}), reports, log_folder=folder
     )
 
 
-async def test_it_is_ready_when_start_returns_and_gone_when_stop_returns(tmp_path: Path) -> None:
+async def test_it_is_ready_after_start_and_gone_after_stop(tmp_path: Path) -> None:
     reports = Reports()
     child = make("good", reports, folder=tmp_path)
     await child.start()
     assert child.pid is not None
-    assert await child.program.complaint() is None
+    assert await child.program.check() is None
     await child.stop()
     assert child.pid is None
-    assert await child.program.complaint() is not None
+    assert await child.program.check() is not None
     assert reports.lines == ["service: warning: a thing to know limit=3"]
     assert "a noisy detail" in (tmp_path / "service.log").read_text()
 
 
-async def test_an_early_end_is_told_with_its_last_words() -> None:
+async def test_an_early_exit_is_reported_with_the_last_line() -> None:
     child = make("fails", Reports())
-    with pytest.raises(ChildError, match=r"service stopped while starting \(exit 1\): TURNGATE_STAND_IN: it is told"):
+    with pytest.raises(ChildError, match=r"service stopped while starting \(exit 1\): TURNGATE_FAKE_SERVICE: told"):
         await child.start()
     await child.stop()
 
 
-async def test_one_that_never_gets_ready_is_killed_and_its_complaint_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_child_that_does_not_become_ready_is_killed_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "_READY_SECONDS", 0.5)
     child = make("unready", Reports())
     with pytest.raises(ChildError, match=r"not ready within .*503: consumers are not running"):
@@ -80,7 +80,7 @@ async def test_one_that_never_gets_ready_is_killed_and_its_complaint_told(monkey
     await child.stop()
 
 
-async def test_one_that_dies_is_started_again() -> None:
+async def test_a_child_that_dies_is_restarted() -> None:
     reports = Reports()
     child = make("good", reports)
     await child.start()
@@ -93,7 +93,7 @@ async def test_one_that_dies_is_started_again() -> None:
     await child.stop()
 
 
-async def test_one_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_child_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "_BACKOFF", (0.0, 0.0))
     flag = tmp_path / "flag"
     reports = Reports()
@@ -108,7 +108,7 @@ async def test_one_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch: pyt
     await child.stop()
 
 
-async def test_one_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_module, "_STOP_SECONDS", 0.2)
     reports = Reports()
     child = make("stubborn", reports)
@@ -118,7 +118,7 @@ async def test_one_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatc
     assert "service: did not stop within 0.2 s and was killed" in reports.lines
 
 
-async def test_a_frozen_one_stops_in_order() -> None:
+async def test_a_paused_child_can_be_stopped() -> None:
     reports = Reports()
     child = make("good", reports)
     await child.start()
@@ -127,18 +127,18 @@ async def test_a_frozen_one_stops_in_order() -> None:
     assert not any("killed" in line for line in reports.lines)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's leash is Linux only")
-def test_children_die_with_a_parent_that_is_killed() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux only")
+def test_children_are_killed_with_their_parent() -> None:
     port = free_port()
     parent = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import subprocess, sys, time\n"
-            "from turngate.local.health import complaint\n"
-            "from turngate.local.leash import leashed\n"
-            f"child = subprocess.Popen(leashed([sys.executable, {STAND_IN!r}, '{port}', 'stubborn']))\n"
-            f"while complaint('http://127.0.0.1:{port}/ready'): pass\n"
+            "from turngate.local.health import check\n"
+            "from turngate.local.parent_death import dies_with_parent\n"
+            f"child = subprocess.Popen(dies_with_parent([sys.executable, {FAKE_SERVICE!r}, '{port}', 'stubborn']))\n"
+            f"while check('http://127.0.0.1:{port}/ready'): pass\n"
             "print(child.pid, flush=True)\n"
             "time.sleep(60)\n",
         ],
@@ -156,15 +156,15 @@ def test_children_die_with_a_parent_that_is_killed() -> None:
     assert is_free(port)
 
 
-def test_a_child_whose_parent_is_gone_already_does_not_start(tmp_path: Path) -> None:
+def test_a_child_does_not_start_if_its_parent_has_ended(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
-    command = leashed(["touch", str(touched)])
+    command = dies_with_parent(["touch", str(touched)])
     nobody = "0"
     assert command[4] == str(os.getpid())
     assert subprocess.run([*command[:4], nobody, *command[5:]], stderr=subprocess.DEVNULL).returncode == 1
     assert not touched.exists()
 
 
-def test_a_thread_may_not_hold_a_leash() -> None:
+def test_children_must_be_started_from_the_main_thread() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="main thread"):
-        pool.submit(leashed, ["true"]).result()
+        pool.submit(dies_with_parent, ["true"]).result()

@@ -1,4 +1,4 @@
-"""The command line around the services: the list of settings, and how a wrong one is told."""
+"""Commands for the services: the list of settings, and the error for a wrong one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turngate.process.settings import Settings
 
 
 class Example(Settings):
-    """Settings of every shape that the page has to show."""
+    """Settings of every type that the page must show."""
 
     example_port: int = Field(8080, ge=0, le=65535, description="A port.")
     example_key: SecretStr | None = Field(None, description="A key.")
@@ -27,7 +27,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("example")
-def test_every_setting_is_listed_once_with_who_reads_it() -> None:
+def test_every_setting_is_listed_once_with_its_services() -> None:
     found = {setting.variable: setting for setting in collect()}
     assert found["TURNGATE_LOG_LEVEL"].services == tuple(service.name for service in SERVICES)
     assert found["TURNGATE_EXAMPLE_PORT"] == Setting(
@@ -39,7 +39,7 @@ def test_every_setting_is_listed_once_with_who_reads_it() -> None:
 
 
 @pytest.mark.usefixtures("example")
-def test_the_page_is_the_same_every_time_and_a_table_wherever_it_is_one() -> None:
+def test_the_page_is_deterministic_and_escapes_table_cells() -> None:
     assert page(collect()) == page(collect())
     rows = [line for line in page(collect()).splitlines() if line.startswith("| `TURNGATE_EXAMPLE")]
     assert "(made at start)" in rows[2]
@@ -47,7 +47,7 @@ def test_the_page_is_the_same_every_time_and_a_table_wherever_it_is_one() -> Non
     assert "| `TURNGATE_LOG_FORMAT` | `json` | `json` or `console` |" in page(collect())
 
 
-def test_the_real_settings_all_say_what_they_are() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [setting.variable for setting in collect() if not setting.description] == []
 
 
@@ -60,7 +60,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str) -> None:
     assert len(result.output.splitlines()) == 1
 
 
-def test_an_option_wins_over_the_environment() -> None:
+def test_an_option_takes_precedence_over_the_environment() -> None:
     result = CliRunner().invoke(app, ["gateway", "--port", "99999"], env={"TURNGATE_GATEWAY_PORT": "8080"})
     assert result.exit_code == 2
     assert "99999" in result.output

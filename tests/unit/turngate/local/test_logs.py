@@ -1,4 +1,4 @@
-"""Which log lines a person sees, and how much of them is kept."""
+"""Which lines of a child's output the terminal shows, and how many are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from turngate.local import logs
-from turngate.local.logs import LogFile, notable
+from turngate.local.logs import LogFile, terminal_line
 
 
 def line(level: str, event: str = "it happened", **fields: object) -> str:
@@ -16,40 +16,40 @@ def line(level: str, event: str = "it happened", **fields: object) -> str:
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
-def test_the_ordinary_is_not_shown(level: str) -> None:
-    assert notable(line(level)) is None
+def test_lines_below_warning_are_not_shown(level: str) -> None:
+    assert terminal_line(line(level)) is None
 
 
 @pytest.mark.parametrize("level", ["warning", "error", "critical"])
-def test_warnings_and_worse_are_shown_with_their_fields(level: str) -> None:
-    assert notable(line(level, session="abc", waited_ms=12)) == f"{level}: it happened session=abc waited_ms=12"
+def test_warnings_and_errors_are_shown_with_their_fields(level: str) -> None:
+    assert terminal_line(line(level, session="abc", waited_ms=12)) == f"{level}: it happened session=abc waited_ms=12"
 
 
-def test_of_a_traceback_the_last_line_is_shown() -> None:
+def test_the_last_line_of_a_traceback_is_shown() -> None:
     trace = "Traceback (most recent call last):\n  File ...\nValueError: no"
-    assert notable(line("error", exception=trace)) == "error: it happened (ValueError: no)"
+    assert terminal_line(line("error", exception=trace)) == "error: it happened (ValueError: no)"
 
 
 @pytest.mark.parametrize("raw", ["Traceback (most recent call last):", "[1, 2]", '{"not": "ours"}', '"text"'])
-def test_what_is_no_log_line_is_shown_as_it_is(raw: str) -> None:
-    assert notable(raw) == raw
+def test_other_output_is_shown_unchanged(raw: str) -> None:
+    assert terminal_line(raw) == raw
 
 
 def test_an_empty_line_is_not_shown() -> None:
-    assert notable("") is None
+    assert terminal_line("") is None
 
 
-def test_last_words_prefer_what_a_person_must_see() -> None:
+def test_the_last_line_prefers_warnings() -> None:
     log = LogFile("service", None)
-    assert log.last_words() == "it wrote nothing"
+    assert log.last_line() == "no output"
     log.write(line("info", "starting"))
-    assert "starting" in log.last_words()
+    assert "starting" in log.last_line()
     log.write("TURNGATE_PORT: wrong")
     log.write(line("info", "ended"))
-    assert log.last_words() == "TURNGATE_PORT: wrong"
+    assert log.last_line() == "TURNGATE_PORT: wrong"
 
 
-def test_files_are_bounded_and_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_bounded_and_start_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_FILE_BYTES", 1000)
     (tmp_path / "service.log").write_text("of the run before\n")
     log = LogFile("service", tmp_path)

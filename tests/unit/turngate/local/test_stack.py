@@ -1,4 +1,4 @@
-"""The order in which a stack starts and stops, and what happens when a part of it fails, with stand-in services."""
+"""The start and stop order of a stack, and failures of its processes, with fake services."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 from turngate.local import stack as stack_module
 from turngate.local.child import Program
-from turngate.local.plan import Plan, answers
+from turngate.local.layout import Layout, answers
 from turngate.local.ports import free_port, is_free
 from turngate.local.stack import Stack, StackError
 
-STAND_IN = str(Path(__file__).with_name("stand_in.py"))
+FAKE_SERVICE = str(Path(__file__).with_name("fake_service.py"))
 Stages = list[list[tuple[int, str]]]
 
 
 class Journal:
-    """What the stand-ins wrote when they started and ended."""
+    """The lines written by fake services when they started and ended."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,17 +35,17 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[[Stages], None]:
-    """Make the next stack consist of these stages of (port, mode)."""
+def fake_service(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[[Stages], None]:
+    """Make the next stack consist of fake services: stages of (port, mode)."""
 
     def use(stages: Stages) -> None:
         env = {"TURNGATE_TEST_JOURNAL": str(journal.path)}
-        laid_out = Plan(
+        laid_out = Layout(
             tuple(
                 tuple(
                     Program(
                         str(port),
-                        (sys.executable, STAND_IN, str(port), mode),
+                        (sys.executable, FAKE_SERVICE, str(port), mode),
                         answers(f"127.0.0.1:{port}", "/ready"),
                         env=env,
                     )
@@ -56,43 +56,43 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[[Sta
             "redis://nowhere/0",
             {},
         )
-        monkeypatch.setattr(stack_module, "plan", lambda *_, **__: laid_out)
+        monkeypatch.setattr(stack_module, "lay_out", lambda *_, **__: laid_out)
 
     return use
 
 
-async def test_stages_start_in_order_and_stop_in_reverse(stand_in: Callable[[Stages], None], journal: Journal) -> None:
+async def test_stages_start_in_order_and_stop_in_reverse(
+    fake_service: Callable[[Stages], None], journal: Journal
+) -> None:
     first, second, third = free_port(), free_port(), free_port()
-    stand_in([[(first, "good")], [(second, "good")], [(third, "good")]])
+    fake_service([[(first, "good")], [(second, "good")], [(third, "good")]])
     async with Stack():
         assert journal.lines() == [f"starts {port}" for port in (first, second, third)]
     assert journal.lines()[3:] == [f"ends {port}" for port in (third, second, first)]
 
 
-async def test_one_that_fails_stops_the_rest_with_one_line(
-    stand_in: Callable[[Stages], None], journal: Journal
-) -> None:
+async def test_a_failing_process_stops_the_others(fake_service: Callable[[Stages], None], journal: Journal) -> None:
     first, good, bad, never = free_port(), free_port(), free_port(), free_port()
-    stand_in([[(first, "good")], [(good, "good"), (bad, "fails")], [(never, "good")]])
+    fake_service([[(first, "good")], [(good, "good"), (bad, "fails")], [(never, "good")]])
     with pytest.raises(StackError) as failure:
         async with Stack():
-            raise AssertionError("it must not get ready")
-    assert str(failure.value) == f"{bad} stopped while starting (exit 1): TURNGATE_STAND_IN: it is told to fail"
+            raise AssertionError("the stack must not become ready")
+    assert str(failure.value) == f"{bad} stopped while starting (exit 1): TURNGATE_FAKE_SERVICE: told to fail"
     assert all(is_free(port) for port in (first, good, bad, never))
     assert f"starts {never}" not in journal.lines()
 
 
-async def test_it_tells_which_process_was_given_up(stand_in: Callable[[Stages], None]) -> None:
+async def test_until_given_up_returns_the_process(fake_service: Callable[[Stages], None]) -> None:
     good, dying = free_port(), free_port()
-    stand_in([[(good, "good"), (dying, "good")]])
+    fake_service([[(good, "good"), (dying, "good")]])
     async with Stack(restarts=False) as stack, asyncio.timeout(20):
         stack.processes[str(dying)].kill()
         assert await stack.until_given_up() == str(dying)
 
 
-async def test_killed_for_good_nothing_comes_back(stand_in: Callable[[Stages], None], journal: Journal) -> None:
+async def test_processes_are_not_restarted_after_kill(fake_service: Callable[[Stages], None], journal: Journal) -> None:
     ports = [free_port(), free_port()]
-    stand_in([[(ports[0], "good")], [(ports[1], "good")]])
+    fake_service([[(ports[0], "good")], [(ports[1], "good")]])
     async with Stack() as stack:
         stack.kill()
     assert len(journal.lines()) == 2

@@ -1,4 +1,4 @@
-"""Ending tasks, also those that miss a cancellation."""
+"""Ending tasks, including one that swallows a cancellation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from turngate.process.tasks import end
 
 
-async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same() -> None:
+async def test_a_task_that_swallows_a_cancellation_is_ended() -> None:
     lost: list[str] = []
 
     async def work() -> None:
@@ -27,7 +27,7 @@ async def test_a_task_that_loses_its_first_cancellation_ends_all_the_same() -> N
     assert lost
 
 
-async def test_those_that_have_ended_already_are_no_trouble() -> None:
+async def test_tasks_that_have_already_ended() -> None:
     async def fail() -> None:
         raise ValueError
 

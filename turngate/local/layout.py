@@ -1,4 +1,4 @@
-"""Which processes make a stack, with which settings, in which order: values in, values out."""
+"""Determines the processes of a stack, their settings, and their start order. No I/O."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import redis.asyncio
 
 from turngate.local.broker import server_command
 from turngate.local.child import Program
-from turngate.local.health import complaint
+from turngate.local.health import check
 from turngate.local.ports import free_port
 
 _HOST = "127.0.0.1"
-#: Addresses that a server may listen on, but nobody can connect to.
-_EVERYWHERE = frozenset({"0.0.0.0", "::"})
+#: Addresses to listen on that are not addresses to connect to.
+_WILDCARD_ADDRESSES = frozenset({"0.0.0.0", "::"})
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Programs by stage: those of one stage start side by side once the stage before is ready."""
+class Layout:
+    """Programs by stage. Those of one stage start in parallel, when the previous stage is ready."""
 
     stages: tuple[tuple[Program, ...], ...]
     redis_url: str
-    #: ``host:port`` by kind of service, in the order of their numbers.
+    #: ``host:port`` by kind of service, in order of number.
     addresses: Mapping[str, tuple[str, ...]]
 
 
-def plan(
+def lay_out(
     counts: Mapping[str, int],
     ports: Mapping[str, int],
     *,
@@ -42,12 +42,12 @@ def plan(
     gateway_host: str = _HOST,
     env: Mapping[str, str] | None = None,
     pick_port: Callable[[], int] = free_port,
-) -> Plan:
-    """Lay out a stack.
+) -> Layout:
+    """Determine the programs of a stack.
 
-    counts: how many of ``translator``, ``gateway``, ``session-state``.
-    ports: for the first of a kind; the others get one from ``pick_port``.
-    server: the broker's binary; None: ``redis_url`` runs already.
+    counts: the numbers of ``translator``, ``gateway`` and ``session-state`` processes.
+    ports: the port of the first process of each kind; the others get one from ``pick_port``.
+    server: the broker's binary; None if the broker at ``redis_url`` is already running.
     """
     first: list[Program] = []
     if server is not None:
@@ -73,7 +73,7 @@ def plan(
         simulators = services("simulator", 1, {} if pace is None else {"TURNGATE_SIMULATOR_PACE": str(pace)})
         upstream = {
             "TURNGATE_UPSTREAM_URL": f"ws://{simulators[0].address}/v1/realtime",
-            # Wins over an OPENAI_API_KEY of this machine, which is none of the simulator's business.
+            # Takes precedence over an OPENAI_API_KEY in the environment, which must not be sent to the simulator.
             "TURNGATE_OPENAI_API_KEY": shared.get("TURNGATE_SIMULATOR_API_KEY", "simulator"),
         }
     session_states = services("session-state", counts["session-state"])
@@ -85,7 +85,7 @@ def plan(
         "translator": translators,
         "gateway": gateways,
     }
-    return Plan(
+    return Layout(
         stages=(tuple(first), simulators + session_states, translators, gateways),
         redis_url=redis_url,
         addresses={
@@ -108,20 +108,20 @@ def _broker(server: Path, port: int, url: str) -> Program:
 
 
 def _service(kind: str, number: int, host: str, port: int, env: Mapping[str, str]) -> Program:
-    """One service of its kind."""
-    address = f"{_HOST if host in _EVERYWHERE else host}:{port}"
+    """One process of a service."""
+    address = f"{_HOST if host in _WILDCARD_ADDRESSES else host}:{port}"
     variable = f"TURNGATE_{kind.replace('-', '_').upper()}"
     return Program(
         name="simulator" if kind == "simulator" else f"{kind}-{number}",
         command=(sys.executable, "-m", "turngate.cli.app", kind),
-        # The simulator waits for nobody: that it lives is all there is to know.
-        complaint=answers(address, "/health" if kind == "simulator" else "/ready"),
+        # The simulator depends on nothing, so it is ready when it is alive.
+        check=answers(address, "/health" if kind == "simulator" else "/ready"),
         address=address,
         env={**env, f"{variable}_HOST": host, f"{variable}_PORT": str(port)},
     )
 
 
 def answers(address: str, path: str) -> Callable[[], Awaitable[str | None]]:
-    """A look at a path of the service at this address: None when it answers 200, else the complaint."""
+    """A readiness check that requests this path of the service."""
     url = f"http://{address}{path}"
-    return lambda: asyncio.to_thread(complaint, url)
+    return lambda: asyncio.to_thread(check, url)

@@ -1,9 +1,9 @@
-"""A stand-in for a service: ``python stand_in.py PORT [MODE]`` answers ``/ready`` and ends on SIGTERM, or misbehaves.
+"""A fake service: ``python fake_service.py PORT [MODE]`` answers ``/ready`` and ends on SIGTERM, unless MODE differs.
 
-It writes a line to the file that TURNGATE_TEST_JOURNAL names when it starts and when it ends.
+It appends a line to the file in TURNGATE_TEST_JOURNAL when it starts and when it ends.
 
-Modes: ``fails`` (one line on standard error, exit 1), ``stubborn`` (ignores SIGTERM), ``unready`` (answers 503),
-``dies-again`` (exits 3 as soon as the file that TURNGATE_TEST_FLAG names exists).
+Modes: ``fails`` (a line on standard error, exit 1), ``stubborn`` (ignores SIGTERM), ``unready`` (answers 503),
+``dies-again`` (exits 3 once the file in TURNGATE_TEST_FLAG exists).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"consumers are not running" if mode == "unready" else b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 if mode == "fails":
     print('{"event": "starting", "level": "info"}', file=sys.stderr)
-    sys.exit("TURNGATE_STAND_IN: it is told to fail")
+    sys.exit("TURNGATE_FAKE_SERVICE: told to fail")
 if mode == "dies-again" and os.path.exists(os.environ["TURNGATE_TEST_FLAG"]):
     sys.exit(3)
 

@@ -1,4 +1,4 @@
-"""The layout of a stack: what runs, with what settings, in what order."""
+"""The layout of a stack: its processes, their settings, and their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from turngate.local.child import Program
-from turngate.local.plan import Plan, plan
+from turngate.local.layout import Layout, lay_out
 
 COUNTS = {"translator": 2, "gateway": 1, "session-state": 1}
 
@@ -19,12 +19,12 @@ def picked() -> Iterator[int]:
     return count(20_000)
 
 
-def programs(laid_out: Plan) -> dict[str, Program]:
+def programs(laid_out: Layout) -> dict[str, Program]:
     return {program.name: program for stage in laid_out.stages for program in stage}
 
 
 def test_the_broker_is_first_and_the_gateway_last(picked: Iterator[int]) -> None:
-    laid_out = plan(COUNTS, {}, server=Path("/usr/bin/redis-server"), pick_port=lambda: next(picked))
+    laid_out = lay_out(COUNTS, {}, server=Path("/usr/bin/redis-server"), pick_port=lambda: next(picked))
     assert [[program.name for program in stage] for stage in laid_out.stages] == [
         ["broker"],
         ["simulator", "session-state-1"],
@@ -33,8 +33,8 @@ def test_the_broker_is_first_and_the_gateway_last(picked: Iterator[int]) -> None
     ]
 
 
-def test_every_service_gets_the_broker_and_a_port_of_its_own(picked: Iterator[int]) -> None:
-    laid_out = plan(COUNTS, {}, server=Path("/usr/bin/redis-server"), pick_port=lambda: next(picked))
+def test_every_service_gets_the_brokers_url_and_its_own_port(picked: Iterator[int]) -> None:
+    laid_out = lay_out(COUNTS, {}, server=Path("/usr/bin/redis-server"), pick_port=lambda: next(picked))
     found = programs(laid_out)
     broker = found.pop("broker")
     assert laid_out.redis_url == f"redis://{broker.address}/0"
@@ -45,9 +45,9 @@ def test_every_service_gets_the_broker_and_a_port_of_its_own(picked: Iterator[in
     assert found["translator-2"].address == f"127.0.0.1:{port}"
 
 
-def test_a_given_port_is_for_the_first_of_a_kind(picked: Iterator[int]) -> None:
+def test_a_given_port_is_used_for_the_first_process_of_a_kind(picked: Iterator[int]) -> None:
     found = programs(
-        plan(
+        lay_out(
             {**COUNTS, "gateway": 2},
             {"gateway": 8080, "simulator": 0},
             redis_url="redis://there:6379/0",
@@ -59,24 +59,24 @@ def test_a_given_port_is_for_the_first_of_a_kind(picked: Iterator[int]) -> None:
     assert int(found["simulator"].env["TURNGATE_SIMULATOR_PORT"]) >= 20_000
 
 
-def test_a_broker_that_runs_already_is_not_started(picked: Iterator[int]) -> None:
-    laid_out = plan(COUNTS, {}, redis_url="redis://there:6379/0", pick_port=lambda: next(picked))
+def test_a_given_broker_is_not_started(picked: Iterator[int]) -> None:
+    laid_out = lay_out(COUNTS, {}, redis_url="redis://there:6379/0", pick_port=lambda: next(picked))
     assert "broker" not in programs(laid_out)
     assert laid_out.redis_url == "redis://there:6379/0"
 
 
-def test_only_with_the_simulator_is_the_gateway_told_its_upstream(picked: Iterator[int]) -> None:
+def test_the_gateways_upstream_is_set_only_with_the_simulator(picked: Iterator[int]) -> None:
     url = "redis://there:6379/0"
-    simulated = programs(plan(COUNTS, {}, redis_url=url, pick_port=lambda: next(picked), pace=0.0))
+    simulated = programs(lay_out(COUNTS, {}, redis_url=url, pick_port=lambda: next(picked), pace=0.0))
     assert simulated["gateway-1"].env["TURNGATE_UPSTREAM_URL"] == f"ws://{simulated['simulator'].address}/v1/realtime"
     assert simulated["simulator"].env["TURNGATE_SIMULATOR_PACE"] == "0.0"
-    real = programs(plan(COUNTS, {}, redis_url=url, simulator=False, pick_port=lambda: next(picked)))
+    real = programs(lay_out(COUNTS, {}, redis_url=url, simulator=False, pick_port=lambda: next(picked)))
     assert "simulator" not in real
     assert not {"TURNGATE_UPSTREAM_URL", "TURNGATE_OPENAI_API_KEY"} & set(real["gateway-1"].env)
 
 
-def test_a_gateway_that_listens_everywhere_is_reached_on_loopback(picked: Iterator[int]) -> None:
-    laid_out = plan(
+def test_a_gateway_on_a_wildcard_address_is_reached_on_loopback(picked: Iterator[int]) -> None:
+    laid_out = lay_out(
         COUNTS, {"gateway": 8080}, redis_url="redis://r/0", gateway_host="0.0.0.0", pick_port=lambda: next(picked)
     )
     gateway = programs(laid_out)["gateway-1"]
@@ -85,9 +85,9 @@ def test_a_gateway_that_listens_everywhere_is_reached_on_loopback(picked: Iterat
     assert programs(laid_out)["translator-1"].env["TURNGATE_TRANSLATOR_HOST"] == "127.0.0.1"
 
 
-def test_variables_of_the_caller_reach_every_service(picked: Iterator[int]) -> None:
+def test_given_variables_are_passed_to_every_service(picked: Iterator[int]) -> None:
     found = programs(
-        plan(
+        lay_out(
             COUNTS, {}, redis_url="redis://r/0", env={"TURNGATE_TURN_OWNER": "gateway"}, pick_port=lambda: next(picked)
         )
     )
