@@ -1,7 +1,7 @@
-"""Where each field of ``Settings`` goes, found out by translating a message with it and the same one without it.
+"""The effect of each field of ``Settings``, determined by translating a message with and without the field.
 
-A field that changes nothing upstream must be listed in `_OWN`, with what it does instead: a new field without a
-decision fails `make check`.
+A field without an effect upstream must be listed in `_OTHER_EFFECTS`. `make check` fails for a new field that is in
+neither group.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from turngate.protocol.deepgram import Settings, parse_client_message
 from turngate.protocol.messages import ClientEvent, Slot, TurnRecord
 
 _TURN = TurnRecord(session="s", gateway="g", version=1, slot=Slot.UNCONFIGURED)
-#: A message in which every block is there, and says nothing.
+#: A message that contains every block, without optional fields.
 _BASE: dict[str, Any] = {
     "type": "Settings",
     "audio": {"input": {}, "output": {}},
@@ -34,7 +34,7 @@ _BASE: dict[str, Any] = {
 }
 _ENDPOINT = {"url": "https://example.org"}
 _CALL = {"id": "c", "name": "f", "arguments": "{}", "response": "ok"}
-#: What a field is tried with, where a word will not do.
+#: Sample values for the fields, except where the string "x" is valid.
 _SAMPLES: dict[str, Any] = {
     "tags": ["x"],
     "experimental": True,
@@ -73,12 +73,12 @@ _SAMPLES: dict[str, Any] = {
     "agent.idleTimeoutMs": 6_000,
     "agent.useOpenAIManualAudioCommit": True,
 }
-#: What must stand beside a field for it to mean anything.
-_BESIDE: dict[str, dict[str, Any]] = {
+#: Other fields that must be set for a field to have an effect.
+_REQUIRES: dict[str, dict[str, Any]] = {
     "agent.listen.provider.eot_timeout_ms": {"eot_threshold": 0.9},
     "agent.speak[].provider.model": {"type": "deepgram", "voice": None},
 }
-#: Fields with parts that a reader need not see one by one.
+#: Objects that are listed as one field.
 _WHOLE = {
     "agent.context.messages",
     "agent.think[].toolChoice",
@@ -90,40 +90,41 @@ _WHOLE = {
     "agent.sessionAudioOutput.voice",
 }
 _RESAMPLED = "the gateway resamples"
-#: Fields that never reach the upstream, and what they do instead.
-_OWN = {
+#: Fields that are not sent upstream, and their effect; None to omit the field from the page.
+_OTHER_EFFECTS = {
     "type": None,
-    "flags.history": "whether the client is sent `History`",
-    "mip_opt_out": "nothing: what passes through this server trains nobody's models",
+    "flags.history": "whether the gateway sends `History` to the client",
+    "mip_opt_out": "none: this server does not use any data for training",
     "audio.input.sample_rate": _RESAMPLED,
     "audio.output.sample_rate": _RESAMPLED,
     "audio.output.container": "`wav`: the gateway writes a header before each reply",
-    "agent.greeting": "said first (`/v1/agent/converse`: one `response.create` of its own) or only shown (`/openai`)",
-    "agent.listen.provider.version": "nothing: there is one way of listening",
-    "agent.listen.provider.model": "nothing: the installation's transcription model stands for Deepgram's",
-    "agent.think[].provider.version": "nothing: there is one",
-    "agent.think[].provider.voice_prompt_opt_out": "nothing: no prompt is added here",
-    "agent.think[].provider.reasoning_mode": "`session.reasoning` where the model reasons, else "
+    "agent.greeting": "spoken first, by a separate `response.create` (`/v1/agent/converse`), or only sent as text "
+    "(`/openai`)",
+    "agent.listen.provider.version": "none: all versions are treated alike",
+    "agent.listen.provider.model": "none: the installation's transcription model is always used",
+    "agent.think[].provider.version": "none",
+    "agent.think[].provider.voice_prompt_opt_out": "none: no voice prompt is added",
+    "agent.think[].provider.reasoning_mode": "`session.reasoning` if the model supports it, else "
     "`Warning THINK_FIELDS_NOT_APPLIED`",
-    "agent.think[].functions[].defer_until_eot": "nothing: functions are only called once the turn has ended",
-    "agent.speak[].provider.version": "nothing: there is one",
-    "agent.speak[].provider.model_id": "a name for `TURNGATE_NAMES_FILE`, else `Warning SPEAK_VOICE_NOT_AVAILABLE`",
-    "agent.speak[].provider.language": "nothing: every voice speaks every language",
-    "agent.speak[].provider.language_code": "nothing: every voice speaks every language",
-    "agent.sessionAudioOutput.format": "checked: it must be audio/pcm at 24000; `audio.output` is the way to another",
+    "agent.think[].functions[].defer_until_eot": "none: functions are only called after the end of the turn",
+    "agent.speak[].provider.version": "none",
+    "agent.speak[].provider.model_id": "looked up in `TURNGATE_NAMES_FILE`, else `Warning SPEAK_VOICE_NOT_AVAILABLE`",
+    "agent.speak[].provider.language": "none: every voice speaks every language",
+    "agent.speak[].provider.language_code": "none: every voice speaks every language",
+    "agent.sessionAudioOutput.format": "checked: must be audio/pcm at 24000; use `audio.output` for another format",
 }
 
 
 def rows() -> Iterator[tuple[str, str]]:
-    """Each field with where it goes. Raises `LookupError` for one that changes nothing and is not known to."""
+    """Each field with its effect. Raises `LookupError` for a field without an effect that is not listed above."""
     for path in _paths(Settings, ""):
-        if path in _OWN:
-            if (what := _OWN[path]) is not None:
+        if path in _OTHER_EFFECTS:
+            if (what := _OTHER_EFFECTS[path]) is not None:
                 yield path, what
         elif effects := _effects(path):
             yield path, ", ".join(effects)
         else:
-            raise LookupError(f"Settings.{path} changes nothing, and tools/docs/fields.py does not say why")
+            raise LookupError(f"Settings.{path} has no effect upstream; describe it in tools/docs/fields.py")
 
 
 def _paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -144,7 +145,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _effects(path: str) -> list[str]:
-    """What becomes different when this field is there."""
+    """The differences in the translation when this field is set."""
     without, with_ = _translated(_BASE), _translated(_put(_BASE, path.split("."), path))
     before = dict(_flat(_session(without), "session"))
     changed = [f"`{at}`" for at, value in _flat(_session(with_), "session") if before.get(at) != value]
@@ -155,17 +156,17 @@ def _effects(path: str) -> list[str]:
 
 
 def _put(tree: dict[str, Any], steps: list[str], path: str) -> dict[str, Any]:
-    """A copy of this tree with the sample for ``path`` at its end."""
+    """A copy of this tree with the sample value at ``path``."""
     key = steps[0].removesuffix("[]")
     if len(steps) == 1:
-        return {**tree, **_BESIDE.get(path, {}), key: _SAMPLES.get(path, "x")}
+        return {**tree, **_REQUIRES.get(path, {}), key: _SAMPLES.get(path, "x")}
     many = steps[0].endswith("[]")
     below = _put(tree[key][0] if many else tree[key], steps[1:], path)
     return {**tree, key: [below] if many else below}
 
 
 def _translated(message: dict[str, Any]) -> MappingResult:
-    # As a client's own words are read: a sample that no client may send is a mistake here.
+    # Parsed like a client's message, so that an invalid sample is an error.
     parsed = parse_client_message(orjson.dumps(message), strict=True)
     return translate(ClientEvent(session="s", gateway="g", seq=1, message=parsed.wire(), turn=_TURN), Defaults())
 

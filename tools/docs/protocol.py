@@ -1,6 +1,6 @@
-"""The page about both protocols, made from the code's own routes: it cannot drift from them.
+"""Generates docs/protocol.md from the routes of the gateway and the translator.
 
-``python -m tools.docs.protocol`` prints it; `make docs` writes it to docs/protocol.md, and `make check` compares.
+``python -m tools.docs.protocol`` prints the page, `make docs` writes it, and `make check` compares it.
 """
 
 from __future__ import annotations
@@ -22,79 +22,85 @@ _HEAD = """\
 
 <!-- Made by `make docs` from the routes of the gateway and the translator. Do not edit. -->
 
-Clients speak Deepgram's Voice Agent protocol, in one of two dialects chosen by path; the upstream speaks the OpenAI
-Realtime API. What a client asks that needs a free turn waits for one ([turn.md](turn.md)). Where this is not what
-Deepgram's service or a component's own server would do: [differences.md](differences.md).
+Use this page to look up how turngate handles a message, an event, or a field of `Settings`. Clients use Deepgram's
+Voice Agent protocol in one of two dialects, which the path selects; the upstream uses the OpenAI Realtime API. Requests
+that need a free slot are held until it is free ([turn.md](turn.md)). [differences.md](differences.md) lists the
+differences from Deepgram's service and from the component's own server.
 """
 _CLIENT = """\
-## What a client may send
+## Messages from clients
 
-Before its first `Settings` a client may send what is marked as such; anything else is the error
-`NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`. The answer comes when the upstream has confirmed the change. Binary frames are
-audio in the declared format, whatever their bytes.
+Before the first `Settings`, a client may send only the messages marked here; any other gets the error
+`NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`. An answer is sent when the upstream has confirmed the change. Binary frames are
+audio in the declared format.
 """
 _UPSTREAM = """\
-## What the upstream sends
+## Events from the upstream
 
-The columns of the clients say what an event makes the gateway send if it is the first to say it: every text, every
-function call, every `AgentStartedSpeaking` and every end of a reply is told once, whichever event brings it.
+The client columns list the messages that the gateway sends for an event. Each text, function call,
+`AgentStartedSpeaking` and end of a reply is sent once, for the first event that contains it.
 
-After `UserStartedSpeaking` nothing of the interrupted reply follows; just before it come the words that can have been
-heard, where they were not told already: as much of the text as was heard of the audio. What was told in full before the
-user spoke up stays told, and the model forgets what was not heard (`conversation.item.truncate`).
+After `UserStartedSpeaking`, nothing more of the interrupted reply is sent. If its text has not been sent yet, the part
+that the user can have heard is sent just before: the same share of the text as of the audio. Text that was already sent
+in full is not taken back. The part that was not heard is removed from the model's conversation
+(`conversation.item.truncate`).
 
-An event of an unknown type is counted (`turngate_unknown_events`), and its type is logged once.
+Events of unknown types are counted (`turngate_unknown_events_total`), and each type is logged once.
 """
 _SENT = """\
-## What is sent to the upstream
+## Events to the upstream
 
-In the order of the requests behind it; `session.update` and `response.create` only into a free turn.
+They are sent in the order of the requests they come from; `session.update` and `response.create` only while the slot is
+free.
 """
 _FIELDS = """\
-## Where the fields of `Settings` go
+## Fields of `Settings`
 
-Found out by translating a message with the field and one without. A field that the upstream has nothing for is named in
-a `Warning`, once; one that does not exist is an error that names it, or (on `/openai`) a `Warning`.
+The effects are determined by translating a message with and without the field. A field without a counterpart upstream
+is named in a `Warning`, once. An unknown field is an error that names it, or (on `/openai`) a `Warning`.
 """
 
-_KEPT = "kept until its item comes, which may be without it"
-#: What an event does beyond the client's messages.
+_KEPT = "kept until its item arrives, which may lack it"
+#: The effect of an event on the slot and on requests.
 _EFFECTS = {
-    "session.created": "what was asked so far is published",
-    "session.updated": "settles configuration; the first one opens the session",
-    "error": "settles what it is about: a refused update, response, item or cancellation",
-    "input_audio_buffer.speech_started": "cuts what is being played: `conversation.item.truncate` at what was heard",
+    "session.created": "the requests received so far are published",
+    "session.updated": "settles configuration requests; the first one makes the slot free",
+    "error": "settles the refused update, response, item or cancellation",
+    "input_audio_buffer.speech_started": "stops playback: `conversation.item.truncate` at the position that was heard",
     "input_audio_buffer.speech_stopped": "the user's turn is no longer open",
-    "input_audio_buffer.committed": "the slot is promised to the upstream's own response, or a response is asked for",
-    "input_audio_buffer.timeout_triggered": "the upstream is about to respond by itself",
-    "conversation.item.added": "the item is in the conversation: a later response knows it",
+    "input_audio_buffer.committed": "the slot is promised to the upstream's automatic response, or a response is "
+    "requested",
+    "input_audio_buffer.timeout_triggered": "the upstream is about to respond automatically",
+    "conversation.item.added": "the item is in the conversation, and later responses include it",
     "conversation.item.created": "as `conversation.item.added` (older name)",
     "conversation.item.done": "as `conversation.item.added`",
-    "response.created": "takes the slot; settles what it answers",
+    "response.created": "occupies the slot; settles the requests that it answers",
     "response.output_item.added": "the item belongs to that response",
     "response.output_text.done": _KEPT,
     "response.output_audio_transcript.done": _KEPT,
     "response.function_call_arguments.done": _KEPT,
-    "response.output_audio.done": "the reply ends here if its response is over",
-    "response.done": "frees the slot, and nothing else does; voids the calls of a cancelled response",
+    "response.output_audio.done": "ends the reply if its response has ended",
+    "response.done": "frees the slot (no other event does); cancels the calls of a cancelled response",
 }
-#: What makes this server send each client event.
+#: When this server sends each client event.
 SENT_EVENTS: dict[str, str] = {
-    "session.update": "`Settings` and the `Update` messages: what they change, merged; one is in flight at a time",
+    "session.update": "`Settings` and the `Update` messages, merged; at most one is in flight",
     "input_audio_buffer.append": "the user's audio, in the upstream's format",
     "input_audio_buffer.commit": "`ForceEndTurn`; the end of the user's turn with `useOpenAIManualAudioCommit`",
     "conversation.item.create": "`InjectUserMessage`, a function's result, an earlier conversation",
-    "conversation.item.truncate": "the user or an `InjectAgentMessage` interrupts: the model keeps what was heard",
-    "response.create": "what wants an answer that the upstream does not give by itself; its metadata names the request",
-    "response.cancel": "an `InjectAgentMessage` interrupts, the user does with `useOpenAIManualAudioCommit`, or "
-    "another response was faster",
+    "conversation.item.truncate": "the user or an `InjectAgentMessage` interrupts; the model keeps the part that was "
+    "heard",
+    "response.create": "a request that needs a response which the upstream does not create automatically; its metadata "
+    "names the request",
+    "response.cancel": "an `InjectAgentMessage` interrupts, the user interrupts with `useOpenAIManualAudioCommit`, or "
+    "another response started first",
 }
 _RESPONSE = {"response_id": "r", "item_id": "i", "content_index": 0, "output_index": 0}
 _TEXT = [{"type": "output_text", "text": "x"}]
 _WORDS = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": _TEXT}
 _CALL = {"id": "c", "type": "function_call", "status": "completed", "call_id": "c", "name": "f", "arguments": "{}"}
 _USER = {"item_id": "u", "content_index": 0}
-#: One event of each type that can mean something to a client, after a response ``r`` has begun.
+#: A sample event of each type that can cause a message to the client, during a response ``r``.
 _SAMPLES: dict[str, dict[str, Any]] = {
     "error": {"error": {"type": "server_error", "message": "x"}},
     "input_audio_buffer.speech_started": {"item_id": "u"},
@@ -113,11 +119,11 @@ _SAMPLES: dict[str, dict[str, Any]] = {
 
 def page() -> str:
     """The whole page, as Markdown."""
-    parts = [_HEAD, _CLIENT, *_table(("message", "may come first", "what it does", "answer"), _client_rows())]
-    columns = ("event", "turn and requests", *(f"client on `{path}`" for path in DIALECTS))
+    parts = [_HEAD, _CLIENT, *_table(("message", "before `Settings`", "effect", "answer"), _client_rows())]
+    columns = ("event", "slot and requests", *(f"client on `{path}`" for path in DIALECTS))
     parts += ["", _UPSTREAM, *_table(columns, _upstream_rows())]
-    parts += ["", _SENT, *_table(("event", "what for"), _sent_rows())]
-    parts += ["", _FIELDS, *_table(("field", "goes to"), ((f"`{path}`", what) for path, what in field_rows())), ""]
+    parts += ["", _SENT, *_table(("event", "sent for"), _sent_rows())]
+    parts += ["", _FIELDS, *_table(("field", "effect"), ((f"`{path}`", what) for path, what in field_rows())), ""]
     return "\n".join(parts)
 
 
@@ -138,7 +144,7 @@ def _upstream_rows() -> Iterator[tuple[str, ...]]:
             yield (
                 f"`{kind}`",
                 _EFFECTS.get(_current(kind), ""),
-                *(_told(kind, dialect) for dialect in DIALECTS.values()),
+                *(_messages(kind, dialect) for dialect in DIALECTS.values()),
             )
 
 
@@ -148,7 +154,7 @@ def _sent_rows() -> Iterator[tuple[str, ...]]:
         yield f"`{kind}`", what
 
 
-def _told(kind: str, dialect: Dialect) -> str:
+def _messages(kind: str, dialect: Dialect) -> str:
     if "audio.delta" in kind:
         return "`AgentStartedSpeaking`, and the audio"
     current = _current(kind)
@@ -157,24 +163,24 @@ def _told(kind: str, dialect: Dialect) -> str:
         {"type": "response.created", "response": {"id": "r", "conversation_id": "c"}},
         {"type": "response.output_item.added", "response_id": "r", "item": {"id": "i", "type": "message"}},
     ):
-        _hand(downlink, event)
-    told = _hand(downlink, {"type": current, **_SAMPLES.get(current, {})}) if current in _SAMPLES else []
-    return ", ".join(dict.fromkeys(f"`{message['type']}`" for message in told))
+        _handle(downlink, event)
+    sent = _handle(downlink, {"type": current, **_SAMPLES.get(current, {})}) if current in _SAMPLES else []
+    return ", ".join(dict.fromkeys(f"`{message['type']}`" for message in sent))
 
 
 def _current(kind: str) -> str:
-    """The name of today for one from before the API was generally available."""
+    """The current name of an event; some have another one from before GA."""
     return kind.replace("response.audio", "response.output_audio").replace("response.text", "response.output_text")
 
 
-def _hand(downlink: Downlink, data: dict[str, Any]) -> list[dict[str, Any]]:
+def _handle(downlink: Downlink, data: dict[str, Any]) -> list[dict[str, Any]]:
     event = parse_server_event(data)
     assert event is not None
     return downlink.handle(event, 0.0)
 
 
 def _sentence(doc: str | None) -> str:
-    """The first paragraph of a docstring, as a table shows it; what is raised is for programmers."""
+    """The first paragraph of a docstring for a table, without what it says about exceptions."""
     words = " ".join((doc or "").split("\n\n")[0].split()).replace("``", "`")
     return words.partition(" Raises ")[0]
 

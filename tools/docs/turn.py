@@ -1,6 +1,6 @@
-"""The page about the turn, made from the turn table itself: it cannot drift from the code.
+"""Generates docs/turn.md from the table of the slot.
 
-``python -m tools.docs.turn`` prints it; `make docs` writes it to docs/turn.md, and `make check` compares.
+``python -m tools.docs.turn`` prints the page, `make docs` writes it, and `make check` compares it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from gateway.turn.slot import TRANSITIONS, Input, Next
 from turngate.protocol.messages import Slot
 
 _HEAD = """\
-# The turn
+# The slot
 
 <!-- Made by `make docs` from gateway/turn/slot.py. Do not edit. -->
 
-The default conversation has one place for a response, the *slot*. The gateway that holds the sockets keeps its state
-as a table: every slot × every input is decided. *free* in the diagram asks one more question: while a request of ours
-is unresolved the slot goes back to `requested`, otherwise to `idle` (or `unconfigured` before the first configuration).
+Use this page to look up why a session's slot has a certain state, and which event changes it. The default conversation
+can have one response at a time; the *slot* is the state of that one place. The gateway keeps it as a state machine,
+with a table that defines every input in every state. *free* in the diagram is a choice: the slot becomes `requested`
+while one of our requests is unresolved, otherwise `idle` (or `unconfigured` before the first configuration).
 """
 _MARKS = {Next.STAY: "·", Next.FREE: "*free*", Next.ILLEGAL: "✗"}
 
@@ -46,7 +47,7 @@ def _diagram() -> list[str]:
 
 def _legend() -> str:
     return (
-        "In the table, `·` changes nothing (on purpose), `✗` is what this gateway itself may not do: "
+        "In the table, `·` leaves the state unchanged. `✗` is an action that the gateway may not take in that state: "
         "it raises `GateViolation`, and nothing is sent."
     )
 

@@ -1,9 +1,9 @@
-"""``make model``: look at every state of the reservation protocol with SPIN; see `docs/model.md`.
+"""``make model``: checks every state of the model of the reservation protocol with SPIN; see `docs/model.md`.
 
-    python -m tools.model.check                    # everything, in a minute or two
-    python -m tools.model.check NO_FENCE           # with a fault put back: must find it, and prints what SPIN says
+    python -m tools.model.check                    # all checks, in a minute or two
+    python -m tools.model.check NO_FENCE           # with an injected fault, which must be detected
 
-Exit code 0 when nothing was found, 1 when something was, 2 when the tools are missing.
+Exit code 0 if no error was found, 1 if one was, 2 if the tools are missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MODEL = Path(__file__).parent / "turngate.pml"
-#: Debian's and Ubuntu's packages of these names.
+#: The required programs, which are also the names of their Debian and Ubuntu packages.
 _TOOLS = ("spin", "gcc")
 _MEMORY_MIB = 3_000
 _SECONDS = 110
@@ -25,38 +25,38 @@ _DEPTH = 20_000
 
 
 class ModelError(Exception):
-    """The check could not be made. The text is one line that says why."""
+    """The check could not be completed. The text is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One run over all states that are possible with these bounds."""
+    """One search of all states that are reachable within these bounds."""
 
-    #: False: the assertions hold in every state; True: every request is settled, in every fair run.
+    #: False: check that the assertions hold in every state. True: check that every fair run settles every request.
     liveness: bool
-    #: Two requests for a response; otherwise a configuration and a response.
+    #: True: two response requests. False: one configuration request and one response request.
     responses: bool
-    #: Responses that the upstream begins by itself.
+    #: Number of automatic responses of the upstream.
     own: int
-    #: Messages lost, doubled or late, and timers that end too early; in any mixture.
+    #: Number of faults: messages lost, duplicated or late, and timers that expire too early.
     faults: int
 
     @property
     def name(self) -> str:
         requests = "two responses" if self.responses else "configuration and response"
         return (
-            f"{'settled' if self.liveness else 'safe':7} | {requests:26} | {self.own} of its own, {self.faults} faults"
+            f"{'settled' if self.liveness else 'safe':7} | {requests:26} | {self.own} automatic, {self.faults} faults"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What SPIN found."""
+class SearchResult:
+    """The result of one search."""
 
     errors: int
     states: int
     seconds: float
-    #: The violated property, as SPIN says it; empty when there is none.
+    #: The violated property in SPIN's words; empty if there is none.
     finding: str
 
 
@@ -73,8 +73,8 @@ CHECKS = tuple(
 )
 
 
-def run(check: Check, *faults: str) -> Verdict:
-    """Build the verifier and run it. ``faults`` are those named in the model's head. Raises `ModelError`."""
+def run(check: Check, *faults: str) -> SearchResult:
+    """Build the verifier and run it. ``faults`` are names from the model's header comment. Raises `ModelError`."""
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         raise ModelError(f"{missing[0]} is not installed: apt-get install {' '.join(missing)}")
@@ -98,7 +98,7 @@ def _call(folder: str, *command: str) -> str:
     return done.stdout
 
 
-def _read(output: str) -> Verdict:
+def _read(output: str) -> SearchResult:
     errors = re.search(r"errors: (\d+)", output)
     states = re.search(r"(\d+) states, stored", output)
     seconds = re.search(r"elapsed time ([\d.]+) seconds", output)
@@ -106,7 +106,9 @@ def _read(output: str) -> Verdict:
     if errors is None or states is None or (unfinished and errors[1] == "0"):
         raise ModelError(f"the search was not completed: {output.strip()[-300:]}")
     finding = re.search(r"^pan:\d+: (.*?)(?: \(at depth \d+\))?$", output, re.MULTILINE)
-    return Verdict(int(errors[1]), int(states[1]), float(seconds[1]) if seconds else 0.0, finding[1] if finding else "")
+    return SearchResult(
+        int(errors[1]), int(states[1]), float(seconds[1]) if seconds else 0.0, finding[1] if finding else ""
+    )
 
 
 def main(faults: list[str]) -> int:
@@ -114,12 +116,12 @@ def main(faults: list[str]) -> int:
     found = 0
     for check in CHECKS:
         try:
-            verdict = run(check, *faults)
+            result = run(check, *faults)
         except ModelError as error:
             print(f"make model: {error}", file=sys.stderr)
             return 2
-        found += verdict.errors
-        line = f"{check.name} | {verdict.states:>9,} states | errors: {verdict.errors} {verdict.finding}"
+        found += result.errors
+        line = f"{check.name} | {result.states:>9,} states | errors: {result.errors} {result.finding}"
         print(line.rstrip(), flush=True)
     return 1 if found else 0
 

@@ -1,19 +1,19 @@
-/* The reservation protocol, small enough to look at every state of it. What it covers and what not: docs/model.md
+/* A model of the reservation protocol, small enough to search all of its states. docs/model.md lists what it covers.
  *
  * A client with two requests, the bits 1 and 2: a configuration and a response, or (-DRESPONSES) two responses. One gateway:
- * slot, ledger, outbox. Any number of translators. Session-state: the script `advance`, the observer of turn records, the sweeper. An
- * upstream that takes or refuses creates, and begins OWN responses by itself. Between the services, messages are lost, come
- * twice, late and in any order; the socket to the upstream keeps its order.
+ * the slot, the open requests, and the release gate. Any number of translators. Session-state: the script `advance`, the
+ * consumer of turn records, and the sweeper. An upstream that accepts or refuses creates, and starts OWN automatic responses.
+ * Messages between the services can be lost, duplicated, late and reordered; the socket to the upstream preserves order.
  *
- * Faults put back on purpose, each of which must be found: NO_FENCE, EARLY_END, ANSWER_ALL, OVERTAKE (safety); NO_LEASE,
+ * Faults that can be injected, each of which must be detected: NO_FENCE, EARLY_END, ANSWER_ALL, OVERTAKE (safety); NO_LEASE,
  * NO_REPUBLISH, LOSE_REFUSED (liveness).
  */
 
 #ifndef OWN
-#define OWN 2 /* responses that the upstream begins by itself */
+#define OWN 2 /* number of automatic responses of the upstream */
 #endif
 #ifndef FAULTS
-#define FAULTS 2 /* in any mixture: a message lost (or its consumer dead), or twice, or late; a timer that ends too early */
+#define FAULTS 2 /* number of faults: a message lost (or its consumer dead), duplicated or late; a timer that expires early */
 #endif
 
 #define ALL 3
@@ -24,16 +24,17 @@
 #endif
 #define ANSWERS (ALL - CONFIGURATIONS)
 
-mtype = { idle, promised, requested, running }; /* the slot; the last is the table's `active` */
+mtype = { idle, promised, requested, running }; /* the slot; `running` is the slot `active` */
 mtype = { update, item, create };               /* gateway to upstream */
 mtype = { updated, added, committed, ours, others, done, refused };
 
-/* Between the services, a bit for each message that is under way, as they have no order: client events, what a translator has
- * begun to handle (it dies, or another is faster), items for the gateway, and releases by the requests that they grant. */
+/* Messages in flight between the services, one bit for each, since they are unordered: client events, client events that a
+ * translator is handling (it may die, or another may be faster), items for the gateway, and releases by granted requests. */
 byte events, handling, adds, releases;
 #define RELEASE(which) (1 << ((which) - 1)) /* 1, 2, 4 for the requests 1, 2, 3 */
 
-/* The socket, both ways: with requests, and how many responses the sender had seen begin; with items known. */
+/* The socket in both directions. To the upstream: with the requests, and the number of responses that the sender had seen
+ * start. From the upstream: with the items that a response includes. */
 chan to_upstream = [5] of { mtype, byte, byte };
 chan from_upstream = [5] of { mtype, byte };
 
@@ -44,12 +45,12 @@ byte faults = FAULTS;
 mtype slot = idle;
 byte version, published;    /* of the turn record */
 byte accepted, open;        /* requests */
-byte translated, early;     /* whose items were sent; whose translation waits for an earlier one */
-byte acknowledged;          /* whose items are in the conversation */
-byte way;                   /* part of an update or a create that is unresolved */
+byte translated, early;     /* requests whose items were sent; whose translation waits for an earlier one */
+byte acknowledged;          /* requests whose items are in the conversation */
+byte way;                   /* requests in flight: in an update or a create that is unresolved */
 byte kept;                  /* the release that waits for items */
-byte at_create, at_commit;  /* what a response surely knows: ours, the upstream's own */
-byte seen;                  /* responses whose beginning was seen */
+byte at_create, at_commit;  /* requests that a response certainly includes: our own response, an automatic one */
+byte seen;                  /* number of responses whose start was seen */
 bool asked;                 /* a create has neither a response nor an error */
 
 #define WAITING (open & ~way)
@@ -61,12 +62,12 @@ inline send_item(which) {
   if :: (open & which & ANSWERS) -> to_upstream!item, which, seen :: else fi
 }
 
-inline in_order() { /* translations leave in the order of the requests; what is settled is skipped */
+inline in_order() { /* send translations in the order of the requests, skipping settled ones */
   if :: (early & 1) -> send_item(1) :: else fi;
   if :: (early & 2) && !(open & 1 & ~translated) -> send_item(2) :: else fi
 }
 
-inline decide() { /* a release that has its items is sent if the slot is free at this instant, else dropped */
+inline decide() { /* when its items have been sent, send a release if the slot is free now, or else drop it */
   if :: kept && !(open & ~translated & (kept | (kept >> 1))) ->
         c = kept & CONFIGURATIONS & WAITING;
         r = kept & ANSWERS & WAITING;
@@ -87,7 +88,7 @@ inline decide() { /* a release that has its items is sent if the slot is free at
 
 inline one_of(set) { if :: (set) & 1 -> which = 1 :: (set) & 2 -> which = 2 :: (set) & 4 -> which = 4 fi }
 
-/* Take a message: it is lost, or it is handled, and perhaps once more later. */
+/* Receive a message: it is lost, handled, or handled and delivered again later. */
 inline receive(set) {
   one_of(set);
   if :: faults > 0 -> faults--; set = set & ~which; which = 0
@@ -107,7 +108,7 @@ end:
 }
 
 inline settle(which) {
-  assert(!((which) & ANSWERS & ~what_it_knows)); /* P6: it is answered by a response that knows it */
+  assert(!((which) & ANSWERS & ~what_it_knows)); /* P6: the response that settles a request includes its items */
   open = open & ~(which)
 }
 
@@ -145,20 +146,20 @@ end:
 
 byte s_version, s_open, s_way, s_accepted; /* the newest record */
 bool s_idle;
-byte held, granted;                        /* intents that wait; the outstanding release */
+byte held, granted;                        /* held intents; the outstanding release */
 
 inline take(v, i, o, w, a) {
   if :: v > s_version -> s_version = v; s_idle = i; s_open = o; s_way = w; s_accepted = a :: else fi
 }
 
-inline advance(intent) { /* the script: one atomic step */
+inline advance(intent) { /* the script advance.lua, one atomic step */
   held = held & ~(s_accepted & ~s_open);
   if :: (intent) && !((intent) & s_accepted & ~s_open) -> held = held | (intent) :: else fi;
   if :: granted && !(s_idle && (granted & s_open & ~s_way)) -> granted = 0 :: else fi;
   if :: s_idle && !granted ->
         granted = s_open & ~s_way & held;
 #ifndef OVERTAKE
-        /* Nothing passes what is still on its way to us. */
+        /* No intent overtakes an earlier one that has not arrived. */
         if :: (s_open & ~s_way & 1) && !(held & 1) -> granted = 0 :: else fi;
 #endif
         if :: granted -> releases = releases | RELEASE(granted) :: else fi
@@ -167,7 +168,7 @@ inline advance(intent) { /* the script: one atomic step */
 
 bool observing;
 
-proctype Observer() { /* what it reads may be old by the time it acts */
+proctype Observer() { /* the record may be outdated when it is applied */
   byte v, o, w, a; bool i;
 end:
   do :: atomic { published != version && !observing ->
@@ -175,21 +176,21 @@ end:
         published = version; observing = true }
      :: atomic { observing ->
         if :: faults > 0 -> faults--; observing = false /* lost */
-           :: faults > 0 -> faults--; take(v, i, o, w, a); advance(0) /* and once more later */
+           :: faults > 0 -> faults--; take(v, i, o, w, a); advance(0) /* delivered again later */
            :: true -> take(v, i, o, w, a); advance(0); observing = false
         fi;
         if :: !observing -> v = 0; i = 0; o = 0; w = 0; a = 0 :: else fi }
   od
 }
 
-/* --- the translators, any number: they have no state but what is under way -------------------------------------------- */
+/* --- the translators, any number: their only state is what is in flight ------------------------------------------------ */
 
 proctype Translators() {
   byte which;
 end:
   do :: atomic { events -> receive(events); adds = adds | which; handling = handling | which; which = 0 }
      :: atomic { handling -> receive(handling);
-        if :: which -> /* with the record that came with the event, unless that is older than what is known */
+        if :: which -> /* with the record in the event, unless it is older than the stored one */
               if :: true -> take(version, (slot == idle), open, (way & CONFIGURATIONS), accepted)
                  :: faults > 0 -> faults-- /* late */
               fi;
@@ -201,8 +202,8 @@ end:
 
 /* --- the timers ------------------------------------------------------------------------------------------------------ */
 
-/* One process for all of them, so that weak fairness gives each its turn. A timer is longer than a message takes through
- * the broker; one that is not counts as a fault. */
+/* One process for all timers, so that weak fairness applies to each. A timer is longer than the delivery of a message; one
+ * that expires earlier counts as a fault. */
 #define QUIET (!events && !handling && !adds && !releases && !observing)
 #define TIMER_ENDS !OVER && (QUIET || faults > 0) -> faults = (QUIET -> faults : faults - 1)
 
@@ -214,10 +215,10 @@ end:
 
 proctype Timers() {
   byte once;
-  do :: atomic { TIMER_ENDS; /* the ledger: publish what nobody answered for, or a free turn did not take */
+  do :: atomic { TIMER_ENDS; /* the gateway publishes again what was not translated, or not granted in a free slot */
         if :: DUE(1) -> events = events | 1; once = once | 1 :: else fi;
         if :: DUE(2) -> events = events | 2; once = once | 2 :: else fi };
-     atomic { TIMER_ENDS; /* the sweeper: the lease is over */
+     atomic { TIMER_ENDS; /* the sweeper: the lease has expired */
 #ifndef NO_LEASE
         granted = 0;
 #endif
@@ -235,7 +236,7 @@ proctype Upstream() {
 end:
   do :: atomic { to_upstream?item, which, _ -> items = items | which; from_upstream!added, which; which = 0 }
      :: atomic { to_upstream?update, which, sender_saw ->
-        assert(!KNOWINGLY); /* P1, judged by the one who receives: its sender had seen the response that is active */
+        assert(!KNOWINGLY); /* P1 at the receiver: the sender had not seen the start of the active response */
         from_upstream!updated, 0; which = 0; sender_saw = 0 }
      :: atomic { to_upstream?create, which, sender_saw ->
         assert(!KNOWINGLY); /* P1 */
@@ -245,7 +246,7 @@ end:
         if :: is_ours -> from_upstream!ours, known :: else -> from_upstream!others, known fi;
         known = 0
 #ifdef EARLY_END
-        ; from_upstream!done, 0 /* as if the end of the audio were the end of the response */
+        ; from_upstream!done, 0 /* treats the end of the audio as the end of the response */
 #endif
         }
      :: atomic { busy && announced -> busy = false; announced = false; is_ours = false

@@ -1,6 +1,6 @@
-"""The model of the reservation protocol is worth something only if it finds the faults that it is there for.
+"""The model of the reservation protocol detects injected faults.
 
-The whole search, without faults, is `make model`.
+The complete search without faults is `make model`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 COLLISION = Check(liveness=False, responses=False, own=1, faults=0)
 TROUBLE = Check(liveness=False, responses=False, own=0, faults=1)
-#: The fault, the check that must find it, and a part of what it must say.
+#: The fault, the check that must detect it, and a part of the violated property.
 FAULTS = [
     ("NO_FENCE", COLLISION, "slot=="),
     ("EARLY_END", COLLISION, "busy&&announced"),
@@ -32,19 +32,19 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "check", "finding"), FAULTS)
-def test_a_fault_that_is_put_back_is_found(fault: str, check: Check, finding: str) -> None:
-    verdict = run(check, fault)
-    assert verdict.errors == 1
-    assert finding in verdict.finding
+def test_an_injected_fault_is_detected(fault: str, check: Check, finding: str) -> None:
+    result = run(check, fault)
+    assert result.errors == 1
+    assert finding in result.finding
 
 
 @pytest.mark.parametrize("liveness", [False, True])
 def test_without_a_fault_nothing_is_found(liveness: bool) -> None:
-    verdict = run(replace(TROUBLE, liveness=liveness))
-    assert verdict.errors == 0
-    assert verdict.states > 1_000
+    result = run(replace(TROUBLE, liveness=liveness))
+    assert result.errors == 0
+    assert result.states > 1_000
 
 
-def test_every_fault_of_the_model_is_tried() -> None:
+def test_every_fault_of_the_model_is_tested() -> None:
     conditions = set(re.findall(r"^#ifn?def (\w+)", MODEL.read_text(), re.MULTILINE))
     assert conditions - {"OWN", "FAULTS", "RESPONSES"} == {fault for fault, _, _ in FAULTS}
