@@ -24,56 +24,60 @@ def _own_name() -> str:
 
 
 class GatewaySettings(BrokerSettings):
-    """The service itself, its upstream, and the bounds of its sessions."""
+    """The service itself, its upstream, and the limits of its sessions."""
 
-    gateway_host: str = Field("127.0.0.1", description="Address that clients connect to.")
-    gateway_port: int = Field(8080, ge=0, le=65535, description="Its port, for both dialects, health and metrics.")
+    gateway_host: str = Field("127.0.0.1", description="Address to listen on.")
+    gateway_port: int = Field(
+        8080, ge=0, le=65535, description="Port for clients, health and metrics; 0 takes any free one."
+    )
     socket_engine: EngineName = Field(
         "picows",
-        description="The WebSocket library: `picows`, or `websockets`, which needs twice the CPU and is older.",
+        description="The WebSocket library: `picows`, or `websockets`, which is more mature and needs twice the CPU.",
     )
     published_host: str | None = Field(
         None,
-        description="Where clients reach it, if that is not where it listens: the published address of a container.",
+        description="The address at which clients reach the gateway, if it is not the one it listens on, as for a "
+        "container.",
     )
     api_keys: SecretStr | None = Field(
-        None, description="Keys that clients may connect with, separated by commas. Without any, everybody may."
+        None, description="API keys for clients, separated by commas. Without any keys, clients need none."
     )
     api_keys_file: Path | None = Field(
         None,
-        description="A file of more such keys, one a line; lines that begin with `#` are left out. When it has changed "
-        "it is read again: a key that is gone from it opens no new connection.",
+        description="A file with more API keys, one per line; lines that start with `#` are ignored. It is read again "
+        "after a change; a removed key cannot open new connections.",
     )
     allow_anonymous: bool = Field(
-        False, description="Start without keys even where others than this machine can connect."
+        False, description="Allow starting without API keys on an address that other machines can reach."
     )
     gateway_id: str = Field(
         default_factory=_own_name,
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
-        description="Names this process on the streams; different for each process and each start.",
+        description="The name of this process on the streams. It must be different for each process and each start.",
     )
     upstream_url: WebsocketUrl | None = Field(
         None,
-        description="A server that speaks the OpenAI Realtime protocol. Default: OpenAI with a key, else simulated.",
+        description="URL of a server with the OpenAI Realtime protocol. Default: OpenAI if there is a key, else the "
+        "simulator.",
     )
-    upstream_model: str = Field(DEFAULT_REALTIME, description="The realtime model that conversations run on.")
+    upstream_model: str = Field(DEFAULT_REALTIME, description="The realtime model used for all sessions.")
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("TURNGATE_OPENAI_API_KEY", "OPENAI_API_KEY"),
-        description="Key for the upstream; `OPENAI_API_KEY` is read too.",
+        description="API key for the upstream; `OPENAI_API_KEY` is used if it is not set.",
     )
     simulator_url: WebsocketUrl = Field(
         WebsocketUrl("ws://127.0.0.1:8083/v1/realtime"),
-        description="Where the simulator listens, for use without a key.",
+        description="URL of the simulator, which is used if there is neither a key nor an upstream URL.",
     )
     upstream_connect_timeout_ms: int = Field(
-        15_000, ge=100, description="How long to try to reach the upstream, all attempts together."
+        15_000, ge=100, description="Timeout for connecting to the upstream, for all attempts together."
     )
     upstream_reply_timeout_ms: int = Field(
-        15_000, ge=100, description="How long the upstream may take to answer a `session.update` or `response.create`."
+        15_000, ge=100, description="Timeout for the upstream's answer to a `session.update` or `response.create`."
     )
     promise_grace_ms: int = Field(
-        3_000, ge=50, description="How long to wait for the response that the upstream's VAD is about to begin."
+        3_000, ge=50, description="How long to wait for an automatic response of the upstream to start."
     )
     sessions_max: int = Field(1_000, ge=1, description="Sessions of one gateway; a further client gets HTTP 429.")
     session_requests_max: int = Field(
@@ -82,17 +86,19 @@ class GatewaySettings(BrokerSettings):
     session_messages_max: int = Field(
         1_024,
         ge=1,
-        description="Messages (audio apart) that may wait for a client or its upstream; where more would, it is cut.",
+        description="Messages, without audio, queued for a client or for its upstream. A further one ends the session.",
     )
-    session_calls_max: int = Field(64, ge=1, description="Open function calls of one session; the oldest is forgotten.")
+    session_calls_max: int = Field(
+        64, ge=1, description="Open function calls of one session; beyond it the oldest is forgotten."
+    )
     function_call_timeout_ms: int = Field(
-        30_000, ge=100, description="How long a client may take to answer a function call before the model is told."
+        30_000, ge=100, description="Timeout for the client's answer to a function call; then the model is told."
     )
     slow_think_ms: int = Field(
         5_000,
         ge=0,
-        description="A reply on `/v1/agent/converse` that takes so long to begin is told as the Warning "
-        "`SLOW_THINK_REQUEST`, and again each time; 0 for never.",
+        description="A reply on `/v1/agent/converse` that has not started after this time causes the Warning "
+        "`SLOW_THINK_REQUEST`, and again after each such time; 0 for never.",
     )
     latency_reports: bool = Field(
         True,
@@ -103,86 +109,94 @@ class GatewaySettings(BrokerSettings):
         25_000,
         ge=0,
         description="A longer prompt on `/v1/agent/converse` is truncated, with the Warning `PROMPT_TOO_LONG`; "
-        "0 leaves it to the upstream.",
+        "0 for the upstream's limit.",
     )
     client_idle_timeout_ms: int = Field(
         15_000,
         ge=0,
-        description="A client on `/v1/agent/converse` that sends nothing at all for so long (`KeepAlive` counts) is "
-        "ended with `CLIENT_MESSAGE_TIMEOUT`; 0 for never.",
+        description="A session on `/v1/agent/converse` ends with `CLIENT_MESSAGE_TIMEOUT` if the client sends nothing, "
+        "not even `KeepAlive`, for this long; 0 for never.",
     )
     session_length_max_ms: int = Field(
         3_600_000,
         ge=0,
-        description="The longest session; five minutes before, the client is warned. 0 leaves it to the upstream.",
+        description="Maximum duration of a session; the client gets a Warning five minutes before. 0 for the "
+        "upstream's limit.",
     )
     manual_commit_pause_ms: int = Field(
         800,
         ge=100,
         le=10_000,
-        description="With `useOpenAIManualAudioCommit`: so much quiet, or no audio for as long, ends the user's turn.",
+        description="With `useOpenAIManualAudioCommit`: silence, or time without audio, that ends the user's turn.",
     )
     manual_commit_level_dbfs: float = Field(
         -45.0,
         ge=-90,
         le=-10,
-        description="With `useOpenAIManualAudioCommit`: what is louder than this (dB below full scale) is speech.",
+        description="With `useOpenAIManualAudioCommit`: audio above this level (in dBFS) is speech.",
     )
     early_audio_max_bytes: int = Field(
         480_000,
         ge=0,
-        description="Audio kept until the session is configured; past it the oldest is dropped with a Warning.",
+        description="Audio kept until the session is configured; beyond it the oldest is dropped, with a Warning.",
     )
-    client_frame_max_bytes: int = Field(1_048_576, ge=1_024, description="A larger frame closes the session with 1009.")
+    client_frame_max_bytes: int = Field(
+        1_048_576, ge=1_024, description="Maximum size of a client's frame; a larger one closes the session with 1009."
+    )
     socket_unread_max_bytes: int = Field(
         131_072,
         ge=8_192,
-        description="What the operating system takes of what a client or its upstream has sent, before the gateway "
-        "reads it; the rest stays with the sender.",
+        description="Receive buffer of each socket in the operating system. When it is full, the sender must wait.",
     )
     client_stall_ms: int = Field(
-        10_000, ge=100, description="A client (or upstream) that takes nothing for so long while data waits is closed."
+        10_000,
+        ge=100,
+        description="A client or upstream that reads nothing for this long, while data is waiting, is disconnected.",
     )
     client_ping_interval_ms: int = Field(
-        20_000, ge=100, description="Between two pings of a client; dead peers are closed."
+        20_000, ge=100, description="Time between pings to a client; one that does not answer is disconnected."
     )
     heartbeat_ms: int = Field(
-        15_000, ge=100, description="Between two turn records of a session in which nothing changes."
+        15_000, ge=100, description="Time between turn records of a session in which nothing changes."
     )
     retransmit_after_ms: int = Field(
         1_000,
         ge=50,
-        description="A request that no translator answered is published again after this, doubling up to 8 s.",
+        description="A request that no translator has answered is published again after this time, doubled for each "
+        "attempt up to 8 s.",
     )
     release_patience_ms: int = Field(
-        4_000, ge=50, description="A request that no free turn took for so long is published again."
+        4_000,
+        ge=50,
+        description="A request that was not released, although the slot was free for this long, is published again.",
     )
     request_timeout_ms: int = Field(
         60_000,
         ge=100,
-        description="A request that could not be carried out for so long is reported: `REQUEST_TIMED_OUT`.",
+        description="A request that could not be executed for this long is reported as `REQUEST_TIMED_OUT`.",
     )
     turn_fold_ms: int = Field(
         250,
         ge=0,
-        description="How long a turn record that nothing waits for may wait for others, to be published with them.",
+        description="How long a turn record may be delayed, if no request waits for it, so that it is published "
+        "together with others.",
     )
 
     @property
     def upstream(self) -> str:
-        """The upstream's URL: the one that is set, OpenAI when there is a key, else the simulator."""
+        """The upstream's URL: the configured one, or else OpenAI if there is a key, or else the simulator."""
         if self.upstream_url is not None:
             return str(self.upstream_url)
         return OPENAI_URL if self.openai_api_key is not None else str(self.simulator_url)
 
     @property
     def simulated(self) -> bool:
-        """True when replies come from the simulator."""
+        """Whether the upstream is the simulator."""
         return self.upstream_url is None and self.openai_api_key is None
 
     @property
     def limits(self) -> Limits:
-        """The bounds of one conversation, in seconds."""
+        """The limits of one session, with times in seconds."""
         return Limits(
             requests=self.session_requests_max,
             calls=self.session_calls_max,

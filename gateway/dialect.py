@@ -1,6 +1,6 @@
-"""The two dialects of the client protocol, as data. The client chooses by the path of its upgrade request.
+"""The two dialects of the client protocol, as data. The path of the upgrade request selects one.
 
-A dialect says what is an error and what is sent; it is never a second code path.
+A dialect determines what is an error and what is sent, as flags; there are no separate implementations.
 """
 
 from __future__ import annotations
@@ -13,38 +13,37 @@ from turngate.protocol.deepgram import UNPARSABLE, ClientProtocolError, Omitted,
 @dataclass(frozen=True, slots=True)
 class Dialect:
     name: str
-    #: Of the upgrade request, without the query.
+    #: The path of the upgrade request, without the query.
     path: str
-    #: An unknown field is an error (True) or named once in a ``Warning`` (False).
+    #: An unknown field is an error (True) or is named once in a ``Warning`` (False).
     strict_fields: bool
     #: A second ``Settings`` reconfigures the session (True) or is `SETTINGS_ALREADY_APPLIED` (False).
     settings_may_repeat: bool
-    #: What a client may send before its first ``Settings``; anything else is `NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`.
+    #: The messages allowed before the first ``Settings``; any other is `NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`.
     messages_before_settings: frozenset[str]
     #: A first message that is not a valid ``Settings`` ends the session (True) or is only an error (False).
     ends_on_bad_start: bool
-    #: The code of the error for a message type that no client may send.
+    #: The error code for a message type that clients may not send.
     unknown_message_code: str
-    #: The greeting is said by the agent (True) or only shown as text (False).
+    #: The greeting is spoken by the agent (True) or only sent as text (False).
     speaks_greeting: bool
-    #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentThinking`` and ``AgentDone``, and treats a reply that only calls
-    #: functions as one in which the agent speaks.
+    #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentDone``, and ``AgentThinking`` after a function result; treats a reply
+    #: that only calls functions as one in which the agent speaks.
     sends_extensions: bool
-    #: Tells how a reply comes about: ``AgentThinking`` when it begins, ``LatencyReport`` for its stages, a ``Warning``
-    #: while it is slow to come, and a copy of each ``FunctionCallResponse`` that is taken.
+    #: Sends ``AgentThinking`` when a reply starts, ``LatencyReport`` for its stages, a ``Warning`` if it is slow to
+    #: start, and a copy of each accepted ``FunctionCallResponse``.
     sends_progress: bool
-    #: A client that sends nothing for the idle limit is gone: `CLIENT_MESSAGE_TIMEOUT` (True). The component expects to
-    #: be left alone (False).
+    #: A client that sends nothing for the idle timeout gets `CLIENT_MESSAGE_TIMEOUT`, which ends the session (True).
     ends_on_silence: bool
     #: Sends ``History``, unless the client's ``flags.history`` is false.
     sends_history: bool
-    #: What its clients leave out of ``Settings``; None where everything is required.
+    #: Values for what its clients may omit from ``Settings``; None if everything is required.
     omitted: Omitted | None
-    #: A prompt that is too long is truncated, with a ``Warning`` (True), or left to the upstream (False).
+    #: A prompt that is too long is truncated with a ``Warning`` (True), or sent unchanged (False).
     truncates_prompts: bool
 
     def code_of(self, error: ClientProtocolError) -> str:
-        """The code under which this dialect's clients know ``error``."""
+        """The code of ``error`` in this dialect."""
         return self.unknown_message_code if isinstance(error, UnknownMessageTypeError) else error.code
 
 

@@ -1,4 +1,4 @@
-"""A gateway's numbers for Prometheus, read from its sessions when somebody asks; nothing on the per-frame path."""
+"""A gateway's Prometheus metrics, collected from its sessions on request. Nothing is done on the per-frame path."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ log = structlog.get_logger(__name__)
 
 _RELEASE_LATENCY = Histogram(
     "turngate_release_latency_seconds",
-    "From response.done on the wire to the held session.update on the wire.",
+    "Time from receiving response.done to sending the held session.update.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
-#: The plain counters, by the name of their field.
+#: The counters without labels, by the name of their field.
 _COUNTERS = {
-    "collisions_absorbed": "Creates that lost a race against a response of the upstream's own, and were tried again.",
-    "answered_by_another": "Requests settled by a response that was not asked for on their behalf.",
-    "republished": "Client events published again because nobody had carried them out.",
-    "given_up": "Requests that were reported to the client because nobody could carry them out in time.",
-    "malformed_events": "Upstream events that could not be read.",
-    "unknown_events": "Upstream events of types that this server does not know; each type is logged once.",
+    "collisions_absorbed": "Creates that collided with an automatic response of the upstream and were tried again.",
+    "answered_by_another": "Requests settled by a response that was not created for them.",
+    "republished": "Client events published again because their request was not settled in time.",
+    "given_up": "Requests reported to the client because they could not be executed in time.",
+    "malformed_events": "Upstream events that could not be parsed.",
+    "unknown_events": "Upstream events of unknown types; each type is logged once.",
 }
 
 
 def counters() -> Counters:
-    """Counters whose observations go to this process's registry. Share them among its conversations."""
+    """Counters that report to this process's registry. All conversations of the process share them."""
     return Counters(release_latency=_RELEASE_LATENCY.observe, first_unknown=_log_unknown)
 
 
@@ -43,7 +43,7 @@ def _log_unknown(kind: str) -> None:
 
 
 class SessionMetrics(Collector):
-    """Register it once per process."""
+    """Collects the metrics of all sessions. Register it once per process."""
 
     def __init__(self, counters: Counters, conversations: Callable[[], Iterable[Conversation]]) -> None:
         self._counters = counters
@@ -64,7 +64,7 @@ class SessionMetrics(Collector):
         yield dropped
         cut = CounterMetricFamily(
             "turngate_peers_cut",
-            "Clients and upstreams that did not take what there was for them; their sessions ended.",
+            "Clients and upstreams that were disconnected because they did not read.",
             labels=["peer", "reason"],
         )
         for (peer, why), count in self._counters.cut.items():
@@ -76,8 +76,8 @@ class SessionMetrics(Collector):
 
     def _sessions(self) -> Iterator[Metric]:
         now = time.monotonic()
-        sessions = GaugeMetricFamily("turngate_sessions", "Live sessions, by who has the turn.", labels=["slot"])
-        outstanding = GaugeMetricFamily("turngate_requests_outstanding", "Requests not settled yet.", labels=["kind"])
+        sessions = GaugeMetricFamily("turngate_sessions", "Live sessions by slot.", labels=["slot"])
+        outstanding = GaugeMetricFamily("turngate_requests_outstanding", "Unsettled requests by kind.", labels=["kind"])
         slots: dict[str, int] = {}
         kinds = dict.fromkeys(Kind, 0)
         oldest = now
@@ -92,6 +92,4 @@ class SessionMetrics(Collector):
             outstanding.add_metric([kind.value], count)
         yield sessions
         yield outstanding
-        yield GaugeMetricFamily(
-            "turngate_oldest_request_seconds", "Age of the oldest request not settled.", now - oldest
-        )
+        yield GaugeMetricFamily("turngate_oldest_request_seconds", "Age of the oldest unsettled request.", now - oldest)

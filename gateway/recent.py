@@ -1,4 +1,4 @@
-"""A dictionary that remembers only its newest entries."""
+"""A dictionary that keeps only its newest entries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """Holds at most ``limit`` entries; the one that was added first is forgotten first."""
+    """A dictionary of at most ``limit`` entries. The oldest one is removed first."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()

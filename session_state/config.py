@@ -1,4 +1,4 @@
-"""The settings of session-state, and of those who reserve."""
+"""The settings of session-state, and of the services that make reservations."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from turngate.process.settings import BrokerSettings, ConsumerSettings
 
 
 class ReservationSettings(BrokerSettings):
-    """What a caller of `session_state.client` must know; the same for all of them."""
+    """Settings of `session_state.client`. They must be the same in all services."""
 
     release_lease_ms: int = Field(
         2_000,
         ge=50,
-        description="How long a granted release may take to show in the turn record before it is granted again.",
+        description="A release that does not show in the turn record after this time is granted again.",
     )
     session_ttl_ms: int = Field(
-        45_000, ge=1_000, description="A session whose gateway sent no record for so long is forgotten."
+        45_000, ge=1_000, description="A session without a turn record for this long is removed."
     )
     session_intents_max: int = Field(
         512,
         ge=1,
-        description="Intents of one session that may wait at session-state; the gateway asks again for any more.",
+        description="Intents of one session held at session-state; the gateway retries a further one later.",
     )
 
 
@@ -29,10 +29,8 @@ class SessionStateSettings(ReservationSettings, ConsumerSettings):
     """The service itself."""
 
     session_state_host: str = Field(
-        "127.0.0.1", description="Address of the admin HTTP: sessions, health, readiness, metrics."
+        "127.0.0.1", description="Address of the admin HTTP server for sessions, health, readiness and metrics."
     )
-    session_state_port: int = Field(8082, ge=0, le=65535, description="Its port; 0 takes any free one.")
-    sweep_interval_ms: int = Field(
-        500, ge=10, description="How often waiting sessions are looked at for releases that were lost on the way."
-    )
-    sweep_batch: int = Field(200, ge=1, description="Sessions looked at in one sweep.")
+    session_state_port: int = Field(8082, ge=0, le=65535, description="Port of that HTTP server; 0 takes any free one.")
+    sweep_interval_ms: int = Field(500, ge=10, description="Time between two sweeps, which grant lost releases again.")
+    sweep_batch: int = Field(200, ge=1, description="Maximum number of sessions per sweep.")

@@ -1,8 +1,7 @@
-"""Who may connect: the credential in an upgrade request, in every form that clients of this protocol send it, and the
-keys that it is held against.
+"""The credential of an upgrade request, in every form that clients send it, and the check against the accepted keys.
 
-Programs send ``Authorization: Token KEY`` (or ``Bearer``), browsers ``Sec-WebSocket-Protocol: token, KEY``, since they
-cannot set headers. The scheme says nothing about the key here, and its case does not matter: SDKs differ in it.
+Programs send ``Authorization: Token KEY`` (or ``Bearer``). Browsers cannot set headers, so they send
+``Sec-WebSocket-Protocol: token, KEY``. Both schemes are equivalent here, and their case is ignored, since SDKs differ.
 """
 
 from __future__ import annotations
@@ -14,38 +13,38 @@ from collections.abc import Iterable, Sequence
 
 SCHEMES = ("token", "bearer")
 
-#: What a subprotocol may consist of (RFC 6455 §4.1, RFC 9110 §5.6.2). Others would fail the handshake later.
+#: The characters of a subprotocol (RFC 6455 §4.1, RFC 9110 §5.6.2). Others would fail the handshake later.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOW = "send `Authorization: Token KEY`, or from a browser the subprotocols `token` and KEY"
 
 
-class Unauthorized(Exception):  # noqa: N818 - an answer, not a fault
-    """This request may not connect. The text is one line for the person who wrote the client; it has no key in it."""
+class Unauthorized(Exception):  # noqa: N818 - a regular answer to the client, not an error of this program
+    """The request is not authorized. The text is one line for the developer of the client, without the key."""
 
 
 class Keys:
-    """The keys that may connect. Only their hashes are kept."""
+    """The accepted keys. Only their hashes are stored."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self.replace(keys)
 
     def replace(self, keys: Iterable[str]) -> None:
-        """These keys may connect from now on, and no others."""
+        """Accept these keys from now on, and no others."""
         self._hashes = [_hash(key) for key in keys]
 
     def __len__(self) -> int:
         return len(self._hashes)
 
     def admit(self, authorization: Sequence[str], subprotocols: Sequence[str]) -> None:
-        """Let this request pass; the arguments are the values of its two headers. Raises `Unauthorized`."""
+        """Authorize a request; the arguments are the values of its two headers. Raises `Unauthorized`."""
         given = _hash(credential(authorization, subprotocols))
-        # All of them, whichever fits: how long it takes says nothing about how near a guess was.
+        # Compare with all keys in constant time, so that the duration reveals nothing about a guess.
         if not sum([hmac.compare_digest(given, known) for known in self._hashes]):
             raise Unauthorized("the key is not one of this server's")
 
 
 def credential(authorization: Sequence[str], subprotocols: Sequence[str]) -> str:
-    """The key that a request brings; a header counts before a subprotocol. Raises `Unauthorized` when there is none."""
+    """The key in a request; a header takes precedence over a subprotocol. Raises `Unauthorized` if there is none."""
     if authorization:
         scheme, _, key = authorization[0].strip().partition(" ")
         if len(authorization) > 1 or scheme.lower() not in SCHEMES or not key.strip():
@@ -61,7 +60,7 @@ def credential(authorization: Sequence[str], subprotocols: Sequence[str]) -> str
 
 
 def offered(subprotocols: Sequence[str]) -> list[str]:
-    """The subprotocols that a request offers, in order. Raises `Unauthorized` for a name that none can have."""
+    """The subprotocols that a request offers, in order. Raises `Unauthorized` for an invalid name."""
     names = [name.strip() for header in subprotocols for name in header.split(",") if name.strip()]
     if not all(map(_NAME.fullmatch, names)):
         raise Unauthorized("Sec-WebSocket-Protocol has a character that no subprotocol can have; send a header instead")
@@ -69,8 +68,10 @@ def offered(subprotocols: Sequence[str]) -> list[str]:
 
 
 def chosen(names: Sequence[str]) -> str | None:
-    """Which of the offered subprotocols to answer with: the scheme, as it was written; never the key. Browsers fail a
-    connection whose offer nothing was chosen from, and other clients one where something was chosen without an offer.
+    """The offered subprotocol to answer with: the scheme as the client wrote it, never the key.
+
+    Browsers fail the connection if none of their subprotocols is selected; other clients fail it if one is selected
+    that they did not offer.
     """
     return next((name for name in names if name.lower() in SCHEMES), None)
 

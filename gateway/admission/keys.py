@@ -1,4 +1,4 @@
-"""The keys of a gateway, from its settings; and no start without any where strangers could connect."""
+"""The gateway's API keys from its settings. Without keys, a gateway that others can reach does not start."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from turngate.process.settings import SettingsError
 
 log = structlog.get_logger(__name__)
 
-#: Between two looks at the file of keys.
+#: Minimum time between two checks of the key file, in seconds.
 _LOOK_SECONDS = 2.0
 
 
 def read_keys(settings: GatewaySettings) -> Keys | None:
-    """The keys that clients need; None when anybody may connect. Call `warn_if_open` with it at start.
+    """The keys of which clients need one; None if clients need no key. Call `warn_if_open` with the result at start.
 
-    Raises `SettingsError` for keys that cannot be read, and for none on an address that others can reach.
+    Raises `SettingsError` for keys that cannot be read, and if there are none on an address that others can reach.
     """
     listed, file = settings.api_keys, settings.api_keys_file
     keys = _named("TURNGATE_API_KEYS", listed.get_secret_value().split(",")) if listed is not None else []
@@ -41,7 +41,7 @@ def read_keys(settings: GatewaySettings) -> Keys | None:
 
 
 def warn_if_open(keys: Keys | None, settings: GatewaySettings) -> None:
-    """Say it loudly when anybody may connect."""
+    """Log a warning if clients need no key."""
     if keys is None:
         log.warning(
             "open_to_anybody",
@@ -51,16 +51,16 @@ def warn_if_open(keys: Keys | None, settings: GatewaySettings) -> None:
 
 
 class FileKeys(Keys):
-    """Keys of which some are in a file that may change while the gateway runs. A file that cannot be used any more
-    changes nothing, and is logged."""
+    """Keys from the settings and from a file, which may change while the gateway runs. If the file becomes invalid,
+    this is logged and the previous keys stay."""
 
     def __init__(self, listed: Sequence[str], file: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """``listed`` are always good. Raises `SettingsError` for a file that cannot be used now."""
+        """``listed`` are accepted in addition to the file's. Raises `SettingsError` if the file is invalid now."""
         self._listed = listed
         self._file = file
         self._clock = clock
         self._looked_at = clock()
-        # Before it is read, so that a change in between is seen the next time.
+        # Before reading the file, so that a change in between is detected next time.
         self._seen = _stamp(file)
         super().__init__(self._read())
 
@@ -89,7 +89,7 @@ class FileKeys(Keys):
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """What is different once a file has changed or was replaced; None where there is none."""
+    """A value that differs once the file has changed or was replaced; None if there is no file."""
     try:
         stat = file.stat()
     except OSError:

@@ -1,9 +1,9 @@
-"""The user's turns in a stream of audio, by loudness: for upstreams that are to detect none.
+"""End-pointing: detects the user's turns by loudness, for sessions in which the upstream does not detect them.
 
-A turn begins with a little loudness and ends with a pause: so much quiet, or no audio at all for as long. What lies
-between the turns is not worth sending, except the moment before each, in which it may have begun softly.
+A turn starts with a few loud frames and ends with a pause, either silence or no audio at all. Audio between turns is
+not sent, except for a short lead before each turn, which may contain a soft onset.
 
-No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from turngate.protocol.deepgram.audio import LINEAR16, upstream_bytes_per_ms
 
 _FRAME_MS = 20
-#: Loud frames in a row with which a turn begins; a click is shorter.
+#: Number of consecutive loud frames that start a turn; a click is shorter.
 _ONSET_FRAMES = 3
-#: Of the audio before the onset, what belongs to the turn.
+#: Number of frames before the onset that belong to the turn.
 _LEAD_FRAMES = 15
 _FULL_SCALE = 32_768
 
@@ -29,7 +29,7 @@ Samples: TypeAlias = NDArray[np.float32]
 
 
 class Mark(Enum):
-    """Where a turn begins and ends between the audio."""
+    """Marks the start and the end of a turn in the audio."""
 
     BEGIN = auto()
     END = auto()
@@ -37,16 +37,16 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EndPointingRules:
-    """What counts as speech, and what as its end."""
+    """What counts as speech and as the end of a turn."""
 
-    #: Loudness of speech, in dB below full scale.
+    #: Minimum level of speech, in dBFS.
     level_dbfs: float = -45.0
-    #: Seconds of quiet, or of nothing at all, that end a turn.
+    #: Seconds of silence, or without audio, that end a turn.
     pause: float = 0.8
 
 
 class EndPointer:
-    """One client's audio, in the upstream's format. `feed` it; ask `gap` when `deadline` has come."""
+    """The end-pointer of one client's audio, in the upstream's format. Call `feed`, and `gap` at the `deadline`."""
 
     __slots__ = (
         "_bytes",
@@ -75,7 +75,7 @@ class EndPointer:
         self._heard_at = 0.0
 
     def feed(self, chunk: bytes, now: float) -> Iterator[bytes | Mark]:
-        """The next audio; yields what is to be sent of it, with the marks where they belong. Exhaust it."""
+        """Process audio; yields the audio to send and the marks, in order. Exhaust the iterator."""
         self._heard_at = now
         chunk = self._rest + chunk
         whole = len(chunk) - len(chunk) % self._bytes
@@ -84,19 +84,19 @@ class EndPointer:
             yield from self._frame(chunk[at : at + self._bytes])
 
     def gap(self, now: float) -> bool:
-        """True when a turn ends because no audio comes any more."""
+        """Whether a turn ends now because no audio arrives."""
         if self.deadline() > now:
             return False
         self.end()
         return True
 
     def end(self) -> None:
-        """The turn in progress ends here, whatever is heard."""
+        """End the current turn."""
         self.speaking = False
         self._loud = self._quiet_ms = 0
 
     def deadline(self) -> float:
-        """When `gap` will be true unless audio comes; infinity when nobody speaks."""
+        """When `gap` returns True if no audio arrives; infinity if no turn is open."""
         return self._heard_at + self._rules.pause if self.speaking else float("inf")
 
     def _frame(self, frame: bytes) -> Iterator[bytes | Mark]:
@@ -123,7 +123,7 @@ def _linear(frame: bytes) -> Samples:
 
 
 def _table(encoding: str) -> Callable[[bytes], Samples]:
-    """G.711: one byte a sample, logarithmic (ITU-T G.711)."""
+    """A decoder of G.711, which has one logarithmic byte per sample (ITU-T G.711)."""
     code = np.arange(256)
     if encoding == "mulaw":
         code = ~code & 0xFF
@@ -134,5 +134,5 @@ def _table(encoding: str) -> Callable[[bytes], Samples]:
         exponent, mantissa = code >> 4 & 7, code & 15
         values = np.where(exponent == 0, 16 * mantissa + 8, (16 * mantissa + 264) << np.maximum(exponent - 1, 0))
     table = values.astype(np.float32)
-    # The sign does not matter for loudness.
+    # The sign is not needed for the level.
     return lambda frame: table[np.frombuffer(frame, np.uint8)]

@@ -1,12 +1,11 @@
-"""The pacing clock: how much of what was forwarded the client can have heard.
+"""The playout clock: how much of the forwarded audio the client can have played.
 
-The upstream makes audio faster than it is spoken, so at any moment the client has some of it still to play. It plays
-what comes in the order in which it comes, from the first byte on, in real time, and each item once; where nothing is
-left to play it waits. Nothing here exceeds what was forwarded.
+The upstream generates audio faster than real time, so the client usually has some of it still to play. The clock
+assumes that the client plays audio in the order of arrival, in real time, and waits when there is none.
 
-This bounds what was heard from above: the way to the client and its own buffering only make it later.
+The result is an upper bound of what was heard: network delay and the client's buffering only make playback later.
 
-No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
 
 from __future__ import annotations
@@ -14,23 +13,23 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-#: Stretches that are remembered; past it the oldest counts as heard. A reply without gaps is one stretch an item.
+#: Maximum number of stored stretches; beyond it the oldest counts as heard. Without gaps, an item is one stretch.
 _MOST_STRETCHES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An item that was interrupted: the upstream's copy ends at ``heard_ms`` (milliseconds) now."""
+    """An item that was interrupted, to be truncated upstream at ``heard_ms`` milliseconds."""
 
     item_id: str
     heard_ms: int
-    #: Of it that was forwarded.
+    #: Milliseconds of it that were forwarded.
     forwarded_ms: int
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Audio of one item that plays without a gap."""
+    """Audio of one item that is played without a gap."""
 
     item_id: str
     starts: float
@@ -42,26 +41,26 @@ class _Stretch:
 
 @dataclass(slots=True)
 class _Item:
-    #: Of the stretches that are over.
+    #: Milliseconds heard in finished stretches.
     heard_ms: float = 0.0
-    #: The upstream has said that no more of it comes.
+    #: The upstream has sent all of its audio.
     complete: bool = False
 
 
 class PlayoutClock:
-    """What one client plays. Tell it of every piece that is `forwarded`; ask `cut` when the user interrupts."""
+    """The playback of one client. Call `forwarded` for all audio, and `cut` when the user interrupts."""
 
     __slots__ = ("_ends", "_items", "_stretches")
 
     def __init__(self) -> None:
         self._stretches: deque[_Stretch] = deque()
-        #: The items that are not heard to their end.
+        #: The items that have not been played to their end.
         self._items: dict[str, _Item] = {}
-        #: When everything that was forwarded has been played.
+        #: When all forwarded audio will have been played.
         self._ends = float("-inf")
 
     def forwarded(self, item_id: str, ms: float, now: float) -> None:
-        """This much more of an item goes to the client now (milliseconds)."""
+        """Record that ``ms`` milliseconds of an item are forwarded to the client now."""
         self._pass(now)
         starts = max(now, self._ends)
         self._items.setdefault(item_id, _Item()).complete = False
@@ -74,14 +73,13 @@ class PlayoutClock:
             self._finish(self._stretches.popleft())
 
     def complete(self, item_id: str) -> None:
-        """No more of this item comes: once it is played, it cannot be interrupted any more."""
+        """All audio of this item has been forwarded; once played, it can no longer be interrupted."""
         if (item := self._items.get(item_id)) is not None:
             item.complete = True
             self._forget_if_heard(item_id)
 
     def cut(self, now: float) -> list[Cut]:
-        """The client stops playing now and throws the rest away. Returns the items that it did not hear to their end,
-        in the order in which they began; none when nothing was being played."""
+        """Stop playback now. Returns the items that were not played to their end, in order of their start."""
         self._pass(now)
         cuts = [
             Cut(
@@ -111,8 +109,10 @@ class PlayoutClock:
 
 
 def heard_words(words: str, cut: Cut) -> str:
-    """The part of an interrupted item's words that can have been heard: words and audio are taken to run evenly, since
-    the upstream does not say which word is where. Ends with a whole word."""
+    """The part of an interrupted item's text that can have been heard, up to a whole word.
+
+    It is proportional to the part of the audio, since the upstream does not send the positions of words.
+    """
     if cut.heard_ms >= cut.forwarded_ms:
         return words.strip()
     end = len(words) * cut.heard_ms // cut.forwarded_ms

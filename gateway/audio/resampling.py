@@ -1,16 +1,16 @@
-"""Streaming conversion between sampling rates.
+"""Streaming sample rate conversion.
 
-A resampler is one filter bank. Every `M` input samples become `L` output samples: each is the input around it, weighted
-by a windowed sinc that is centred where the output lies between the input samples. So another rate is another ratio.
-Effects are given as soon as the input that they need is there: after `n` input samples there have been exactly
-``n * L // M``, however the audio was cut.
+A resampler is a polyphase filter bank: `M` input samples become `L` output samples. Each output sample is the sum of
+the surrounding input samples, weighted by a windowed sinc centred at its position. Output is produced as soon as its
+input is available: after `n` input samples there are exactly ``n * L // M`` output samples, in whatever pieces they
+arrive.
 
-The input is laid out in rows that are longer than the filter reaches back, so an output needs its own row and the one
-before it, and nothing else. One matrix product gives what each row adds to its own outputs and to those of the next
-row; the two are added. That is a few calls into numpy a frame, whatever its size, and they are what it costs.
+The input is arranged in rows that are longer than the filter, so an output sample depends only on its own row and the
+previous one. One matrix product yields the contributions of each row to its own outputs and to those of the next row,
+which are then added. This needs a few numpy calls per frame, whose overhead dominates the cost.
 
-The delay is half the filter: 15.3 periods of the lower rate, less than one of its samples more. That is 2 ms at most,
-where the lower rate is 8 kHz, 1 ms at 16 kHz and 0.7 ms above.
+The delay is half the filter length: 15.3 periods of the lower rate, plus less than one sample. That is at most 2 ms at
+a lower rate of 8 kHz, 1 ms at 16 kHz, and 0.7 ms above.
 """
 
 from __future__ import annotations
@@ -23,51 +23,51 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-#: Half the filter's length, in periods of the lower of the two rates: what 2 ms have room for at 8 kHz.
+#: Half the filter length, in periods of the lower of the two rates, so that the delay is at most 2 ms at 8 kHz.
 _HALF_WIDTH = 15.3
 #: Kaiser's shape parameter: side lobes at about -83 dB.
 _BETA = 8.2
-#: Where the filter is down to one half, as a part of the lower Nyquist frequency.
+#: The frequency at which the gain is one half, as a fraction of the lower Nyquist frequency.
 _CUTOFF = 0.925
-#: Multiplications of one product. Above it, OpenBLAS would wake threads of its own, which costs more than it gains.
+#: Maximum multiplications in one matrix product. Above it OpenBLAS uses threads, which costs more than it gains.
 _LARGEST_PRODUCT = 262_144
-#: Work areas that are kept for the next frame of the same size; some 10 to 100 kB each.
+#: Number of cached work areas, one per frame size, of 10 to 100 kB each.
 _WORK_AREAS = 64
 
 Samples: TypeAlias = NDArray[np.float32]
 
 
 class Resampler:
-    """Mono pcm16 at one rate (Hz) in, at another one out. Feed it whole samples.
+    """Converts mono pcm16 from one rate (Hz) to another. Feed it whole samples.
 
-    With ``aligned`` the delay is taken off the beginning, and `finish` brings what is then missing at the end: what
-    came out is as long as what went in, and lies where it lay. It is for audio that comes ahead of its time.
+    With ``aligned`` the delay is removed at the start and `finish` returns the missing end, so that the output has the
+    length and position of the input. This requires audio that arrives faster than real time.
 
-    All resamplers of a process compute in the same memory: feed them from one thread.
+    All resamplers of a process share their work areas, so they must be used from one thread.
     """
 
     __slots__ = ("_bank", "_due", "_given", "_input", "_taken")
 
     def __init__(self, rate_in: int, rate_out: int, *, aligned: bool = False) -> None:
         bank = self._bank = _filter_bank(rate_in, rate_out)
-        #: The row before the present one, and what there is of that; silence at first.
+        #: The previous row and the samples of the current row so far; silence at first.
         self._input = bytes(2 * bank.row)
-        #: Effects of the present row that were given, or are left out.
+        #: Output samples of the current row that were returned or skipped.
         self._due = round(bank.delay * bank.up / bank.down) if aligned else 0
-        #: Samples so far, in and out.
+        #: Number of input and output samples so far.
         self._taken = self._given = 0
 
     def feed(self, pcm: bytes) -> bytes:
-        """The next samples, of any number; returns every output sample that they complete."""
+        """Convert the next samples, of any number; returns all output samples that are now complete."""
         piece = self._bank.piece
         if len(pcm) <= piece:
             return self._feed(pcm)
         return b"".join(self._feed(pcm[start : start + piece]) for start in range(0, len(pcm), piece))
 
     def finish(self) -> bytes:
-        """The end of the audio; begin the next one with a new resampler."""
+        """The end of the output. Use a new resampler for further audio."""
         missing = self._taken * self._bank.up // self._bank.down - self._given
-        # The delay is less than a row.
+        # The delay is shorter than a row.
         return self._feed(bytes(2 * self._bank.row))[: 2 * missing]
 
     def _feed(self, pcm: bytes) -> bytes:
@@ -81,7 +81,7 @@ class Resampler:
             self._input = data
             return b""
         work = _work_area(bank, -(-present // bank.row))
-        # What is behind these samples is of an earlier frame. No output that is given now reaches into it.
+        # The memory after these samples contains an earlier frame. No output that is returned now depends on it.
         work.input[:samples] = np.frombuffer(data, "<i2")
         work.rows.dot(bank.matrix, work.parts)
         sums = np.add(work.own, work.next, out=work.sums)
@@ -98,45 +98,45 @@ class Resampler:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bank:
-    """How one rate becomes another."""
+    """The filter bank for one pair of rates."""
 
     #: `M` input samples become `L` output samples.
     down: int
     up: int
-    #: In input samples.
+    #: The delay in input samples.
     delay: float
-    #: Input samples of a row, and outputs for each.
+    #: Number of input samples per row, and of output samples per row.
     row: int
     outputs: int
-    #: From a row to what it adds to its own outputs (the right half of the columns) and to those of the next row.
+    #: Maps a row to its contributions to its own outputs (the right half of the columns) and to those of the next row.
     matrix: Samples
-    #: Bytes of input that are converted at once.
+    #: Bytes of input that are converted in one product.
     piece: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Work:
-    """Memory for frames of one size."""
+    """A work area for frames of one size."""
 
-    #: The row before the frame, and the frame's; the same as one sequence.
+    #: The previous row and the rows of the frame; and a view of them as one sequence.
     rows: Samples
     input: Samples
-    #: The product, and in it, by output: what its own row adds, and what the row before adds.
+    #: The product, and views of it by output: the contributions of its own row and of the previous row.
     parts: Samples
     own: Samples
     next: Samples
     sums: Samples
-    #: The limits of a sample, in the shape of the sums: that is quicker than one number for all.
+    #: The limits of a sample, in the shape of the sums, which is faster than scalars.
     lowest: Samples
     highest: Samples
-    #: The same, as 16-bit samples, by row and as one sequence.
+    #: The sums as 16-bit samples, by row and as one sequence.
     output: NDArray[Any]
     samples: NDArray[Any]
 
 
 @lru_cache(_WORK_AREAS)
 def _work_area(bank: _Bank, count: int) -> _Work:
-    """Memory for so many rows at once, not counting the one before them."""
+    """A work area for ``count`` rows, plus the previous row."""
     rows = np.zeros((count + 1, bank.row), np.float32)
     parts = np.zeros((count + 1, 2 * bank.outputs), np.float32)
     sums = np.zeros((count, bank.outputs), np.float32)
@@ -161,9 +161,9 @@ def _filter_bank(rate_in: int, rate_out: int) -> _Bank:
     up, down = rate_out // common, rate_in // common
     stretch = max(1.0, down / up)
     half_width = _HALF_WIDTH * stretch
-    # As late as the window allows: each output's filter ends with the last sample before the output is due.
+    # The filter of each output sample ends with the last input sample before the output is due.
     delay = half_width + 1 - down / up
-    # The shortest rows that reach back far enough, and of which 20 ms (what most clients send at once) are a number.
+    # The shortest rows that cover the filter and divide 20 ms, the frame size of most clients.
     reach = ceil(delay + half_width)
     row = next(row for row in range(down, rate_in, down) if row >= reach and (rate_in // 50) % row == 0)
     outputs = row * up // down

@@ -1,1 +1,1 @@
-"""What the client is told of what the upstream does, in which order."""
+"""Converts upstream events to messages for the client, in order."""

@@ -1,18 +1,18 @@
-"""The downlink: what the client is told of what the upstream does.
+"""The downlink: converts upstream events to messages for the client.
 
 Rules of this module
-1. Events come in the order of the wire, and what they mean for the client leaves in that order.
-2. The upstream says many things up to four times (an item comes by itself, in its response's events, and in
-   ``response.done``); the client hears each once: texts by item, function calls by call id.
-3. After ``UserStartedSpeaking`` the client hears nothing more of the reply that was interrupted, audio included. Just
-   before it, it is told the words of that reply that can have been heard, unless it was told all of them already.
-   What a reply that ran to its end has asked for is not part of this: its function calls are requested all the same.
-4. Only items that belong to a response are told. What the gateway itself puts into the conversation (earlier history,
-   the user's typed words) comes back as items too, and is not.
-5. Out-of-band responses are not told at all, and neither are errors of races that are recovered elsewhere.
-6. Everything remembered is bounded; what is forgotten could only be told twice.
+1. Events are processed in the order of arrival, and the messages for the client are sent in that order.
+2. The upstream repeats information (an item is in an event of its own, in its response's events, and in
+   ``response.done``). The client gets each text once per item, and each function call once per call id.
+3. After ``UserStartedSpeaking`` the client gets nothing more of the interrupted reply, neither text nor audio. Just
+   before it, the client gets the part of the reply's text that can have been heard, unless the whole text was sent.
+   Function calls of a reply that was complete are still requested.
+4. Only items that belong to a response are reported. Items that the gateway adds itself (earlier history, the user's
+   text messages) are repeated by the upstream, and ignored here.
+5. Out-of-band responses are not reported, nor are errors of races that are recovered elsewhere.
+6. All stored state is bounded. If it is exceeded, a message may be sent twice.
 
-No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ _NOTHING: Sequence[ServerMessage] = ()
 
 
 class Downlink:
-    """One session's downlink. Hand every upstream event to `handle`, but audio to `audio`; send what they return.
+    """One session's downlink. Pass upstream events to `handle`, and audio to `audio`; send the returned messages.
 
-    ``remembered`` bounds how many responses, items, calls and utterances are kept in mind, each.
+    ``remembered`` bounds the number of stored responses, items, calls and utterances, each.
     """
 
     def __init__(
         self, dialect: Dialect, history: bool = True, *, latency_reports: bool = True, remembered: int = 256
     ) -> None:
-        #: Tell it of every piece of audio that goes to the client.
+        #: Must be told of all audio that is sent to the client.
         self.playout = PlayoutClock()
-        #: Brings that audio into the client's format.
+        #: Converts the audio to the client's format.
         self.voice = AgentAudio()
         self._extended = dialect.sends_extensions
         self._progress = dialect.sends_progress
@@ -85,7 +85,7 @@ class Downlink:
         self._errors = UpstreamErrors()
         #: When the user stopped speaking, by item.
         self._stopped: Recent[str, float] = Recent(remembered)
-        #: When what the next reply answers was complete; None when that is not known.
+        #: When the input that the next reply answers was complete; None if unknown.
         self._asked_at: float | None = None
         self._routes: dict[type[object], Callable[[Any, float], list[ServerMessage]]] = {
             SpeechStarted: self._speech_started,
@@ -110,16 +110,16 @@ class Downlink:
         }
 
     def show_history(self, wanted: bool) -> None:
-        """Whether the client wants ``History``; only a dialect that has it sends it."""
+        """Set whether the client wants ``History``; it is only sent in a dialect that has it."""
         self._history = wanted and self._dialect_has_history
 
     def handle(self, event: ServerEvent, now: float) -> list[ServerMessage]:
-        """The messages that ``event`` means for the client, in order; none for most events."""
+        """The messages to send to the client for ``event``, in order; most events have none."""
         route = self._routes.get(type(event))
         return route(event, now) if route is not None else []
 
     def audio(self, response_id: str, item_id: str, now: float) -> Sequence[ServerMessage] | None:
-        """A piece of audio has come: the messages to send before it, or None when it must not be forwarded."""
+        """Process a piece of audio: the messages to send before it, or None if it must not be forwarded."""
         reply = self._replies.get(response_id) or self._reply(response_id, now)
         if reply.muted:
             return None
@@ -130,26 +130,26 @@ class Downlink:
         return _NOTHING if reply.started else self._start(reply, now)
 
     def flows(self, response_id: str, item_id: str) -> bool:
-        """Whether the next piece of this item goes to the client with nothing before it."""
+        """Whether the next piece of this item's audio can be forwarded without a message before it."""
         reply = self._replies.get(response_id)
         return reply is not None and reply.started and not reply.muted and item_id in reply.sounding
 
     def audio_tail(self, response_id: str) -> bytes:
-        """The audio of an item is complete: what is still to be sent of it, before anything else."""
+        """The audio of an item is complete: the rest of it, to send before anything else."""
         reply = self._replies.get(response_id)
         return b"" if reply is None or reply.muted else self.voice.end_item(response_id)
 
     def greeting(self, text: str) -> list[ServerMessage]:
-        """The greeting, where it is only shown. Send after ``SettingsApplied``."""
+        """The greeting as text, if it is not spoken. Send it after ``SettingsApplied``."""
         return [*self._text_messages("assistant", text), *self._end_messages()]
 
     def user_message(self, text: str, now: float) -> list[ServerMessage]:
-        """The echo of an ``InjectUserMessage`` that was accepted."""
+        """The ``ConversationText`` for an accepted ``InjectUserMessage``."""
         self._asked_at = now
         return self._text_messages("user", text)
 
     def function_call_taken(self, call_id: str, output: str = "") -> list[ServerMessage]:
-        """A ``FunctionCallResponse`` was accepted; ``output`` is what the model will be told."""
+        """A ``FunctionCallResponse`` was accepted; ``output`` is the result for the model."""
         messages = [events.agent_thinking()] if self._extended else []
         if (call := self._calls.get(call_id)) is not None:
             if self._progress:
@@ -159,13 +159,13 @@ class Downlink:
         return messages
 
     def calls_of(self, response_id: str) -> list[str]:
-        """Ids of the function calls of this response that the client was asked for."""
+        """The ids of this response's function calls that were requested from the client."""
         reply = self._replies.get(response_id)
         return reply.calls if reply is not None else []
 
     def interrupt(self, now: float) -> tuple[list[Cut], list[ServerMessage]]:
-        """Somebody speaks over the agent. Returns what of its items can have been heard, for the upstream, and the
-        words of it that the client was not told yet. Send both before whatever says that the reply is over."""
+        """Interrupt the agent. Returns the items to truncate upstream, and the messages with the text that can have
+        been heard and was not sent yet. Send both before the message that ends the reply."""
         cuts = self.playout.cut(now)
         messages: list[ServerMessage] = []
         for cut in cuts:
@@ -176,30 +176,30 @@ class Downlink:
 
     @property
     def silent(self) -> bool:
-        """Nothing of the newest reply has come yet."""
+        """Whether nothing of the newest reply has arrived yet."""
         reply = self._current
         return reply is not None and reply.running and not (reply.started or reply.words or reply.calls)
 
     def end(self) -> list[ServerMessage]:
-        """The newest reply is over although its response is not. What says so, where ``UserStartedSpeaking`` does
-        not."""
+        """End the newest reply, although its response has not ended. Returns the messages that say so; not used where
+        ``UserStartedSpeaking`` does."""
         reply = self._current
         return [] if reply is None or reply.muted else self._end(reply)
 
     def last_words(self, code: str, now: float) -> list[ServerMessage]:
-        """The session is over, and the client is told so with an error of this code. Returns what it is to hear before:
-        the words of the reply in flight, as far as they have come, and what waited for that reply to end."""
+        """The messages to send before the error with this code that ends the session: the text of the current reply, as
+        far as it has arrived, and errors that waited for the end of that reply."""
         reply = self._current
         messages: list[ServerMessage] = []
         if reply is not None and not reply.muted:
             for item_id, words in (reply.words | reply.texts).items():
-                # What was said may have come in an item without an id.
+                # The text may already have been sent for an item without an id.
                 if words.strip() not in reply.said:
                     messages += self._say(reply, item_id, words.strip(), now)
         return messages + self._errors.release(but=code)
 
     def cut(self) -> None:
-        """The newest reply is being cancelled or interrupted: nothing more of it will be told."""
+        """The newest reply is cancelled or interrupted: nothing more of it will be sent."""
         if self._current is not None:
             self._current.cut = True
 
@@ -244,7 +244,7 @@ class Downlink:
         if not reply.default:
             return []
         self.voice.begin(reply.id)
-        # A server that never ended the audio of a finished reply must not leave the client waiting for it.
+        # If the server never sent the end of a finished reply's audio, end the reply now.
         ended = self._end(before) if before is not None and before.over else []
         return [*ended, events.agent_thinking()] if self._progress else ended
 
@@ -308,7 +308,7 @@ class Downlink:
             for item in response.output:
                 messages += self._call(reply, item, now) if item.type == "function_call" else []
         if not reply.muted:
-            # By item first: in the response's own list some servers leave the ids out.
+            # By item first, because some servers omit the ids in the response's list of items.
             for item_id, text in reply.texts.items():
                 messages += self._say(reply, item_id, text, now)
             for item in response.output:

@@ -1,4 +1,4 @@
-"""One response of the upstream, as far as the client is told about it."""
+"""The state of one reply: what the client has been sent of a response."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from turngate.protocol.openai.server_events import ContentPart, Item
 
 @dataclass(slots=True)
 class Reply:
-    """What has been told of one response, and what is still to come."""
+    """What has been sent of one response, and what has arrived and not been sent."""
 
     id: str
-    #: Seconds, when it was first heard of.
+    #: When its first event arrived, in seconds.
     since: float
-    #: False for an out-of-band response: the client never hears of it.
+    #: False for an out-of-band response, which is not reported to the client.
     default: bool = True
     #: ``AgentStartedSpeaking`` was sent.
     started: bool = False
-    #: Audio of it has come.
+    #: Audio of it has arrived.
     sounded: bool = False
-    #: Seconds, when its first words came; None before.
+    #: When its first text arrived, in seconds; None before.
     words_at: float | None = None
-    #: The user interrupted it, or the gateway cancelled it: nothing more of it is sent.
+    #: The user interrupted it or the gateway cancelled it, so nothing more of it is sent.
     cut: bool = False
-    #: ``response.done`` has come.
+    #: ``response.done`` has arrived.
     over: bool = False
     #: ``AgentAudioDone`` was sent.
     closed: bool = False
-    #: Items whose audio has begun and not ended.
+    #: Ids of items whose audio has started and not ended.
     sounding: set[str] = field(default_factory=set)
-    #: What it says, as far as it has come, by item.
+    #: The text received so far, by item id.
     words: dict[str, str] = field(default_factory=dict)
-    #: Function calls of it that the client was asked for, by id.
+    #: Ids of its function calls that were requested from the client.
     calls: list[str] = field(default_factory=list)
-    #: Texts that came by themselves, by item, until the item itself comes.
+    #: Complete texts by item id, until the item itself arrives.
     texts: dict[str, str] = field(default_factory=dict)
-    #: Arguments that came by themselves, by call.
+    #: Complete arguments of function calls, by call id.
     arguments: dict[str, str] = field(default_factory=dict)
-    #: Texts that were sent, to recognise them in items that have no id.
+    #: Texts that were sent, to recognise them in items without an id.
     said: set[str] = field(default_factory=set)
 
     @property
@@ -50,7 +50,7 @@ class Reply:
         return not self.over and not self.cut
 
     def forget(self) -> None:
-        """It is over: let go of everything that grew with it."""
+        """Release the data that is not needed after the end of the reply."""
         self.sounding.clear()
         self.words.clear()
         self.texts.clear()
@@ -59,7 +59,7 @@ class Reply:
 
 
 def text_of(item: Item) -> str:
-    """The words of an assistant's item: what was written or said, part by part."""
+    """The text of an assistant's item, written or spoken."""
     return " ".join(words for part in item.content if (words := _words(part)))
 
 

@@ -1,6 +1,6 @@
-"""The user's words: from the upstream's transcription of their audio to the client's messages.
+"""Transcripts of the user's speech: from the upstream's transcription events to messages for the client.
 
-Deltas of one item accumulate; its final transcript is told once. Both may come long after the reply to them began.
+Deltas of one item are accumulated; its final transcript is sent once. Both may arrive long after the reply has started.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Utterance:
 
 
 class Transcripts:
-    """What is known of the last ``limit`` utterances, for dialects that send ``Transcript`` and ``UtteranceEnd``."""
+    """The last ``limit`` utterances, for dialects that send ``Transcript`` and ``UtteranceEnd``."""
 
     def __init__(self, limit: int) -> None:
         self._utterances: Recent[str, _Utterance] = Recent(limit)
@@ -42,13 +42,13 @@ class Transcripts:
             self._utterance(event.item_id).started_ms = event.audio_start_ms or 0
 
     def stopped(self, event: SpeechStopped) -> ServerMessage:
-        """The user stopped speaking: the ``UtteranceEnd``."""
+        """The ``UtteranceEnd``, when the user has stopped speaking."""
         if event.item_id is not None:
             self._utterance(event.item_id).stopped_ms = event.audio_end_ms or 0
         return events.utterance_end((event.audio_end_ms or 0) / 1000)
 
     def interim(self, event: InputTranscriptionDelta) -> ServerMessage | None:
-        """The words so far, as a ``Transcript``; None once the final ones have been told."""
+        """The transcript so far, as a ``Transcript``; None once the final one has been sent."""
         utterance = self._utterance(event.item_id)
         if utterance.final or not event.delta:
             return None
@@ -56,7 +56,7 @@ class Transcripts:
         return utterance.transcript()
 
     def final(self, event: InputTranscriptionCompleted) -> ServerMessage | None:
-        """All the words, as a ``Transcript``; None when there are none and none were told."""
+        """The final transcript, as a ``Transcript``; None if it is empty and no interim one was sent."""
         utterance = self._utterance(event.item_id)
         if not utterance.text and not event.transcript.strip():
             return None

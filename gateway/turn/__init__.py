@@ -1,1 +1,1 @@
-"""What may go upstream, and when."""
+"""Decides what may be sent upstream, and when."""

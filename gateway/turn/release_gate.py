@@ -1,15 +1,13 @@
-"""The release_gate: what translators command, brought into the client's order, and checked against the turn at the last
-instant.
+"""The release gate: puts the translators' commands into the client's order, and checks releases against the slot.
 
 Rules of this module
-1. Translations come in any order, more than once, or late. They leave here once each, in the order of ``seq``.
-2. A release is kept back until everything up to the highest ``seq`` that it settles has been translated, so that the
-   items it is about went first. At most one is kept; a newer one replaces it, since session-state grants everything
-   that waits.
-3. A release is sent only if the turn is free at this instant. If not it is dropped and nothing is lost: its intents
-   still wait at session-state, and the end of the very response that is in the way wakes them.
-4. What is settled or on its way is never sent again. A release that is only half new is dropped: session-state will
-   grant the rest.
+1. Translations arrive in any order, more than once, or late. Each is passed on once, in the order of ``seq``.
+2. A release waits until everything up to its highest ``seq`` has been translated, so that the items of its requests are
+   sent first. At most one release waits; a newer one replaces it, since session-state grants all held intents.
+3. The fence: a release is sent only if the slot is free at this moment. If not, it is dropped, and nothing is lost: its
+   intents are still held at session-state, which grants them again when the active response has ended.
+4. Requests that are settled or in flight are never sent again. A release in which only some configuration requests are
+   new is dropped; session-state grants these again.
 
 No I/O, no clock.
 """
@@ -36,7 +34,7 @@ class Drop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
-    """What of a release may go now: ``session.update`` first, then ``response.create``; either can be None."""
+    """The part of a release to send now: first ``session.update``, then ``response.create``. Either can be None."""
 
     configuration: Configuration | None
     configures: tuple[int, ...]
@@ -45,12 +43,12 @@ class Sendable:
 
 
 class ReleaseGate:
-    """The commands of one session that cannot be carried out yet."""
+    """The commands of one session that cannot be executed yet."""
 
     __slots__ = ("_early", "_kept", "_requests", "_translated_to", "_turn", "_updating")
 
     def __init__(self, requests: OpenRequests, turn: Turn, updating: Callable[[], bool]) -> None:
-        """``updating`` says whether a ``session.update`` is in flight."""
+        """``updating`` returns whether a ``session.update`` is in flight."""
         self._requests = requests
         self._turn = turn
         self._updating = updating
@@ -59,14 +57,14 @@ class ReleaseGate:
         self._kept: SendRelease | None = None
 
     def translated(self, command: Translated) -> list[Translated]:
-        """Take a translation in; returns what is in order now. Carry these out, then ask `release`."""
+        """Add a translation; returns the translations that are next in order. Execute these, then call `release`."""
         request = self._requests.get(command.seq)
         if request is not None and not request.translated:
             self._early.setdefault(command.seq, command)
         return self.advance()
 
     def advance(self) -> list[Translated]:
-        """Everything that is in order now, settled requests skipped. Also to be asked after a request was given up."""
+        """The translations that are next in order, without settled requests. Also call it after giving up a request."""
         ready: list[Translated] = []
         while self._translated_to < self._requests.last_seq:
             seq = self._translated_to + 1
@@ -79,12 +77,12 @@ class ReleaseGate:
         return ready
 
     def offer(self, release: SendRelease) -> None:
-        """Take a release in; then ask `release`."""
+        """Add a release; then call `release`."""
         self._kept = release
 
     def release(self) -> tuple[SendRelease, Sendable | Drop] | None:
-        """The release that is decided now: what of it to send, or why it is dropped. None while there is nothing to
-        decide."""
+        """The waiting release, and the part of it to send or the reason why it is dropped. None if no release can be
+        decided now."""
         kept = self._kept
         if kept is None or max(kept.configures + kept.responds, default=0) > self._translated_to:
             return None

@@ -1,10 +1,10 @@
-"""Open requests: every request of the client that has not taken effect yet, and the only copy that must not be lost.
+"""Open requests: every request of the client that is not settled. This is the only copy that must not be lost.
 
-A request enters with the next ``seq`` when the gateway accepts the client's message, and leaves when it is settled: its
-configuration confirmed or refused, its response begun, or an error reported. Until then it is published again whenever
-the other services may have lost it. Having been sent settles nothing.
+A request gets the next ``seq`` when the gateway accepts the client's message. It is settled when its configuration is
+confirmed or refused, when its response has started, or when an error is reported; sending alone does not settle it.
+Until then it is published again whenever the other services may have lost it.
 
-No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Kind(Enum):
-    """What a request needs in order to be settled."""
+    """What settles a request: a confirmed configuration, or a response."""
 
     CONFIGURATION = "configuration"
     RESPONSE = "response"
@@ -30,45 +30,44 @@ class Request:
     kind: Kind
     message: dict[str, Any]
     accepted_at: float
-    #: What to tell the client when it has taken effect (``SettingsApplied`` …); None for responses, which speak for
-    #: themselves.
+    #: The message to send to the client when the request is settled (``SettingsApplied`` …); None for responses.
     acknowledgement: str | None = None
     #: True for a ``Settings`` that is not the session's first.
     repeated: bool = False
-    #: True when only a response made for this very request answers it.
+    #: True if only a response created for this request settles it.
     exclusive: bool = False
     attempts: int = 0
     published_at: float = 0.0
-    #: The translator's answer has come.
+    #: The translator's answer has arrived.
     translated: bool = False
-    #: The translator's answer will bring no items that are not known already.
+    #: The translator's answer will contain no items beyond those already known.
     items_known: bool = False
-    #: Items of this request that the upstream has not acknowledged yet. Meaningful once translated or known.
+    #: Items of this request that the upstream has not acknowledged. Valid once `translated` or `items_known`.
     unacknowledged: set[str] = field(default_factory=set)
-    #: Part of a ``session.update`` or ``response.create`` that is unresolved.
+    #: In flight: part of an unresolved ``session.update`` or ``response.create``.
     on_its_way: bool = False
 
     @property
     def in_conversation(self) -> bool:
-        """Every item of it is known to be in the upstream's conversation, so a response that begins now knows them."""
+        """Whether all items of the request are in the upstream's conversation, so that a new response includes them."""
         return (self.translated or self.items_known) and not self.unacknowledged
 
 
-class TooManyRequests(Exception):  # noqa: N818 - a named outcome, not a fault
-    """More requests are waiting than the configuration allows. Tell the client; the message was not accepted."""
+class TooManyRequests(Exception):  # noqa: N818 - a regular outcome, not an error of this program
+    """The limit of open requests is reached. The caller reports it to the client; the message was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a request waits, in seconds, before it is published again, and before it is given up."""
+    """Timeouts of a request in seconds, before it is published again and before it is given up."""
 
-    #: From publication to the translator's answer, the first time; doubled for each attempt.
+    #: From the first publication to the translator's answer; doubled for each attempt.
     translation: float = 1.0
-    #: The longest wait between two publications of one request.
+    #: Maximum time between two publications of one request.
     longest: float = 8.0
-    #: A translated request is published again when the turn has been free for so long without taking it.
+    #: A translated request is published again if the slot has been free for this long and it was not released.
     release: float = 4.0
-    #: A request that no service answers, or that no free turn takes, is reported to the client after this.
+    #: A request that was not translated, or not released into a free slot, for this long is reported to the client.
     give_up: float = 60.0
 
 
@@ -76,10 +75,10 @@ class OpenRequests:
     """The open requests of one session, by ``seq``."""
 
     def __init__(self, limit: int, patience: Patience | None = None, *, reserve: int = 0) -> None:
-        """``limit`` bounds the client's requests; those that the gateway makes may use a ``reserve`` beyond it, so that
-        results which wait for an unanswered call never keep out the timeout that ends their waiting."""
+        """``limit`` bounds the client's requests. Requests made by the gateway may use a ``reserve`` beyond it, so that
+        function results waiting for an unanswered call cannot block the timeout of that call."""
         self.last_seq = 0
-        #: How many requests have been settled.
+        #: Number of settled requests.
         self.settled = 0
         self._limit = limit
         self._reserve = reserve
@@ -93,11 +92,11 @@ class OpenRequests:
         return iter(self._open.values())
 
     def get(self, seq: int) -> Request | None:
-        """The open request with this ``seq``; None when it is settled."""
+        """The open request with this ``seq``; None if it is settled."""
         return self._open.get(seq)
 
     def accept(self, kind: Kind, message: dict[str, Any], now: float, *, own: bool = False, **details: Any) -> Request:
-        """Take a request in under the next ``seq``; ``own`` when no client made it. Publish it next. Raises
+        """Add a request with the next ``seq``; ``own`` if the gateway made it. The caller publishes it next. Raises
         `TooManyRequests`."""
         if len(self._open) >= self._limit + (self._reserve if own else 0):
             raise TooManyRequests
@@ -107,7 +106,7 @@ class OpenRequests:
         return request
 
     def settle(self, seqs: Iterable[int]) -> list[Request]:
-        """Remove these; returns those that were open, in order."""
+        """Remove these requests; returns those that were open, in order."""
         settled = [request for seq in sorted(seqs) if (request := self._open.pop(seq, None)) is not None]
         self.settled += len(settled)
         return settled
@@ -118,26 +117,26 @@ class OpenRequests:
 
     @property
     def some_wait(self) -> bool:
-        """Whether a request is open and not on its way."""
+        """Whether any open request is not in flight."""
         return any(not request.on_its_way for request in self._open.values())
 
     def waiting(self, seqs: Iterable[int]) -> tuple[int, ...]:
-        """Those of ``seqs`` that are open and not on their way."""
+        """Those of ``seqs`` that are open and not in flight."""
         return tuple(seq for seq in seqs if (request := self._open.get(seq)) is not None and not request.on_its_way)
 
     def send(self, seqs: Iterable[int]) -> None:
-        """These go upstream now, in one event."""
+        """Mark these requests as in flight."""
         for seq in seqs:
             self._open[seq].on_its_way = True
 
     def return_(self, seqs: Iterable[int]) -> None:
-        """What they went upstream in was refused for now: they wait again."""
+        """Mark these requests as waiting again, because their event was refused and will be retried."""
         for seq in seqs:
             if (request := self._open.get(seq)) is not None:
                 request.on_its_way = False
 
     def acknowledge_item(self, item_id: str) -> Request | None:
-        """The upstream has this item in its conversation. Returns the request it belongs to, if that is still open."""
+        """The upstream has added this item to its conversation. Returns the request it belongs to, if it is open."""
         for request in self._open.values():
             if item_id in request.unacknowledged:
                 request.unacknowledged.discard(item_id)
@@ -148,8 +147,8 @@ class OpenRequests:
         return next((request for request in self._open.values() if item_id in request.unacknowledged), None)
 
     def answerable(self) -> list[int]:
-        """The requests that any response of the default conversation answers if it knows their items, which are
-        there."""
+        """The requests that any new response of the default conversation settles: their items are in it, and they are
+        not exclusive."""
         return [
             request.seq
             for request in self._open.values()
@@ -157,26 +156,25 @@ class OpenRequests:
         ]
 
     def sent(self) -> frozenset[int]:
-        """The requests whose items have gone upstream, or came from there: whatever is sent next comes after them."""
+        """The requests whose items were sent upstream or came from there, and so precede whatever is sent next."""
         return frozenset(request.seq for request in self._open.values() if request.translated or request.items_known)
 
     def published(self, seq: int, now: float) -> None:
-        """It was handed to the broker once more."""
+        """Record a publication of this request."""
         if (request := self._open.get(seq)) is not None:
             request.attempts += 1
             request.published_at = now
 
     def due(self, now: float, free_since: float | None) -> list[int]:
-        """What must be published again at ``now``; ``free_since`` is when the turn last became free, None while it is
-        not."""
+        """The requests to publish again at ``now``; ``free_since`` is when the slot became free, None if it is not."""
         return [request.seq for request in self._open.values() if self._due_at(request, free_since) <= now]
 
     def overdue(self, now: float, free_since: float | None) -> list[int]:
-        """What nobody has taken for so long that the client must be told."""
+        """The requests to give up and to report to the client."""
         return [request.seq for request in self._open.values() if self._given_up_at(request, free_since) <= now]
 
     def deadline(self, free_since: float | None) -> float:
-        """The earliest moment at which `due` or `overdue` names something; infinity when never."""
+        """The earliest time at which `due` or `overdue` returns a request; infinity if never."""
         moments = (
             min(self._due_at(request, free_since), self._given_up_at(request, free_since))
             for request in self._open.values()

@@ -1,19 +1,19 @@
-"""The turn: who holds the default conversation's one place for a response.
+"""The slot: which response, if any, occupies the default conversation.
 
 Rules of this module
-1. Everything that moves the slot is in `TRANSITIONS`: every slot × every input, nothing implied. An input that this
-   gateway itself may not produce in a slot is `ILLEGAL`: it raises `GateViolation` and changes nothing. Nothing that
-   the upstream sends is illegal; what means nothing in a slot is `STAY`, on purpose.
-2. Which input an upstream event is (ours or another's, the holder's or a stale one) is decided before the table is
-   asked, by comparing ids. The table has no conditions.
+1. `TRANSITIONS` defines every input in every state. An input that the gateway itself may not produce in a state is
+   `ILLEGAL`: it raises `GateViolation` and changes nothing. Events of the upstream are never illegal; one that has no
+   effect in a state is `STAY`.
+2. Which input an upstream event is (ours or another response's, the holder's or a stale one) is determined by comparing
+   ids before the table is used. The table has no conditions.
 3. Only ``response.done`` with the id that holds the slot frees it. ``output_audio.done``, ``output_text.done`` and the
    end of any other response do not.
 
-`FREE` is not a slot but a question: a request of ours that is unresolved still occupies the slot (the upstream may
-accept it yet), so the slot becomes `REQUESTED` again; otherwise it is `IDLE`, or `UNCONFIGURED` before the first
+`FREE` is not a state but a choice: an unresolved request of ours still occupies the slot, since the upstream may accept
+it, so the slot becomes `REQUESTED` again. Otherwise it becomes `IDLE`, or `UNCONFIGURED` before the first
 configuration.
 
-No I/O and no clock: the time comes in as ``now`` (seconds, any monotonic origin).
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from turngate.protocol.messages import Slot
 
 
 class Input(StrEnum):
-    """What can happen to the slot."""
+    """An input of the state machine."""
 
     CONFIGURED = "the first session.updated"
     REQUEST_SENT = "response.create sent"
@@ -35,30 +35,30 @@ class Input(StrEnum):
     OTHER_STARTED = "response.created, not ours"
     SIDE_EVENT = "out-of-band response created or done"
     HOLDER_DONE = "response.done, holder"
-    OWN_DONE = "response.done, ours, never seen created"
-    UNSEEN_DONE = "response.done, never seen"
-    STALE_DONE = "response.done, already over"
-    REQUEST_RACED = "error: our create lost the race"
-    REQUEST_REFUSED = "error: our create refused otherwise"
-    REQUEST_EXPIRED = "no answer to our create"
+    OWN_DONE = "response.done, ours, without a response.created"
+    UNSEEN_DONE = "response.done, not ours, without a response.created"
+    STALE_DONE = "response.done, of a response that has already ended"
+    REQUEST_RACED = "error: our create collided with another response"
+    REQUEST_REFUSED = "error: our create was refused for another reason"
+    REQUEST_EXPIRED = "timeout: no answer to our create"
     COMMITTED = "input_audio_buffer.committed, the server will respond"
-    PROMISE_EXPIRED = "the promised response never came"
+    PROMISE_EXPIRED = "timeout: the promised response did not start"
     CANCEL_SENT = "response.cancel sent"
     CANCEL_REFUSED = "error: nothing to cancel"
-    CANCEL_EXPIRED = "no done for what we cancelled"
-    DISCONNECTED = "upstream socket gone"
+    CANCEL_EXPIRED = "timeout: no response.done for the cancelled response"
+    DISCONNECTED = "the upstream's socket is closed"
 
 
 class Next(Enum):
-    """What a cell of the table can say besides the name of a slot."""
+    """Values of the table besides the states."""
 
     STAY = "stay"
     FREE = "free"
     ILLEGAL = "illegal"
 
 
-class GateViolation(Exception):  # noqa: N818 - the field's word for it
-    """This gateway was about to send what needs a free turn while the turn was not free. Nothing was changed or
+class GateViolation(Exception):  # noqa: N818 - a violation is more precise here than an error
+    """The gateway tried to send an event that needs a free slot while the slot was not free. Nothing was changed or
     sent."""
 
 
@@ -101,7 +101,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.COMMITTED: Slot.PROMISED,
         Input.PROMISE_EXPIRED: STAY,
         Input.CANCEL_SENT: ILLEGAL,
-        # The cancel crossed a natural end: the done came first, this is the late answer.
+        # The cancel crossed the response's end: response.done came first, and this is the answer to the cancel.
         Input.CANCEL_REFUSED: STAY,
         Input.CANCEL_EXPIRED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
@@ -114,7 +114,7 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.SIDE_EVENT: STAY,
         Input.HOLDER_DONE: STAY,
         Input.OWN_DONE: FREE,
-        # The promised response itself, whose created was lost (seen around interruptions).
+        # The promised response itself, without its response.created (seen around interruptions).
         Input.UNSEEN_DONE: FREE,
         Input.STALE_DONE: STAY,
         Input.REQUEST_RACED: STAY,
@@ -131,14 +131,14 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CONFIGURED: STAY,
         Input.REQUEST_SENT: ILLEGAL,
         Input.OWN_STARTED: Slot.ACTIVE,
-        # The server's own response won; our request stays open until its error arrives.
+        # The server's automatic response started first; our request stays open until its error arrives.
         Input.OTHER_STARTED: Slot.ACTIVE,
         Input.SIDE_EVENT: STAY,
         Input.HOLDER_DONE: STAY,
         Input.OWN_DONE: FREE,
         Input.UNSEEN_DONE: STAY,
         Input.STALE_DONE: STAY,
-        # A response that we have not seen yet holds the conversation: its created is on the wire.
+        # A response that we have not seen yet is active; its response.created is in flight.
         Input.REQUEST_RACED: Slot.PROMISED,
         Input.REQUEST_REFUSED: FREE,
         Input.REQUEST_EXPIRED: FREE,
@@ -184,11 +184,11 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.REQUEST_EXPIRED: STAY,
         Input.COMMITTED: STAY,
         Input.PROMISE_EXPIRED: STAY,
-        # One cancel is enough; a second changes nothing.
+        # A second cancel has no effect.
         Input.CANCEL_SENT: STAY,
-        # Answered too late or twice over (the user's barge-in was first): on one wire, its done has come or will come.
+        # The response ended or was interrupted by the user first. Its response.done has arrived or will arrive.
         Input.CANCEL_REFUSED: STAY,
-        # An upstream that neither ends nor refuses must not hold up the session for good.
+        # An upstream that neither ends the response nor refuses the cancel must not block the session for ever.
         Input.CANCEL_EXPIRED: FREE,
         Input.DISCONNECTED: Slot.CLOSED,
     },
@@ -201,30 +201,30 @@ _REMEMBERED_RESPONSES = 16
 
 @dataclass(frozen=True, slots=True)
 class PendingCreate:
-    """A ``response.create`` of ours that has neither a response nor an error yet."""
+    """A ``response.create`` of ours that is unresolved: neither a response nor an error has arrived."""
 
     event_id: str
     responds: tuple[int, ...]
     sent_at: float
-    #: Every request whose items went upstream before it, so that its response knows them.
+    #: The requests whose items were sent before it, so that its response includes them.
     knows: frozenset[int] = frozenset()
 
 
 class Turn:
-    """The slot of one session, and what is known about its holder.
+    """The slot of one session, and the response that holds it.
 
-    Feed every upstream event that concerns responses to the method of its name, in the order of the wire.
+    Call the method for each upstream event that concerns responses, in the order in which they arrive.
     """
 
     __slots__ = ("_configured", "_over", "pending_create", "response_id", "since", "slot", "user_speaking")
 
     def __init__(self, now: float) -> None:
         self.slot = Slot.UNCONFIGURED
-        #: When the slot last changed hands.
+        #: When the slot last changed.
         self.since = now
         #: Set while the slot is `ACTIVE` or `CANCELLING`.
         self.response_id: str | None = None
-        #: Set from the sending of a create until its created or its error.
+        #: Our unresolved create, if any.
         self.pending_create: PendingCreate | None = None
         self.user_speaking = False
         self._configured = False
@@ -236,31 +236,30 @@ class Turn:
 
     @property
     def free_for_response(self) -> bool:
-        """A response now would neither collide nor talk over the user, whose turn the server is about to answer."""
+        """Whether a response can start now, without a collision and without talking over the user."""
         return self.free_for_interruption and not self.user_speaking
 
     @property
     def free_for_interruption(self) -> bool:
-        """A response now would not collide."""
+        """Whether a response that may talk over the user can start now, without a collision."""
         return self.slot is Slot.IDLE
 
     def configured(self, now: float) -> None:
-        """The first ``session.updated`` came."""
+        """The first ``session.updated`` has arrived."""
         self._configured = True
         self._apply(Input.CONFIGURED, now)
 
     def request_sent(self, request: PendingCreate) -> None:
-        """A create goes out now. Raises `GateViolation` (and changes nothing) unless the slot is idle."""
+        """Call before sending a create. Raises `GateViolation` and changes nothing unless the slot is idle."""
         self._apply(Input.REQUEST_SENT, request.sent_at)
         self.pending_create = request
 
     def cancel_sent(self, now: float) -> None:
-        """A cancel goes out now. Raises `GateViolation` when no response is known to run."""
+        """Call before sending a cancel. Raises `GateViolation` if no response is active."""
         self._apply(Input.CANCEL_SENT, now)
 
     def started(self, response_id: str, request_id: str | None, now: float) -> None:
-        """A response of the default conversation was created; ``request_id`` is the id that it carries in its
-        metadata."""
+        """A response of the default conversation was created; ``request_id`` is the id in its metadata."""
         if self.response_id is not None:
             self._over.append(self.response_id)
         if self.pending_create is not None and self.pending_create.event_id == request_id:
@@ -272,7 +271,7 @@ class Turn:
             self.response_id = response_id
 
     def done(self, response_id: str, request_id: str | None, now: float) -> None:
-        """A response of the default conversation ended, whatever its status."""
+        """A response of the default conversation ended, with any status."""
         if response_id == self.response_id:
             self._over.append(response_id)
             self._apply(Input.HOLDER_DONE, now)
@@ -290,17 +289,17 @@ class Turn:
         self._apply(Input.SIDE_EVENT, now)
 
     def request_failed(self, now: float, *, raced: bool) -> None:
-        """Our create got an error; ``raced`` when it was `conversation_already_has_active_response`."""
+        """Our create was refused; ``raced`` if the error was ``conversation_already_has_active_response``."""
         self.pending_create = None
         self._apply(Input.REQUEST_RACED if raced else Input.REQUEST_REFUSED, now)
 
     def request_expired(self, now: float) -> None:
-        """Neither a response nor an error came for our create in time."""
+        """Neither a response nor an error arrived for our create in time."""
         self.pending_create = None
         self._apply(Input.REQUEST_EXPIRED, now)
 
     def committed(self, now: float) -> None:
-        """The user's turn ended, and the server is about to respond by itself."""
+        """The user's turn ended, and the server is about to respond automatically."""
         self._apply(Input.COMMITTED, now)
 
     def promise_expired(self, now: float) -> None:
@@ -310,7 +309,7 @@ class Turn:
         self._apply(Input.CANCEL_REFUSED, now)
 
     def cancel_expired(self, now: float) -> None:
-        """Neither a done came for the response that we cancelled, nor another one."""
+        """Neither ``response.done`` of the cancelled response nor another response arrived in time."""
         self._apply(Input.CANCEL_EXPIRED, now)
 
     def disconnected(self, now: float) -> None:

@@ -1,9 +1,8 @@
-"""The configuration that is in force upstream, and the one change that may be on its way.
+"""The configuration confirmed by the upstream, and the update in flight.
 
-One ``session.update`` is in flight at a time: the upstream's ``session.updated`` carries no id, so this is the only
-way to know what it confirms. What a change means is decided by the translator; here it is completed with what only
-this gateway knows: the instructions in force (for text to be appended), what there is to reset, and the fields that can
-no longer change.
+At most one ``session.update`` is in flight, because ``session.updated`` contains no id that tells which update it
+confirms. The translator determines a change; this module completes it with what only the gateway knows: the current
+instructions (for text to append), the fields to reset, and the fields that can no longer change.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from typing import Any, NamedTuple
 from turngate.protocol.messages import Configuration
 from turngate.protocol.openai.errors import VOICE_LOCKED
 
-#: Errors that say that one field cannot change any more, where ``param`` does not name it.
+#: Fields that can no longer change, by error code, for errors whose ``param`` does not name the field.
 _FIELD_BY_CODE = {VOICE_LOCKED: "audio.output.voice"}
-#: Fields that the upstream changes between responses only.
+#: Fields that the upstream accepts only between responses.
 _BETWEEN_TURNS = {"audio.output.speed"}
-#: Errors whose ``param`` names a field that this upstream or this session will never take.
+#: Errors whose ``param`` names a field that the upstream does not accept in this session.
 _FIELD_IN_PARAM = {"unknown_parameter"}
-#: Never left out: audio in another format than the client's is noise, however well the rest is applied.
+#: Never omitted: with another audio format the audio would be noise.
 _FORMATS = ("audio.input.format", "audio.output.format")
 _TURN_DETECTION = "audio.input.turn_detection"
-#: What clears a field upstream, or sets it back. Left out where there is nothing to clear.
+#: The values that reset a field upstream. They are omitted if the field is not set.
 _RESETS: Mapping[str, Any] = {
     "audio.input.transcription.language": "",
     "audio.input.transcription.languages": [],
@@ -48,26 +47,26 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A session object ready to send, and the fields that had to be left out of it."""
+    """A session object ready to send, and the fields that were omitted from it."""
 
     session: dict[str, Any]
     left_out: tuple[str, ...]
-    #: How many characters the instructions had before they were truncated; None when they were not.
+    #: The length of the instructions before truncation in characters; None if they were not truncated.
     truncated_from: int | None = None
 
 
 class Refused(NamedTuple):
-    """What becomes of an update that was refused."""
+    """How to handle an update that was refused."""
 
     update: Update
-    #: Its requests wait again; otherwise tell the client.
+    #: True: its requests wait again. False: report the error to the client.
     again: bool
-    #: It met a response that is not announced yet.
+    #: True if it collided with a response whose ``response.created`` has not arrived.
     unannounced: bool = False
 
 
 class UpstreamConfig:
-    """What the upstream last confirmed, as far as later changes need it."""
+    """The parts of the confirmed configuration that later changes depend on."""
 
     __slots__ = (
         "_fixed",
@@ -82,26 +81,26 @@ class UpstreamConfig:
     )
 
     def __init__(self, prompt_max: int = 0) -> None:
-        """``prompt_max``: characters that the instructions may have; 0 leaves it to the upstream."""
-        #: The update whose answer is awaited.
+        """``prompt_max``: maximum length of the instructions in characters; 0 for the upstream's limit."""
+        #: The update in flight.
         self.update: Update | None = None
-        #: Whether the upstream responds by itself when the user's turn ends (its VAD with ``create_response``).
+        #: Whether the upstream responds automatically when the user's turn ends (VAD with ``create_response``).
         self.server_responds = True
         self._prompt_max = prompt_max
-        #: The full effective configuration, as the upstream last showed it.
+        #: The complete effective configuration that the upstream last sent.
         self.confirmed: dict[str, Any] = {}
-        #: What there is to reset, by path.
+        #: The current values of the fields that can be reset, by path.
         self._resettable: dict[str, Any] = {}
-        #: Names of the functions that the model has; None when that is not known.
+        #: Names of the functions that the model has; None if unknown.
         self._offered: frozenset[str] | None = None
-        #: Those that we gave it, for a server that does not show them.
+        #: Names of the functions that we sent, for a server that does not return them.
         self._sent_functions: frozenset[str] = frozenset()
         self._fixed: set[str] = set()
         self._met_unannounced = False
 
     def prepare(self, change: Configuration) -> Prepared:
-        """Complete a change for sending: append to the instructions in force, truncate them where they are too long,
-        leave out what resets nothing and what cannot change any more."""
+        """Complete a change for sending: append to the current instructions, truncate them if they are too long, and
+        omit resets of unset fields and fields that can no longer change."""
         session = copy.deepcopy(change.session)
         if change.append_instructions is not None:
             session["instructions"] = append_text(self._instructions(), change.append_instructions)
@@ -136,21 +135,21 @@ class UpstreamConfig:
             _remove(session, _TURN_DETECTION)
 
     def sent(self, update: Update) -> None:
-        """This update goes out now; its answer is `confirm` or `refuse`."""
+        """Call when sending this update; its answer is passed to `confirm` or `refuse`."""
         self.update = update
 
     def learn(self, session: dict[str, Any]) -> None:
-        """This is the full effective configuration: ``session.created`` brings it too."""
+        """Store the complete effective configuration, from ``session.updated`` or ``session.created``."""
         detection = _get(session, _TURN_DETECTION)
         self.server_responds = isinstance(detection, dict) and detection.get("create_response", True) is not False
         self.confirmed = session
         self._resettable = {path: _get(session, path) for path in _RESETS}
-        # A stored prompt can bring functions of its own, which are not shown.
+        # A stored prompt can define functions that the session object does not contain.
         self._offered = None if session.get("prompt") else _functions(session)
 
     def confirm(self, session: dict[str, Any]) -> Update | None:
-        """``session.updated`` came with the full effective configuration. Returns the update that it confirms, if one
-        was out."""
+        """Process ``session.updated`` with the complete effective configuration. Returns the update that it confirms,
+        if one was in flight."""
         update, self.update = self.update, None
         if session:
             self.learn(session)
@@ -167,13 +166,13 @@ class UpstreamConfig:
         return instructions if isinstance(instructions, str) else ""
 
     def offers(self, function: str) -> bool:
-        """Whether the model has a function of this name, as far as that is known."""
+        """Whether the model has a function with this name; True if unknown."""
         return self._offered is None or function in self._offered or function in self._sent_functions
 
     def refuse(self, code: str | None, param: str | None, *, occupied: bool = False) -> Refused:
-        """The update in flight (there must be one) got an error. Returns it, and whether it may be tried again: without
-        a field that cannot change any more, or after the response that it met unexpectedly. When the turn is not
-        ``occupied`` now, that response is not announced yet; it is believed in once."""
+        """The update in flight (there must be one) was refused. Returns it, and whether to try it again: without a
+        field that can no longer change, or after the response with which it collided. If the slot is not ``occupied``
+        now, that response has not been announced; this is assumed only once in a row."""
         update, self.update = self.update, None
         assert update is not None
         # What is wrong within a list (`tools[0].strict`) says nothing about the field that the list is.
@@ -203,17 +202,17 @@ def merged(session: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
 
 
 def append_text(text: str, addition: str) -> str:
-    """Instructions with an addition: a paragraph of its own."""
+    """Append a paragraph to instructions."""
     return f"{text}\n\n{addition}" if text else addition
 
 
 def _has_format(path: str) -> bool:
-    """Whether this is an audio format, a part of one, or what one is part of."""
+    """Whether this path is an audio format, a part of one, or contains one."""
     return any(form == path or form.startswith(f"{path}.") or path.startswith(f"{form}.") for form in _FORMATS)
 
 
 def _functions(session: dict[str, Any]) -> frozenset[str] | None:
-    """Names of the functions among a session's tools; None where it does not say."""
+    """The names of the functions among a session's tools; None if the session object has no tools."""
     tools = session.get("tools")
     if not isinstance(tools, list):
         return None

@@ -1,7 +1,7 @@
-"""Settings from the environment (``TURNGATE_…``), checked once at start.
+"""Settings from environment variables (``TURNGATE_…``), validated once at start.
 
-Each service subclasses `Settings` and adds its own fields, every one with a default, a unit in its name and a
-description: `docs/configuration.md` is generated from them.
+Each service subclasses `Settings` and adds fields, each with a default, a unit in its name, and a description.
+`docs/configuration.md` is generated from them.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ ENV_PREFIX = "TURNGATE_"
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong. The text is one line that names the setting; print it and exit with 2."""
+    """A setting is missing or invalid. The text is one line that names it; print it and exit with code 2."""
 
 
 class Settings(BaseSettings):
-    """What all services share."""
+    """The settings of all services."""
 
-    # A variable that is set but empty (as compose hands them on) counts as not set.
+    # An empty variable counts as unset, because compose passes unset variables as empty ones.
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severe level that is logged."
+        "info", description="The minimum level of log entries."
     )
     log_format: Literal["json", "console"] = Field(
-        "json", description="`json` for log collectors, `console` for people."
+        "json", description="`json` for log collectors, or `console` for a terminal."
     )
 
 
 class BrokerSettings(Settings):
-    """What the services behind the broker share."""
+    """The settings of services that use the broker."""
 
     redis_url: RedisDsn = Field(
-        RedisDsn("redis://127.0.0.1:6379/0"), description="The Redis (or Valkey) server that carries the streams."
+        RedisDsn("redis://127.0.0.1:6379/0"), description="URL of the Redis or Valkey server, with password if needed."
     )
     stream_max_length: int = Field(
-        10_000, ge=100, description="Entries kept in each stream; the oldest go first. What is lost so is sent again."
+        10_000, ge=100, description="Maximum length of each stream; the oldest entries are dropped, and sent again."
     )
 
 
 class ConsumerSettings(BrokerSettings):
-    """What the services that share a stream's entries among their processes have in common."""
+    """The settings of services that read streams through a consumer group."""
 
     reclaim_after_ms: int = Field(
-        5_000, ge=100, description="Entries that a dead or failing consumer left unfinished for so long are taken over."
+        5_000, ge=100, description="Entries not acknowledged for this long are reclaimed by another consumer."
     )
     deliveries_max: int = Field(
         3,
         ge=1,
-        description="An entry that could not be handled after so many deliveries goes to `turngate.dead-letters`.",
+        description="An entry that was not handled in this many deliveries is moved to `turngate.dead-letters`.",
     )
 
 
