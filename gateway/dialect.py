@@ -27,8 +27,8 @@ class Dialect:
     unknown_message_code: str
     #: The greeting is spoken by the agent (True) or only sent as text (False).
     speaks_greeting: bool
-    #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentDone``, and ``AgentThinking`` after a function result; treats a reply
-    #: that only calls functions as one in which the agent speaks.
+    #: Sends ``Transcript``, ``UtteranceEnd``, ``AgentDone``, and ``AgentThinking`` after a function result; treats a
+    #: reply that only calls functions as one in which the agent speaks.
     sends_extensions: bool
     #: Sends ``AgentThinking`` when a reply starts, ``LatencyReport`` for its stages, a ``Warning`` if it is slow to
     #: start, and a copy of each accepted ``FunctionCallResponse``.

@@ -103,7 +103,7 @@ def test_a_reply_that_was_cut_by_the_user_is_not_ended_twice() -> None:
 @pytest.mark.parametrize(
     ("details", "reason"),
     [
-        ({"reason": "max_output_tokens"}, "it reached the most tokens that a reply may have"),
+        ({"reason": "max_output_tokens"}, "it reached the maximum number of output tokens"),
         ({"reason": "content_filter"}, "the upstream's content filter stopped it"),
         (None, "no reason given"),
     ],
