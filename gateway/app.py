@@ -13,9 +13,10 @@ from gateway.admission.keys import read_keys, warn_if_open
 from gateway.config import GatewaySettings
 from gateway.probe import Probe
 from gateway.server import GatewayServer
-from gateway.session.dialler import Dialler
+from gateway.session.dialler import Dialler, with_model
 from gateway.session.publisher import Publisher
 from gateway.sockets.engines import ENGINES
+from gateway.sockets.interface import Engine
 from turngate.bus.broker import Consumers, connect, make_broker, require_redis, subscribe
 from turngate.bus.streams import Failures
 from turngate.process import garbage, logging
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 _FAREWELL = 3.0
 #: Seconds between two looks at whether this process can do its work.
 _PROBE_INTERVAL = 1.0
+#: Seconds that the upstream may take to answer a ping, at least.
+_PING_TIMEOUT = 20.0
 #: Commands that are read at a time.
 _COMMANDS = 64
 _command: TypeAdapter[Command] = TypeAdapter(Command)
@@ -52,6 +55,18 @@ async def _run(settings: GatewaySettings) -> None:
     log.info("stopped", gateway=settings.gateway_id)
 
 
+def _dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none"
+    return Dialler(
+        engine,
+        with_model(settings.upstream, settings.upstream_model),
+        # No other header: OpenAI ends a connection that carries the beta's.
+        {"Authorization": f"Bearer {key}"},
+        ping_timeout=max(_PING_TIMEOUT, settings.client_stall_ms / 1000),
+        receive_buffer=settings.socket_unread_max_bytes,
+    )
+
+
 class Gateway:
     """Every part of a gateway process, connected."""
 
@@ -69,7 +84,7 @@ class Gateway:
         self._server = GatewayServer(
             settings,
             engine,
-            Dialler(settings, engine),
+            _dialler(settings, engine),
             self._publisher,
             self._consumers.alive,
             self._ready,

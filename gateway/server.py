@@ -21,7 +21,7 @@ from gateway.dialect import DIALECTS
 from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
 from gateway.session.session import Session
-from gateway.sockets.interface import Answer, Engine, Listening, Request, Server, Socket
+from gateway.sockets.interface import Engine, HttpRequest, HttpResponse, ListenOptions, Server, Socket
 from turngate.protocol.messages import Command
 
 log = structlog.get_logger(__name__)
@@ -43,8 +43,11 @@ class GatewayServer:
         alive: Callable[[], bool],
         ready: Callable[[], bool],
         keys: Keys | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``alive`` and ``ready`` speak for the broker's consumers. Without ``keys`` anybody may connect."""
+        """``alive`` and ``ready`` speak for the broker's consumers. Without ``keys`` anybody may connect. ``clock``
+        gives seconds."""
+        self._clock = clock
         self._settings = settings
         self._engine = engine
         self._keys = keys
@@ -65,15 +68,15 @@ class GatewayServer:
     async def start(self, listener: socket.socket) -> None:
         """Accept clients from now on."""
         settings = self._settings
-        how = Listening(
+        options = ListenOptions(
             serve=self._serve,
-            answer=self._answer,
+            respond=self._respond,
             subprotocol=chosen,
-            largest=settings.client_frame_max_bytes,
-            ping=settings.client_ping_interval_ms / 1000,
-            unread=settings.socket_unread_max_bytes,
+            message_max=settings.client_frame_max_bytes,
+            ping_interval=settings.client_ping_interval_ms / 1000,
+            receive_buffer=settings.socket_unread_max_bytes,
         )
-        self._server = await self._engine.listen(listener, how)
+        self._server = await self._engine.listen(listener, options)
         self._watcher = asyncio.create_task(self._watch())
         self._metrics.register()
 
@@ -103,18 +106,18 @@ class GatewayServer:
     async def _serve(self, client: Socket, path: str, name: str) -> None:
         dialect = DIALECTS[urlsplit(path).path]
         settings = self._settings
-        conversation = Conversation(name, settings.gateway_id, dialect, self._limits, time.monotonic(), self._counters)
+        conversation = Conversation(name, settings.gateway_id, dialect, self._limits, self._clock(), self._counters)
         session = Session(
             conversation,
             client,
             self._dialler.dial,
             self._publisher,
-            engine=self._engine,
             upstream_url=settings.upstream,
             connect_timeout=settings.upstream_connect_timeout_ms / 1000,
             stall=settings.client_stall_ms / 1000,
             messages_max=settings.session_messages_max,
             early_audio_max=settings.early_audio_max_bytes,
+            clock=self._clock,
         )
         serving = asyncio.current_task()
         assert serving is not None
@@ -128,7 +131,7 @@ class GatewayServer:
             self._serving.discard(serving)
             log.info("session_ended", session=name, sessions=len(self._sessions))
 
-    def _answer(self, request: Request) -> Answer | None:
+    def _respond(self, request: HttpRequest) -> HttpResponse | None:
         path = urlsplit(request.path).path
         if path == "/health":
             return _json(
@@ -138,7 +141,7 @@ class GatewayServer:
             ready = self._ready()
             return _json(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"ready": ready})
         if path == "/metrics":
-            return Answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
+            return HttpResponse(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
         if path not in DIALECTS:
             return _json(HTTPStatus.NOT_FOUND, {"error": f"no such path; agents converse on {' or '.join(DIALECTS)}"})
         if self._keys is not None:
@@ -159,5 +162,5 @@ class GatewayServer:
                 session.watch()
 
 
-def _json(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, "application/json", orjson.dumps(body), headers or {})
+def _json(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(status, "application/json", orjson.dumps(body), headers or {})

@@ -16,9 +16,10 @@ from gateway.conversation.limits import Limits
 from gateway.dialect import Dialect
 from gateway.downlink.downlink import Downlink
 from gateway.recent import Recent
-from gateway.turn.function_calls import Calls
+from gateway.turn.function_calls import FunctionCalls
 from gateway.turn.requests import Kind, OpenRequests, Request
-from gateway.turn.slot import Turn
+from gateway.turn.slot import SlotPatience, Turn
+from gateway.turn.timers import Timers
 from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
@@ -35,15 +36,18 @@ class Context:
         self.dialect = dialect
         self.limits = limits
         self.counters = counters if counters is not None else Counters()
-        self.turn = Turn(now)
+        self.timers = timers = Timers()
+        self.turn = Turn(now, timers, SlotPatience(limits.promise, limits.reply))
         self.requests = OpenRequests(limits.requests, limits.patience, reserve=limits.calls)
-        self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0)
-        self.calls = Calls(limits.calls)
+        self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0, timers, limits.reply)
+        self.calls = FunctionCalls(limits.calls, timers, limits.call)
         self.downlink = Downlink(dialect, latency_reports=limits.latency_reports)
         #: From the upstream's ``session.created`` on.
         self.connected = False
         #: From the first ``session.updated`` that confirms a configuration of the client's on.
         self.configured = False
+        #: Why the session is over; None while it goes on.
+        self.ending: Ending | None = None
         self.out = Effects()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
         self._sent_events = 0
@@ -60,6 +64,11 @@ class Context:
         """Send these to the client."""
         self.out.to_client.extend(messages)
 
+    def send_audio(self, frame: bytes) -> None:
+        """Send this piece of the agent's audio to the client, after what it has been told so far."""
+        if frame:
+            self.out.to_client.append(frame)
+
     def tell_once(self, message: dict[str, Any]) -> None:
         """Send this to the client unless it was told the same before."""
         key = tuple(message.items())
@@ -72,8 +81,8 @@ class Context:
 
     def end(self, code: int, reason: str) -> None:
         """Close the session after what is still to be sent. The first reason stands."""
-        if self.out.ending is None:
-            self.out.ending = Ending(code, reason)
+        if self.ending is None:
+            self.ending = Ending(code, reason)
 
     # --- to the upstream
 

@@ -8,6 +8,7 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.conversation.context import Context
@@ -22,13 +23,18 @@ from gateway.conversation.slow_reply import SlowReply
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
 from gateway.turn.requests import Kind
+from gateway.turn.timers import NEVER, Timer
 from turngate.protocol.messages import ClientEvent, Command, Slot, TurnRecord
-from turngate.protocol.openai.server_events import ServerEvent, UpstreamProtocolError, parse_server_event
+from turngate.protocol.openai.frames import read_frame
+from turngate.protocol.openai.server_events import (
+    OutputAudioDelta,
+    ServerEvent,
+    UpstreamProtocolError,
+    parse_server_event,
+)
 from turngate.protocol.openai.unused_events import UNUSED_EVENTS
 
-__all__ = ["Conversation", "Effects", "Ending", "UpstreamProblem"]
-
-NEVER = float("inf")
+__all__ = ["NEVER", "Conversation", "Effects", "Ending", "UpstreamProblem"]
 
 
 class Conversation:
@@ -71,7 +77,8 @@ class Conversation:
         self._snapshot: tuple[Any, ...] = ()
         #: As much of it as decides what may go.
         self._permission: tuple[Any, ...] = ()
-        self._recorded_at = now
+        context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
+        self._set_heartbeat(now)
 
     @property
     def connected(self) -> bool:
@@ -81,6 +88,16 @@ class Conversation:
     def configured(self) -> bool:
         return self.context.configured
 
+    @property
+    def ending(self) -> Ending | None:
+        """Why the session is over; None while it goes on."""
+        return self.context.ending
+
+    @property
+    def refusal(self) -> tuple[str, str] | None:
+        """Code and message of the last error that the upstream sent before the session began."""
+        return self._upstream.refusal
+
     # --- what happens
 
     def client_text(self, frame: bytes, now: float) -> None:
@@ -88,6 +105,20 @@ class Conversation:
         self._lifetime.heard(now)
         self._client.text(frame, now)
         self._changed(now)
+
+    def upstream_frame(self, frame: bytes | str, now: float) -> None:
+        """A text frame of the upstream, of whatever content. What is no event is counted and otherwise ignored."""
+        try:
+            data = read_frame(frame)
+        except ValueError:
+            self.counters.malformed_events += 1
+        else:
+            self.upstream_event(data, now)
+
+    def agent_audio(self, delta: OutputAudioDelta, now: float) -> bytes:
+        """A piece of the agent's audio; returns it as the client gets it, empty when nothing of it is to be sent now.
+        Send it after what there is to `drain`, if `has_effects`."""
+        return self._upstream.audio(delta, now)
 
     def client_audio(self, chunk: bytes, now: float) -> bytes | None:
         """A binary frame of the client, in its declared format; returns it as the upstream wants it. None when there is
@@ -99,13 +130,15 @@ class Conversation:
         return audio
 
     def upstream_event(self, data: dict[str, Any], now: float) -> None:
-        """A server event, audio deltas excepted. A malformed or unknown one is counted and otherwise ignored."""
+        """A server event. A malformed or unknown one is counted and otherwise ignored."""
         try:
             event = parse_server_event(data)
         except UpstreamProtocolError:
             self.counters.malformed_events += 1
             return
-        if event is not None:
+        if isinstance(event, OutputAudioDelta):
+            self.context.send_audio(self.agent_audio(event, now))
+        elif event is not None:
             self._upstream.event(event, now)
             self._changed(now)
         elif (kind := str(data.get("type"))[:64]) not in UNUSED_EVENTS:
@@ -119,7 +152,7 @@ class Conversation:
     def upstream_closed(self, problem: UpstreamProblem, now: float) -> None:
         """The upstream's socket is gone, or never came: the client hears why, and the session ends."""
         self.context.turn.disconnected(now)
-        if self.context.out.ending is None:
+        if self.ending is None:
             code = problem.code if self.configured or not problem.early else "upstream_closed_before_session_ready"
             self.tell(*self.downlink.last_words(code, now))
             self.tell_error(code, problem.description)
@@ -132,29 +165,59 @@ class Conversation:
         self._changed(now)
 
     def tick(self, now: float) -> None:
-        """Let time pass; to be called at `deadline`, or often enough."""
-        context = self.context
-        turn, requests, limits = context.turn, context.requests, context.limits
-        if turn.slot is Slot.CLOSED:
+        """Handle what is due; to be called at `deadline`, or later."""
+        if self.ending is not None or self.context.turn.slot is Slot.CLOSED:
             return
-        if turn.slot is Slot.PROMISED and turn.since + limits.promise <= now:
+        for timer in self.context.timers.pop_due(now):
+            _HANDLERS[timer](self, now)
+        # What was given up may have been what others waited for.
+        self._translators.advance(now)
+        self._changed(now)
+
+    def deadline(self) -> float:
+        """When `tick` has something to do next; `NEVER` when it has not."""
+        over = self.ending is not None or self.context.turn.slot is Slot.CLOSED
+        return NEVER if over else self.context.timers.deadline()
+
+    # --- what is due
+
+    def _slot_due(self, now: float) -> None:
+        turn = self.context.turn
+        if turn.slot is Slot.PROMISED:
             turn.promise_expired(now)
             self._turns.promise_broken(now)
-        if turn.slot is Slot.CANCELLING and turn.since + limits.reply <= now:
+        else:
             turn.cancel_expired(now)
-        if turn.pending_create is not None and turn.pending_create.sent_at + limits.reply <= now:
-            requests.return_(turn.pending_create.responds)
-            turn.request_expired(now)
-        update = context.upstream_config.update
-        if update is not None and update.sent_at + limits.reply <= now:
-            self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None, now)
-        self._client.tick(now)
-        # Audio may have come since the last event: it does not pass here.
-        self._slow_reply.watch(context.awaits_reply, now)
-        if (waited := self._slow_reply.due(now)) is not None:
-            self._client.reply_is_slow(waited)
+
+    def _create_due(self, now: float) -> None:
+        create = self.context.turn.pending_create
+        assert create is not None
+        self.context.requests.return_(create.responds)
+        self.context.turn.request_expired(now)
+
+    def _update_due(self, now: float) -> None:
+        self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None, now)
+
+    def _calls_due(self, now: float) -> None:
+        self._client.calls_due(now)
+
+    def _manual_turn_due(self, now: float) -> None:
+        self._client.manual_turn_due(now)
+
+    def _lifetime_due(self, now: float) -> None:
         if (up := self._lifetime.due(now)) is not None:
             self._client.time_is_up(up, now)
+        self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
+
+    def _slow_reply_due(self, now: float) -> None:
+        # Audio may have come since the last event: it does not pass `_changed`.
+        self._slow_reply.watch(self.context.awaits_reply, now)
+        if (waited := self._slow_reply.due(now)) is not None:
+            self._client.reply_is_slow(waited)
+
+    def _requests_due(self, now: float) -> None:
+        context = self.context
+        requests = context.requests
         if context.connected:
             due = requests.due(now, self._free_since)
             context.counters.republished += len(due)
@@ -163,31 +226,20 @@ class Conversation:
             context.counters.given_up += 1
             problem = f"{request.message['type']} could not be carried out in time."
             self._client.refused(request, "REQUEST_TIMED_OUT", problem)
-        self._translators.advance(now)
-        if self._recorded_at + limits.heartbeat <= now:
-            context.out.turn_changed = True
-            self._recorded_at = now
-        self._changed(now)
 
-    def deadline(self) -> float:
-        """When `tick` has something to do next."""
-        context, limits = self.context, self.context.limits
-        turn, update = context.turn, context.upstream_config.update
-        if turn.slot is Slot.CLOSED:
-            return NEVER
-        return min(
-            self._recorded_at + limits.heartbeat,
-            turn.since + limits.promise if turn.slot is Slot.PROMISED else NEVER,
-            turn.since + limits.reply if turn.slot is Slot.CANCELLING else NEVER,
-            turn.pending_create.sent_at + limits.reply if turn.pending_create is not None else NEVER,
-            update.sent_at + limits.reply if update is not None else NEVER,
-            self._lifetime.deadline() if context.out.ending is None else NEVER,
-            self._client.deadline(),
-            self._slow_reply.deadline(),
-            context.requests.deadline(self._free_since),
-        )
+    def _heartbeat_due(self, now: float) -> None:
+        self.context.out.turn_changed = True
+        self._set_heartbeat(now)
+
+    def _set_heartbeat(self, now: float) -> None:
+        self.context.timers.set(Timer.HEARTBEAT, now + self.context.limits.heartbeat)
 
     # --- what is to be done
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether there is something to `drain` for the client; for the path of audio, which has nothing else."""
+        return bool(self.context.out.to_client)
 
     def drain(self) -> Effects:
         """Everything to be done since the last call. The caller does it, in order."""
@@ -241,6 +293,8 @@ class Conversation:
         free = turn.free_for_configuration and not turn.user_speaking and update is None
         self._free_since = (self._free_since if self._free_since is not None else now) if free else None
         self._slow_reply.watch(context.awaits_reply, now)
+        context.timers.set(Timer.SLOW_REPLY, self._slow_reply.deadline())
+        context.timers.set(Timer.REQUESTS, self._requests_at())
         snapshot = (
             turn.slot,
             turn.response_id,
@@ -257,6 +311,12 @@ class Conversation:
             self._version += 1
             self.context.out.turn_changed = True
             self._note_urgency()
+
+    def _requests_at(self) -> float:
+        requests, free_since = self.context.requests, self._free_since
+        overdue = requests.overdue_at(free_since)
+        # Nothing is published before there is an upstream that could take it.
+        return min(overdue, requests.due_at(free_since)) if self.context.connected else overdue
 
     def _note_urgency(self) -> None:
         """Whether what changed may be what an intent waits for at session-state. A request that has just been accepted
@@ -275,3 +335,16 @@ class Conversation:
             self._permission = permission
             if turn.free_for_configuration and context.requests.some_wait:
                 context.out.turn_urgent = True
+
+
+_HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
+    Timer.SLOT: Conversation._slot_due,
+    Timer.CREATE: Conversation._create_due,
+    Timer.UPDATE: Conversation._update_due,
+    Timer.CALLS: Conversation._calls_due,
+    Timer.LIFETIME: Conversation._lifetime_due,
+    Timer.SLOW_REPLY: Conversation._slow_reply_due,
+    Timer.MANUAL_TURN: Conversation._manual_turn_due,
+    Timer.REQUESTS: Conversation._requests_due,
+    Timer.HEARTBEAT: Conversation._heartbeat_due,
+}

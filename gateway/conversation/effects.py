@@ -31,11 +31,16 @@ class Effects:
     """What is to be done now, each list in order."""
 
     to_upstream: list[dict[str, Any]] = field(default_factory=list)
-    to_client: list[dict[str, Any]] = field(default_factory=list)
+    #: Messages, and the agent's audio as bytes.
+    to_client: list[dict[str, Any] | bytes] = field(default_factory=list)
     #: The ``seq`` of requests to publish; build each with `Conversation.client_event` at that moment.
     to_publish: list[int] = field(default_factory=list)
     #: The turn changed (or a heartbeat is due): publish `Conversation.record`, newest wins.
     turn_changed: bool = False
     #: The change may let something go that waits at session-state: publish it at once.
     turn_urgent: bool = False
-    ending: Ending | None = None
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What goes to the client, audio left out."""
+        return [frame for frame in self.to_client if isinstance(frame, dict)]

@@ -11,6 +11,7 @@ from functools import partial
 from gateway.audio.endpointing import EndPointer, Mark
 from gateway.conversation.barge_in import cancel_response
 from gateway.conversation.context import Context
+from gateway.turn.timers import Timer
 from turngate.protocol.openai.client_events import append_event, commit_audio
 from turngate.protocol.openai.server_events import ServerEvent, SpeechStarted, SpeechStopped
 
@@ -35,10 +36,12 @@ class ManualTurns:
                 case _:
                     self._context.send(partial(append_event, piece), "append")
 
-    def tick(self, now: float) -> None:
-        """Let time pass; to be called at `deadline`."""
+    def due(self, now: float) -> None:
+        """The timer is due: the turn ends unless audio has come meanwhile."""
         if self._pauses.gap(now):
             self._end(now)
+        else:
+            self._wait_for_audio()
 
     def end_turn(self, now: float) -> None:
         """The client says that the user's turn is over; nothing happens when there is none."""
@@ -46,14 +49,16 @@ class ManualTurns:
             self._pauses.end()
             self._end(now)
 
-    def deadline(self) -> float:
-        return self._pauses.deadline()
+    def _wait_for_audio(self) -> None:
+        self._context.timers.set(Timer.MANUAL_TURN, self._pauses.deadline())
 
     def _begin(self, now: float) -> None:
+        self._wait_for_audio()
         self._observe(SpeechStarted(type="input_audio_buffer.speech_started"), now)
         # With detection, the upstream would do this itself.
         cancel_response(self._context, now)
 
     def _end(self, now: float) -> None:
+        self._context.timers.clear(Timer.MANUAL_TURN)
         self._observe(SpeechStopped(type="input_audio_buffer.speech_stopped"), now)
         self._context.send(commit_audio, "commit")

@@ -142,7 +142,7 @@ class ClientHandler:
             context.calls.delivered(call.id)
             told = "too many requests are waiting to tell the model"
         else:
-            call.answered = True
+            context.calls.answered(call)
             told = "the model is told"
         context.tell(events.warning(code, f"{call.name} ({call.id}) {problem}; {told}."))
 
@@ -175,16 +175,15 @@ class ClientHandler:
         """The model has been silent for so long (seconds) although it is to reply."""
         self._context.tell(events.warning("SLOW_THINK_REQUEST", f"The model has not replied for {waited:.0f} s."))
 
-    def tick(self, now: float) -> None:
-        """Let time pass; to be called at `deadline`."""
-        if self._manual_turns is not None:
-            self._manual_turns.tick(now)
-        for call in self._context.calls.overdue(now - self._context.limits.call):
+    def calls_due(self, now: float) -> None:
+        """The client has not answered function calls in time."""
+        for call in self._context.calls.overdue(now):
             self._answer(call, "FUNCTION_CALL_TIMEOUT", now)
 
-    def deadline(self) -> float:
-        calls = self._context.calls.earliest() + self._context.limits.call
-        return min(calls, self._manual_turns.deadline()) if self._manual_turns is not None else calls
+    def manual_turn_due(self, now: float) -> None:
+        """Audio of a turn that the gateway ends may have stopped coming."""
+        assert self._manual_turns is not None
+        self._manual_turns.due(now)
 
     # --- one rule per message
 
@@ -261,7 +260,7 @@ class ClientHandler:
             )
             return
         self._accept_response({**message.wire(), "id": call.id, "name": call.name}, now)
-        call.answered = True
+        context.calls.answered(call)
         context.tell(*context.downlink.function_call_taken(call.id, message.output))
 
     def _inject_agent_message(self, message: InjectAgentMessage, now: float) -> None:

@@ -22,6 +22,8 @@ from turngate.protocol.openai.server_events import (
     Item,
     ItemAdded,
     ItemDone,
+    OutputAudioDelta,
+    OutputAudioDone,
     Response,
     ResponseCreated,
     ResponseDone,
@@ -37,6 +39,9 @@ from turngate.protocol.openai.server_events import (
 _INTERRUPTED = '{"error":"Cancelled: the user interrupted before there was a result."}'
 #: What it is told of a call that was cut off.
 _CUT_OFF = '{"error":"The call was cut off before its arguments were complete; it was not made."}'
+#: Of the agent's audio in one message, as the upstream gave it. The client's rate may double it, and many libraries
+#: take no more than 1 MiB.
+_AUDIO_MAX_BYTES = 256 * 1024
 #: What the gateway sends by itself; the client did not ask for it and cannot mend it.
 _OWN_BUSINESS = ("truncate", "void", "commit")
 #: The beginning of the id that a response gets here where the upstream gives it none.
@@ -53,6 +58,25 @@ class UpstreamHandler:
         self._turns = turns
         #: Responses whose id the upstream did not say.
         self._unnamed = 0
+        #: Code and message of the last error that came before the session began.
+        self.refusal: tuple[str, str] | None = None
+
+    def audio(self, delta: OutputAudioDelta, now: float) -> bytes:
+        """A piece of the agent's audio, as the client gets it; empty when nothing of it is to be sent now."""
+        context = self._context
+        downlink = context.downlink
+        before = downlink.audio(delta.response_id, delta.item_id, now)
+        if before is None or context.ending is not None:
+            return b""
+        if before:
+            context.tell(*before)
+        pcm = delta.pcm
+        if len(pcm) <= _AUDIO_MAX_BYTES:
+            return downlink.forward(delta.response_id, delta.item_id, pcm, now)
+        for start in range(0, len(pcm), _AUDIO_MAX_BYTES):
+            piece = pcm[start : start + _AUDIO_MAX_BYTES]
+            context.send_audio(downlink.forward(delta.response_id, delta.item_id, piece, now))
+        return b""
 
     def event(self, event: ServerEvent, now: float) -> None:
         """One server event, in the order of the wire."""
@@ -60,8 +84,12 @@ class UpstreamHandler:
         discarded = False
         if isinstance(event, ResponseCreated | ResponseDone):
             event = self._named(event)
-        if isinstance(event, UpstreamError) and self._error(event.error, now):
-            return
+        if isinstance(event, UpstreamError):
+            if not context.connected:
+                self.refusal = (event.code, event.error.message or "no reason given")
+                return
+            if self._error(event.error, now):
+                return
         match event:
             case SessionCreated():
                 self._connected(event, now)
@@ -76,6 +104,8 @@ class UpstreamHandler:
                 self._turns.idle(event.item_id)
             case AudioCommitted():
                 self._turns.committed(event, now)
+            case OutputAudioDone():
+                context.send_audio(context.downlink.audio_tail(event.response_id))
             case ItemAdded() | ItemDone():
                 self._item(event.item, now)
             case ResponseCreated():

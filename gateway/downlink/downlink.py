@@ -56,7 +56,8 @@ _NOTHING: Sequence[ServerMessage] = ()
 
 
 class Downlink:
-    """One session's downlink. Pass upstream events to `handle`, and audio to `audio`; send the returned messages.
+    """One session's downlink. Pass upstream events to `handle`, and audio to `audio` and `forward`; send what they
+    return.
 
     ``remembered`` bounds the number of stored responses, items, calls and utterances, each.
     """
@@ -129,10 +130,12 @@ class Downlink:
             self._owners[item_id] = response_id
         return _NOTHING if reply.started else self._start(reply, now)
 
-    def flows(self, response_id: str, item_id: str) -> bool:
-        """Whether the next piece of this item's audio can be forwarded without a message before it."""
-        reply = self._replies.get(response_id)
-        return reply is not None and reply.started and not reply.muted and item_id in reply.sounding
+    def forward(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes:
+        """This piece goes to the client now, after what `audio` returned for it; returns it in the client's format."""
+        voice = self.voice
+        frame = voice.feed(response_id, pcm)
+        self.playout.forwarded(item_id, voice.milliseconds(pcm), now)
+        return frame
 
     def audio_tail(self, response_id: str) -> bytes:
         """The audio of an item is complete: the rest of it, to send before anything else."""
@@ -299,6 +302,7 @@ class Downlink:
 
     def _done(self, event: ResponseDone, now: float) -> list[ServerMessage]:
         response = event.response
+        announced = response.id in self._replies
         reply = self._reply(response.id, now, response)
         messages: list[ServerMessage] = []
         complete = response.is_complete
@@ -320,7 +324,7 @@ class Downlink:
             messages += self._errors.release()
         if reply.muted or not reply.sounding:
             # A client that was told of nothing waits for the end of the turn all the same, unless functions are called.
-            messages += self._end(reply, owed=reply.started or not reply.calls)
+            messages += self._end(reply, owed=reply.started or (announced and not reply.calls))
         return messages
 
     def _error(self, event: UpstreamError, now: float) -> list[ServerMessage]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import structlog
 
-from gateway.config import GatewaySettings
-from gateway.conversation.conversation import UpstreamProblem
-from gateway.sockets.interface import Engine, Refused, Socket, received
+from gateway.conversation.effects import UpstreamProblem
+from gateway.sockets.interface import ConnectionClosed, Engine, HandshakeRefused, Socket
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +35,15 @@ class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client
 class Dialler:
     """Opens upstream connections. Wire one per gateway."""
 
-    def __init__(self, settings: GatewaySettings, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, url: str, headers: Mapping[str, str], *, ping_timeout: float, receive_buffer: int
+    ) -> None:
+        """``ping_timeout`` in seconds; ``receive_buffer`` in bytes, see `ListenOptions`."""
         self._engine = engine
-        key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none"
-        # No other header: OpenAI ends a connection that carries the beta's.
-        self._headers = {"Authorization": f"Bearer {key}"}
-        self._url = _with_model(settings.upstream, settings.upstream_model)
-        self._stall = settings.client_stall_ms / 1000
-        self._unread = settings.socket_unread_max_bytes
+        self._url = url
+        self._headers = headers
+        self._ping_timeout = ping_timeout
+        self._receive_buffer = receive_buffer
 
     async def dial(self) -> Socket:
         """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
@@ -52,11 +53,11 @@ class Dialler:
                 return await self._engine.connect(
                     self._url,
                     self._headers,
-                    largest=_MAX_EVENT_BYTES,
-                    ping_timeout=max(20.0, self._stall),
-                    unread=self._unread,
+                    message_max=_MAX_EVENT_BYTES,
+                    ping_timeout=self._ping_timeout,
+                    receive_buffer=self._receive_buffer,
                 )
-            except Refused as refused:
+            except HandshakeRefused as refused:
                 if 400 <= refused.status < 500 and refused.status not in (408, 425, 429):
                     reason = f"The upstream refused the connection with HTTP {refused.status}."
                     raise UpstreamUnavailable(UpstreamProblem("upstream_refused", reason, _NO_RETRY)) from None
@@ -78,13 +79,13 @@ def stalled() -> UpstreamProblem:
     return UpstreamProblem("upstream_stalled", "The upstream takes nothing any more.", _MAY_RETRY)
 
 
-def closed(error: Exception, said: tuple[str, str] | None) -> UpstreamProblem:
-    """Why the upstream closed, from a `Closed`; ``said`` is the code and message of an error that it sent before the
-    session began."""
-    code, reason = received(error)
-    if said is not None:
+def closed(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> UpstreamProblem:
+    """Why the upstream closed; ``refusal`` is the code and message of an error that it sent before the session
+    began."""
+    code, reason = ended.code, ended.reason
+    if refusal is not None:
         close_code = _NO_RETRY if code in _REFUSALS else _MAY_RETRY
-        return UpstreamProblem(said[0], f"The upstream refused the session: {said[1]}", close_code)
+        return UpstreamProblem(refusal[0], f"The upstream refused the session: {refusal[1]}", close_code)
     if code in _REFUSALS:
         return UpstreamProblem(
             reason.rpartition(".")[2] or "upstream_refused", f"The upstream refused: {reason}", _NO_RETRY
@@ -99,12 +100,13 @@ def closed(error: Exception, said: tuple[str, str] | None) -> UpstreamProblem:
     )
 
 
-def may_redial(error: Exception, said: tuple[str, str] | None) -> bool:
+def may_redial(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> bool:
     """True when a connection that closed before the session began is worth another try."""
-    return said is None and received(error)[0] not in _REFUSALS
+    return refusal is None and ended.code not in _REFUSALS
 
 
-def _with_model(url: str, model: str) -> str:
+def with_model(url: str, model: str) -> str:
+    """The URL of a session on this model, unless it names one already."""
     parts = urlsplit(url)
     query = (
         parts.query if "model=" in parts.query else "&".join(filter(None, [parts.query, urlencode({"model": model})]))

@@ -1,102 +1,83 @@
-"""Audio past the queues: a frame that nothing waits for is carried on in the very call that brings it.
+"""Fast path for audio: forwards a frame in the receive callback when nothing is queued ahead of it.
 
-Nearly every frame is audio in the middle of speech. For such a one the way over a queue, a wake-up and a task is most
-of what it costs, and changes nothing: what was read before it has been dealt with, and its peer takes what it is sent.
-Wherever that is not so (or the library has no `Wire`), the frame is left to the queue, whose reader does the same in
-order.
+Nearly every frame is audio in the middle of speech. The queue, a wake-up and a task would be most of what such a frame
+costs, and would change nothing: everything before it has been handled, and its peer takes more. Wherever that is not so
+(or the library has no `DirectSocket`), the frame is left to the queue, whose reader does the same in order.
 
-Nothing here decides anything. It is on the way of every frame: no allocation that can be avoided, no logging.
+Nothing is decided here. It runs for every frame: no allocation that can be avoided, no logging.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
-
-import orjson
-import pybase64
 
 from gateway.conversation.conversation import Conversation
-from gateway.sockets.interface import Wire
+from gateway.sockets.interface import DirectSocket
 from turngate.protocol.openai.client_events import append_audio
-
-#: How the frames begin that are taken here, as OpenAI writes them; otherwise written ones go over the queue.
-_DELTA = b'{"type":"response.output_audio.delta"'
+from turngate.protocol.openai.server_events import read_audio_delta
 
 
 class FastPath:
-    """One session's. Its readers say what they have dealt with, its session when audio may flow."""
+    """One session's, between one client connection and one upstream connection."""
 
-    __slots__ = ("_client", "_conversation", "_fail", "_upstream", "_wake", "client_read", "open", "upstream_read")
+    __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_upstream", "open")
 
     def __init__(
         self,
         conversation: Conversation,
-        client: Wire | None,
-        wake: Callable[[], None],
+        clock: Callable[[], float],
+        hand_over: Callable[[bytes], None],
         fail: Callable[[Exception], None],
     ) -> None:
-        """``wake`` has what the conversation put out sent, ``fail`` ends the session for a defect; both return at
-        once."""
+        """``hand_over`` has sent what the conversation put out, and then this frame to the client, if it is not empty;
+        ``fail`` ends the session for a defect. Both return at once."""
         self._conversation = conversation
-        self._client = client
-        self._upstream: Wire | None = None
-        self._wake = wake
+        self._clock = clock
+        self._client: DirectSocket | None = None
+        self._upstream: DirectSocket | None = None
+        self._hand_over = hand_over
         self._fail = fail
         #: The session is configured and goes on, and no audio waits that came earlier.
         self.open = False
-        #: Messages that the readers got from the queues and have dealt with.
-        self.client_read = 0
-        self.upstream_read = 0
 
-    def connect(self, upstream: Wire | None) -> None:
-        """There is an upstream."""
-        self._upstream, self.upstream_read = upstream, 0
-        if self._client is not None and upstream is not None:
-            self._client.carry, upstream.carry = self._up, self._down
+    def connect(self, client: DirectSocket | None, upstream: DirectSocket | None) -> None:
+        """Forward between these two connections from now on."""
+        self._client, self._upstream = client, upstream
+        if client is not None and upstream is not None:
+            client.on_message, upstream.on_message = self._from_client, self._from_upstream
 
-    def _up(self, frame: bytes) -> bool:
-        """A binary frame of the client."""
+    def _from_client(self, frame: bytes) -> bool:
+        """A binary message of the client."""
         client, upstream = self._client, self._upstream
-        if not self.open or client is None or upstream is None:
-            return False
-        if upstream.blocked or client.queued != self.client_read:
+        if not self.open or client is None or upstream is None or upstream.blocked or not client.idle:
             return False
         try:
-            audio = self._conversation.client_audio(frame, monotonic())
+            audio = self._conversation.client_audio(frame, self._clock())
         except Exception as error:
             self._fail(error)
             return True
         if audio is None:
-            self._wake()
+            self._hand_over(b"")
         elif audio:
             upstream.post(append_audio(audio), text=True)
         return True
 
-    def _down(self, frame: bytes) -> bool:
-        """A text frame of the upstream."""
+    def _from_upstream(self, frame: bytes) -> bool:
+        """A text message of the upstream."""
         client, upstream = self._client, self._upstream
-        if not frame.startswith(_DELTA) or not self.open or client is None or upstream is None:
+        if not self.open or client is None or upstream is None or client.blocked or not upstream.idle:
             return False
-        if client.blocked or upstream.queued != self.upstream_read:
+        delta = read_audio_delta(frame)
+        if delta is None:
             return False
+        conversation = self._conversation
         try:
-            data = orjson.loads(frame)
-            response_id, item_id = data["response_id"], data["item_id"]
-            downlink = self._conversation.downlink
-            if not downlink.flows(response_id, item_id):
-                return False
-            audio = pybase64.b64decode(data["delta"], validate=True)
-        except (ValueError, TypeError, KeyError):
-            # The reader counts it.
-            return False
-        try:
-            voice = downlink.voice
-            piece = voice.feed(response_id, audio)
-            downlink.playout.forwarded(item_id, voice.milliseconds(audio), monotonic())
+            audio = conversation.agent_audio(delta, self._clock())
         except Exception as error:
             self._fail(error)
             return True
-        if piece:
-            client.post(piece, text=False)
+        if conversation.has_effects:
+            self._hand_over(audio)
+        elif audio:
+            client.post(audio, text=False)
         return True

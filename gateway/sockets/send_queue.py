@@ -1,49 +1,57 @@
-"""What goes to one peer: a queue of messages, and audio past it."""
+"""What is to be sent on one connection, in order."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import orjson
 
 from gateway.sockets.interface import Socket
 
+#: A JSON message, or binary audio.
+Frame: TypeAlias = dict[str, Any] | bytes
+
 
 class SendQueue:
-    """One direction of a session. Whoever flushes sends from the front, so the order of `add` is that on the wire."""
+    """The queue of one direction of a session. Whoever flushes sends from the front, so the order of `add` is the order
+    on the wire."""
 
-    __slots__ = ("_clock", "_lock", "_most", "_sending", "_since", "waiting")
+    __slots__ = ("_clock", "_limit", "_lock", "_sending", "_since", "waiting")
 
-    def __init__(self, clock: Callable[[], float], most: int) -> None:
-        """``clock`` gives seconds; ``most`` messages may wait."""
-        self._most = most
-        self.waiting: deque[dict[str, Any]] = deque()
+    def __init__(self, clock: Callable[[], float], limit: int) -> None:
+        """``clock`` gives seconds; ``limit`` frames may wait."""
+        self._limit = limit
+        self.waiting: deque[Frame] = deque()
         self._clock = clock
         self._lock = asyncio.Lock()
         #: Sends that have begun and not ended, and when the newest of them began or one ended.
         self._sending = 0
         self._since = 0.0
 
-    def add(self, messages: list[dict[str, Any]]) -> bool:
-        """Queue these; False, with none of them taken, when as many wait already as may: cut the peer. What comes at
-        one time is taken whole, so that a burst is no reason to cut a peer that reads."""
-        if messages and len(self.waiting) >= self._most:
+    def add(self, frames: Sequence[Frame]) -> bool:
+        """Queue these. False, with none of them queued, when the limit is reached: cut the peer. A batch is accepted or
+        refused as a whole, so a single burst may exceed the limit."""
+        if frames and len(self.waiting) >= self._limit:
             return False
-        self.waiting.extend(messages)
+        self.waiting.extend(frames)
         return True
 
     async def flush(self, peer: Socket) -> None:
-        """Send everything that waits. Raises `Closed`."""
+        """Send everything that waits. Raises `ConnectionClosed`."""
         async with self._lock:
             while self.waiting:
-                await self.send(peer, orjson.dumps(self.waiting.popleft()), text=True)
+                frame = self.waiting.popleft()
+                if isinstance(frame, bytes):
+                    await self.send(peer, frame, text=False)
+                else:
+                    await self.send(peer, orjson.dumps(frame), text=True)
 
     async def send(self, peer: Socket, frame: bytes, *, text: bool) -> None:
-        """Send one frame now, past the queue: for audio, whose order among messages its caller keeps. Raises
-        `Closed`."""
+        """Send one frame now, before those that wait: for the user's audio, whose order among them does not matter.
+        Raises `ConnectionClosed`."""
         self._sending += 1
         self._since = self._clock()
         try:

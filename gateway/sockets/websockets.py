@@ -6,7 +6,9 @@ import socket
 from collections.abc import Mapping
 from typing import Any, cast
 
-from websockets.asyncio.client import connect
+import websockets.exceptions
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -16,25 +18,59 @@ from websockets.http11 import Response
 from gateway.sockets.interface import (
     CLIENT_QUEUE,
     CLOSE_TIMEOUT,
-    NAME,
+    NAME_HEADER,
     OPEN_TIMEOUT,
-    Listening,
-    Refused,
-    Request,
+    ConnectionClosed,
+    HandshakeRefused,
+    HttpRequest,
+    ListenOptions,
     Server,
     Socket,
-    Wire,
-    bound,
-    name,
+    limit_receive_buffer,
+    name_connection,
 )
+
+
+class _Socket(Connection):
+    """See `gateway.sockets.interface.Socket`; goes before either kind of connection."""
+
+    direct = None
+
+    async def recv(self, decode: bool | None = None) -> Any:
+        try:
+            return await super().recv(decode)
+        except websockets.exceptions.ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+    async def send(self, message: Any, *, text: bool | None = None) -> None:
+        try:
+            await super().send(message, text=text)
+        except websockets.exceptions.ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+    async def cut(self) -> None:
+        self.transport.abort()
+
+
+class _Client(_Socket, ServerConnection):
+    pass
+
+
+class _Upstream(_Socket, ClientConnection):
+    pass
+
+
+def _closed(closed: websockets.exceptions.ConnectionClosed) -> ConnectionClosed:
+    frame = closed.rcvd
+    return ConnectionClosed() if frame is None else ConnectionClosed(int(frame.code), frame.reason)
 
 
 class Websockets:
     """See `gateway.sockets.interface.Engine`."""
 
-    async def listen(self, listener: socket.socket, how: Listening) -> Server:
+    async def listen(self, listener: socket.socket, options: ListenOptions) -> Server:
         def process_request(_: object, request: Upgrade) -> Response | None:
-            answer = how.answer(Request(request.path, request.headers.get_all))
+            answer = options.respond(HttpRequest(request.path, request.headers.get_all))
             if answer is None:
                 return None
             fields = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))}
@@ -44,46 +80,42 @@ class Websockets:
         async def converse(peer: ServerConnection) -> None:
             assert peer.request is not None
             assert peer.response is not None
-            await how.serve(peer, peer.request.path, peer.response.headers[NAME])
+            await options.serve(cast(Socket, peer), peer.request.path, peer.response.headers[NAME_HEADER])
 
-        bound(listener, how.unread)
+        limit_receive_buffer(listener, options.receive_buffer)
         return await serve(
             converse,
             sock=listener,
             process_request=process_request,
-            process_response=name,
-            select_subprotocol=lambda _, names: cast(Any, how.subprotocol(list(names))),
+            process_response=name_connection,
+            select_subprotocol=lambda _, names: cast(Any, options.subprotocol(list(names))),
             compression=None,
-            max_size=how.largest,
+            max_size=options.message_max,
             max_queue=CLIENT_QUEUE,
-            ping_interval=how.ping,
-            ping_timeout=how.ping,
+            ping_interval=options.ping_interval,
+            ping_timeout=options.ping_interval,
             close_timeout=CLOSE_TIMEOUT,
             server_header="turngate",
+            create_connection=_Client,
         )
 
     async def connect(
-        self, url: str, headers: Mapping[str, str], *, largest: int, ping_timeout: float, unread: int
+        self, url: str, headers: Mapping[str, str], *, message_max: int, ping_timeout: float, receive_buffer: int
     ) -> Socket:
         try:
             peer = await connect(
                 url,
                 additional_headers=headers,
                 compression=None,
-                max_size=largest,
+                max_size=message_max,
                 open_timeout=OPEN_TIMEOUT,
                 ping_timeout=ping_timeout,
                 close_timeout=CLOSE_TIMEOUT,
+                create_connection=_Upstream,
             )
         except InvalidStatus as refused:
-            raise Refused(refused.response.status_code) from None
+            raise HandshakeRefused(refused.response.status_code) from None
         except InvalidHandshake as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
-        bound(peer.transport.get_extra_info("socket"), unread)
-        return peer
-
-    def wire(self, peer: Socket) -> Wire | None:
-        return None
-
-    async def cut(self, peer: Socket) -> None:
-        cast(ServerConnection, peer).transport.abort()
+        limit_receive_buffer(peer.transport.get_extra_info("socket"), receive_buffer)
+        return cast(Socket, peer)

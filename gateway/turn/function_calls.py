@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.recent import Recent
+from gateway.turn.timers import NEVER, Timer, Timers
 
 
 @dataclass(slots=True)
@@ -19,13 +20,16 @@ class Call:
     answered: bool = False
 
 
-class Calls:
+class FunctionCalls:
     """The open calls of one session, in the order in which the model requested them."""
 
-    __slots__ = ("_calls", "_cancelled", "_limit")
+    __slots__ = ("_calls", "_cancelled", "_limit", "_patience", "_timers")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, timers: Timers | None = None, patience: float = 30.0) -> None:
+        """``timers`` says when a call has not been answered for ``patience`` seconds; 0 for no limit."""
         self._limit = limit
+        self._timers = timers or Timers()
+        self._patience = patience or NEVER
         self._calls: dict[str, Call] = {}
         self._cancelled: Recent[str, None] = Recent(limit)
 
@@ -39,7 +43,9 @@ class Calls:
         its result will be reported as unknown."""
         if call_id not in self._calls and len(self._calls) >= self._limit:
             del self._calls[next(iter(self._calls))]
-        return self._calls.setdefault(call_id, Call(call_id, name, now))
+        call = self._calls.setdefault(call_id, Call(call_id, name, now))
+        self.schedule()
+        return call
 
     def find(self, call_id: str | None, name: str | None) -> Call | None:
         """The unanswered call for a result: by id or, without an id, by name if only one call has that name."""
@@ -56,7 +62,13 @@ class Calls:
         for call in void:
             del self._calls[call.id]
             self._cancelled[call.id] = None
+        self.schedule()
         return void
+
+    def answered(self, call: Call) -> None:
+        """A result was accepted from the client (or from the clock); it is not in the upstream's conversation yet."""
+        call.answered = True
+        self.schedule()
 
     def late(self, call_id: str | None) -> bool:
         """Whether this call was cancelled."""
@@ -65,11 +77,13 @@ class Calls:
     def delivered(self, call_id: str) -> None:
         """The upstream has accepted or refused the result: the call is no longer open."""
         self._calls.pop(call_id, None)
+        self.schedule()
 
-    def overdue(self, before: float) -> list[Call]:
-        """The unanswered calls that were requested before this time."""
-        return [call for call in self._calls.values() if not call.answered and call.asked_at <= before]
+    def overdue(self, now: float) -> list[Call]:
+        """Unanswered calls whose time is up."""
+        return [call for call in self._calls.values() if not call.answered and call.asked_at + self._patience <= now]
 
-    def earliest(self) -> float:
-        """When the oldest unanswered call was requested; infinity if there is none."""
-        return min((call.asked_at for call in self._calls.values() if not call.answered), default=float("inf"))
+    def schedule(self) -> None:
+        """Set the timer to the time at which `overdue` names the longest-waiting unanswered call."""
+        asked = (call.asked_at for call in self._calls.values() if not call.answered)
+        self._timers.set(Timer.CALLS, min(asked, default=NEVER) + self._patience)

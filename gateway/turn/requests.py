@@ -173,13 +173,13 @@ class OpenRequests:
         """The requests to give up and to report to the client."""
         return [request.seq for request in self._open.values() if self._given_up_at(request, free_since) <= now]
 
-    def deadline(self, free_since: float | None) -> float:
-        """The earliest time at which `due` or `overdue` returns a request; infinity if never."""
-        moments = (
-            min(self._due_at(request, free_since), self._given_up_at(request, free_since))
-            for request in self._open.values()
-        )
-        return min(moments, default=float("inf"))
+    def due_at(self, free_since: float | None) -> float:
+        """When `due` names something next; infinity when never."""
+        return min((self._due_at(request, free_since) for request in self._open.values()), default=float("inf"))
+
+    def overdue_at(self, free_since: float | None) -> float:
+        """When `overdue` names something next; infinity when never."""
+        return min((self._given_up_at(request, free_since) for request in self._open.values()), default=float("inf"))
 
     def _due_at(self, request: Request, free_since: float | None) -> float:
         if request.on_its_way:

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from gateway.turn.timers import NEVER, Timer, Timers
 from turngate.protocol.messages import Slot
 
 
@@ -210,15 +211,47 @@ class PendingCreate:
     knows: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class SlotPatience:
+    """How long to wait, in seconds."""
+
+    #: For the response that the upstream's VAD promised.
+    promise: float = 3.0
+    #: For the answer to a ``response.create`` or ``response.cancel``.
+    reply: float = 15.0
+
+    def in_slot(self, slot: Slot) -> float:
+        """The longest time in this slot; infinity for any."""
+        match slot:
+            case Slot.PROMISED:
+                return self.promise
+            case Slot.CANCELLING:
+                return self.reply
+        return NEVER
+
+
 class Turn:
     """The slot of one session, and the response that holds it.
 
     Call the method for each upstream event that concerns responses, in the order in which they arrive.
     """
 
-    __slots__ = ("_configured", "_over", "pending_create", "response_id", "since", "slot", "user_speaking")
+    __slots__ = (
+        "_configured",
+        "_over",
+        "_patience",
+        "_timers",
+        "pending_create",
+        "response_id",
+        "since",
+        "slot",
+        "user_speaking",
+    )
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, timers: Timers | None = None, patience: SlotPatience | None = None) -> None:
+        """``timers`` says when the slot or a create has waited for longer than ``patience`` has for it."""
+        self._timers = timers or Timers()
+        self._patience = patience or SlotPatience()
         self.slot = Slot.UNCONFIGURED
         #: When the slot last changed.
         self.since = now
@@ -253,6 +286,7 @@ class Turn:
         """Call before sending a create. Raises `GateViolation` and changes nothing unless the slot is idle."""
         self._apply(Input.REQUEST_SENT, request.sent_at)
         self.pending_create = request
+        self._timers.set(Timer.CREATE, request.sent_at + self._patience.reply)
 
     def cancel_sent(self, now: float) -> None:
         """Call before sending a cancel. Raises `GateViolation` if no response is active."""
@@ -263,7 +297,7 @@ class Turn:
         if self.response_id is not None:
             self._over.append(self.response_id)
         if self.pending_create is not None and self.pending_create.event_id == request_id:
-            self.pending_create = None
+            self._create_answered()
             self._apply(Input.OWN_STARTED, now)
         else:
             self._apply(Input.OTHER_STARTED, now)
@@ -281,7 +315,7 @@ class Turn:
             self._over.append(response_id)
             own = self.pending_create is not None and self.pending_create.event_id == request_id
             if own:
-                self.pending_create = None
+                self._create_answered()
             self._apply(Input.OWN_DONE if own else Input.UNSEEN_DONE, now)
 
     def side_event(self, now: float) -> None:
@@ -290,12 +324,12 @@ class Turn:
 
     def request_failed(self, now: float, *, raced: bool) -> None:
         """Our create was refused; ``raced`` if the error was ``conversation_already_has_active_response``."""
-        self.pending_create = None
+        self._create_answered()
         self._apply(Input.REQUEST_RACED if raced else Input.REQUEST_REFUSED, now)
 
     def request_expired(self, now: float) -> None:
         """Neither a response nor an error arrived for our create in time."""
-        self.pending_create = None
+        self._create_answered()
         self._apply(Input.REQUEST_EXPIRED, now)
 
     def committed(self, now: float) -> None:
@@ -313,7 +347,7 @@ class Turn:
         self._apply(Input.CANCEL_EXPIRED, now)
 
     def disconnected(self, now: float) -> None:
-        self.pending_create = None
+        self._create_answered()
         self._apply(Input.DISCONNECTED, now)
 
     def _apply(self, what: Input, now: float) -> None:
@@ -324,8 +358,13 @@ class Turn:
             return
         self.slot = then if isinstance(then, Slot) else self._free()
         self.since = now
+        self._timers.set(Timer.SLOT, now + self._patience.in_slot(self.slot))
         if self.slot not in (Slot.ACTIVE, Slot.CANCELLING):
             self.response_id = None
+
+    def _create_answered(self) -> None:
+        self.pending_create = None
+        self._timers.clear(Timer.CREATE)
 
     def _free(self) -> Slot:
         if self.pending_create is not None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from gateway.turn.timers import Timer, Timers
 from turngate.protocol.messages import Configuration
 from turngate.protocol.openai.errors import VOICE_LOCKED
 
@@ -73,15 +74,20 @@ class UpstreamConfig:
         "_met_unannounced",
         "_offered",
         "_prompt_max",
+        "_reply",
         "_resettable",
         "_sent_functions",
+        "_timers",
         "confirmed",
         "server_responds",
         "update",
     )
 
-    def __init__(self, prompt_max: int = 0) -> None:
-        """``prompt_max``: maximum length of the instructions in characters; 0 for the upstream's limit."""
+    def __init__(self, prompt_max: int = 0, timers: Timers | None = None, reply: float = 15.0) -> None:
+        """``prompt_max``: maximum length of the instructions in characters; 0 for the upstream's limit. ``timers`` is
+        due when an update has not been answered for ``reply`` seconds."""
+        self._timers = timers or Timers()
+        self._reply = reply
         #: The update in flight.
         self.update: Update | None = None
         #: Whether the upstream responds automatically when the user's turn ends (VAD with ``create_response``).
@@ -137,6 +143,7 @@ class UpstreamConfig:
     def sent(self, update: Update) -> None:
         """Call when sending this update; its answer is passed to `confirm` or `refuse`."""
         self.update = update
+        self._timers.set(Timer.UPDATE, update.sent_at + self._reply)
 
     def learn(self, session: dict[str, Any]) -> None:
         """Store the complete effective configuration, from ``session.updated`` or ``session.created``."""
@@ -150,7 +157,7 @@ class UpstreamConfig:
     def confirm(self, session: dict[str, Any]) -> Update | None:
         """Process ``session.updated`` with the complete effective configuration. Returns the update that it confirms,
         if one was in flight."""
-        update, self.update = self.update, None
+        update = self._answered()
         if session:
             self.learn(session)
         elif update is not None:
@@ -159,6 +166,11 @@ class UpstreamConfig:
         self._met_unannounced = False
         if update is not None and (sent := _functions(update.session)) is not None:
             self._sent_functions = sent
+        return update
+
+    def _answered(self) -> Update | None:
+        self._timers.clear(Timer.UPDATE)
+        update, self.update = self.update, None
         return update
 
     def _instructions(self) -> str:
@@ -173,7 +185,7 @@ class UpstreamConfig:
         """The update in flight (there must be one) was refused. Returns it, and whether to try it again: without a
         field that can no longer change, or after the response with which it collided. If the slot is not ``occupied``
         now, that response has not been announced; this is assumed only once in a row."""
-        update, self.update = self.update, None
+        update = self._answered()
         assert update is not None
         # What is wrong within a list (`tools[0].strict`) says nothing about the field that the list is.
         named = "" if "[" in (param or "") else (param or "").removeprefix("session.")

@@ -17,6 +17,7 @@ from translator.mapping.release import merge
 from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
 from turngate.protocol.messages import AddItems, Intent, RefuseRequest, Release
+from turngate.protocol.openai.server_events import OutputAudioDelta
 
 #: Steps for which one set of ids is in use.
 _EPOCH = 25
@@ -87,19 +88,14 @@ class Session:
         self._watch(event)
 
     def _agent_audio(self) -> None:
-        random, downlink = self._random, self.conversation.downlink
+        random = self._random
         self.frames += 1
         epoch = self._step // _EPOCH * 4
         response, item = upstream_events.response_id(random, epoch), f"item_{epoch + random.randrange(4)}"
-        before = downlink.audio(response, item, self._now)
-        if before is None:
-            self._watcher.audio(response, item, 0)
-            return
-        self.conversation.tell(*before)
+        delta = OutputAudioDelta(response, item, bytes(48 * _PIECE_MS))
+        audio = self.conversation.agent_audio(delta, self._now)
         self._watch({"type": "response.output_audio.delta", "response_id": response, "item_id": item})
-        self._watcher.audio(response, item, _PIECE_MS)
-        downlink.voice.feed(response, bytes(48 * _PIECE_MS))
-        downlink.playout.forwarded(item, _PIECE_MS, self._now)
+        self._watcher.audio(response, item, _PIECE_MS if audio else 0)
 
     def _user_audio(self) -> None:
         self.frames += 1

@@ -48,8 +48,8 @@ class Watcher:
 
     def see(self, out: Effects, cause: dict[str, Any] | None) -> None:
         """Everything that came out, and the upstream event that caused it, if one did."""
-        self.told += len(out.to_client)
-        for message in out.to_client:
+        self.told += len(out.messages)
+        for message in out.messages:
             self._judge(message, accepted_by_clients)
         for event in out.to_upstream:
             self._judge(event, accepted_by_openai)
@@ -57,17 +57,18 @@ class Watcher:
                 assert event["item_id"] in self._forwarded, f"{event['item_id']} had not begun"
                 assert 0 <= event["audio_end_ms"] <= self._forwarded[event["item_id"]]
         self._speech(out, _response_of(cause), cause)
-        for message in out.to_client:
+        for message in out.messages:
             if message["type"] == "ConversationText" and message["role"] == "assistant":
                 self._words_of(message["content"])
         limits = self._conversation.context.limits
         assert len(self._conversation.context.requests) <= limits.requests + limits.calls + 1
         assert len(self._conversation.context.calls.open) <= limits.calls
-        if out.ending is not None:
+        ending = self._conversation.ending
+        if ending is not None and not self.ended:
             self.ended = True
-            assert out.ending.code in _CLOSE_CODES
-            assert out.ending.reason
-            assert any(message["type"] == "Error" and message["code"] for message in out.to_client)
+            assert ending.code in _CLOSE_CODES
+            assert ending.reason
+            assert any(message["type"] == "Error" and message["code"] for message in out.messages)
 
     def audio(self, response: str, item: str, forwarded_ms: int) -> None:
         """Audio of this response has come; so much of it was forwarded."""
@@ -83,11 +84,11 @@ class Watcher:
             dialect = self._conversation.context.dialect
             parse_client_message(frame, strict=dialect.strict_fields, omitted=dialect.omitted)
         except ClientProtocolError:
-            assert any(message["type"] == "Error" for message in out.to_client), frame
+            assert any(message["type"] == "Error" for message in out.messages), frame
             assert self._conversation.context.requests.last_seq == last_seq
 
     def _speech(self, out: Effects, response: str | None, cause: dict[str, Any] | None) -> None:
-        kinds = [message["type"] for message in out.to_client]
+        kinds = [message["type"] for message in out.messages]
         if cause is not None and cause.get("type") == "response.done" and not self._started[response or ""]:
             # The end of a reply that said nothing is told all the same.
             self._endable += kinds.count("AgentAudioDone")
@@ -97,7 +98,7 @@ class Watcher:
             self._nameless += kinds.count("AgentStartedSpeaking")
         else:
             self._known.add(response)
-            for message in out.to_client:
+            for message in out.messages:
                 if message["type"] == "AgentStartedSpeaking":
                     self._started[response] += 1
                 elif message["type"] == "ConversationText" and message["role"] == "assistant":

@@ -15,7 +15,7 @@ import pytest
 from gateway.conversation.on_command import CommandHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.user_turns import UserTurns
-from gateway.turn.function_calls import Calls
+from gateway.turn.function_calls import FunctionCalls
 from gateway.turn.release_gate import Drop, ReleaseGate, Sendable, Translated
 from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import STAY, TRANSITIONS, Input, Turn
@@ -240,7 +240,7 @@ def _words_answer_others(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_timeout_of_calls(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Calls, "overdue", lambda self, before: [])
+    patch.setattr(FunctionCalls, "overdue", lambda self, before: [])
 
 
 def _no_bound(patch: pytest.MonkeyPatch) -> None:

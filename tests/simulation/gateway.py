@@ -17,14 +17,13 @@ from tests.simulation.history import Entry, History, Said, Where
 from tests.simulation.plan import Plan
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.messages import CLIENT_EVENTS, TURNS, Command
+from turngate.protocol.openai.server_events import OutputAudioDelta
 
 NAME = "gw"
 #: A record that nothing waits for may wait so long for others, in seconds.
 _FOLD = 0.25
 #: A connection to a broker that is gone is tried again so often, with this pause in seconds.
 _RETRIES, _PAUSE = 20, 0.3
-#: Of 24 kHz pcm16.
-_BYTES_PER_MS = 48
 
 
 class Publisher:
@@ -136,11 +135,8 @@ class Session:
             return
         kind, now, conversation = event["type"], self._clock.now, self.conversation
         if kind == "response.output_audio.delta":
-            before = conversation.downlink.audio(event["response_id"], event["item_id"], now)
-            if before is not None:
-                conversation.tell(*before)
-                milliseconds = len(event["delta"]) * 3 / 4 / _BYTES_PER_MS
-                conversation.downlink.playout.forwarded(event["item_id"], milliseconds, now)
+            delta = OutputAudioDelta(event["response_id"], event["item_id"], bytes(len(event["delta"]) // 4 * 3))
+            conversation.agent_audio(delta, now)
         else:
             self._history.append(Entry(now, Where.GATEWAY_GOT, event))
             conversation.upstream_event(event, now)
@@ -180,7 +176,7 @@ class Session:
             accepted_by_openai(event)
             history.append(Entry(now, Where.GATEWAY_SENT, event))
             self.send(event)
-        for message in out.to_client:
+        for message in out.messages:
             accepted_by_clients(message)
             history.append(Entry(now, Where.CLIENT_GOT, message))
         for seq in out.to_publish:
@@ -190,11 +186,11 @@ class Session:
         for event in out.to_upstream:
             # Whoever waits for this moment acts after it.
             self._clock.later(0.0, partial(self.seen, ">" + event["type"]))
-        if out.ending is not None and not self.closed:
+        if (ending := self.conversation.ending) is not None and not self.closed:
             self.closed = True
-            history.append(Entry(now, Where.FAULT, f"the session ends: {out.ending.code} {out.ending.reason}"))
+            history.append(Entry(now, Where.FAULT, f"the session ends: {ending.code} {ending.reason}"))
             self._clock.later(0.0, self.client_gone)
-        return out.to_client
+        return out.messages
 
     def _after(self, messages: list[dict[str, Any]]) -> None:
         for message in messages:

@@ -14,7 +14,7 @@ import uvloop
 
 from gateway.admission.credentials import chosen
 from gateway.sockets.engines import ENGINES
-from gateway.sockets.interface import Answer, Engine, Listening, Request, Socket
+from gateway.sockets.interface import Engine, HttpRequest, HttpResponse, ListenOptions, Socket
 
 #: What a test does with one connection, its path and its name.
 Serve = Callable[[Socket, str, str], Awaitable[None]]
@@ -39,13 +39,13 @@ async def echo(peer: Socket, path: str, name: str) -> None:
         await peer.send(message.encode() if isinstance(message, str) else message, text=text)
 
 
-def answer(request: Request) -> Answer | None:
+def respond(request: HttpRequest) -> HttpResponse | None:
     """A page, one who may not connect, and everybody else."""
     if request.path == "/page":
         values = ",".join(request.values("x-told"))
-        return Answer(HTTPStatus.OK, "text/plain", f"told {values}".encode(), {"X-More": "more"})
+        return HttpResponse(HTTPStatus.OK, "text/plain", f"told {values}".encode(), {"X-More": "more"})
     if request.path == "/refused":
-        return Answer(HTTPStatus.UNAUTHORIZED, "text/plain", b"no")
+        return HttpResponse(HTTPStatus.UNAUTHORIZED, "text/plain", b"no")
     return None
 
 
@@ -57,7 +57,9 @@ def serving(engine: Engine) -> Serving:
     async def start(serve: Serve = echo, *, largest: int = 10_000, ping: float = 30.0) -> AsyncIterator[int]:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        server = await engine.listen(listener, Listening(serve, answer, chosen, largest, ping, unread=131_072))
+        server = await engine.listen(
+            listener, ListenOptions(serve, respond, chosen, largest, ping, receive_buffer=131_072)
+        )
         try:
             yield port
         finally:

@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from gateway.sockets.interface import Closed, Engine, Refused, Socket, received
+from gateway.sockets.interface import ConnectionClosed, Engine, HandshakeRefused, Socket
 
 PATIENCE_SECONDS = 30
 
@@ -37,7 +37,7 @@ async def echo(connection: ServerConnection) -> None:
 
 async def connected(engine: Engine, url: str, **headers: str) -> Socket:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        return await engine.connect(url, headers, largest=100_000, ping_timeout=20, unread=131_072)
+        return await engine.connect(url, headers, message_max=100_000, ping_timeout=20, receive_buffer=131_072)
 
 
 async def test_what_is_sent_as_text_arrives_as_text_and_can_be_read_as_bytes(engine: Engine) -> None:
@@ -59,7 +59,7 @@ async def test_the_upstream_gets_the_headers_and_the_query(engine: Engine) -> No
 
     async with upstream(once) as port:
         peer = await connected(engine, f"ws://127.0.0.1:{port}/v1/realtime?model=m", Authorization="Bearer k3y")
-        with pytest.raises(Closed):
+        with pytest.raises(ConnectionClosed):
             await peer.recv()
         assert seen[0].path == "/v1/realtime?model=m"
         assert seen[0].headers.get_all("Authorization") == ["Bearer k3y"]
@@ -75,10 +75,10 @@ async def test_the_upstreams_code_and_reason_are_known(engine: Engine, code: int
     async with upstream(end) as port:
         peer = await connected(engine, f"ws://127.0.0.1:{port}/")
         assert await peer.recv() == "last words"
-        with pytest.raises(Closed) as end_of_it:
+        with pytest.raises(ConnectionClosed) as end_of_it:
             await peer.recv()
-        assert received(end_of_it.value) == (code, "invalid_request_error.no_such_model")
-        with pytest.raises(Closed):
+        assert (end_of_it.value.code, end_of_it.value.reason) == (code, "invalid_request_error.no_such_model")
+        with pytest.raises(ConnectionClosed):
             await peer.send(b"too late", text=True)
 
 
@@ -88,9 +88,9 @@ async def test_an_upstream_that_is_lost_gives_no_code(engine: Engine) -> None:
 
     async with upstream(vanish) as port:
         peer = await connected(engine, f"ws://127.0.0.1:{port}/")
-        with pytest.raises(Closed) as end:
+        with pytest.raises(ConnectionClosed) as end:
             await peer.recv()
-        assert received(end.value) == (None, "")
+        assert (end.value.code, end.value.reason) == (None, "")
 
 
 async def test_a_dial_that_is_cancelled_leaves_no_connection(engine: Engine) -> None:
@@ -137,7 +137,7 @@ async def test_another_status_than_101_is_told(engine: Engine, status: int) -> N
         return connection.respond(http.HTTPStatus(status), "no")
 
     async with upstream(echo, process_request=refuse) as port:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(HandshakeRefused) as refused:
             await connected(engine, f"ws://127.0.0.1:{port}/")
         assert refused.value.status == status
 
@@ -150,7 +150,7 @@ async def test_a_server_that_is_none_is_not_connected_to(engine: Engine, answer:
         writer.close()
 
     async with await asyncio.start_server(answer_so, "127.0.0.1", 0) as server:
-        with pytest.raises((OSError, Refused)):
+        with pytest.raises((OSError, HandshakeRefused)):
             await connected(engine, f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
 
 

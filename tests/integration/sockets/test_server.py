@@ -9,10 +9,11 @@ import socket
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed as ClientConnectionClosed
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from gateway.sockets.interface import Closed, Engine, Socket, fitting, received
+from gateway.sockets.interface import ConnectionClosed, Engine, Socket, fit_reason
 from tests.integration.sockets.conftest import Serving
 
 PATIENCE_SECONDS = 30
@@ -28,7 +29,7 @@ def url(port: int, path: str = "/") -> str:
 
 async def close_code(client: ClientConnection) -> int | None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(ClientConnectionClosed):
             while True:
                 await client.recv()
     return client.close_code
@@ -121,7 +122,7 @@ async def test_a_message_that_is_too_large_closes_with_1009(serving: Serving, me
     async with serving(largest=10_000) as port, connect(url(port)) as client:
         await client.send(bytes(10_000))
         assert await client.recv() == bytes(10_000)
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(ClientConnectionClosed):
             await client.send(message)
         assert await close_code(client) == 1009
 
@@ -129,7 +130,7 @@ async def test_a_message_that_is_too_large_closes_with_1009(serving: Serving, me
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1012, "SERVER_GOING_AWAY"), (4004, "ü" * 100)])
 async def test_the_client_gets_code_and_reason(serving: Serving, code: int, reason: str) -> None:
     async def serve(peer: Socket, path: str, name: str) -> None:
-        await peer.close(code, fitting(reason))
+        await peer.close(code, fit_reason(reason))
 
     async with serving(serve) as port, connect(url(port)) as client:
         assert await close_code(client) == code
@@ -147,12 +148,12 @@ async def test_a_client_that_closes_without_a_code_is_answered_in_order(serving:
 
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4004, None])
 async def test_the_server_gets_code_and_reason(serving: Serving, code: int | None) -> None:
-    ends: asyncio.Queue[Exception] = asyncio.Queue()
+    ends: asyncio.Queue[ConnectionClosed] = asyncio.Queue()
 
     async def serve(peer: Socket, path: str, name: str) -> None:
         try:
             await peer.recv()
-        except Closed as end:
+        except ConnectionClosed as end:
             ends.put_nowait(end)
 
     async with serving(serve) as port:
@@ -162,7 +163,8 @@ async def test_the_server_gets_code_and_reason(serving: Serving, code: int | Non
         else:
             await client.close(code, "why")
         async with asyncio.timeout(PATIENCE_SECONDS):
-            assert received(await ends.get()) == ((None, "") if code is None else (code, "why"))
+            end = await ends.get()
+        assert (end.code, end.reason) == ((None, "") if code is None else (code, "why"))
 
 
 async def test_sending_waits_for_a_client_that_does_not_read_until_it_is_cut(engine: Engine, serving: Serving) -> None:
@@ -177,7 +179,7 @@ async def test_sending_waits_for_a_client_that_does_not_read_until_it_is_cut(eng
             while True:
                 await peer.send(bytes(100_000))
                 sent += 1
-        except Closed:
+        except ConnectionClosed:
             ended.set()
 
     async with serving(serve) as port:
@@ -190,7 +192,7 @@ async def test_sending_waits_for_a_client_that_does_not_read_until_it_is_cut(eng
                 await asyncio.sleep(0.2)
             assert sent < 500
             assert not ended.is_set()
-            await engine.cut(peers[0])
+            await peers[0].cut()
             await ended.wait()
             while await reader.read(1_000_000):
                 pass
@@ -220,7 +222,7 @@ async def test_a_client_that_answers_no_ping_is_closed(serving: Serving) -> None
     ended = asyncio.Event()
 
     async def serve(peer: Socket, path: str, name: str) -> None:
-        with contextlib.suppress(*Closed):
+        with contextlib.suppress(ConnectionClosed):
             await peer.recv()
         ended.set()
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from gateway.conversation.conversation import Conversation, Effects
+from gateway.conversation.conversation import Conversation, Effects, Ending
 from gateway.conversation.counters import Counters
 from gateway.conversation.limits import Limits
 from gateway.dialect import COMPONENT, Dialect
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
+from turngate.protocol.openai.server_events import OutputAudioDelta
 
 RACE = "conversation_already_has_active_response"
 SETTINGS: dict[str, Any] = {
@@ -19,6 +21,13 @@ SETTINGS: dict[str, Any] = {
     "audio": {"input": {"encoding": "linear16", "sample_rate": 24000}},
     "agent": {"think": {"provider": {"type": "open_ai", "model": "gpt-realtime-2.1"}, "prompt": "Be kind."}},
 }
+
+
+@dataclass(slots=True)
+class Out(Effects):
+    """What the conversation put out, and the ending that came with it."""
+
+    ending: Ending | None = None
 
 
 class Bench:
@@ -29,26 +38,27 @@ class Bench:
     ) -> None:
         self.now = 0.0
         self.conversation = Conversation("session-0001", "gw", dialect, limits or Limits(), self.now, counters)
-        self.out = Effects()
+        self.out = Out()
+        self._ended = False
         self._events = 0
 
     # --- the client
 
-    def say(self, **message: Any) -> Effects:
+    def say(self, **message: Any) -> Out:
         return self.frame(orjson.dumps(message))
 
-    def frame(self, data: bytes) -> Effects:
+    def frame(self, data: bytes) -> Out:
         self.conversation.client_text(data, self.now)
         return self._drain()
 
     # --- the upstream
 
-    def event(self, kind: str, **fields: Any) -> Effects:
+    def event(self, kind: str, **fields: Any) -> Out:
         self._events += 1
         self.conversation.upstream_event({"type": kind, "event_id": f"event_{self._events}", **fields}, self.now)
         return self._drain()
 
-    def created(self, response_id: str, request_id: str | None = None, *, conversation: str | None = "conv") -> Effects:
+    def created(self, response_id: str, request_id: str | None = None, *, conversation: str | None = "conv") -> Out:
         return self.event("response.created", response=_response(response_id, "in_progress", request_id, conversation))
 
     def done(
@@ -58,37 +68,35 @@ class Bench:
         *,
         status: str = "completed",
         conversation: str | None = "conv",
-    ) -> Effects:
+    ) -> Out:
         return self.event("response.done", response=_response(response_id, status, request_id, conversation))
 
-    def item(self, item_id: str, kind: str = "message", **fields: Any) -> Effects:
+    def item(self, item_id: str, kind: str = "message", **fields: Any) -> Out:
         return self.event("conversation.item.added", item={"id": item_id, "type": kind, "role": "user", **fields})
 
-    def error(self, code: str, about: str | None = None, **fields: Any) -> Effects:
+    def error(self, code: str, about: str | None = None, **fields: Any) -> Out:
         error = {"type": "invalid_request_error", "code": code, "message": code, "event_id": about, **fields}
         return self.event("error", error=error)
 
-    def call(self, response_id: str, call_id: str, name: str = "f") -> Effects:
+    def call(self, response_id: str, call_id: str, name: str = "f") -> Out:
         item = {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", "call_id": call_id, "name": name}
         return self.event("response.output_item.done", response_id=response_id, item={**item, "arguments": "{}"})
 
-    def audio(self, response_id: str, item_id: str, ms: float) -> Effects:
+    def audio(self, response_id: str, item_id: str, ms: float) -> Out:
         """So much audio goes to the client, at once."""
-        before = self.conversation.downlink.audio(response_id, item_id, self.now)
-        if before is not None:
-            self.conversation.tell(*before)
-            self.conversation.downlink.playout.forwarded(item_id, ms, self.now)
+        delta = OutputAudioDelta(response_id, item_id, bytes(int(ms * 48)))
+        self.conversation.context.send_audio(self.conversation.agent_audio(delta, self.now))
         return self._drain()
 
     # --- the translators
 
-    def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Effects:
+    def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Out:
         words = [{"type": "input_text", "text": "Hi"}]
         items = tuple({"id": item_id, "type": "message", "role": "user", "content": words} for item_id in item_ids)
         self.conversation.command(AddItems(session="s", seq=seq, items=items, notices=notices), self.now)
         return self._drain()
 
-    def refused(self, seq: int, code: str = "INVALID_SETTINGS") -> Effects:
+    def refused(self, seq: int, code: str = "INVALID_SETTINGS") -> Out:
         self.conversation.command(RefuseRequest(session="s", seq=seq, code=code, description="no"), self.now)
         return self._drain()
 
@@ -100,7 +108,7 @@ class Bench:
         append: str | None = None,
         exclusive: bool = False,
         **session: Any,
-    ) -> Effects:
+    ) -> Out:
         self.conversation.command(
             SendRelease(
                 session="s",
@@ -116,7 +124,7 @@ class Bench:
 
     # --- time, and whole passages
 
-    def wait(self, seconds: float) -> Effects:
+    def wait(self, seconds: float) -> Out:
         self.now += seconds
         self.conversation.tick(self.now)
         return self._drain()
@@ -142,11 +150,20 @@ class Bench:
         self.asked(seq)
         return str(self.release(responds=(seq,)).to_upstream[-1]["event_id"])
 
-    def _drain(self) -> Effects:
-        self.out = self.conversation.drain()
-        for message in self.out.to_client:
+    def _drain(self) -> Out:
+        out, ending = self.conversation.drain(), self.conversation.ending
+        self.out = Out(
+            out.to_upstream,
+            out.to_client,
+            out.to_publish,
+            out.turn_changed,
+            out.turn_urgent,
+            None if self._ended else ending,
+        )
+        self._ended = ending is not None
+        for message in out.messages:
             accepted_by_clients(message)
-        for event in self.out.to_upstream:
+        for event in out.to_upstream:
             accepted_by_openai(event)
         return self.out
 

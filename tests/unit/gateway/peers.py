@@ -4,49 +4,41 @@ from __future__ import annotations
 
 import asyncio
 
-from websockets.exceptions import ConnectionClosedError
+from gateway.sockets.interface import ConnectionClosed
 
 
 class Stuck:
-    """A peer that says what it is given to say, and takes nothing until `go_on` is set; `cut` breaks it off."""
+    """A peer that sends what it is given, and takes nothing until `go_on` is set; `cut` breaks it off."""
 
-    def __init__(self, *says: str | bytes) -> None:
+    direct = None
+
+    def __init__(self, *sends: str | bytes) -> None:
         self.taken: list[bytes] = []
         #: Set once something is being sent to it.
         self.sending = asyncio.Event()
         self.go_on = asyncio.Event()
         self.was_cut = 0
         self.closed_with: int | None = None
-        self._says = list(says)
+        self._sends = list(sends)
         self._cut = asyncio.Event()
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
-        if self._says:
-            return self._says.pop(0)
+        if self._sends:
+            return self._sends.pop(0)
         await self._cut.wait()
-        raise ConnectionClosedError(None, None)
+        raise ConnectionClosed
 
     async def send(self, message: bytes, *, text: bool | None = None) -> None:
         self.sending.set()
         await self.go_on.wait()
         if self.was_cut:
-            raise ConnectionClosedError(None, None)
+            raise ConnectionClosed
         self.taken.append(message)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed_with = code
 
-    def cut(self) -> None:
+    async def cut(self) -> None:
         self.was_cut += 1
         self._cut.set()
         self.go_on.set()
-
-
-class Queues:
-    """An engine whose connections have nothing below their queues."""
-
-    def wire(self, peer: object) -> None:
-        return None
-
-    async def cut(self, peer: Stuck) -> None:
-        peer.cut()

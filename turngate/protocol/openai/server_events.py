@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
+import orjson
 import pybase64
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -277,18 +278,12 @@ class InputTranscriptionFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutputAudioDelta:
-    """A piece of the agent's audio. Not a pydantic model and not validated, because it is on the per-frame path."""
+    """A piece of the agent's audio. Not a pydantic model, because it is on the per-frame path."""
 
     response_id: str
     item_id: str
-    delta: str
-
-    def pcm(self) -> bytes:
-        """Decode the audio, in the session's output format. Raises `UpstreamProtocolError` for invalid base64."""
-        try:
-            return pybase64.b64decode(self.delta, validate=True)
-        except (TypeError, ValueError) as error:
-            raise UpstreamProtocolError("response.output_audio.delta", "delta", str(error)) from None
+    #: In the session's output format: 16-bit little-endian mono PCM at 24 kHz where none was chosen.
+    pcm: bytes
 
 
 ServerEvent: TypeAlias = (
@@ -319,10 +314,29 @@ ServerEvent: TypeAlias = (
 
 
 def _audio_delta(data: dict[str, Any]) -> OutputAudioDelta:
+    for name in ("response_id", "item_id", "delta"):
+        if not isinstance(data.get(name), str):
+            raise UpstreamProtocolError(data["type"], name, "missing, or no text")
     try:
-        return OutputAudioDelta(data["response_id"], data["item_id"], data["delta"])
-    except KeyError as error:
-        raise UpstreamProtocolError(data["type"], str(error.args[0]), "missing") from None
+        pcm = pybase64.b64decode(data["delta"], validate=True)
+    except ValueError as error:
+        raise UpstreamProtocolError(data["type"], "delta", str(error)) from None
+    return OutputAudioDelta(data["response_id"], data["item_id"], pcm)
+
+
+#: How a frame with audio begins, as OpenAI writes it.
+_DELTA = b'{"type":"response.output_audio.delta"'
+
+
+def read_audio_delta(frame: bytes) -> OutputAudioDelta | None:
+    """The audio in a frame; None for any other frame, and for one that is written in another way than OpenAI's: read
+    that one with `read_frame`."""
+    if not frame.startswith(_DELTA):
+        return None
+    try:
+        return _audio_delta(orjson.loads(frame))
+    except (ValueError, UpstreamProtocolError):
+        return None
 
 
 def _parsers() -> dict[str, Callable[[dict[str, Any]], ServerEvent]]:

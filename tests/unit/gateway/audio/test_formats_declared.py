@@ -42,7 +42,7 @@ def test_a_new_rate_holds_when_it_is_confirmed_and_not_before() -> None:
 def test_a_format_that_is_refused_never_holds() -> None:
     bench = Bench().configured(audio={"input": LINEAR16})
     bench.say(**settings({"encoding": "linear16", "sample_rate": 48_000}))
-    assert types(bench.refused(2).to_client) == ["Error"]
+    assert types(bench.refused(2).messages) == ["Error"]
     assert heard(bench, bytes(960)) == bytes(960)
 
 
@@ -56,7 +56,7 @@ def test_while_the_upstreams_own_input_format_changes_no_audio_goes_to_it() -> N
     assert heard(bench, bytes(960)) == b""
     assert heard(bench, bytes(960)) == b""
     out = bench.event("session.updated", session=effective())
-    assert [message.get("code", message["type"]) for message in out.to_client] == ["AUDIO_DROPPED", "SettingsApplied"]
+    assert [message.get("code", message["type"]) for message in out.messages] == ["AUDIO_DROPPED", "SettingsApplied"]
     assert heard(bench, b"\x7f") == b"\x7f"
 
 
@@ -110,7 +110,7 @@ def test_audio_that_waits_for_the_session_cannot_change_its_encoding() -> None:
     bench.say(**settings(LINEAR16))
     bench.say(**settings({"encoding": "linear16", "sample_rate": 16_000}))
     assert heard(bench, bytes(640)) is not None
-    (error,) = bench.say(**settings(MULAW)).to_client
+    (error,) = bench.say(**settings(MULAW)).messages
     assert error["code"] == "INVALID_SETTINGS"
     assert "`audio.input.encoding` cannot change from linear16 to mulaw" in error["description"]
 
@@ -118,7 +118,7 @@ def test_audio_that_waits_for_the_session_cannot_change_its_encoding() -> None:
 def test_settings_without_audio_before_them_may_change_everything() -> None:
     bench = Bench()
     bench.say(**settings(LINEAR16))
-    assert bench.say(**settings(MULAW)).to_client == []
+    assert bench.say(**settings(MULAW)).messages == []
     assert heard(bench, b"\x01") == b"\x01"
 
 
@@ -134,7 +134,7 @@ def test_an_unsupported_format_ends_an_agent_session_with_what_is_supported(
     audio: dict[str, Any], field: str, supported: str
 ) -> None:
     bench = Bench(AGENT)
-    (error,) = bench.say(**{**SETTINGS, "audio": audio}).to_client
+    (error,) = bench.say(**{**SETTINGS, "audio": audio}).messages
     assert error["code"] == "INVALID_SETTINGS"
     assert f"`{field}`" in error["description"]
     assert f"supported: {supported}." in error["description"]

@@ -44,8 +44,8 @@ def test_the_upstream_forgets_what_was_not_heard_and_the_client_gets_the_words_t
     out = onset(bench)
     assert truncations(bench) == [("item_1", 2000)]
     history = ["History"] if dialect is AGENT else []
-    assert types(out.to_client) == ["ConversationText", *history, "UserStartedSpeaking"]
-    assert out.to_client[0]["content"] == "One two"
+    assert types(out.messages) == ["ConversationText", *history, "UserStartedSpeaking"]
+    assert out.messages[0]["content"] == "One two"
     assert bench.conversation.downlink.audio("resp_1", "item_1", bench.now) is None
 
 
@@ -54,11 +54,11 @@ def test_a_finished_response_is_still_cut_while_it_plays() -> None:
     bench.event("response.output_audio.done", **_part())
     bench.event("response.output_audio_transcript.done", **_part(), transcript="One two three four.")
     bench.done("resp_1")
-    assert types(bench.out.to_client) == ["ConversationText", "History", "AgentAudioDone"]
+    assert types(bench.out.messages) == ["ConversationText", "History", "AgentAudioDone"]
     bench.now += 1
     out = onset(bench)
     assert truncations(bench) == [("item_1", 1000)]
-    assert types(out.to_client) == ["UserStartedSpeaking"], "it was told all the words before"
+    assert types(out.messages) == ["UserStartedSpeaking"], "it was told all the words before"
     bench.now += 1
     onset(bench)
     assert truncations(bench) == []
@@ -89,7 +89,7 @@ def test_every_item_of_the_reply_is_cut_at_its_own_place() -> None:
 def test_a_truncation_that_the_upstream_refuses_is_not_the_clients_business() -> None:
     bench = speaking()
     (sent,) = onset(bench).to_upstream
-    assert bench.error("invalid_value", sent["event_id"]).to_client == []
+    assert bench.error("invalid_value", sent["event_id"]).messages == []
 
 
 def test_words_of_the_agents_own_that_interrupt_cut_in_the_same_way() -> None:
@@ -98,9 +98,9 @@ def test_words_of_the_agents_own_that_interrupt_cut_in_the_same_way() -> None:
     out = bench.say(type="InjectAgentMessage", message="Stop!", behavior="interrupt")
     assert types(out.to_upstream) == ["response.cancel", "conversation.item.truncate"]
     assert truncations(bench) == [("item_1", 2000)]
-    assert types(out.to_client) == ["ConversationText", "History", "AgentAudioDone"]
+    assert types(out.messages) == ["ConversationText", "History", "AgentAudioDone"]
     assert bench.conversation.downlink.audio("resp_1", "item_1", bench.now) is None
-    assert bench.done("resp_1", status="cancelled").to_client == []
+    assert bench.done("resp_1", status="cancelled").messages == []
 
 
 def test_words_of_the_agents_own_that_interrupt_what_only_plays() -> None:
@@ -109,7 +109,7 @@ def test_words_of_the_agents_own_that_interrupt_what_only_plays() -> None:
     bench.done("resp_1")
     bench.now += 1
     out = bench.say(type="InjectAgentMessage", message="Stop!", behavior="interrupt")
-    assert (types(out.to_upstream), out.to_client) == (["conversation.item.truncate"], [])
+    assert (types(out.to_upstream), out.messages) == (["conversation.item.truncate"], [])
 
 
 # --- function calls of a reply that was interrupted ---
@@ -126,24 +126,24 @@ def calling(*call_ids: str) -> Bench:
 def test_calls_of_a_cancelled_reply_are_void_and_the_model_is_told() -> None:
     bench = calling("call_1", "call_2")
     bench.say(type="FunctionCallResponse", id="call_1", name="f", content="1")
-    assert types(onset(bench).to_client) == ["UserStartedSpeaking"]
+    assert types(onset(bench).messages) == ["UserStartedSpeaking"]
     out = bench.done("resp_1", status="cancelled")
-    assert out.to_client == [{"type": "FunctionCallCancelled", "functions": [{"id": "call_2", "name": "f"}]}]
+    assert out.messages == [{"type": "FunctionCallCancelled", "functions": [{"id": "call_2", "name": "f"}]}]
     (told,) = out.to_upstream
     assert (told["item"]["type"], told["item"]["call_id"]) == ("function_call_output", "call_2")
     assert bench.conversation.record().open_calls == ("call_1",), "its result was given, and is on its way"
-    assert bench.error("invalid_tool_call_id", told["event_id"]).to_client == []
+    assert bench.error("invalid_tool_call_id", told["event_id"]).messages == []
     late = bench.say(type="FunctionCallResponse", id="call_2", name="f", content="2")
-    assert (late.to_client, late.to_publish) == ([], [])
-    assert bench.wait(31).to_client == [], "nobody waits for it any more"
+    assert (late.messages, late.to_publish) == ([], [])
+    assert bench.wait(31).messages == [], "nobody waits for it any more"
 
 
 def test_calls_of_a_reply_that_ran_to_its_end_are_still_needed_whatever_the_user_says() -> None:
     bench = calling("call_1")
     onset(bench)
-    assert bench.done("resp_1").to_client == []
+    assert bench.done("resp_1").messages == []
     assert bench.conversation.record().open_calls == ("call_1",)
-    assert types(bench.say(type="FunctionCallResponse", id="call_1", name="f", content="1").to_client) == [
+    assert types(bench.say(type="FunctionCallResponse", id="call_1", name="f", content="1").messages) == [
         "FunctionCallResponse",
         "History",
     ]
@@ -152,11 +152,11 @@ def test_calls_of_a_reply_that_ran_to_its_end_are_still_needed_whatever_the_user
 def test_a_call_that_a_completed_reply_made_after_the_user_spoke_up_is_requested() -> None:
     bench = calling()
     onset(bench)
-    assert bench.call("resp_1", "call_1").to_client == []
+    assert bench.call("resp_1", "call_1").messages == []
     item = {"id": "fc", "type": "function_call", "status": "completed", "call_id": "call_1", "name": "f"}
     response = {"id": "resp_1", "status": "completed", "conversation_id": "c", "output": [item]}
     out = bench.event("response.done", response=response)
-    assert [message["type"] for message in out.to_client if message["type"] != "LatencyReport"] == [
+    assert [message["type"] for message in out.messages if message["type"] != "LatencyReport"] == [
         "FunctionCallRequest"
     ]
     assert bench.conversation.record().open_calls == ("call_1",)

@@ -13,7 +13,7 @@ def test_a_function_call_is_open_until_the_upstream_has_its_result() -> None:
     bench = called("call_1")
     assert bench.conversation.record().open_calls == ("call_1",)
     out = bench.say(type="FunctionCallResponse", id="call_1", name="f", content="42")
-    assert types(out.to_client) == ["AgentThinking"]
+    assert types(out.messages) == ["AgentThinking"]
     assert bench.conversation.record().open_calls == ("call_1",)
     bench.translated(2, "out_1")
     bench.item("out_1", "function_call_output", call_id="call_1")
@@ -24,14 +24,14 @@ def test_a_function_call_is_open_until_the_upstream_has_its_result() -> None:
 def test_results_nobody_asked_for_are_told_and_not_used() -> None:
     bench = called("call_1")
     assert (
-        bench.say(type="FunctionCallResponse", id="call_9", content="").to_client[0]["code"] == "UNKNOWN_FUNCTION_CALL"
+        bench.say(type="FunctionCallResponse", id="call_9", content="").messages[0]["code"] == "UNKNOWN_FUNCTION_CALL"
     )
     bench.say(type="FunctionCallResponse", name="f", content="1")
     event = bench.conversation.client_event(2)
     assert event is not None
     assert event.message["id"] == "call_1"
     twice = bench.say(type="FunctionCallResponse", id="call_1", content="2")
-    assert twice.to_client[0]["code"] == "UNKNOWN_FUNCTION_CALL"
+    assert twice.messages[0]["code"] == "UNKNOWN_FUNCTION_CALL"
     assert twice.to_publish == []
 
 
@@ -39,11 +39,11 @@ def test_a_call_that_is_not_answered_in_time_is_answered_for_the_client() -> Non
     bench = called("call_1", "call_2")
     bench.say(type="FunctionCallResponse", id="call_1", content="1")
     out = bench.wait(30)
-    assert [(m["type"], m["code"]) for m in out.to_client] == [("Warning", "FUNCTION_CALL_TIMEOUT")]
+    assert [(m["type"], m["code"]) for m in out.messages] == [("Warning", "FUNCTION_CALL_TIMEOUT")]
     event = bench.conversation.client_event(3)
     assert event is not None
     assert (event.message["id"], "error" in event.message) == ("call_2", True)
-    assert bench.say(type="FunctionCallResponse", id="call_2", content="late").to_client[0]["type"] == "Warning"
+    assert bench.say(type="FunctionCallResponse", id="call_2", content="late").messages[0]["type"] == "Warning"
 
 
 def test_a_timeout_past_the_limit_and_its_reserve_closes_the_call() -> None:
@@ -53,7 +53,7 @@ def test_a_timeout_past_the_limit_and_its_reserve_closes_the_call() -> None:
         bench.error(RACE)
     out = bench.wait(30)
     assert bench.conversation.record().open_calls == ("call_1", "call_2")
-    told = [message["description"] for message in out.to_client if message["type"] == "Warning"]
+    told = [message["description"] for message in out.messages if message["type"] == "Warning"]
     assert [text.partition("; ")[2] for text in told] == [
         "the model is told.",
         "the model is told.",
@@ -75,7 +75,7 @@ def test_a_result_that_is_refused_closes_its_call() -> None:
 def test_inject_agent_message_is_refused_in_a_turn_queued_or_interrupts() -> None:
     bench = Bench().configured()
     bench.created("resp_1")
-    assert types(bench.say(type="InjectAgentMessage", message="x").to_client) == ["InjectionRefused"]
+    assert types(bench.say(type="InjectAgentMessage", message="x").messages) == ["InjectionRefused"]
     assert bench.say(type="InjectAgentMessage", message="x", behavior="queue").to_publish == [2]
     out = bench.say(type="InjectAgentMessage", message="x", behavior="interrupt")
     assert (out.to_publish, types(out.to_upstream)) == ([3], ["response.cancel"])
@@ -83,14 +83,14 @@ def test_inject_agent_message_is_refused_in_a_turn_queued_or_interrupts() -> Non
     again = bench.say(type="InjectAgentMessage", message="x", behavior="interrupt")
     assert (again.to_publish, again.to_upstream) == ([4], [])
     bench.done("resp_1", status="cancelled")
-    assert types(bench.say(type="InjectAgentMessage", message="x").to_client) == ["InjectionRefused"], "one waits"
+    assert types(bench.say(type="InjectAgentMessage", message="x").messages) == ["InjectionRefused"], "one waits"
 
 
 def test_inject_agent_message_before_the_session_is_configured_is_refused_for_that() -> None:
     bench = Bench()
     bench.event("session.created", session={})
     bench.say(**SETTINGS)
-    (refused,) = bench.say(type="InjectAgentMessage", message="x").to_client
+    (refused,) = bench.say(type="InjectAgentMessage", message="x").messages
     assert (refused["type"], refused["message"]) == ("InjectionRefused", "The session is not configured yet.")
     assert bench.say(type="InjectAgentMessage", message="x", behavior="queue").to_publish == [2]
 
@@ -108,7 +108,7 @@ def test_the_user_speaking_refuses_all_but_an_interruption() -> None:
     bench.event("input_audio_buffer.speech_started", item_id="a", audio_start_ms=0)
     for behavior in ("default", "queue"):
         out = bench.say(type="InjectAgentMessage", message="x", behavior=behavior)
-        assert types(out.to_client) == ["InjectionRefused"]
+        assert types(out.messages) == ["InjectionRefused"]
     assert bench.say(type="InjectAgentMessage", message="x", behavior="interrupt").to_publish == [2]
 
 
@@ -132,7 +132,7 @@ def test_the_model_is_told_of_a_call_that_was_cut_off() -> None:
     out = bench.event("response.done", response=response)
     assert [event["item"]["call_id"] for event in out.to_upstream] == ["call_2"]
     assert "was not made" in out.to_upstream[0]["item"]["output"]
-    assert types(out.to_client) == ["Warning"]
+    assert types(out.messages) == ["Warning"]
     assert bench.conversation.record().open_calls == ("call_1",)
     refused = bench.error("invalid_tool_call_id", out.to_upstream[0]["event_id"])
-    assert refused.to_client == [], "the client did not ask for that"
+    assert refused.messages == [], "the client did not ask for that"

@@ -27,7 +27,7 @@ def test_configuration_in_the_middle_of_a_reply_waits_for_its_end() -> None:
     assert latencies == [0.5], "from the end of the response"
     assert bench.conversation.record().decided_release == "in time"
     assert sent.to_upstream[0]["session"]["instructions"] == "Be kind.\n\nB"
-    assert types(bench.event("session.updated", session=effective()).to_client) == ["PromptUpdated"]
+    assert types(bench.event("session.updated", session=effective()).messages) == ["PromptUpdated"]
 
 
 def test_acknowledgements_come_once_per_request_and_in_order() -> None:
@@ -38,8 +38,8 @@ def test_acknowledgements_come_once_per_request_and_in_order() -> None:
     bench.translated(3)
     bench.release((2, 3))
     bench.release((2, 3), name="again")
-    assert types(bench.event("session.updated", session=effective()).to_client) == ["PromptUpdated", "SettingsApplied"]
-    assert bench.event("session.updated", session=effective()).to_client == []
+    assert types(bench.event("session.updated", session=effective()).messages) == ["PromptUpdated", "SettingsApplied"]
+    assert bench.event("session.updated", session=effective()).messages == []
 
 
 def test_a_refused_update_is_reported_and_settled() -> None:
@@ -48,8 +48,8 @@ def test_a_refused_update_is_reported_and_settled() -> None:
     bench.translated(2)
     event_id = bench.release((2,)).to_upstream[0]["event_id"]
     out = bench.error("invalid_value", event_id, param="session.instructions")
-    assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "invalid_value")]
-    assert "session.instructions" in out.to_client[0]["description"]
+    assert [(m["type"], m["code"]) for m in out.messages] == [("Error", "invalid_value")]
+    assert "session.instructions" in out.messages[0]["description"]
     assert bench.conversation.record().open_configuration == ()
 
 
@@ -58,7 +58,7 @@ def test_a_refusal_without_our_id_is_known_by_the_field_it_names() -> None:
     bench.say(type="UpdatePrompt", prompt="B")
     bench.translated(2)
     bench.release((2,))
-    assert bench.error("invalid_value", None, param="session.instructions").to_client[0]["type"] == "Error"
+    assert bench.error("invalid_value", None, param="session.instructions").messages[0]["type"] == "Error"
     assert bench.conversation.record().open_configuration == ()
 
 
@@ -69,12 +69,12 @@ def test_a_voice_that_cannot_change_is_left_out_and_the_rest_is_applied() -> Non
     change: dict[str, Any] = {"instructions": "B", "audio": {"output": {"voice": "ash"}}}
     event_id = bench.release((2,), **change).to_upstream[0]["event_id"]
     out = bench.error("cannot_update_voice", event_id)
-    assert out.to_client == []
+    assert out.messages == []
     assert bench.conversation.record().open_configuration == (2,)
     again = bench.release((2,), name="r2", **change)
     assert again.to_upstream[0]["session"] == {"type": "realtime", "instructions": "B", "audio": {"output": {}}}
-    assert [(m["type"], m["code"]) for m in again.to_client] == [("Warning", "SETTING_CANNOT_CHANGE")]
-    assert types(bench.event("session.updated", session=effective()).to_client) == ["SettingsApplied"]
+    assert [(m["type"], m["code"]) for m in again.messages] == [("Warning", "SETTING_CANNOT_CHANGE")]
+    assert types(bench.event("session.updated", session=effective()).messages) == ["SettingsApplied"]
 
 
 def test_an_update_of_which_nothing_is_left_is_answered_by_the_warning_alone() -> None:
@@ -86,7 +86,7 @@ def test_an_update_of_which_nothing_is_left_is_answered_by_the_warning_alone() -
         if seq == 2:
             bench.error("unknown_parameter", sent.to_upstream[0]["event_id"], param="session.reasoning")
             sent = bench.release((2,), name="r2", reasoning={"effort": "low"})
-        assert (types(sent.to_client), sent.to_upstream) == (["Warning"], [])
+        assert (types(sent.messages), sent.to_upstream) == (["Warning"], [])
     assert bench.conversation.record().open_configuration == ()
 
 
@@ -96,5 +96,5 @@ def test_an_update_that_is_never_answered_is_reported() -> None:
     bench.say(**SETTINGS)
     bench.translated(1)
     bench.release((1,))
-    assert bench.wait(14.9).to_client == []
-    assert bench.wait(0.1).to_client[0]["code"] == "upstream_timeout"
+    assert bench.wait(14.9).messages == []
+    assert bench.wait(0.1).messages[0]["code"] == "upstream_timeout"

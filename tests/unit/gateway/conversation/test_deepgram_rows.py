@@ -23,7 +23,7 @@ def agent() -> Bench:
 
 
 def told(bench: Bench) -> list[str]:
-    return [kind for kind in types(bench.out.to_client) if kind not in PROGRESS]
+    return [kind for kind in types(bench.out.messages) if kind not in PROGRESS]
 
 
 @pytest.mark.parametrize("first", ["UpdatePrompt", "InjectUserMessage", "ForceEndTurn"])
@@ -31,11 +31,11 @@ def test_anything_but_settings_first(first: str) -> None:
     """Rows "agent: any non-Settings first", "agent: Error `NON_SETTINGS_MESSAGE_BEFORE_SETTINGS`": an error, and the
     end. `KeepAlive` is let pass."""
     bench = Bench(AGENT)
-    assert bench.say(type="KeepAlive").to_client == []
+    assert bench.say(type="KeepAlive").messages == []
     out = bench.say(type=first, prompt="x") if first == "UpdatePrompt" else bench.say(type=first, content="x")
     # A frame that has its own mistake is named for that instead.
     code = "UNPARSABLE_CLIENT_MESSAGE" if first == "ForceEndTurn" else "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS"
-    assert [message["code"] for message in out.to_client] == [code]
+    assert [message["code"] for message in out.messages] == [code]
     assert out.ending is not None
     assert out.ending.code == 1000
 
@@ -45,8 +45,8 @@ def test_audio_first() -> None:
     bench = Bench(AGENT)
     assert bench.conversation.client_audio(bytes(960), 0.0) is None
     out = bench.conversation.drain()
-    assert out.to_client[0]["code"] == "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS"
-    assert out.ending is not None
+    assert out.messages[0]["code"] == "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS"
+    assert bench.conversation.ending is not None
 
 
 def test_settings_and_greeting() -> None:
@@ -68,13 +68,13 @@ def test_who_wants_no_history_gets_none(flags: dict[str, bool], told_again: bool
     """Row "agent: `Settings`": ``flags.history``, on unless it is turned off."""
     bench = Bench(AGENT).configured(flags=flags)
     bench.asked(2)
-    assert types(bench.out.to_client) == ["ConversationText", *(["History"] if told_again else [])]
+    assert types(bench.out.messages) == ["ConversationText", *(["History"] if told_again else [])]
 
 
 def test_settings_twice() -> None:
     """Rows "agent: second `Settings`", "agent: Error `SETTINGS_ALREADY_APPLIED`"."""
     bench = agent()
-    assert [message["code"] for message in bench.say(**SETTINGS).to_client] == ["SETTINGS_ALREADY_APPLIED"]
+    assert [message["code"] for message in bench.say(**SETTINGS).messages] == ["SETTINGS_ALREADY_APPLIED"]
     assert bench.out.ending is None
 
 
@@ -110,18 +110,18 @@ def test_user_turn_end() -> None:
         ("conversation.item.input_audio_transcription.completed", transcription),
     ):
         bench.event(kind, **fields)
-        heard += types(bench.out.to_client)
+        heard += types(bench.out.messages)
     bench.created("resp_1")
-    heard += types(bench.out.to_client)
+    heard += types(bench.out.messages)
     bench.event("response.output_audio_transcript.delta", **part, delta="Hello.")
-    heard += types(bench.out.to_client)
+    heard += types(bench.out.messages)
     bench.audio("resp_1", "item_1", 20)
-    heard += types(bench.out.to_client)
+    heard += types(bench.out.messages)
     bench.event("response.output_audio.done", **part)
     bench.event("response.output_item.done", response_id="resp_1", output_index=0, item=spoken)
-    heard += types(bench.out.to_client)
+    heard += types(bench.out.messages)
     bench.done("resp_1")
-    heard += types(bench.out.to_client)
+    heard += types(bench.out.messages)
     assert [kind for kind in heard if kind not in PROGRESS] == [
         "UserStartedSpeaking",
         "ConversationText",
@@ -148,16 +148,16 @@ def test_updates(message: dict[str, Any], answer: str) -> None:
     """Rows "agent: `UpdateListen`", "agent: `UpdateThink`", "agent: `UpdateSpeak`", "agent: `UpdatePrompt`": answered
     when in force."""
     bench = agent()
-    assert bench.say(**message).to_client == []
+    assert bench.say(**message).messages == []
     bench.translated(2)
-    assert bench.release((2,), instructions="x").to_client == []
+    assert bench.release((2,), instructions="x").messages == []
     bench.event("session.updated", session=effective())
     assert told(bench) == [answer]
 
 
 def test_update_think_live() -> None:
     """Row "agent: `UpdateThink_Live`": what accounts get that do not take part in it."""
-    (error,) = agent().say(type="UpdateThink_Live", think_live={"provider": {"type": "deepgram"}}).to_client
+    (error,) = agent().say(type="UpdateThink_Live", think_live={"provider": {"type": "deepgram"}}).messages
     assert error["code"] == "UNPARSABLE_CLIENT_MESSAGE"
     assert "UpdateThink_Live" in error["description"]
 
@@ -166,12 +166,12 @@ def test_inject_user_message() -> None:
     """Row "agent: `InjectUserMessage`": a turn as text, echoed; without content an error. In the middle of a reply it
     waits for its end: nothing that was asked is lost, and nothing that the agent says is."""
     bench = agent()
-    (error,) = bench.say(type="InjectUserMessage").to_client
+    (error,) = bench.say(type="InjectUserMessage").messages
     assert error["code"] == "UNPARSABLE_CLIENT_MESSAGE"
     assert "content" in error["description"]
     bench.created("resp_1")
     bench.asked(2, "And now?")
-    assert [(m["role"], m["content"]) for m in bench.out.to_client] == [("user", "And now?")] * 2
+    assert [(m["role"], m["content"]) for m in bench.out.messages] == [("user", "And now?")] * 2
     assert bench.release(responds=(2,)).to_upstream == []
     bench.done("resp_1")
     assert types(bench.release(responds=(2,)).to_upstream) == ["response.create"]
@@ -199,7 +199,7 @@ def test_inject_agent_message(behavior: str, busy: str, expected: str) -> None:
         bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
     out = bench.say(type="InjectAgentMessage", message="x", behavior=behavior)
     assert ("taken" if out.to_publish else "refused") == expected
-    assert [message["message"] for message in out.to_client if message["type"] == "InjectionRefused"] != [] or (
+    assert [message["message"] for message in out.messages if message["type"] == "InjectionRefused"] != [] or (
         expected == "taken"
     )
     cancelled = behavior == "interrupt" and busy == "agent"
@@ -212,17 +212,17 @@ def test_function_calls() -> None:
     client."""
     bench = agent()
     bench.created("resp_1")
-    (request,) = [m for m in bench.call("resp_1", "call_1").to_client if m["type"] == "FunctionCallRequest"]
+    (request,) = [m for m in bench.call("resp_1", "call_1").messages if m["type"] == "FunctionCallRequest"]
     (call,) = request["functions"]
     assert (call["id"], call["arguments"], call["client_side"]) == ("call_1", "{}", True)
     bench.call("resp_1", "call_2")
     bench.done("resp_1")
-    assert bench.say(type="FunctionCallResponse", id="call_9", name="f", content="x").to_client[0]["type"] == "Warning"
+    assert bench.say(type="FunctionCallResponse", id="call_9", name="f", content="x").messages[0]["type"] == "Warning"
     out = bench.say(type="FunctionCallResponse", id="call_1", name="f", content="42")
-    assert types(out.to_client) == ["FunctionCallResponse", "History"]
-    assert out.to_client[1]["function_calls"][0]["response"] == "42"
+    assert types(out.messages) == ["FunctionCallResponse", "History"]
+    assert out.messages[1]["function_calls"][0]["response"] == "42"
     late = bench.wait(30)
-    assert [m["code"] for m in late.to_client if m["type"] == "Warning"] == ["FUNCTION_CALL_TIMEOUT"]
+    assert [m["code"] for m in late.messages if m["type"] == "Warning"] == ["FUNCTION_CALL_TIMEOUT"]
     assert len(late.to_publish) >= 1
 
 
@@ -237,7 +237,7 @@ def test_force_end_turn() -> None:
 def test_keep_alive() -> None:
     """Row "agent: `KeepAlive`": no reply."""
     out = agent().say(type="KeepAlive")
-    assert (out.to_client, out.to_upstream, out.to_publish) == ([], [], [])
+    assert (out.messages, out.to_upstream, out.to_publish) == ([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_keep_alive() -> None:
 def test_what_cannot_be_read(frame: bytes, named: str) -> None:
     """Rows "agent: unknown type, bad JSON, extra field", "agent: Error `UNPARSABLE_CLIENT_MESSAGE`"."""
     bench = agent()
-    (error,) = bench.frame(frame).to_client
+    (error,) = bench.frame(frame).messages
     assert error["code"] == "UNPARSABLE_CLIENT_MESSAGE"
     assert named in error["description"]
     assert bench.conversation.record().slot is Slot.IDLE

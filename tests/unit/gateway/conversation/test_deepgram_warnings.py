@@ -19,7 +19,7 @@ def agent(limits: Limits | None = None, dialect: Dialect = AGENT) -> Bench:
 
 
 def warnings(bench: Bench) -> list[tuple[str, str]]:
-    return [(m["code"], m["description"]) for m in bench.out.to_client if m["type"] == "Warning"]
+    return [(m["code"], m["description"]) for m in bench.out.messages if m["type"] == "Warning"]
 
 
 # --- SLOW_THINK_REQUEST ---
@@ -30,7 +30,7 @@ def test_a_reply_that_is_slow_to_come_is_told_every_five_seconds() -> None:
     bench = agent()
     bench.requested(2)
     assert bench.conversation.deadline() == 5
-    assert bench.wait(4.9).to_client == []
+    assert bench.wait(4.9).messages == []
     bench.wait(0.1)
     assert warnings(bench) == [("SLOW_THINK_REQUEST", "The model has not replied for 5 s.")]
     bench.created("resp_1")
@@ -98,7 +98,7 @@ def test_a_prompt_that_is_too_long_is_truncated_and_said_once() -> None:
     bench.error("cannot_update_voice", sent["event_id"])
     bench.release((2,), name="again", **change)
     assert [code for code, _ in warnings(bench)] == ["SETTING_CANNOT_CHANGE"]
-    assert types(bench.event("session.updated", session=effective()).to_client) == ["ThinkUpdated"]
+    assert types(bench.event("session.updated", session=effective()).messages) == ["ThinkUpdated"]
 
 
 def test_a_prompt_of_the_longest_length_is_left_alone() -> None:
@@ -136,7 +136,7 @@ def test_a_function_that_does_not_exist_is_not_requested_and_the_model_is_told(d
     """Row "agent: Warning `NON_EXISTENT_FUNCTION_CALLED`"."""
     bench = calling("f", dialect=dialect)
     bench.call("resp_1", "call_1", "g")
-    assert "FunctionCallRequest" not in types(bench.out.to_client)
+    assert "FunctionCallRequest" not in types(bench.out.messages)
     assert [code for code, _ in warnings(bench)] == ["NON_EXISTENT_FUNCTION_CALLED"]
     assert "g (call_1)" in warnings(bench)[0][1]
     told = bench.conversation.client_event(2)
@@ -144,14 +144,14 @@ def test_a_function_that_does_not_exist_is_not_requested_and_the_model_is_told(d
     assert told.message["id"] == "call_1"
     assert told.message["error"] == "There is no function of this name."
     bench.call("resp_1", "call_2", "f")
-    assert types(bench.out.to_client)[-1] == "FunctionCallRequest"
+    assert types(bench.out.messages)[-1] == "FunctionCallRequest"
     assert bench.conversation.record().open_calls == ("call_1", "call_2"), "one response will know both results"
 
 
 def test_the_client_cannot_answer_for_a_function_that_does_not_exist() -> None:
     bench = calling("f")
     bench.call("resp_1", "call_1", "g")
-    assert [m["code"] for m in bench.say(type="FunctionCallResponse", id="call_1", content="1").to_client] == [
+    assert [m["code"] for m in bench.say(type="FunctionCallResponse", id="call_1", content="1").messages] == [
         "UNKNOWN_FUNCTION_CALL"
     ]
 
@@ -169,7 +169,7 @@ def test_a_format_that_the_upstream_refuses_is_reported_and_never_left_out(field
     audio = {"input": {"format": {"type": "audio/pcm", "rate": 24000}}}
     (sent,) = bench.release((1,), audio=audio).to_upstream
     out = bench.error("unknown_parameter", sent["event_id"], param=f"session.audio.input.{field}")
-    (told,) = out.to_client
+    (told,) = out.messages
     assert (told["type"], told["code"]) == ("Error", "unknown_parameter")
     assert f"session.audio.input.{field}" in told["description"]
     assert out.ending is not None

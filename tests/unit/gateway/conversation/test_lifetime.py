@@ -40,8 +40,8 @@ def test_a_client_that_sends_nothing_is_ended_and_any_frame_counts() -> None:
     bench.frame(b"{")
     assert bench.conversation.deadline() <= bench.now + 15
     out = bench.wait(15)
-    assert out.to_client[-1]["code"] == "CLIENT_MESSAGE_TIMEOUT"
-    assert "15 s" in out.to_client[-1]["description"]
+    assert out.messages[-1]["code"] == "CLIENT_MESSAGE_TIMEOUT"
+    assert "15 s" in out.messages[-1]["description"]
     assert out.ending is not None
     assert out.ending.code == 1000
 
@@ -55,11 +55,11 @@ def test_a_session_that_lasts_too_long_is_warned_and_ended() -> None:
     """Rows "agent: session length", "agent: Warning `MAXIMUM_SESSION_LENGTH_APPROACHING`", "agent: Error
     `MAXIMUM_SESSION_LENGTH_REACHED`"."""
     bench = Bench(AGENT, LENGTH).configured()
-    (warning,) = bench.wait(3300).to_client
+    (warning,) = bench.wait(3300).messages
     assert (warning["type"], warning["code"]) == ("Warning", "MAXIMUM_SESSION_LENGTH_APPROACHING")
-    assert bench.wait(299).to_client == []
+    assert bench.wait(299).messages == []
     out = bench.wait(1)
-    assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "MAXIMUM_SESSION_LENGTH_REACHED")]
+    assert [(m["type"], m["code"]) for m in out.messages] == [("Error", "MAXIMUM_SESSION_LENGTH_REACHED")]
     assert out.ending is not None
     assert out.ending.code == 1000
 
@@ -72,4 +72,4 @@ def test_a_session_that_ends_in_a_reply_leaves_its_words() -> None:
     bench.event("response.output_audio_transcript.delta", **part, delta="Good")
     bench.audio("resp_1", "item_1", 20)
     out = bench.wait(10)
-    assert [(m["type"], m.get("content")) for m in out.to_client] == [("ConversationText", "Good"), ("Error", None)]
+    assert [(m["type"], m.get("content")) for m in out.messages] == [("ConversationText", "Good"), ("Error", None)]

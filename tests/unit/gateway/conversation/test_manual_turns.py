@@ -36,15 +36,15 @@ def hear(bench: Bench, audio: bytes) -> Any:
 def test_a_turn_is_sent_committed_and_a_response_asked_for() -> None:
     bench = manual()
     out = hear(bench, bytes(4800))
-    assert (out.to_upstream, out.to_client) == ([], []), "silence is not worth sending"
+    assert (out.to_upstream, out.messages) == ([], []), "silence is not worth sending"
     out = hear(bench, SPEECH)
     assert set(types(out.to_upstream)) == {"input_audio_buffer.append"}
-    assert types(out.to_client) == ["UserStartedSpeaking"]
+    assert types(out.messages) == ["UserStartedSpeaking"]
     assert bench.conversation.record().user_speaking
     out = hear(bench, PAUSE)
     assert types(out.to_upstream)[-1] == "input_audio_buffer.commit"
     assert set(types(out.to_upstream)[:-1]) == {"input_audio_buffer.append"}
-    assert types(out.to_client) == ["UtteranceEnd"]
+    assert types(out.messages) == ["UtteranceEnd"]
     assert not bench.conversation.record().user_speaking
     assert bench.event("input_audio_buffer.committed", item_id="audio_1").to_publish == [2]
     event = bench.conversation.client_event(2)
@@ -60,6 +60,16 @@ def test_a_turn_ends_when_no_audio_comes_any_more() -> None:
     assert types(bench.wait(0.1).to_upstream) == ["input_audio_buffer.commit"]
 
 
+def test_a_turn_goes_on_while_audio_comes() -> None:
+    bench = manual()
+    hear(bench, SPEECH)
+    bench.wait(0.3)
+    hear(bench, SPEECH)
+    assert bench.wait(0.1).to_upstream == []
+    assert bench.conversation.deadline() == pytest.approx(0.7)
+    assert types(bench.wait(0.3).to_upstream) == ["input_audio_buffer.commit"]
+
+
 def test_the_gateway_interrupts_since_the_upstream_does_not() -> None:
     bench = manual(AGENT)
     bench.created("resp_1")
@@ -69,7 +79,7 @@ def test_the_gateway_interrupts_since_the_upstream_does_not() -> None:
     sent = [event for event in out.to_upstream if event["type"] != "input_audio_buffer.append"]
     assert types(sent) == ["conversation.item.truncate", "response.cancel"]
     assert sent[0]["audio_end_ms"] == 1000
-    assert types(out.to_client) == ["UserStartedSpeaking"]
+    assert types(out.messages) == ["UserStartedSpeaking"]
     assert bench.conversation.record().slot is Slot.CANCELLING
 
 
@@ -77,7 +87,7 @@ def test_a_commit_of_nothing_is_nobodys_error() -> None:
     bench = manual()
     hear(bench, SPEECH)
     commit = bench.wait(1).to_upstream[-1]
-    assert bench.error("input_audio_buffer_commit_empty", commit["event_id"]).to_client == []
+    assert bench.error("input_audio_buffer_commit_empty", commit["event_id"]).messages == []
 
 
 def test_audio_before_the_session_is_configured_is_left_to_its_keeper() -> None:
@@ -130,7 +140,7 @@ def test_a_turn_that_the_upstream_detects_is_committed_and_answered() -> None:
 
 def test_no_open_turn_is_nothing() -> None:
     out = Bench(AGENT).configured().say(type="ForceEndTurn")
-    assert (out.to_client, out.to_upstream) == ([], [])
+    assert (out.messages, out.to_upstream) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -141,6 +151,6 @@ def test_a_turn_that_cannot_be_forced_goes_on(code: str, told: list[str]) -> Non
     bench = speaking()
     (commit,) = bench.say(type="ForceEndTurn").to_upstream
     out = bench.error(code, commit["event_id"])
-    assert [message["code"] for message in out.to_client] == told
+    assert [message["code"] for message in out.messages] == told
     bench.event("input_audio_buffer.committed", item_id="audio_1")
     assert bench.conversation.record().slot is Slot.PROMISED

@@ -11,7 +11,7 @@ def test_a_text_turn() -> None:
     assert bench.say(type="InjectUserMessage", content="Hi").to_publish == [2]
     assert types(bench.translated(2, "item_2").to_upstream) == ["conversation.item.create"]
     echoed = bench.item("item_2")
-    assert [(m["role"], m["content"]) for m in echoed.to_client] == [("user", "Hi")]
+    assert [(m["role"], m["content"]) for m in echoed.messages] == [("user", "Hi")]
     (create,) = bench.release(responds=(2,)).to_upstream
     assert create["response"]["metadata"] == {"turngate": create["event_id"]}
     assert bench.conversation.record().slot is Slot.REQUESTED
@@ -33,7 +33,7 @@ def test_a_create_that_lost_the_race_waits_for_the_winner_and_the_client_never_k
     bench = Bench().configured()
     event_id = bench.requested(2)
     out = bench.error(RACE, event_id)
-    assert out.to_client == []
+    assert out.messages == []
     assert bench.conversation.record().slot is Slot.PROMISED
     assert bench.conversation.record().open_responses == (2,)
     assert bench.conversation.counters.collisions_absorbed == 1
@@ -48,7 +48,7 @@ def test_the_servers_own_response_answers_what_was_asked_before_it() -> None:
     bench.created("resp_vad")
     assert bench.conversation.record().open_responses == ()
     assert bench.conversation.counters.answered_by_another == 1
-    assert bench.error(RACE, event_id).to_client == []
+    assert bench.error(RACE, event_id).messages == []
     bench.done("resp_vad")
     assert bench.conversation.record().slot is Slot.IDLE
     assert bench.release(responds=(2,)).to_upstream == []
@@ -66,7 +66,7 @@ def test_a_create_that_the_upstream_accepts_after_all_is_cancelled_when_another_
     text = bench.event(
         "response.output_text.done", response_id="resp_2", item_id="i", output_index=0, content_index=0, text="twice"
     )
-    assert text.to_client == []
+    assert text.messages == []
     bench.done("resp_2", event_id, status="cancelled")
     assert bench.conversation.record().slot is Slot.IDLE
 
@@ -84,7 +84,7 @@ def test_a_create_that_is_refused_for_another_reason_is_settled_and_reported() -
     bench = Bench().configured()
     event_id = bench.requested(2)
     out = bench.error("invalid_value", event_id)
-    assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "invalid_value")]
+    assert [(m["type"], m["code"]) for m in out.messages] == [("Error", "invalid_value")]
     record = bench.conversation.record()
     assert (record.slot, record.open_responses) == (Slot.IDLE, ())
 
@@ -118,22 +118,22 @@ def test_an_item_that_is_refused_settles_its_request() -> None:
     bench.say(type="InjectUserMessage", content="Hi")
     bench.translated(2, "item_2")
     out = bench.error("invalid_value", "item_2")
-    assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "invalid_value")]
+    assert [(m["type"], m["code"]) for m in out.messages] == [("Error", "invalid_value")]
     assert bench.conversation.record().open_responses == ()
 
 
 def test_other_errors_pass_through_and_races_of_nobody_do_not() -> None:
     bench = Bench().configured()
-    assert bench.error("server_error").to_client[0]["code"] == "server_error"
-    assert bench.error(RACE).to_client == []
-    assert bench.error("response_cancel_not_active").to_client == []
+    assert bench.error("server_error").messages[0]["code"] == "server_error"
+    assert bench.error(RACE).messages == []
+    assert bench.error("response_cancel_not_active").messages == []
 
 
 def test_a_cancel_that_is_never_answered_gives_the_slot_back_in_the_end() -> None:
     bench = Bench().configured()
     bench.created("resp_1")
     bench.say(type="InjectAgentMessage", message="x", behavior="interrupt")
-    assert bench.error("response_cancel_not_active").to_client == []
+    assert bench.error("response_cancel_not_active").messages == []
     assert bench.conversation.record().slot is Slot.CANCELLING, "its done may be on the wire"
     assert bench.conversation.deadline() <= 15
     bench.wait(15)

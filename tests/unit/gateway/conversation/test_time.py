@@ -5,11 +5,12 @@ from __future__ import annotations
 import structlog
 
 from gateway import metrics
-from gateway.conversation.conversation import UpstreamProblem
+from gateway.conversation.conversation import Ending, UpstreamProblem
 from gateway.conversation.counters import Counters
 from gateway.conversation.limits import Limits
+from gateway.dialect import AGENT
 from gateway.turn.requests import Patience
-from tests.unit.gateway.bench import Bench, types
+from tests.unit.gateway.bench import SETTINGS, Bench, types
 from turngate.protocol.messages import Slot
 
 
@@ -38,7 +39,7 @@ def test_what_nobody_can_carry_out_is_told_and_does_not_block_what_follows() -> 
     bench.say(type="InjectUserMessage", content="next")
     assert bench.translated(3, "item_3").to_upstream == []
     out = bench.wait(1)
-    assert [(m["type"], m["code"]) for m in out.to_client] == [("Error", "REQUEST_TIMED_OUT")]
+    assert [(m["type"], m["code"]) for m in out.messages] == [("Error", "REQUEST_TIMED_OUT")]
     assert types(out.to_upstream) == ["conversation.item.create"]
     assert bench.translated(2, "item_2").to_upstream == [], "too late"
     assert bench.conversation.client_event(2) is None
@@ -50,11 +51,11 @@ def test_notices_are_told_once() -> None:
     for seq in (2, 3):
         bench.say(type="UpdatePrompt", prompt="x")
         out = bench.translated(seq, notices=(warning,))
-        assert out.to_client == ([warning] if seq == 2 else [])
+        assert out.messages == ([warning] if seq == 2 else [])
     for n in range(70):
         bench.conversation.tell_once({"type": "Warning", "code": str(n)})
     bench.conversation.tell_once(warning)
-    assert bench.conversation.drain().to_client[-1] == warning, "what is remembered is bounded"
+    assert bench.conversation.drain().messages[-1] == warning, "what is remembered is bounded"
 
 
 def test_the_record_grows_by_one_for_every_change_and_is_repeated_as_a_heartbeat() -> None:
@@ -113,26 +114,25 @@ def test_the_upstreams_end_is_told_with_its_reason_and_closes_the_session() -> N
     bench = Bench()
     bench.conversation.upstream_closed(problem, 0)
     out = bench.conversation.drain()
-    assert out.to_client[0]["code"] == "upstream_closed_before_session_ready"
-    assert out.ending is not None
-    assert out.ending.code == 1011
+    assert out.messages[0]["code"] == "upstream_closed_before_session_ready"
+    assert bench.conversation.ending is not None
+    assert bench.conversation.ending.code == 1011
     bench = Bench().configured()
     bench.conversation.upstream_closed(problem, 0)
     out = bench.conversation.drain()
-    assert out.to_client[0]["code"] == "upstream_closed"
+    assert out.messages[0]["code"] == "upstream_closed"
     assert bench.conversation.record().slot is Slot.CLOSED
     bench.conversation.upstream_closed(problem, 0)
     bench.conversation.end(1000, "first stands")
-    assert bench.conversation.drain().ending is not None
+    assert bench.conversation.ending == Ending(1011, "upstream_closed")
 
 
 def test_an_ending_that_was_decided_before_stands() -> None:
     bench = Bench().configured()
     bench.conversation.end(1012, "SERVER_GOING_AWAY")
     bench.conversation.upstream_closed(UpstreamProblem("upstream_closed", "gone", 1011), 0)
-    out = bench.conversation.drain()
-    assert out.ending is not None
-    assert (out.ending.code, out.to_client) == (1012, [])
+    assert bench.conversation.drain().messages == []
+    assert bench.conversation.ending == Ending(1012, "SERVER_GOING_AWAY")
 
 
 def test_events_that_mean_nothing_are_ignored_and_those_nobody_knows_are_counted_and_named_once() -> None:
@@ -140,7 +140,7 @@ def test_events_that_mean_nothing_are_ignored_and_those_nobody_knows_are_counted
     bench = Bench(counters=Counters(first_unknown=named.append)).configured()
     for kind in ("rate_limits.updated", "something.new", "something.new", *(f"other.{n}" for n in range(100))):
         out = bench.event(kind, x=1)
-        assert (out.to_client, out.to_upstream, out.turn_changed) == ([], [], False)
+        assert (out.messages, out.to_upstream, out.turn_changed) == ([], [], False)
     assert bench.conversation.counters.unknown_events == 102
     assert named[:2] == ["something.new", "other.0"]
     assert len(named) == 64, "what is remembered is bounded"
@@ -152,3 +152,35 @@ def test_a_type_that_nobody_knows_is_logged_once() -> None:
         bench.event("something.new")
         bench.event("something.new")
     assert [(entry["event"], entry["type"]) for entry in logs] == [("unknown_upstream_event", "something.new")]
+
+
+def test_a_session_that_waits_for_its_upstream_wakes_at_its_deadlines_only() -> None:
+    bench = Bench(AGENT, Limits(heartbeat=15, silence=0, patience=Patience(give_up=60)))
+    bench.say(**SETTINGS)
+    woken = []
+    while bench.conversation.deadline() < 59:
+        bench.wait(bench.conversation.deadline() - bench.now)
+        woken.append(bench.now)
+    assert woken == [15, 30, 45], "its heartbeats"
+    bench.event("session.created", session={})
+    assert bench.conversation.deadline() == 46, "and from now on the request is published again"
+
+
+def test_no_deadline_is_left_behind_once_it_was_handled() -> None:
+    """A timer that stays due would wake the session without end."""
+    bench = Bench(AGENT, Limits(slow_think=5, call=10)).configured()
+    bench.requested(2)
+    bench.created("resp_1")
+    bench.call("resp_1", "call_1")
+    for _ in range(50):
+        deadline = bench.conversation.deadline()
+        bench.wait(deadline - bench.now)
+        assert bench.conversation.deadline() > deadline
+
+
+def test_a_request_is_given_up_without_an_upstream_too() -> None:
+    bench = Bench(limits=Limits(patience=Patience(give_up=60)))
+    bench.say(type="InjectUserMessage", content="Hi")
+    assert bench.wait(59).messages == []
+    assert [message["code"] for message in bench.wait(1).messages] == ["REQUEST_TIMED_OUT"]
+    assert bench.out.to_publish == []

@@ -57,7 +57,7 @@ def test_the_gateways_own_requests_have_a_reserve_and_past_it_the_client_is_told
     assert bench.conversation.record().open_responses == (2, 3)
     committed(bench, "audio_2")
     assert bench.conversation.record().open_responses == (2, 3)
-    assert bench.out.to_client[-1]["code"] == "TOO_MANY_REQUESTS"
+    assert bench.out.messages[-1]["code"] == "TOO_MANY_REQUESTS"
 
 
 def test_a_turn_that_the_upstream_owes_an_answer_is_asked_for_when_none_comes() -> None:
@@ -132,7 +132,7 @@ def test_an_update_that_met_an_unexpected_response_waits_for_its_end() -> None:
     (sent,) = bench.release((2,), audio={"output": {"speed": 1.2}}).to_upstream
     committed(bench)
     out = bench.error("invalid_value", sent["event_id"], param="session.audio.output.speed")
-    assert out.to_client == []
+    assert out.messages == []
     assert bench.conversation.record().open_configuration == (2,)
     assert bench.conversation.record().configuring_seq is None
 
@@ -143,7 +143,7 @@ def test_an_update_that_met_a_response_which_is_not_announced_waits_for_it() -> 
     bench.translated(2)
     (sent,) = bench.release((2,), audio={"output": {"speed": 1.2}}).to_upstream
     out = bench.error("invalid_value", sent["event_id"], param="session.audio.output.speed")
-    assert out.to_client == []
+    assert out.messages == []
     assert bench.conversation.record().slot is Slot.PROMISED
     assert bench.conversation.record().open_configuration == (2,)
 

@@ -93,6 +93,10 @@ def test_a_reply_that_says_nothing_is_not_announced_but_ends(status: Any, told: 
     assert ended == [*told, "AgentAudioDone", "AgentDone"]
 
 
+def test_the_end_of_a_response_that_nobody_knows_is_no_end() -> None:
+    assert Client(COMPONENT).hears(upstream.done("resp_9")) == []
+
+
 def test_a_reply_that_was_cut_by_the_user_is_not_ended_twice() -> None:
     client = Client(COMPONENT)
     assert client.hears(upstream.created(), upstream.speech_started(), upstream.done(status="cancelled")) == [

@@ -1,8 +1,9 @@
-"""Audio past the queues: carried only where the queue's reader would do the same at this very moment."""
+"""The fast path for audio: used only where the queue's reader would do the same at this very moment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pybase64
@@ -14,12 +15,12 @@ from tests.unit.gateway.bench import Bench
 FRAME = b"\x01\x02" * 480
 
 
-class Wire:
-    """A connection below its queue, on a bench."""
+class Direct:
+    """A connection without its queue."""
 
     def __init__(self) -> None:
-        self.carry: Callable[[bytes], bool] | None = None
-        self.queued = 0
+        self.on_message: Callable[[bytes], bool] | None = None
+        self.idle = True
         self.blocked = False
         self.posted: list[bytes] = []
 
@@ -27,8 +28,8 @@ class Wire:
         self.posted.append(message)
 
     def brings(self, frame: bytes) -> bool:
-        assert self.carry is not None
-        return self.carry(frame)
+        assert self.on_message is not None
+        return self.on_message(frame)
 
 
 class Line:
@@ -36,20 +37,19 @@ class Line:
 
     def __init__(self, bench: Bench | None = None) -> None:
         self.bench = bench or Bench().configured()
-        self.client, self.upstream = Wire(), Wire()
-        self.woken = 0
+        self.client, self.upstream = Direct(), Direct()
+        self.handed_over: list[bytes] = []
         self.failed: list[Exception] = []
-        self.fast_path = FastPath(self.bench.conversation, self.client, self._wake, self.failed.append)
-        self.fast_path.connect(self.upstream)
+        self.fast_path = FastPath(
+            self.bench.conversation, lambda: self.bench.now, self.handed_over.append, self.failed.append
+        )
+        self.fast_path.connect(self.client, self.upstream)
         self.fast_path.open = True
         self.bench.created("resp_1")
         self.bench.audio("resp_1", "item_1", 20)
 
-    def _wake(self) -> None:
-        self.woken += 1
 
-
-def delta(response_id: object = "resp_1", item_id: str = "item_1", audio: str | None = None) -> bytes:
+def delta(response_id: str = "resp_1", item_id: str = "item_1", audio: str | None = None) -> bytes:
     said = pybase64.b64encode_as_string(FRAME) if audio is None else audio
     event = {"type": "response.output_audio.delta", "response_id": response_id, "item_id": item_id, "delta": said}
     return orjson.dumps(event)
@@ -61,8 +61,9 @@ def test_speech_goes_up_and_a_reply_goes_down() -> None:
     assert orjson.loads(line.upstream.posted[0])["audio"] == pybase64.b64encode_as_string(FRAME)
     assert line.upstream.brings(delta())
     assert line.client.posted == [FRAME]
+    assert line.handed_over == []
     (cut,) = line.bench.conversation.downlink.playout.cut(line.bench.now)
-    assert cut.forwarded_ms == 40, "what can have been heard is known as ever"
+    assert cut.forwarded_ms == 40, "what can have been heard is known all the same"
 
 
 def _closed(line: Line) -> None:
@@ -70,7 +71,7 @@ def _closed(line: Line) -> None:
 
 
 def _unread(line: Line) -> None:
-    line.client.queued = line.upstream.queued = 1
+    line.client.idle = line.upstream.idle = False
 
 
 def _blocked(line: Line) -> None:
@@ -86,44 +87,34 @@ def test_what_must_wait_is_left_to_the_queue(state: Callable[[Line], None]) -> N
     assert (line.client.posted, line.upstream.posted) == ([], [])
 
 
-def test_what_was_read_is_not_waited_for() -> None:
-    line = Line()
-    _unread(line)
-    line.fast_path.client_read = line.fast_path.upstream_read = 1
-    assert line.client.brings(FRAME)
-    assert line.upstream.brings(delta())
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        delta("resp_2"),
-        delta(item_id="item_2"),
-        delta(["resp_1"]),
-        delta(audio="not base64"),
-        delta()[:-1],
-        b'{"type":"response.output_audio.delta"}',
-        b'{"type":"response.output_audio.done","response_id":"resp_1"}',
-        b'{"event_id":"e","type":"response.output_audio.delta"}',
-    ],
-)
-def test_what_is_no_plain_piece_of_the_reply_is_left_to_the_queue(frame: bytes) -> None:
+@pytest.mark.parametrize("frame", [delta(audio="not base64"), delta()[:-1], b'{"type":"response.done"}'])
+def test_what_is_no_audio_is_left_to_the_queue(frame: bytes) -> None:
     line = Line()
     assert not line.upstream.brings(frame)
     assert line.client.posted == []
     assert line.bench.conversation.counters.malformed_events == 0, "its reader counts it"
 
 
-def test_nothing_of_an_interrupted_reply_is_carried() -> None:
+def test_the_first_piece_of_a_reply_follows_what_is_told_before_it() -> None:
+    line = Line()
+    line.bench.created("resp_2")
+    assert line.upstream.brings(delta("resp_2", "item_2"))
+    assert line.client.posted == []
+    assert line.handed_over == [FRAME]
+    assert [message["type"] for message in line.bench.conversation.drain().messages] == ["AgentStartedSpeaking"]
+
+
+def test_nothing_of_an_interrupted_reply_is_forwarded() -> None:
     line = Line()
     line.bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
-    assert not line.upstream.brings(delta())
+    assert line.upstream.brings(delta())
+    assert (line.client.posted, line.handed_over) == ([], [])
 
 
-def test_audio_that_is_an_event_here_wakes_the_session() -> None:
+def test_audio_that_is_an_event_is_handed_over() -> None:
     line = Line(Bench())
     assert line.client.brings(FRAME), "it came before the Settings, which is told"
-    assert (line.woken, line.upstream.posted) == (1, [])
+    assert (line.handed_over, line.upstream.posted) == ([b""], [])
 
 
 def test_half_a_sample_is_kept() -> None:
@@ -140,14 +131,16 @@ def test_a_defect_ends_the_session_and_does_not_reach_the_library(monkeypatch: p
 
     line = Line()
     monkeypatch.setattr(line.bench.conversation, "client_audio", defect)
-    monkeypatch.setattr(line.bench.conversation.downlink.voice, "feed", defect)
+    monkeypatch.setattr(line.bench.conversation, "agent_audio", defect)
     assert line.client.brings(FRAME)
     assert line.upstream.brings(delta())
     assert len(line.failed) == 2
 
 
-def test_where_a_library_does_not_let_one_there_nothing_is_carried() -> None:
-    upstream = Wire()
-    fast_path = FastPath(Bench().conversation, None, lambda: None, lambda error: None)
-    fast_path.connect(upstream)
-    assert upstream.carry is None
+@pytest.mark.parametrize("without", ["client", "upstream"])
+def test_where_a_library_gives_no_access_there_is_no_fast_path(without: str) -> None:
+    there = Direct()
+    ends: dict[str, Any] = {"client": there, "upstream": there, without: None}
+    fast_path = FastPath(Bench().conversation, lambda: 0.0, lambda audio: None, lambda error: None)
+    fast_path.connect(ends["client"], ends["upstream"])
+    assert there.on_message is None

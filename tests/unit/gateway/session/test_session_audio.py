@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pybase64
@@ -13,7 +13,6 @@ from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
 from tests.unit.gateway.bench import SETTINGS
-from tests.unit.gateway.peers import Queues
 
 #: What clients' libraries take at most by default.
 LARGEST_MESSAGE = 1024 * 1024
@@ -44,6 +43,10 @@ class Peer:
         async with self.arrived:
             await self.arrived.wait_for(lambda: what in self.told)
 
+    direct = None
+
+    async def cut(self) -> None: ...
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         pass
 
@@ -73,7 +76,6 @@ class Line:
             client,
             dial,
             publisher,
-            engine=cast(Any, Queues()),
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=60,
@@ -95,7 +97,8 @@ class Line:
         await asyncio.gather(self._running, return_exceptions=True)
 
 
-async def test_audio_that_met_an_interruption_on_its_way_is_not_sent() -> None:
+async def test_nothing_of_a_reply_follows_its_end() -> None:
+    """Also not a piece that was waiting for the messages before it to be sent when somebody spoke over the reply."""
     async with asyncio.timeout(30), Line() as line:
         line.client.taking.clear()
         line.upstream.audio(bytes(960))
@@ -110,7 +113,14 @@ async def test_audio_that_met_an_interruption_on_its_way_is_not_sent() -> None:
         line.upstream.event("response.done", response={"id": "resp_1", "status": "cancelled", "conversation_id": "c"})
         line.upstream.event("response.created", response={"id": "resp_2", "conversation_id": "conv_1"})
         await line.client.until("AgentThinking")
-        assert [kind for kind in line.client.told if isinstance(kind, bytes)] == []
+        line.upstream.audio(bytes(960))
+        line.upstream.event("response.done", response={"id": "resp_2", "status": "completed", "conversation_id": "c"})
+        while not line.upstream.says.empty():
+            await asyncio.sleep(0)
+        told = line.client.told[: line.client.told.index("AgentAudioDone")]
+        assert [kind for kind in line.client.told if isinstance(kind, bytes)] == [
+            kind for kind in told if isinstance(kind, bytes)
+        ]
 
 
 async def test_audio_that_came_at_once_goes_in_messages_that_every_client_takes() -> None:

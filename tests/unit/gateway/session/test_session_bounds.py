@@ -15,7 +15,7 @@ from gateway.conversation.counters import Cut
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
-from tests.unit.gateway.peers import Queues, Stuck
+from tests.unit.gateway.peers import Stuck
 
 MOST = 10
 
@@ -44,7 +44,6 @@ class Scene:
             client,
             self._dial,
             cast(Any, Silent()),
-            engine=cast(Any, Queues()),
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=stall,
@@ -67,7 +66,8 @@ class Scene:
 
 
 def waiting(session: Session) -> tuple[int, int]:
-    return len(session._to_client.waiting), len(session._to_upstream.waiting)
+    upstream = session._upstream
+    return len(session._client.queue.waiting), 0 if upstream is None else len(upstream.queue.waiting)
 
 
 async def test_a_client_for_which_too_much_waits_is_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -12,7 +12,6 @@ from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
-from tests.unit.gateway.peers import Queues
 
 KEEP_ALIVE = '{"type":"KeepAlive"}'
 
@@ -32,6 +31,10 @@ class Peer:
 
     async def send(self, message: bytes, *, text: bool | None = None) -> None:
         self.told.append(orjson.loads(message))
+
+    direct = None
+
+    async def cut(self) -> None: ...
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed_with = code
@@ -62,7 +65,6 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
         client,
         dial,
         publisher,
-        engine=cast(Any, Queues()),
         upstream_url="ws://nowhere",
         connect_timeout=60,
         stall=60,

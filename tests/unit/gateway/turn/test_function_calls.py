@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.turn.function_calls import Calls
+from gateway.turn.function_calls import FunctionCalls
+from gateway.turn.timers import NEVER, Timers
 
 
-def calls(*asked: tuple[str, str], limit: int = 8) -> Calls:
-    made = Calls(limit)
+def calls(*asked: tuple[str, str], limit: int = 8) -> FunctionCalls:
+    made = FunctionCalls(limit)
     for at, (id_, name) in enumerate(asked):
         made.asked(id_, name, at)
     return made
@@ -45,11 +46,18 @@ def test_past_the_limit_the_oldest_is_forgotten() -> None:
 
 
 def test_only_unanswered_calls_are_overdue() -> None:
-    made = calls(("a", "f"), ("b", "f"))
-    assert made.earliest() == 0
-    assert [call.id for call in made.overdue(0)] == ["a"]
-    (first,) = made.overdue(0)
-    first.answered = True
-    assert made.earliest() == 1
-    assert [call.id for call in made.overdue(5)] == ["b"]
-    assert calls().earliest() == float("inf")
+    timers = Timers()
+    made = FunctionCalls(10, timers, patience=10)
+    first, second = (made.asked(call_id, "f", now) for now, call_id in enumerate(("a", "b")))
+    assert (timers.deadline(), made.overdue(9), made.overdue(10)) == (10, [], [first])
+    made.answered(first)
+    assert (timers.deadline(), made.overdue(20)) == (11, [second])
+    made.delivered("b")
+    assert (timers.deadline(), made.overdue(100)) == (NEVER, [])
+
+
+def test_without_a_limit_a_call_is_waited_for_as_long_as_it_takes() -> None:
+    timers = Timers()
+    made = FunctionCalls(10, timers, patience=0)
+    made.asked("a", "f", 0)
+    assert (timers.deadline(), made.overdue(1e9)) == (NEVER, [])

@@ -76,7 +76,7 @@ def test_what_is_on_its_way_is_neither_due_nor_overdue() -> None:
     made = requests(Kind.RESPONSE)
     made.send([1])
     assert made.due(1_000, 0) == made.overdue(1_000, 0) == []
-    assert made.deadline(0) == NEVER
+    assert made.due_at(0) == made.overdue_at(0) == NEVER
 
 
 def test_the_client_is_told_when_nobody_takes_a_request() -> None:
@@ -89,14 +89,14 @@ def test_the_client_is_told_when_nobody_takes_a_request() -> None:
     assert made.overdue(160, free_since=100) == [1]
 
 
-def test_the_deadline_is_the_first_moment_at_which_something_is_due() -> None:
+def test_when_something_is_due_is_known() -> None:
     made = requests(Kind.RESPONSE)
     made.published(1, 0)
-    assert made.deadline(None) == 1
+    assert (made.due_at(None), made.overdue_at(None)) == (1, 60)
     first(made).translated = True
-    assert made.deadline(None) == NEVER
-    assert made.deadline(10) == 14
-    assert OpenRequests(1).deadline(0) == NEVER
+    assert made.due_at(None) == made.overdue_at(None) == NEVER
+    assert (made.due_at(10), made.overdue_at(10)) == (14, 70)
+    assert OpenRequests(1).due_at(0) == OpenRequests(1).overdue_at(0) == NEVER
 
 
 def test_a_response_answers_what_was_in_the_conversation_when_it_began() -> None:

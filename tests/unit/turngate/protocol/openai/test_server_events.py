@@ -34,6 +34,7 @@ from turngate.protocol.openai.server_events import (
     UpstreamError,
     UpstreamProtocolError,
     parse_server_event,
+    read_audio_delta,
 )
 from turngate.protocol.openai.unused_events import UNSENT_EVENTS, UNUSED_EVENTS
 
@@ -228,18 +229,34 @@ def test_request_id(metadata: Any, request_id: str | None) -> None:
     assert done(metadata=metadata).request_id == request_id
 
 
-def test_audio_is_decoded_on_demand() -> None:
-    data = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "AQIDBA=="}
-    delta = parse_server_event(data)
-    assert delta == OutputAudioDelta("r", "i", "AQIDBA==")
-    assert isinstance(delta, OutputAudioDelta)
-    assert delta.pcm() == b"\x01\x02\x03\x04"
+DELTA = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "AQIDBA=="}
 
 
-@pytest.mark.parametrize("delta", ["!", None, 3])
-def test_audio_that_is_not_base64_is_a_protocol_error(delta: Any) -> None:
-    with pytest.raises(UpstreamProtocolError, match=r"response\.output_audio\.delta: delta: "):
-        OutputAudioDelta("r", "i", delta).pcm()
+def test_audio_is_read() -> None:
+    expected = OutputAudioDelta("r", "i", b"\x01\x02\x03\x04")
+    assert parse_server_event(DELTA) == expected
+    assert parse_server_event({**DELTA, "type": "response.audio.delta"}) == expected
+    assert read_audio_delta(orjson.dumps(DELTA)) == expected
+
+
+@pytest.mark.parametrize("odd", [{"delta": "!"}, {"delta": None}, {"delta": 3}, {"response_id": ["r"]}, {"item_id": 1}])
+def test_audio_that_cannot_be_read_is_a_protocol_error(odd: dict[str, Any]) -> None:
+    (field,) = odd
+    with pytest.raises(UpstreamProtocolError, match=rf"response\.output_audio\.delta: {field}: "):
+        parse_server_event({**DELTA, **odd})
+    assert read_audio_delta(orjson.dumps({**DELTA, **odd})) is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        orjson.dumps(DELTA)[:-1],
+        b'{"type":"response.output_audio.done","response_id":"r"}',
+        b'{"event_id":"e","type":"response.output_audio.delta"}',
+    ],
+)
+def test_a_frame_that_is_no_plain_piece_of_audio_is_left_to_others(frame: bytes) -> None:
+    assert read_audio_delta(frame) is None
 
 
 WRITTEN = [
