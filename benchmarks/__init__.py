@@ -1,1 +1,1 @@
-"""Benchmarks: turngate beside what it is made of, in one run, as ratios. ``make bench``, ``make soak``."""
+"""Benchmarks that compare turngate with two baselines in one run (``make bench``), and a soak test (``make soak``)."""

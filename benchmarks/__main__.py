@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and print. ``make bench`` also writes docs/performance.md."""
+"""``python -m benchmarks`` measures and prints the results. ``make bench`` also writes docs/performance.md."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from benchmarks.run import run
 
 
 def main() -> int:
-    """Returns 1 when something was lost; a part that does not work raises."""
+    """Returns 1 if frames or answers were lost. A part that does not work raises."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, nargs="+", help="these parts alone")
-    parser.add_argument("--rounds", type=int, help="rounds over all subjects; figures are medians of them")
+    parser.add_argument("--only", choices=PARTS, nargs="+", help="run only these parts")
+    parser.add_argument("--rounds", type=int, help="number of rounds over all subjects; results are their medians")
     parser.add_argument("--sessions", type=int, nargs="+", help="concurrent sessions")
-    parser.add_argument("--seconds", type=float, help="how long each measurement lasts")
-    parser.add_argument("--smoke", action="store_true", help="every part, as small and short as can be")
+    parser.add_argument("--seconds", type=float, help="duration of each measurement")
+    parser.add_argument("--smoke", action="store_true", help="run every part with minimal size and duration")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE}; needs every part")
     given = parser.parse_args()
     if given.write and (given.only or given.smoke):
-        parser.error(f"{PAGE} is made of all parts at full size")
+        parser.error(f"{PAGE} needs all parts at full size")
     plan = narrowed(SMOKE if given.smoke else Plan(), given.only, given.sessions, given.seconds)
     if given.rounds is not None:
         plan = replace(plan, rounds=given.rounds)

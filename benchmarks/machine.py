@@ -1,4 +1,4 @@
-"""The machine: which cores belong to whom, and what a reader must know to judge the figures."""
+"""The machine: assignment of cores, and a description for the report."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LIBRARIES = ("websockets", "uvloop", "faststream", "redis", "orjson", "pybase64
 
 @dataclass(frozen=True)
 class Cores:
-    """The first core is under test, the last one makes load. Where there is only one, they share it."""
+    """The cores of the system under test (the first) and of the load generator (the last). They may be the same."""
 
     test: frozenset[int]
     load: frozenset[int]
 
     @contextmanager
     def under_test(self) -> Iterator[None]:
-        """What is started inside belongs to the system under test."""
+        """Processes started in this context run on the cores of the system under test."""
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self.test)
         try:
@@ -37,7 +37,7 @@ class Cores:
 
 
 def divide() -> Cores:
-    """Divide the cores of this process, and move it to those that make load."""
+    """Divide the cores of this process, and move it to the cores of the load generator."""
     mine = sorted(os.sched_getaffinity(0))
     cores = Cores(frozenset(mine[:1]), frozenset(mine[-1:]))
     os.sched_setaffinity(0, cores.load)
@@ -45,7 +45,7 @@ def divide() -> Cores:
 
 
 def description() -> dict[str, str]:
-    """Machine, versions and commit, for the head of the report."""
+    """The machine, library versions and commit, for the report."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "machine": f"{_cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB, Linux {platform.release()}",
@@ -67,6 +67,8 @@ def _commit() -> str:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short", "HEAD") + (" and changes on top" if git("status", "--porcelain") else "")
+        return git("rev-parse", "--short", "HEAD") + (
+            " with uncommitted changes" if git("status", "--porcelain") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -1,4 +1,4 @@
-"""What a service says of itself on its ``/metrics``."""
+"""Reads a service's ``/metrics``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
-#: Seconds for one answer.
+#: Timeout of one request, in seconds.
 _PATIENCE = 10.0
 _OPENER = build_opener(ProxyHandler({}))
 
 
 async def metric(base: str, name: str, **labels: str) -> float:
-    """The sum of what ``base`` (such as ``http://127.0.0.1:8080``) has under this name and with these labels. Raises
-    OSError where nobody answers, and LookupError where nothing has this name."""
+    """The sum of the samples with this name and these labels at ``base``, such as ``http://127.0.0.1:8080``.
+
+    Raises OSError if the service does not answer, and LookupError if it has no metric with this name.
+    """
     text = await asyncio.to_thread(_page, f"{base}/metrics")
     found = [
         sample.value

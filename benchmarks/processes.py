@@ -1,4 +1,4 @@
-"""What processes use, read from the kernel: CPU time, memory, file descriptors."""
+"""Resource usage of processes, read from the kernel: CPU time, memory, file descriptors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of one process since it began, user and system, of all its threads."""
-    # Linux's id for the CPU clock of another process (clock_getcpuclockid): exact, where /proc counts 10 ms.
+    """The CPU time of a process since its start, user and system, of all threads."""
+    # The CPU clock of another process (see clock_getcpuclockid), which is exact; /proc has a resolution of 10 ms.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory of one process, what it shares with others included."""
+    """The resident memory of a process, including shared memory."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -26,12 +26,12 @@ def resident_bytes(pid: int) -> int:
 
 
 def open_files(pid: int) -> int:
-    """File descriptors that one process holds."""
+    """The number of open file descriptors of a process."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def machine_busy_seconds() -> float:
-    """CPU time that the whole machine has used, all cores together, what was taken by its host included."""
+    """The CPU time used on all cores of the machine, including time stolen by its host."""
     user, nice, system, _idle, _wait, irq, softirq, steal = map(
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     )
@@ -39,13 +39,13 @@ def machine_busy_seconds() -> float:
 
 
 def pin(pid: int, cores: Iterable[int]) -> None:
-    """Let a process, with all its threads, run on these cores only."""
+    """Restrict a process, with all its threads, to these cores."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         os.sched_setaffinity(int(thread), cores)
 
 
 def allow_open_files(count: int) -> None:
-    """Let this process, and what it starts, hold so many file descriptors. Raises OSError where that is forbidden."""
+    """Raise the limit of open files of this process and its children to ``count``. Raises OSError if not permitted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < count:
         if hard != resource.RLIM_INFINITY and hard < count:

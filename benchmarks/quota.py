@@ -1,4 +1,4 @@
-"""A share of a core for each process, enforced by the kernel: what many small machines are like, on one."""
+"""Limits processes to a share of a core with cgroups, in order to simulate small machines."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Microseconds within which a share is used up; short, so that waiting for the next ones is no latency to speak of.
+#: The cgroup period in microseconds; short, so that throttling adds little latency.
 _PERIOD = 10_000
 _ROOTS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 
 
 @contextmanager
 def limited(pids: Iterable[int], share: float) -> Iterator[bool]:
-    """Let each process use this share of a core until the end; False where that cannot be had: nothing is limited."""
+    """Limit each process to this share of a core. Yields False, and limits nothing, if cgroups are not available."""
     groups: list[Path] = []
     try:
         try:

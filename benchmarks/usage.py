@@ -1,4 +1,4 @@
-"""Who used the machine during a measurement: the subject, the generator, and everybody else."""
+"""CPU usage during a measurement: by the subject, the generator, and other processes."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.load.line import clock
+from benchmarks.load.session import clock
 from benchmarks.processes import cpu_seconds, machine_busy_seconds
 
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds, and how long the measurement took."""
+    """CPU seconds and the duration of a measurement."""
 
     seconds: float
-    #: By kind of process: ``gateway``, ``translator``, ``session-state``, ``broker``; ``relay``.
+    #: CPU seconds by kind of process: ``gateway``, ``translator``, ``session-state``, ``broker``, ``relay``.
     by_kind: Mapping[str, float]
     generator: float
     machine: float
 
     @property
     def subject(self) -> float:
-        """All of the subject's processes."""
+        """CPU seconds of all processes of the subject."""
         return sum(self.by_kind.values())
 
     @property
     def generator_share(self) -> float:
-        """Of one core."""
+        """The generator's share of one core."""
         return self.generator / self.seconds
 
     @property
     def foreign(self) -> float:
-        """What neither the subject nor the generator used, as a share of one core: what makes a measurement noisy."""
+        """The share of one core used by processes other than the subject and the generator."""
         return max(0.0, self.machine - self.subject - self.generator) / self.seconds
 
 
 class Meter:
-    """Starts now; `read` it when the measurement ends. The subject's processes must live until then."""
+    """Starts when created; call `read` at the end of the measurement. The subject's processes must run until then."""
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         """``processes``: process ids by name, such as ``translator-1``."""

@@ -1,1 +1,1 @@
-"""What turngate is compared with, each a program of its own."""
+"""The baselines with which turngate is compared. Each is a separate program."""

@@ -1,7 +1,7 @@
-"""Baseline A: a relay that only moves frames, on the same library and event loop as the gateway.
+"""Baseline A: a relay that only forwards frames, on the same library and event loop as the gateway.
 
-No JSON, no base64, no resampling, no turns: what any server on this library pays at least. One process.
-``python -m benchmarks.baselines.relay PORT UPSTREAM_URL``; a client's path is kept.
+Without JSON, base64, resampling and turns, this is the minimum cost of any server on this library. One process.
+``python -m benchmarks.baselines.relay PORT UPSTREAM_URL``; the path is forwarded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 
 async def relay(port: int, upstream_url: str) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
 
     async def converse(client: ServerConnection) -> None:
         assert client.request is not None

@@ -1,9 +1,9 @@
-"""Baseline B: the bare round trip between two processes over two Redis streams, on redis-py and uvloop.
+"""Baseline B: a round trip between two processes over two Redis streams, with redis-py and uvloop.
 
-XADD, XREADGROUP in the other process, XADD, XREAD: no framework, no validation, no acknowledgement on the way. What any
-control plane on two streams pays at least.
-``python -m benchmarks.baselines.round_trip REDIS_URL SECONDS RATE`` prints p50 and p99 in seconds as JSON. RATE is how
-many round trips begin per second, whether or not the ones before have ended; 0: one after the other.
+XADD, XREADGROUP in the other process, XADD, XREAD, without a framework, validation or acknowledgement. This is the
+minimum cost of any control plane on two streams.
+``python -m benchmarks.baselines.round_trip REDIS_URL SECONDS RATE`` prints p50 and p99 in seconds as JSON. RATE is the
+number of round trips started per second, independently of their completion; 0 starts each after the previous one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import uvloop
 from benchmarks.percentiles import percentile
 
 _THERE, _BACK, _GROUP = "benchmark.there", "benchmark.back", "echo"
-#: About the size of a client event with its turn record, in bytes.
+#: About the size of a client event with its turn record.
 _BODY = b"x" * 600
 _BLOCK_MS = 2_000
 _LENGTH = 1_000
-#: Seconds between two round trips that follow each other, as between two requests in the idle case of the control part.
+#: Seconds between consecutive round trips, as between requests of the control part with one session.
 PAUSE = 0.05
 
 
@@ -82,7 +82,7 @@ async def _ask(url: str, seconds: float, rate: float) -> list[float]:
 
 
 def _entries(found: Any) -> list[tuple[bytes, dict[Any, Any]]]:
-    """The entries of one stream, as either version of the Redis protocol brings them."""
+    """The entries of one stream, in the reply format of either version of the Redis protocol."""
     if not found:
         return []
     entries = next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]

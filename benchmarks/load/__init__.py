@@ -1,1 +1,1 @@
-"""The load: clients and the upstream in one process, and a driver for translators alone."""
+"""Load generation: clients and the upstream in one process, and a driver for translators alone."""

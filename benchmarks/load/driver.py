@@ -1,4 +1,4 @@
-"""Drives translators as a gateway would, past any gateway: client events in, commands out, at full speed."""
+"""Drives translators without a gateway, at full speed: publishes client events and reads the commands."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from uuid import uuid4
 
 import redis.asyncio
 
-from benchmarks.load.line import clock
+from benchmarks.load.session import clock
 from turngate.protocol.messages import CLIENT_EVENTS, ClientEvent, Slot, TurnRecord, commands_stream
 
-#: The gateway that it is for the translators.
+#: The gateway id that the driver uses.
 _GATEWAY = "benchmark"
 _LENGTH = 10_000
 _BLOCK_MS = 1_000
-#: In an entry with commands for several sessions.
+#: Finds the releases in an entry with commands for several sessions.
 _RELEASED = re.compile(rb'"type":"SendRelease","session":"(bench-[0-9a-f]+-\d+)"')
 
 
 class Driver:
-    """``sessions`` sessions, each with one request under way at any time: text that becomes an item and a response."""
+    """Simulates ``sessions`` sessions, each with one pending user message, which becomes an item and a response."""
 
     def __init__(self, redis_url: str, sessions: int) -> None:
         self._redis = redis.asyncio.Redis.from_url(redis_url, socket_timeout=15)
-        # New names each time: session-state remembers what it knows of the old ones.
+        # New names for each run, since session-state still stores the previous sessions.
         run = uuid4().hex[:8]
         self._next = {f"bench-{run}-{number}".encode(): 1 for number in range(sessions)}
         self._asked: dict[bytes, float] = {}
-        #: Seconds from the client event to the release, of every request that was carried out.
+        #: Seconds from the client event to the release, for every finished request.
         self.took: list[float] = []
 
     async def run(self, seconds: float) -> None:
-        """Keep the translators busy for so long. Raises TimeoutError when nothing comes back."""
+        """Keep the translators busy for ``seconds``. Raises TimeoutError if they stop answering."""
         stream, end = commands_stream(_GATEWAY), clock() + seconds
-        # To read from: a read from the end would miss what comes before its first call.
+        # The position to read from. Reading from the end would miss entries added before the first read.
         last = await self._redis.xadd(stream, {"begin": b""}, maxlen=_LENGTH)
         await self._ask([*self._next])
         silent_since = clock()
@@ -43,7 +43,7 @@ class Driver:
             now = clock()
             if not found:
                 if now - silent_since > 10:
-                    raise TimeoutError("the translators answer nothing")
+                    raise TimeoutError("the translators do not answer")
                 continue
             silent_since = now
             entries = found[0][1] if isinstance(found, list) else next(iter(found.values()))[0]
@@ -56,7 +56,7 @@ class Driver:
         await self._redis.aclose()
 
     def _carried_out(self, body: bytes, now: float) -> list[bytes]:
-        """The sessions whose requests these commands carry out."""
+        """The sessions whose requests are finished by these commands."""
         done = [session for session in _RELEASED.findall(body) if session in self._asked]
         self.took += [now - self._asked.pop(session) for session in done]
         return done

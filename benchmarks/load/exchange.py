@@ -1,4 +1,4 @@
-"""One control exchange after the other on a line: what the client asks, until the upstream has it on the wire."""
+"""Control exchanges of one session: from the client's message to the resulting event at the upstream."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from benchmarks.load.frames import delta
-from benchmarks.load.line import Line, clock
+from benchmarks.load.session import LoadSession, clock
 
-#: How long anything may take before the exchange counts as unanswered, in seconds.
+#: Seconds after which an exchange counts as unanswered.
 _PATIENCE = 20.0
 #: The function that the model calls.
 CALLED = "get_time"
@@ -19,23 +19,23 @@ EXCHANGES = (SETTINGS, TEXT, HELD, FUNCTION)
 
 
 class Exchanges:
-    """The control traffic of one line. Create it once the line is ready."""
+    """The control exchanges of one session. Create it when the session is ready."""
 
-    def __init__(self, line: Line, settings: dict[str, Any]) -> None:
-        """``settings`` are those that the client repeats; they carry the line's mark already."""
-        self._line = line
+    def __init__(self, session: LoadSession, settings: dict[str, Any]) -> None:
+        """``settings``: the ``Settings`` that the client repeats, with the session's mark."""
+        self._session = session
         self._settings = settings
         self._awaited: dict[str, asyncio.Future[tuple[dict[str, Any], float]]] = {}
         self._turn = 0
-        #: One frame of what the response that goes on says, for each 20 ms of it; None between responses.
+        #: The frame to send every 20 ms during a response; None between responses.
         self.saying: bytes | None = None
-        line.on_event = self._heard
-        line.on_message = self._heard
+        session.on_event = self._heard
+        session.on_message = self._heard
 
     async def cycle(self, pause: float, hold: float) -> dict[str, float]:
-        """All four exchanges once; returns the seconds that each took. Raises TimeoutError for one without an answer.
+        """Do each of the four exchanges once; returns their durations in seconds. Raises TimeoutError.
 
-        pause: seconds between two of them. hold: how long the response goes on in which configuration is asked for.
+        pause: seconds between two exchanges. hold: duration of the response during which configuration is requested.
         """
         took: dict[str, float] = {}
         took[SETTINGS] = await self.reconfigure()
@@ -43,17 +43,17 @@ class Exchanges:
 
         created = self._await("response.create")
         began = clock()
-        self._line.say({"type": "InjectUserMessage", "content": "What time is it?"})
+        self._session.say({"type": "InjectUserMessage", "content": "What time is it?"})
         request, at = await self._in_time(created)
         took[TEXT] = at - began
         response = self._begin_response(request)
 
         updated, told = self._await("session.update"), self._await("PromptUpdated")
         asked = self._await("FunctionCallRequest")
-        self._line.say({"type": "UpdatePrompt", "prompt": "Be brief."})
+        self._session.say({"type": "UpdatePrompt", "prompt": "Be brief."})
         await asyncio.sleep(hold)
         if updated.done():
-            raise RuntimeError("configuration was sent into an active response")
+            raise RuntimeError("configuration was sent during an active response")
         began = self._call_function(response)
         took[HELD] = (await self._in_time(updated))[1] - began
         await self._in_time(told)
@@ -63,52 +63,52 @@ class Exchanges:
         created = self._await("response.create")
         began = clock()
         call = f"call_{self._turn}"
-        self._line.say({"type": "FunctionCallResponse", "id": call, "name": CALLED, "content": "noon"})
+        self._session.say({"type": "FunctionCallResponse", "id": call, "name": CALLED, "content": "noon"})
         request, at = await self._in_time(created)
         took[FUNCTION] = at - began
-        self._line.tell("response.done", response={**self._begin_response(request), "status": "completed"})
+        self._session.tell("response.done", response={**self._begin_response(request), "status": "completed"})
         self.saying = None
         await asyncio.sleep(pause)
         return took
 
     async def reconfigure(self) -> float:
-        """Repeat the Settings, until they are confirmed; returns the seconds until they were on the upstream's wire."""
+        """Send the ``Settings`` again; returns, after their confirmation, the seconds until the upstream got them."""
         updated, applied = self._await("session.update"), self._await("SettingsApplied")
         began = clock()
-        self._line.say(self._settings)
+        self._session.say(self._settings)
         _, at = await self._in_time(updated)
         await self._in_time(applied)
         return at - began
 
     def _begin_response(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The upstream begins what it was asked for."""
+        """Start the requested response, as the upstream."""
         self._turn += 1
         asked = request.get("response") or {}
-        response = {**_RESPONSE, "id": f"resp_{self._line.mark}_{self._turn}", "metadata": asked.get("metadata")}
-        self._line.tell("response.created", response={**response, "status": "in_progress"})
-        self.saying = delta(response["id"], f"said_{self._line.mark}_{self._turn}")
+        response = {**_RESPONSE, "id": f"resp_{self._session.mark}_{self._turn}", "metadata": asked.get("metadata")}
+        self._session.tell("response.created", response={**response, "status": "in_progress"})
+        self.saying = delta(response["id"], f"said_{self._session.mark}_{self._turn}")
         return response
 
     def _call_function(self, response: dict[str, Any]) -> float:
-        """The response ends with a function call; returns when its end was sent."""
+        """End the response with a function call; returns the time at which its end was sent."""
         self.saying = None
         call = {
-            "id": f"item_{self._line.mark}_{self._turn}",
+            "id": f"item_{self._session.mark}_{self._turn}",
             "type": "function_call",
             "status": "completed",
             "call_id": f"call_{self._turn}",
             "name": CALLED,
             "arguments": "{}",
         }
-        self._line.tell("response.output_item.added", response_id=response["id"], output_index=0, item=call)
-        self._line.tell("conversation.item.done", previous_item_id=None, item=call)
-        self._line.tell("response.output_item.done", response_id=response["id"], output_index=0, item=call)
+        self._session.tell("response.output_item.added", response_id=response["id"], output_index=0, item=call)
+        self._session.tell("conversation.item.done", previous_item_id=None, item=call)
+        self._session.tell("response.output_item.done", response_id=response["id"], output_index=0, item=call)
         now = clock()
-        self._line.tell("response.done", response={**response, "status": "completed", "output": [call]})
+        self._session.tell("response.done", response={**response, "status": "completed", "output": [call]})
         return now
 
     def _await(self, kind: str) -> asyncio.Future[tuple[dict[str, Any], float]]:
-        """The next message of this type to either end, with its time."""
+        """The next message of this type at either end, with its time."""
         self._awaited[kind] = asyncio.get_running_loop().create_future()
         return self._awaited[kind]
 
@@ -121,7 +121,7 @@ class Exchanges:
             waiting.set_result((message, now))
         if kind == "conversation.item.create":
             item = {**message["item"], "status": "completed"}
-            self._line.tell("conversation.item.added", previous_item_id=None, item=item)
-            self._line.tell("conversation.item.done", previous_item_id=None, item=item)
+            self._session.tell("conversation.item.added", previous_item_id=None, item=item)
+            self._session.tell("conversation.item.done", previous_item_id=None, item=item)
         elif kind in ("Error", "error"):
-            raise RuntimeError(f"{self._line.mark}: {message}")
+            raise RuntimeError(f"{self._session.mark}: {message}")

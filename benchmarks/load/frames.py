@@ -1,4 +1,4 @@
-"""The frames that the load consists of, as bytes made once: 20 ms of sound, and upstream events around it."""
+"""The frames of the load, as bytes that are created once: 20 ms of audio, and upstream events with it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import random
 import orjson
 import pybase64
 
-#: Seconds of sound in one frame, both ways.
+#: Seconds of audio in one frame, in both directions.
 FRAME_SECONDS = 0.02
-#: The upstream's rate, in Hz.
+#: The upstream's sample rate, in Hz.
 UPSTREAM_RATE = 24_000
 _SAMPLE_BYTES = 2
 
 
 def frame_bytes(rate: int) -> int:
-    """The size of one frame of pcm16 at ``rate`` Hz."""
+    """The size of a pcm16 frame at ``rate`` Hz."""
     return round(rate * FRAME_SECONDS) * _SAMPLE_BYTES
 
 
 def noise(rate: int, seed: int = 1) -> bytes:
-    """One frame of quiet noise."""
+    """A frame of quiet noise."""
     source = random.Random(seed)
     samples = [source.randrange(-800, 800) for _ in range(frame_bytes(rate) // _SAMPLE_BYTES)]
     return b"".join(sample.to_bytes(_SAMPLE_BYTES, "little", signed=True) for sample in samples)
 
 
 def delta(response_id: str, item_id: str) -> bytes:
-    """One frame of the agent's sound, as the upstream says it."""
+    """A frame of the agent's audio as an upstream event."""
     return event(
         "response.output_audio.delta",
         response_id=response_id,
@@ -39,12 +39,12 @@ def delta(response_id: str, item_id: str) -> bytes:
 
 
 def event(kind: str, **fields: object) -> bytes:
-    """An event of the upstream's, or a message of the client's."""
+    """An event of the upstream, or a message of the client."""
     return orjson.dumps({"type": kind, "event_id": "event_C9G8pqH3aBcDeFgHiJkLm", **fields})
 
 
 def appended_bytes(payload: bytes) -> int:
-    """The bytes of sound in an ``input_audio_buffer.append``; -1 when ``payload`` is another event."""
+    """The number of audio bytes in an ``input_audio_buffer.append``; -1 if ``payload`` is another event."""
     start = payload.find(b'"audio":"')
     if start < 0:
         return -1

@@ -1,4 +1,4 @@
-"""The load generator: all clients and the whole upstream in this process, on native callbacks, so that it is cheap."""
+"""The load generator: all clients and the upstream in this process, on native callbacks for a low overhead."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from picows import WSCloseCode, WSListener, WSUpgradeRequest, ws_connect, ws_cre
 
 from benchmarks.load.flow import Flow
 from benchmarks.load.frames import UPSTREAM_RATE, frame_bytes
-from benchmarks.load.line import ClientEnd, Line, UpstreamEnd
+from benchmarks.load.session import ClientEnd, LoadSession, UpstreamEnd
 from turngate.local.ports import free_port
 
-#: Connections that are made at one time, and how long all of them may take, in seconds.
+#: Maximum number of concurrent connection attempts, and the timeout for all of them in seconds.
 _AT_ONCE = 25
 _PATIENCE = 60.0
 
 
 class Generator:
-    """Lines to hold conversations on. `open` some; its upstream listens at `url` inside its context."""
+    """Creates sessions with `open`. As a context manager it runs the upstream, which listens at `url`."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, Line] = {}
+        self._sessions: dict[str, LoadSession] = {}
         self._next = 1
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -34,7 +34,7 @@ class Generator:
 
     async def __aenter__(self) -> Generator:
         def accept(request: WSUpgradeRequest) -> WSListener:
-            return UpstreamEnd(self._lines, request)
+            return UpstreamEnd(self._sessions, request)
 
         self.port = free_port()
         self._server = await ws_create_server(accept, "127.0.0.1", self.port, backlog=2_048)
@@ -45,72 +45,74 @@ class Generator:
             self._server.close()
 
     @asynccontextmanager
-    async def open(self, count: int, url: str, settings: dict[str, object] | None) -> AsyncIterator[Sequence[Line]]:
-        """``count`` lines through what listens at ``url``, ready; all are closed at the end.
+    async def open(
+        self, count: int, url: str, settings: dict[str, object] | None
+    ) -> AsyncIterator[Sequence[LoadSession]]:
+        """Open ``count`` sessions with the server at ``url``; yields them when ready, and closes them at the end.
 
-        settings: the configuration that each client sends; its prompt gets the line's mark. None: the mark is in the
-        path, and both ends speak binary frames only. Raises TimeoutError when they do not all become ready.
+        settings: the ``Settings`` of each client; the session's mark is added to the prompt. None: the mark is in the
+        path, and both ends use binary frames only. Raises TimeoutError if they do not all become ready.
         """
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def connect_in_turn(line: Line) -> None:
+        async def connect_in_turn(session: LoadSession) -> None:
             async with gate:
-                await connect(line, url, settings)
+                await connect(session, url, settings)
 
-        async with self.lines(count, plain=settings is None) as lines:
+        async with self.sessions(count, plain=settings is None) as sessions:
             async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as group:
-                for line in lines:
-                    group.create_task(connect_in_turn(line))
-            yield lines
+                for session in sessions:
+                    group.create_task(connect_in_turn(session))
+            yield sessions
 
     @asynccontextmanager
-    async def lines(self, count: int, *, plain: bool = False) -> AsyncIterator[Sequence[Line]]:
-        """``count`` lines to `connect`; at the end both ends of each must come to be closed. Raises TimeoutError when
-        one does not. ``plain``: they speak binary frames only."""
-        lines = [self._line(plain) for _ in range(count)]
+    async def sessions(self, count: int, *, plain: bool = False) -> AsyncIterator[Sequence[LoadSession]]:
+        """Create ``count`` sessions to `connect`. At the end both ends of each must be closed; raises TimeoutError
+        otherwise. ``plain``: they use binary frames only."""
+        sessions = [self._session(plain) for _ in range(count)]
         try:
-            yield lines
+            yield sessions
         finally:
-            await self._close(lines)
+            await self._close(sessions)
 
-    def _line(self, plain: bool) -> Line:
+    def _session(self, plain: bool) -> LoadSession:
         size = frame_bytes(UPSTREAM_RATE)
-        line = Line(self._next, Flow(frame_bytes(16_000) if plain else size), Flow(size))
+        session = LoadSession(self._next, Flow(frame_bytes(16_000) if plain else size), Flow(size))
         self._next += 1
-        self._lines[line.mark] = line
-        return line
+        self._sessions[session.mark] = session
+        return session
 
-    async def _close(self, lines: Sequence[Line]) -> None:
-        for line in lines:
-            if line.client is not None:
-                line.client.send_close(WSCloseCode.OK)
+    async def _close(self, sessions: Sequence[LoadSession]) -> None:
+        for session in sessions:
+            if session.client is not None:
+                session.client.send_close(WSCloseCode.OK)
         async with asyncio.timeout(_PATIENCE):
-            while any(line.client is not None or line.upstream is not None for line in lines):
+            while any(session.client is not None or session.upstream is not None for session in sessions):
                 await asyncio.sleep(0.02)
-        for line in lines:
-            del self._lines[line.mark]
+        for session in sessions:
+            del self._sessions[session.mark]
 
 
-async def connect(line: Line, url: str, settings: dict[str, object] | None) -> None:
-    """Connect a line of `Generator.lines`, and configure it; returns when it is ready."""
-    path = f"/{line.mark}" if settings is None else "/openai"
-    await ws_connect(lambda: ClientEnd(line), url + path)
+async def connect(session: LoadSession, url: str, settings: dict[str, object] | None) -> None:
+    """Connect and configure a session of `Generator.sessions`; returns when it is ready."""
+    path = f"/{session.mark}" if settings is None else "/openai"
+    await ws_connect(lambda: ClientEnd(session), url + path)
     if settings is not None:
-        line.say(marked(settings, line))
-    await line.ready.wait()
+        session.say(marked(settings, session))
+    await session.ready.wait()
 
 
-def marked(settings: dict[str, object], line: Line) -> dict[str, object]:
-    """These Settings, with the line's mark in the prompt."""
+def marked(settings: dict[str, object], session: LoadSession) -> dict[str, object]:
+    """These ``Settings`` with the session's mark in the prompt."""
     agent = settings["agent"]
     assert isinstance(agent, dict)
-    think = {**agent["think"], "prompt": f"{agent['think']['prompt']} {line.mark}"}
+    think = {**agent["think"], "prompt": f"{agent['think']['prompt']} {session.mark}"}
     return {**settings, "agent": {**agent, "think": think}}
 
 
 @asynccontextmanager
 async def without_collections() -> AsyncIterator[None]:
-    """Python's garbage collector must not interrupt what measures."""
+    """Disable the garbage collector during a measurement."""
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Sending frames at the pace of life: every line one each way per 20 ms, the lines spread evenly over that time."""
+"""Sends frames in real time: one per session and direction every 20 ms, spread evenly over that time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from benchmarks.load.frames import FRAME_SECONDS
-from benchmarks.load.line import clock
+from benchmarks.load.session import clock
 
 _SLOTS = 20
 _SLOT_SECONDS = FRAME_SECONDS / _SLOTS
@@ -15,8 +15,8 @@ Send = Callable[[], None]
 
 
 class Pacer:
-    """Calls every sender once per frame time, each in its own slot, from `start` to `stop`. Late slots are made up
-    for, so that the number of frames is right whatever happens; how late they were is in `lateness`, in seconds."""
+    """Calls every sender once per 20 ms, each in its own time slot, from `start` to `stop`. Missed slots are caught up,
+    so that the number of frames is exact; `lateness` has the delays in seconds."""
 
     def __init__(self, senders: Sequence[Send]) -> None:
         self._slots: list[list[Send]] = [[] for _ in range(_SLOTS)]
@@ -45,5 +45,5 @@ class Pacer:
                     send()
             self._slot = (self._slot + 1) % _SLOTS
             self._due += _SLOT_SECONDS
-        # The loop's timers count whole milliseconds; a shorter one would be called at once, again and again.
+        # The loop's timers have a resolution of 1 ms; a shorter delay would cause a busy loop.
         self._timer = self._loop.call_later(max(self._due - clock(), _SLOT_SECONDS), self._turn)

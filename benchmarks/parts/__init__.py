@@ -1,1 +1,1 @@
-"""The parts of a run: each measures one thing on an arena."""
+"""The parts of a run. Each measures one aspect."""

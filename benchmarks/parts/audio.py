@@ -1,43 +1,47 @@
-"""The audio part of the run: every subject at every number of sessions, taking turns, for some rounds."""
+"""The audio part: measures every subject at every number of sessions, interleaved, for several rounds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from benchmarks.arena import RELAY, Arena
-from benchmarks.parts.talk import PERCENTILES, AudioSample, measure
+from benchmarks.environment import RELAY, Environment
+from benchmarks.parts.frame_latency import PERCENTILES, AudioSample, measure
 from benchmarks.percentiles import median
 
-#: Samples of the rounds, by subject and number of sessions.
+#: The samples of all rounds, by subject and number of sessions.
 Samples = dict[tuple[str, int], list[AudioSample]]
 
 
-async def run(arena: Arena, counts: Sequence[int], rounds: int, seconds: float, say: Callable[[str], None]) -> Samples:
-    """Measure. ``say`` gets a line for every measurement."""
+async def run(
+    environment: Environment, counts: Sequence[int], rounds: int, seconds: float, say: Callable[[str], None]
+) -> Samples:
+    """Run the part. ``say`` is called with a line for every measurement."""
     samples: Samples = defaultdict(list)
     say(HEAD)
     for _ in range(rounds):
         for count in counts:
-            for subject in arena.subjects:
-                sample = await measure(arena.generator, subject, count, seconds)
+            for subject in environment.subjects:
+                sample = await measure(environment.generator, subject, count, seconds)
                 samples[subject.name, count].append(sample)
-                say(line(subject.name, count, [sample]))
+                say(table_row(subject.name, count, [sample]))
     if rounds > 1:
         say(f"\nmedians of {rounds} rounds\n{HEAD}")
         for (name, count), rows in samples.items():
-            say(line(name, count, rows, samples.get((RELAY, count))))
+            say(table_row(name, count, rows, samples.get((RELAY, count))))
     return samples
 
 
 HEAD = (
     f"{'':18}{'sessions':>9}{'p50 ms':>8}{'p99 ms':>8}{'p99.9':>8}{'µs/pair':>9}{'lost':>6}"
-    f"{'late p99':>10}{'gen. CPU':>10}{'foreign':>9}{'p99 : A':>9}{'µs : A':>8}"
+    f"{'late p99':>10}{'gen. CPU':>10}{'foreign':>9}{'p99 / A':>9}{'µs / A':>8}"
 )
 
 
-def line(subject: str, count: int, rows: Sequence[AudioSample], baseline: Sequence[AudioSample] | None = None) -> str:
-    """One line of the table under `HEAD`: medians of these samples, beside those of the baseline."""
+def table_row(
+    subject: str, count: int, rows: Sequence[AudioSample], baseline: Sequence[AudioSample] | None = None
+) -> str:
+    """A row of the table under `HEAD`: medians of these samples, and their ratios to the baseline."""
     text = f"{subject:18}{count:>9}"
     text += "".join(f"{latency(rows, name) * 1e3:>8.2f}" for name in PERCENTILES)
     spent = cost(rows)
@@ -50,11 +54,11 @@ def line(subject: str, count: int, rows: Sequence[AudioSample], baseline: Sequen
 
 
 def latency(rows: Sequence[AudioSample], name: str) -> float:
-    """Median of this percentile (``p50``, ``p99``, ``p99.9``), in seconds."""
+    """The median of a percentile (``p50``, ``p99``, ``p99.9``), in seconds."""
     return median(row.latency[name] for row in rows)
 
 
 def cost(rows: Sequence[AudioSample]) -> float | None:
-    """Median CPU seconds for a pair of frames; None where no process is between the ends."""
+    """The median CPU seconds per pair of frames; None if there is no process between the ends."""
     known = [row.cpu_per_pair for row in rows if row.cpu_per_pair is not None]
     return median(known) if known else None

@@ -1,4 +1,4 @@
-"""The control part: how long a request of the client's takes to the upstream's wire, alone and in company."""
+"""The control part: the time from a client's request to the upstream, with one and with many sessions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import orjson
 
-from benchmarks.arena import Arena, processes_of, settings
 from benchmarks.baselines.round_trip import PAUSE
+from benchmarks.environment import Environment, processes_of, settings
 from benchmarks.load.exchange import EXCHANGES, Exchanges
 from benchmarks.load.generator import marked, without_collections
-from benchmarks.load.line import Line, clock
+from benchmarks.load.session import LoadSession, clock
 from benchmarks.percentiles import median, percentile
 from benchmarks.usage import Meter, Usage
 
-#: Configuration is asked for so long before the response ends that it has to wait, in seconds.
+#: Duration of the response during which configuration is requested, in seconds, with one and with many sessions.
 _HOLD_ALONE, _HOLD = 0.05, 0.3
 
 BARE = "bare round trip (B)"
@@ -26,31 +26,36 @@ BARE = "bare round trip (B)"
 
 @dataclass(frozen=True)
 class ControlSample:
-    """One round at one number of sessions."""
+    """One round with one number of sessions."""
 
-    #: p50 and p99 in seconds, by exchange, and of the baseline.
+    #: p50 and p99 in seconds, by exchange, including the baseline.
     latency: dict[str, tuple[float, float]]
     exchanges: int
-    #: Sessions that gave up waiting for an answer.
+    #: Number of sessions that timed out.
     unanswered: int
     usage: Usage
 
 
-#: By number of sessions.
+#: The samples of all rounds, by number of sessions.
 Samples = dict[int, list[ControlSample]]
 
 
 async def run(
-    arena: Arena, counts: Sequence[int], rounds: int, seconds: float, turn: float, say: Callable[[str], None]
+    environment: Environment,
+    counts: Sequence[int],
+    rounds: int,
+    seconds: float,
+    turn: float,
+    say: Callable[[str], None],
 ) -> Samples:
-    """Measure. One of many sessions has each exchange once per ``turn`` seconds. ``say`` gets every result."""
+    """Run the part. With many sessions, each does every exchange once per ``turn`` seconds."""
     samples: Samples = {count: [] for count in counts}
     say(HEAD)
     for _ in range(rounds):
         for count in counts:
             rate = 0 if count == 1 else count * len(EXCHANGES) / turn
-            bare = await _bare(arena, seconds, rate)
-            sample = await _measure(arena, count, seconds, turn, bare)
+            bare = await _bare(environment, seconds, rate)
+            sample = await _measure(environment, count, seconds, turn, bare)
             samples[count].append(sample)
             for text in rows(count, [sample]):
                 say(text)
@@ -62,11 +67,11 @@ async def run(
     return samples
 
 
-HEAD = f"{'':22}{'sessions':>9}{'p50 ms':>8}{'p99 ms':>8}{'p50 : B':>9}{'p99 : B':>9}"
+HEAD = f"{'':22}{'sessions':>9}{'p50 ms':>8}{'p99 ms':>8}{'p50 / B':>9}{'p99 / B':>9}"
 
 
 def rows(count: int, samples: Sequence[ControlSample]) -> list[str]:
-    """The lines of the table under `HEAD`: medians of these samples, beside those of the baseline."""
+    """The rows of the table under `HEAD`: medians of these samples, and their ratios to the baseline."""
     lines = []
     base50, base99 = middle(samples, BARE)
     for name in (BARE, *EXCHANGES):
@@ -82,34 +87,39 @@ def rows(count: int, samples: Sequence[ControlSample]) -> list[str]:
 
 
 def middle(samples: Sequence[ControlSample], name: str) -> tuple[float, float]:
-    """Medians of p50 and of p99, in seconds."""
+    """The medians of p50 and of p99, in seconds."""
     return median(sample.latency[name][0] for sample in samples), median(sample.latency[name][1] for sample in samples)
 
 
 def cost(samples: Sequence[ControlSample]) -> float:
-    """CPU seconds of all processes for one exchange."""
+    """The CPU seconds of all processes per exchange."""
     return median(sample.usage.subject / sample.exchanges for sample in samples)
 
 
 def cost_by_kind(samples: Sequence[ControlSample]) -> dict[str, float]:
-    """The same by kind of process."""
+    """The CPU seconds per exchange, by kind of process."""
     return {
         kind: median(sample.usage.by_kind[kind] / sample.exchanges for sample in samples)
         for kind in samples[0].usage.by_kind
     }
 
 
-async def _measure(arena: Arena, count: int, seconds: float, turn: float, bare: tuple[float, float]) -> ControlSample:
-    """Cycles on ``count`` lines for ``seconds``: one after the other on a single one, a turn's time apart on many."""
+async def _measure(
+    environment: Environment, count: int, seconds: float, turn: float, bare: tuple[float, float]
+) -> ControlSample:
+    """Run exchanges in ``count`` sessions for ``seconds``: without a break in a single one, once per turn in many."""
     took: dict[str, list[float]] = defaultdict(list)
-    async with arena.generator.open(count, arena.stack.gateway_url, settings()) as lines, without_collections():
+    async with (
+        environment.generator.open(count, environment.stack.gateway_url, settings()) as load_sessions,
+        without_collections(),
+    ):
         unanswered = 0
-        meter = Meter(processes_of(arena.stack))
+        meter = Meter(processes_of(environment.stack))
         end = clock() + seconds
 
-        async def converse(number: int, line: Line) -> None:
+        async def converse(number: int, session: LoadSession) -> None:
             nonlocal unanswered
-            exchanges = Exchanges(line, marked(settings(), line))
+            exchanges = Exchanges(session, marked(settings(), session))
             due = clock() + number * turn / count
             pause, hold = (PAUSE, _HOLD_ALONE) if count == 1 else (turn / 8, _HOLD)
             while due < end:
@@ -123,8 +133,8 @@ async def _measure(arena: Arena, count: int, seconds: float, turn: float, bare: 
                 due = clock() if count == 1 else due + turn
 
         async with asyncio.TaskGroup() as group:
-            for number, line in enumerate(lines):
-                group.create_task(converse(number, line))
+            for number, session in enumerate(load_sessions):
+                group.create_task(converse(number, session))
         usage = meter.read()
     latency = {BARE: bare}
     for name in EXCHANGES:
@@ -133,11 +143,18 @@ async def _measure(arena: Arena, count: int, seconds: float, turn: float, bare: 
     return ControlSample(latency, sum(map(len, took.values())), unanswered, usage)
 
 
-async def _bare(arena: Arena, seconds: float, rate: float) -> tuple[float, float]:
-    """Baseline B on the same broker, both its processes on the cores under test."""
-    with arena.cores.under_test():
+async def _bare(environment: Environment, seconds: float, rate: float) -> tuple[float, float]:
+    """Measure baseline B on the same broker, with its processes on the cores under test."""
+    with environment.cores.under_test():
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.baselines.round_trip", arena.stack.redis_url, str(seconds), str(rate)),
+            *(
+                sys.executable,
+                "-m",
+                "benchmarks.baselines.round_trip",
+                environment.stack.redis_url,
+                str(seconds),
+                str(rate),
+            ),
             stdout=asyncio.subprocess.PIPE,
         )
     output, _ = await process.communicate()

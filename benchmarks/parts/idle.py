@@ -1,4 +1,4 @@
-"""What silence costs: many connected sessions in which nothing happens, through baseline A and through turngate."""
+"""The idle part: CPU and memory of many silent sessions, with baseline A and with turngate."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.arena import Arena, processes_of, settings
+from benchmarks.environment import Environment, processes_of, settings
 from benchmarks.processes import allow_open_files, resident_bytes
 from benchmarks.usage import Meter, Usage
 
-#: Sessions that come and go first, so that what is made once is not counted.
+#: Number of sessions for warming up, so that one-time allocations are not counted.
 _FIRST = 25
-#: Seconds until what a connection brought about is over.
+#: Seconds to wait until the work caused by connecting is done.
 _SETTLING = 3.0
 
 
 @dataclass(frozen=True)
 class IdleSample:
-    """``sessions`` of each subject at the same time, for the same while."""
+    """A measurement of ``sessions`` sessions of each subject at the same time."""
 
     sessions: int
-    #: Of turngate's processes; of baseline A's.
+    #: The usage of turngate, and of baseline A.
     usage: Usage
     relay_usage: Usage
     #: Bytes per session, by kind of process.
@@ -29,7 +29,7 @@ class IdleSample:
 
     @property
     def cpu(self) -> float:
-        """Of all turngate's processes, as a share of one core."""
+        """The CPU usage of all processes of turngate, as a share of one core."""
         return self.usage.subject / self.usage.seconds
 
     @property
@@ -37,11 +37,11 @@ class IdleSample:
         return self.relay_usage.subject / self.relay_usage.seconds
 
 
-async def run(arena: Arena, sessions: int, seconds: float, say: Callable[[str], None]) -> IdleSample:
-    """Measure once. Memory means something in a new arena only; ``seconds`` should cover a ping interval (20 s)."""
+async def run(environment: Environment, sessions: int, seconds: float, say: Callable[[str], None]) -> IdleSample:
+    """Measure once. Memory values require new processes; ``seconds`` should cover a ping interval (20 s)."""
     allow_open_files(sessions * 4 + 200)
-    generator, baseline, gateway_url = arena.generator, arena.baseline, arena.stack.gateway_url
-    ours = processes_of(arena.stack)
+    generator, baseline, gateway_url = environment.generator, environment.baseline, environment.stack.gateway_url
+    ours = processes_of(environment.stack)
     watched = {**ours, **baseline.processes}
     for url, first in ((baseline.url, None), (gateway_url, settings())):
         async with generator.open(_FIRST, url, first):
@@ -55,13 +55,13 @@ async def run(arena: Arena, sessions: int, seconds: float, say: Callable[[str], 
         after = _memory(watched)
     memory = {kind: (after[kind] - before[kind]) / sessions for kind in before}
     sample = IdleSample(sessions, usage, relay_usage, memory)
-    for text in lines(sample):
+    for text in summary(sample):
         say(text)
     return sample
 
 
-def lines(sample: IdleSample) -> list[str]:
-    """What was found, for a person at a terminal."""
+def summary(sample: IdleSample) -> list[str]:
+    """The result as text for the terminal."""
     kinds = ", ".join(f"{kind} {spent / sample.usage.seconds:.2%}" for kind, spent in sample.usage.by_kind.items())
     memory = ", ".join(f"{kind} {size / 1024:.1f} KB" for kind, size in sample.memory.items())
     return [
@@ -72,7 +72,7 @@ def lines(sample: IdleSample) -> list[str]:
 
 
 def _memory(processes: dict[str, int]) -> dict[str, int]:
-    """Resident bytes by kind of process."""
+    """Resident memory in bytes, by kind of process."""
     found: dict[str, int] = {}
     for name, pid in processes.items():
         kind = name.rstrip("-0123456789")

@@ -1,4 +1,4 @@
-"""What clients notice of a translator that is restarted, or that crashes, while they talk."""
+"""The restart part: the effect of restarting or killing a translator on clients' requests."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.arena import Arena, settings
+from benchmarks.environment import Environment, settings
 from benchmarks.load.exchange import Exchanges
 from benchmarks.load.generator import marked, without_collections
-from benchmarks.load.line import Line, clock
+from benchmarks.load.session import LoadSession, clock
 from benchmarks.machine import Cores
 from benchmarks.percentiles import percentile
 from benchmarks.processes import pin
 from turngate.local.child import Child
 
-#: Sessions, and seconds between two requests of each.
+#: Number of sessions, and seconds between two requests of each.
 SESSIONS = 25
 _PERIOD = 0.5
-#: Seconds that the new process may take to become ready.
+#: Timeout for the readiness of the new process, in seconds.
 _PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class RestartSample:
-    """One restart of one of two translators. Latencies in seconds: p50, p99 and the longest."""
+    """One restart of one of two translators. Latencies are in seconds: p50, p99 and maximum."""
 
     before: tuple[float, float, float]
     during: tuple[float, float, float]
@@ -37,23 +37,23 @@ class RestartSample:
 
 
 async def run(
-    arena: Arena, signals: Mapping[str, signal.Signals], around: float, say: Callable[[str], None]
+    environment: Environment, signals: Mapping[str, signal.Signals], around: float, say: Callable[[str], None]
 ) -> dict[str, RestartSample]:
-    """One restart by each of these signals, with ``around`` seconds of talk before and after it."""
+    """One restart with each of these signals, with ``around`` seconds of requests before and after it."""
     found = {}
-    child = arena.stack.processes["translator-1"]
+    child = environment.stack.processes["translator-1"]
     for name, number in signals.items():
         async with (
-            arena.generator.open(SESSIONS, arena.stack.gateway_url, settings()) as lines,
+            environment.generator.open(SESSIONS, environment.stack.gateway_url, settings()) as load_sessions,
             without_collections(),
         ):
-            found[name] = await _restart(lines, child, number, around, arena.cores)
-        say(line(name, found[name]))
+            found[name] = await _restart(load_sessions, child, number, around, environment.cores)
+        say(summary(name, found[name]))
     return found
 
 
-def line(name: str, sample: RestartSample) -> str:
-    """What was found, for a person at a terminal."""
+def summary(name: str, sample: RestartSample) -> str:
+    """The result as text for the terminal."""
 
     def shown(latency: tuple[float, float, float]) -> str:
         return "p50 {:.1f}, p99 {:.1f}, longest {:.0f} ms".format(*(value * 1e3 for value in latency))
@@ -65,16 +65,16 @@ def line(name: str, sample: RestartSample) -> str:
 
 
 async def _restart(
-    lines: Sequence[Line], child: Child, number: signal.Signals, around: float, cores: Cores
+    load_sessions: Sequence[LoadSession], child: Child, number: signal.Signals, around: float, cores: Cores
 ) -> RestartSample:
     took: list[tuple[float, float]] = []
     unanswered = 0
     stopping = asyncio.Event()
 
-    async def converse(place: int, one: Line) -> None:
+    async def converse(place: int, session: LoadSession) -> None:
         nonlocal unanswered
-        exchanges = Exchanges(one, marked(settings(), one))
-        await asyncio.sleep(place * _PERIOD / len(lines))
+        exchanges = Exchanges(session, marked(settings(), session))
+        await asyncio.sleep(place * _PERIOD / len(load_sessions))
         while not stopping.is_set():
             began = clock()
             try:
@@ -84,15 +84,15 @@ async def _restart(
             await asyncio.sleep(max(0.0, began + _PERIOD - clock()))
 
     async with asyncio.TaskGroup() as group:
-        for place, one in enumerate(lines):
-            group.create_task(converse(place, one))
+        for place, session in enumerate(load_sessions):
+            group.create_task(converse(place, session))
         await asyncio.sleep(around)
         killed, away = await _end(child, number, cores)
         await asyncio.sleep(around)
         stopping.set()
     return RestartSample(
-        before=_summary(value for began, value in took if began + value < killed),
-        during=_summary(value for began, value in took if began + value >= killed),
+        before=_percentiles(value for began, value in took if began + value < killed),
+        during=_percentiles(value for began, value in took if began + value >= killed),
         requests=len(took) + unanswered,
         unanswered=unanswered,
         away=away,
@@ -100,19 +100,19 @@ async def _restart(
 
 
 async def _end(child: Child, number: signal.Signals, cores: Cores) -> tuple[float, float]:
-    """End the process, and wait until its successor is ready; returns when it was ended and how long that took."""
+    """Stop the process, and wait until its successor is ready; returns the time of the stop and the duration."""
     restarts, killed = child.restarts, clock()
     assert child.pid is not None
     os.kill(child.pid, number)
     while child.restarts == restarts or child.pid is None or await child.program.check() is not None:
         if clock() > killed + _PATIENCE:
-            raise TimeoutError(f"{child.name} did not come back")
+            raise TimeoutError(f"{child.name} was not restarted")
         if child.restarts > restarts and child.pid is not None:
             pin(child.pid, cores.test)
         await asyncio.sleep(0.05)
     return killed, clock() - killed
 
 
-def _summary(values: Iterable[float]) -> tuple[float, float, float]:
+def _percentiles(values: Iterable[float]) -> tuple[float, float, float]:
     ascending = sorted(values)
     return percentile(ascending, 0.5), percentile(ascending, 0.99), percentile(ascending, 1.0)

@@ -1,4 +1,4 @@
-"""How long it takes from the command to a gateway that is ready, and how large the image is."""
+"""The startup part: the time from the command to a ready gateway, and the size of the image."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.arena import relay
-from benchmarks.load.line import clock
+from benchmarks.environment import relay
+from benchmarks.load.session import clock
 from benchmarks.machine import Cores
 from benchmarks.percentiles import median
 from turngate.local.health import check
@@ -22,22 +22,22 @@ from turngate.local.ports import free_port
 _PATIENCE = 60.0
 _POLL = 0.02
 _BUILD_SECONDS = 240
-#: A name of its own: what else has the same layers keeps them when this is removed.
+#: A separate image name, so that removing it does not affect other images with the same layers.
 _IMAGE = "turngate:benchmark"
-#: What this run decides itself.
+#: Variables that are not inherited, because this run sets them.
 _NOT_INHERITED = ("OPENAI_API_KEY", "TURNGATE_OPENAI_API_KEY", "TURNGATE_UPSTREAM_URL", "TURNGATE_REDIS_URL")
 
 
 @dataclass(frozen=True)
 class StartUp:
-    """Seconds, by round."""
+    """The startup times in seconds, by round."""
 
     turngate: list[float]
     relay: list[float]
 
 
 async def run(cores: Cores, rounds: int, say: Callable[[str], None]) -> StartUp:
-    """Start everything, and baseline A, some times. ``turngate run`` may use every core."""
+    """Start ``turngate run``, which may use every core, and baseline A, ``rounds`` times each."""
     found = StartUp([], [])
     for _ in range(rounds):
         began = clock()
@@ -81,7 +81,7 @@ async def _until_ready(process: asyncio.subprocess.Process, url: str) -> None:
 
 
 def image_size() -> str:
-    """The size of the image, built now; or why there is none."""
+    """Build the image and return its size, or the reason why it was not measured."""
     if not Path("infra/docker/Dockerfile").exists():
         return "not measured: no Dockerfile here"
     try:

@@ -1,4 +1,4 @@
-"""How much more two translators, or four, carry than one."""
+"""The translators part: throughput with one, two and four translators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from benchmarks.arena import TRANSLATORS, Arena, processes_of, turngate
+from benchmarks.environment import TRANSLATORS, Environment, processes_of, turngate
 from benchmarks.load.driver import Driver
 from benchmarks.load.generator import without_collections
 from benchmarks.machine import Cores
@@ -17,68 +17,69 @@ from benchmarks.quota import limited
 from benchmarks.usage import Meter, Usage
 from turngate.local.stack import Stack
 
-#: Requests that are under way at any time.
+#: Number of concurrent requests.
 _SESSIONS = 200
 _WARM_UP = 1.0
-#: Of a core, for each translator: so little that four of them leave the broker and the driver what they need.
+#: Share of a core for each translator, small enough that four of them leave enough for the broker and the driver.
 _SHARE = 0.15
-#: Nobody listens there: no session is ever opened.
+#: An unused address, since no session is opened.
 _NO_UPSTREAM = "ws://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
-class CapacitySample:
-    """One run with all the control messages that the translators can carry."""
+class ThroughputSample:
+    """A measurement at the maximum throughput of the translators."""
 
     per_second: float
     p50: float
     p99: float
     messages: int
     usage: Usage
-    #: Whether each translator could use no more than its share of a core.
+    #: Whether each translator was limited to its share of a core.
     limited: bool
 
     @property
     def translator_cpu(self) -> float:
-        """CPU seconds of the translators for one message."""
+        """CPU seconds of the translators per message."""
         return self.usage.by_kind["translator"] / self.messages
 
     @property
     def other_cpu(self) -> float:
-        """CPU seconds of the broker and the driver for one message: what the translators' cores are not free of."""
+        """CPU seconds of the broker and the driver per message, which run on the same cores."""
         return (self.usage.by_kind["broker"] + self.usage.generator) / self.messages
 
 
-#: By number of translators.
-Samples = dict[int, list[CapacitySample]]
+#: The samples of all rounds, by number of translators.
+Samples = dict[int, list[ThroughputSample]]
 
 
-async def run(arena: Arena, counts: Sequence[int], rounds: int, seconds: float, say: Callable[[str], None]) -> Samples:
-    """Measure each number of translators in turn, each with a broker of its own. The arena's have every core after
-    that."""
+async def run(
+    environment: Environment, counts: Sequence[int], rounds: int, seconds: float, say: Callable[[str], None]
+) -> Samples:
+    """Measure each number of translators, each with its own broker."""
     samples: Samples = {count: [] for count in counts}
     async with AsyncExitStack() as stacks:
         running = []
         for count in counts:
-            stack = arena.stack
+            stack = environment.stack
             if count != TRANSLATORS:
-                stack = await stacks.enter_async_context(turngate(_NO_UPSTREAM, arena.cores, translators=count))
-            running.append((count, stack, _freed(stack, arena.cores)))
+                stack = await stacks.enter_async_context(turngate(_NO_UPSTREAM, environment.cores, translators=count))
+            running.append((count, stack, _freed(stack, environment.cores)))
         pids = [pid for _, _, translators in running for pid in translators]
         enforced = stacks.enter_context(limited(pids, _SHARE))
         for _ in range(rounds):
             for count, stack, _ in running:
                 samples[count].append(await _measure(stack, seconds, enforced))
-                say(line(count, samples[count][-1:], samples[counts[0]]))
+                say(summary(count, samples[count][-1:], samples[counts[0]]))
     if rounds > 1:
         say(f"medians of {rounds} rounds")
         for count in counts:
-            say(line(count, samples[count], samples[counts[0]]))
+            say(summary(count, samples[count], samples[counts[0]]))
     return samples
 
 
-def line(count: int, samples: Sequence[CapacitySample], least: Sequence[CapacitySample]) -> str:
-    """What was found, beside the run with the fewest translators."""
+def summary(count: int, samples: Sequence[ThroughputSample], least: Sequence[ThroughputSample]) -> str:
+    """The result as text for the terminal, with the ratio to the smallest number of translators."""
     rate = median(sample.per_second for sample in samples)
     return (
         f"{count} translators: {rate:7.0f} control messages/s"
@@ -92,12 +93,12 @@ def line(count: int, samples: Sequence[CapacitySample], least: Sequence[Capacity
 
 
 def share_of(samples: Samples) -> float | None:
-    """The part of a core that each translator had; None where they had what they could get."""
+    """The share of a core that each translator was limited to; None if they were not limited."""
     return _SHARE if all(sample.limited for found in samples.values() for sample in found) else None
 
 
 def _freed(stack: Stack, cores: Cores) -> list[int]:
-    """Translators may use every core, and the broker keeps to the driver's. Returns the translators' process ids."""
+    """Let translators use every core, and the broker the driver's core. Returns the translators' process ids."""
     found = []
     for name, pid in processes_of(stack).items():
         if name.startswith("translator"):
@@ -108,7 +109,7 @@ def _freed(stack: Stack, cores: Cores) -> list[int]:
     return found
 
 
-async def _measure(stack: Stack, seconds: float, enforced: bool) -> CapacitySample:
+async def _measure(stack: Stack, seconds: float, enforced: bool) -> ThroughputSample:
     driver = Driver(stack.redis_url, _SESSIONS)
     try:
         async with without_collections():
@@ -121,7 +122,7 @@ async def _measure(stack: Stack, seconds: float, enforced: bool) -> CapacitySamp
     finally:
         await driver.close()
     took = sorted(driver.took)
-    return CapacitySample(
+    return ThroughputSample(
         per_second=len(took) / usage.seconds,
         p50=percentile(took, 0.5),
         p99=percentile(took, 0.99),

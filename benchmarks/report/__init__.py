@@ -1,1 +1,1 @@
-"""What is made of a run: tables, targets, plots, and the page in docs/."""
+"""The report of a run: tables, targets, plots, and docs/performance.md."""

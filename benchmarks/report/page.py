@@ -1,4 +1,4 @@
-"""docs/performance.md and its plots, made of one run."""
+"""Generates docs/performance.md and its plots from one run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.load.exchange import EXCHANGES
 from benchmarks.machine import Cores, description
 from benchmarks.parts import audio, control, translators
-from benchmarks.parts.knee import LIMIT
+from benchmarks.parts.capacity import LIMIT
 from benchmarks.percentiles import median
 from benchmarks.report import plot, tables
 from benchmarks.report.targets import Target, targets
@@ -17,12 +17,12 @@ from benchmarks.run import Results
 
 PAGE = Path("docs/performance.md")
 _IMAGES = Path("docs/images")
-#: A run is called noisy when others used so much of a core during some measurement.
+#: A run is noisy if the median of the CPU usage of other processes exceeds this share of a core.
 _NOISY = 0.15
 
 
 def write(results: Results, command: str) -> None:
-    """Write the page and its plots. The results are those of every part."""
+    """Write the page and its plots. The results must contain every part."""
     _IMAGES.mkdir(parents=True, exist_ok=True)
     for name, svg in plots(results).items():
         (_IMAGES / f"performance-{name}.svg").write_text(svg)
@@ -38,7 +38,7 @@ def page(results: Results, command: str) -> str:
         **description(),
         "command": f"`{command}`",
         "run": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {results.seconds / 60:.0f} minutes, "
-        f"medians of {plan.rounds} rounds in which everything takes turns",
+        f"medians of {plan.rounds} interleaved rounds",
         "cores": _cores(cores),
         "other work": _noise(results),
     }
@@ -46,12 +46,12 @@ def page(results: Results, command: str) -> str:
     goals = targets(results)
     return f"""# Performance
 
-This page is made by `make bench`, and by nothing else. Times depend on the machine, so what counts are the ratios to
-two baselines of the same run:
+Use this page to estimate how many sessions a machine carries, and to check a change with `make bench`, which
+generates the page. Absolute times depend on the machine, so compare the ratios to two baselines of the same run:
 
-- **A**, a relay on the same WebSocket library and event loop as the gateway, which only moves frames: no JSON, no
+- **A**, a relay on the same WebSocket library and event loop as the gateway, which only forwards frames: no JSON, no
   base64, no resampling, no turns. One process.
-- **B**, a round trip over two Redis streams between two processes, on redis-py alone: XADD, XREADGROUP, XADD, XREAD.
+- **B**, a round trip between two processes over two Redis streams, with redis-py alone: XADD, XREADGROUP, XADD, XREAD.
 
 {chr(10).join(f"- {name}: {value}" for name, value in about.items())}
 
@@ -65,10 +65,10 @@ two baselines of the same run:
 
 ## Audio
 
-Every session sends and receives frames of 20 ms at the pace of life. Latencies are absolute, one way, from the call
-that sends at one end to the callback that receives at the other, both directions together; *direct* has nothing in
-between, and shows what the ends and the kernel contribute. "µs per pair" is the CPU time of all processes under test
-(gateway, two translators, session-state and broker) for one frame in each direction.
+Every session sends and receives frames of 20 ms in real time. Latencies are one-way, from the call that sends at one
+end to the callback that receives at the other, of both directions together. *direct* has no process in between, and
+shows the share of the two ends and the kernel. "µs per pair" is the CPU time of all processes under test (gateway, two
+translators, session-state and broker) for one frame in each direction.
 
 {tables.audio_table(results.audio, plan.audio_sessions)}
 
@@ -76,27 +76,27 @@ between, and shows what the ends and the kernel contribute. "µs per pair" is th
 
 ![CPU](images/performance-cost.svg)
 
-The most sessions with p99 within {LIMIT * 1e3:.0f} ms, found by bisection among {plan.knee_sessions[0]} to
-{plan.knee_sessions[-1]}, two of three tries:
+The largest number of sessions with p99 within {LIMIT * 1e3:.0f} ms, found by bisection between
+{plan.capacity_sessions[0]} and {plan.capacity_sessions[-1]}; two of three tries must succeed:
 
-{tables.knee_table(results.knees)}
+{tables.capacity_table(results.capacities)}
 
-The load generator must not be what is measured. It is one process on native callbacks, on a core of its own:
+The load generator must not be the bottleneck. It is one process on native callbacks, on a separate core:
 
 {tables.generator_table(results.audio, plan.audio_sessions)}
 
-**Equal for A and turngate:** the library, the event loop, the core, the number of frames, their pace, and their size on
-the client's socket (640 bytes up in A and at 16 kHz, 960 at 24 kHz, 960 down). **Not equal:** on the upstream's socket
-A has the same bytes, turngate has them as base64 in JSON, as the API wants it, which is half as much again up and
-down, and more at 16 kHz, where A does not resample either.
+**The same for A and turngate:** the library, the event loop, the core, the number and rate of frames, and their size
+on the client's socket (640 bytes up in A and at 16 kHz, 960 at 24 kHz, 960 down). **Different:** on the upstream's
+socket A sends the same bytes; turngate sends them as base64 in JSON, as the API requires, which is 1.5 times as much,
+and more at 16 kHz, since A does not resample.
 
 ## Control
 
-From the client's message to what it causes on the upstream's wire: `Settings` to `session.update`; text and a
-function's result to `response.create`; and the end of a response to the configuration that was held because of it.
-Each is two WebSocket hops more than B; *held configuration* is also one stream more. With one session the exchanges
-follow each other with a pause, so that each finds everything idle; with more, every session has each exchange once per
-{plan.control_turn:.0f} s, and B has as many round trips per second.
+The time from the client's message to the resulting event at the upstream: from `Settings` to `session.update`; from a
+user message or a function result to `response.create`; and from the end of a response to the configuration that was
+held until then. Each needs two WebSocket hops more than B, and *held configuration* also one more stream. With one
+session there is a pause between exchanges, so that all processes are idle; with more, every session does each exchange
+once per {plan.control_turn:.0f} s, and B has the same number of round trips per second.
 
 {tables.control_table(results.control)}
 
@@ -106,43 +106,43 @@ follow each other with a pause, so that each finds everything idle; with more, e
 
 ## Translators
 
-Client events straight into the stream and commands straight out of it, past any gateway, always 200 under way.
+Client events are written to the stream and commands are read directly, without a gateway; 200 are always pending.
 {_room(cores, results)}
 
 {tables.translators_table(results.translators)}
 
 {_ceiling(results)}
 
-One of two translators ends while sessions repeat their `Settings`:
+One of two translators is stopped while sessions repeat their `Settings`:
 
 {tables.restart_table(results.restarts)}
 
-## Silence
+## Idle sessions
 
-{results.idle.sessions:,} sessions, configured and silent for {results.idle.usage.seconds:.0f} s (everybody pings
-within that time), through both at the same time. turngate: {results.idle.cpu:.2%} of a core in all;
-A: {results.idle.relay_cpu:.2%}.
+{results.idle.sessions:,} configured sessions without any traffic except one ping each, for
+{results.idle.usage.seconds:.0f} s, with both at the same time. turngate uses {results.idle.cpu:.2%} of a core in all,
+A {results.idle.relay_cpu:.2%}.
 
 {tables.idle_table(results.idle)}
 
 ## Start-up
 
-- `turngate run`, from the command to a gateway that is ready, on all cores: {start_up[0]:.2f} s
+- `turngate run`, from the command to a ready gateway, on all cores: {start_up[0]:.2f} s
 - A, to its first connection: {start_up[1]:.2f} s (ratio {start_up[0] / start_up[1]:.1f})
 - size of the image, built here: {results.image}
 
-## Again
+## Running it again
 
-`make bench` (about 15 minutes); `make bench ROUNDS=1` is faster and rougher. Single parts, printed and not written:
-`python -m benchmarks --only audio --sessions 50 --rounds 1`. `make soak` looks for what thousands of sessions leave
-behind.
+`make bench` takes about 15 minutes; `make bench ROUNDS=1` is faster and less exact. To run a single part and print its
+results: `python -m benchmarks --only audio --sessions 50 --rounds 1`. `make soak` checks that thousands of sessions
+leave nothing behind.
 """
 
 
 def missed(goals: Sequence[Target]) -> str:
-    """Each target that was missed, and why."""
-    named = [f"- **{goal.name}**: {goal.obstacle or 'not looked into yet.'}" for goal in goals if goal.hit is False]
-    return "\n".join(["What was missed, and what a profile shows to be in the way:", "", *named] if named else [])
+    """The missed targets, with explanations."""
+    named = [f"- **{goal.name}**: {goal.obstacle or 'not analysed yet.'}" for goal in goals if goal.hit is False]
+    return "\n".join(["The missed targets, explained by profiles:", "", *named] if named else [])
 
 
 def plots(results: Results) -> dict[str, str]:
@@ -187,7 +187,7 @@ def plots(results: Results) -> dict[str, str]:
 
 def _cores(cores: Cores) -> str:
     if cores.shared:
-        return "one, shared by what is under test and the generator, so the figures mean little"
+        return "one, shared by the processes under test and the generator, so the figures mean little"
     return (
         f"all processes under test on core {sorted(cores.test)}, the generator and its upstream on {sorted(cores.load)}"
     )
@@ -197,9 +197,7 @@ def _noise(results: Results) -> str:
     usages = [row.usage for rows in results.audio.values() for row in rows]
     usages += [sample.usage for samples in results.control.values() for sample in samples]
     shares = sorted(usage.foreign for usage in usages)
-    text = (
-        f"other processes used {median(shares):.0%} of a core during half of the measurements, {shares[-1]:.0%} at most"
-    )
+    text = f"other processes used {median(shares):.0%} of a core (median of the measurements), {shares[-1]:.0%} at most"
     return text + (": a noisy run" if median(shares) > _NOISY else "")
 
 
@@ -207,18 +205,18 @@ def _room(cores: Cores, results: Results) -> str:
     everything, load = sorted(cores.test | cores.load), sorted(cores.load)
     share = translators.share_of(results.translators)
     if share is None:
-        return f"The translators may use cores {everything}; broker and driver keep to {load}, and share it with them."
+        return f"The translators run on cores {everything}, and broker and driver on {load}."
     return (
-        f"Each translator may use {share:.0%} of a core and no more, as if it had a small machine of its own, so that\n"
-        f"broker and driver, which are on the same cores {everything}, are never short of what they need. What this\n"
-        f"shows is how the work divides, not how much this machine carries."
+        f"Each translator is limited to {share:.0%} of a core, like a small machine, so that broker and driver,\n"
+        f"which run on the same cores {everything}, always have enough. This shows how the work is divided,\n"
+        f"not the capacity of this machine."
     )
 
 
 def _ceiling(results: Results) -> str:
-    """What these cores could carry, all of them full; one translator cannot fill one by itself, since it waits."""
+    """The theoretical throughput of these cores at full load. A single translator cannot use a whole core."""
     if translators.share_of(results.translators) is not None:
-        return "The last two columns are CPU for one message."
+        return "The last two columns are CPU time per message."
     cost = min(
         median(sample.translator_cpu + sample.other_cpu for sample in samples)
         for samples in results.translators.values()
@@ -227,7 +225,7 @@ def _ceiling(results: Results) -> str:
     cores = len(results.cores.test | results.cores.load)
     most = cores / cost
     return (
-        f"The last two columns are CPU for one message. At {cost * 1e3:.2f} ms in all, {cores} full cores carry\n"
+        f"The last two columns are CPU time per message. At {cost * 1e3:.2f} ms in all, {cores} full cores carry\n"
         f"{most:.0f} messages per second, {most / median(sample.per_second for sample in fewest):.2f} times the first "
-        f"row: no number of translators can do more here."
+        f"row, which is the limit for any number of translators here."
     )

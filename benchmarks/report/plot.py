@@ -1,4 +1,4 @@
-"""Two kinds of plots as SVG, in as little code as they need."""
+"""Line charts and bar charts as SVG."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _GRID, _INK = "#dddddd", "#333333"
 
 @dataclass(frozen=True)
 class Axis:
-    """A vertical axis: where a value is (0 at the bottom, 1 at the top), and which values are marked."""
+    """A vertical axis: the position of a value (0 at the bottom, 1 at the top), and the marked values."""
 
     place: Callable[[float], float]
     marks: Sequence[float]
 
 
 def linear(most: float) -> Axis:
-    """From 0 to a round number above ``most``."""
+    """A linear axis from 0 to a round number above ``most``."""
     step = 10 ** math.floor(math.log10(most)) if most > 0 else 1.0
     step = next(step * factor for factor in (0.2, 0.5, 1, 2) if most / (step * factor) <= 6)
     top = step * math.ceil(most / step)
@@ -30,7 +30,7 @@ def linear(most: float) -> Axis:
 
 
 def logarithmic(least: float, most: float) -> Axis:
-    """From the power of ten below ``least`` to the one above ``most``; both are positive."""
+    """A logarithmic axis from the power of ten below ``least`` to the one above ``most``; both are positive."""
     low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
     high = max(high, low + 1)
     return Axis(
@@ -42,8 +42,8 @@ def logarithmic(least: float, most: float) -> Axis:
 def lines(
     title: str, unit: str, places: Sequence[str], series: Mapping[str, Sequence[float | None]], axis: Axis, limit: float
 ) -> str:
-    """A line for each of ``series``, with a value (or None) for each of ``places``; a dashed one at ``limit`` (or
-    NaN)."""
+    """A line for each of ``series``, with a value or None for each of ``places``, and a dashed line at ``limit`` unless
+    it is NaN."""
     step = _plot_width() / max(1, len(places) - 1)
     parts = [_frame(title, unit, axis), _legend(list(series))]
     parts += [_text(_LEFT + number * step, _HEIGHT - _BOTTOM + 20, place) for number, place in enumerate(places)]
@@ -62,7 +62,7 @@ def lines(
 
 
 def bars(title: str, unit: str, groups: Sequence[str], series: Mapping[str, Sequence[float]], axis: Axis) -> str:
-    """A bar for each of ``series`` in each of ``groups``, with its value on it."""
+    """A bar for each of ``series`` in each of ``groups``, labelled with its value."""
     step = _plot_width() / len(groups)
     width = step * 0.8 / len(series)
     parts = [_frame(title, unit, axis), _legend(list(series))]

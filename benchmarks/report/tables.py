@@ -1,37 +1,37 @@
-"""The tables of the page, in Markdown."""
+"""The tables of the report, in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.arena import DIRECT, RELAY, RESAMPLED, SAME_RATE
+from benchmarks.environment import DIRECT, RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import EXCHANGES
 from benchmarks.parts import audio, control
+from benchmarks.parts.capacity import Capacity
 from benchmarks.parts.idle import IdleSample
-from benchmarks.parts.knee import Knee
 from benchmarks.parts.restart import RestartSample
-from benchmarks.parts.translators import CapacitySample
+from benchmarks.parts.translators import ThroughputSample
 from benchmarks.percentiles import median
 
 CARRIERS = (RELAY, SAME_RATE, RESAMPLED)
 SUBJECTS = (*CARRIERS, DIRECT)
-#: From this share of its core on, it may have been the generator that was full.
+#: From this share of its core on, the generator may have been the bottleneck.
 FULL = 0.9
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """The first column is words, the others are figures."""
+    """A table whose first column is text, with numbers in the others."""
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def audio_table(samples: audio.Samples, counts: Sequence[int]) -> str:
-    head = ("", "sessions", "p50 ms", "p99 ms", "p99.9 ms", "µs per pair", "lost", "p99 : A", "µs : A")
+    head = ("", "sessions", "p50 ms", "p99 ms", "p99.9 ms", "µs per pair", "lost", "p99 / A", "µs / A")
     return table(head, (_audio_row(samples, name, count) for count in counts for name in SUBJECTS))
 
 
 def generator_table(samples: audio.Samples, counts: Sequence[int]) -> str:
-    head = ("sessions", "share of its core", "late p50 ms", "late p99 ms", "others' CPU, most")
+    head = ("sessions", "share of its core", "late p50 ms", "late p99 ms", "other CPU, max")
     rows = []
     for count in counts:
         found = [row for name in SUBJECTS for row in samples[name, count]]
@@ -43,19 +43,19 @@ def generator_table(samples: audio.Samples, counts: Sequence[int]) -> str:
     return table(head, rows)
 
 
-def knee_table(knees: dict[str, Knee]) -> str:
-    baseline = knees[RELAY].sessions
+def capacity_table(capacities: dict[str, Capacity]) -> str:
+    baseline = capacities[RELAY].sessions
     rows = []
-    for name, knee in knees.items():
-        full = ", **full**" if knee.generator_cpu > FULL else ""
-        ratio = f"{knee.sessions / baseline:.2f}" if baseline else ""
-        shown = f"{'≥ ' if knee.beyond else ''}{knee.sessions}"
-        rows.append((name, shown, ratio, f"{knee.generator_cpu:.0%}{full}"))
-    return table(("", "sessions", ": A", "generator's share of its core"), rows)
+    for name, capacity in capacities.items():
+        full = ", **full**" if capacity.generator_cpu > FULL else ""
+        ratio = f"{capacity.sessions / baseline:.2f}" if baseline else ""
+        shown = f"{'≥ ' if capacity.beyond else ''}{capacity.sessions}"
+        rows.append((name, shown, ratio, f"{capacity.generator_cpu:.0%}{full}"))
+    return table(("", "sessions", "/ A", "generator's share of its core"), rows)
 
 
 def control_table(samples: control.Samples) -> str:
-    head = ("", "sessions", "p50 ms", "p99 ms", "p50 : B", "p99 : B")
+    head = ("", "sessions", "p50 ms", "p99 ms", "p50 / B", "p99 / B")
     rows = []
     for count, found in samples.items():
         base = control.middle(found, control.BARE)
@@ -67,20 +67,20 @@ def control_table(samples: control.Samples) -> str:
 
 
 def control_cost(samples: control.Samples) -> str:
-    """What an exchange costs, in one line for each number of sessions."""
+    """The CPU time per exchange, one line for each number of sessions."""
     lines = []
     for count, found in samples.items():
         kinds = ", ".join(f"{kind} {spent * 1e3:.2f}" for kind, spent in control.cost_by_kind(found).items())
         lines.append(
-            f"- {count} session{'s' * (count > 1)}: {control.cost(found) * 1e3:.2f} ms of CPU for one exchange\n"
+            f"- {count} session{'s' * (count > 1)}: {control.cost(found) * 1e3:.2f} ms of CPU time per exchange\n"
             f"  ({kinds}); {sum(sample.exchanges for sample in found)} exchanges, "
             f"{sum(sample.unanswered for sample in found)} without an answer"
         )
     return "\n".join(lines)
 
 
-def translators_table(samples: dict[int, list[CapacitySample]]) -> str:
-    head = ("translators", "messages/s", ": one", "p50 ms", "p99 ms", "CPU ms, translator", "CPU ms, broker and driver")
+def translators_table(samples: dict[int, list[ThroughputSample]]) -> str:
+    head = ("translators", "messages/s", "/ one", "p50 ms", "p99 ms", "CPU ms, translator", "CPU ms, broker and driver")
     least = median(sample.per_second for sample in next(iter(samples.values())))
     rows = []
     for count, found in samples.items():
@@ -102,10 +102,10 @@ def translators_table(samples: dict[int, list[CapacitySample]]) -> str:
 def restart_table(restarts: dict[str, RestartSample]) -> str:
     head = (
         "one of two translators",
-        "away s",
+        "restart, s",
         "p50 ms",
         "p99 ms",
-        "longest",
+        "max ms",
         "p99 before",
         "requests",
         "unanswered",

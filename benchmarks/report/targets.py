@@ -1,46 +1,46 @@
-"""What the project has set itself, beside what was measured."""
+"""The performance targets of the project, compared with the measurements."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from benchmarks.arena import RELAY, RESAMPLED, SAME_RATE
+from benchmarks.environment import RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import FUNCTION, SETTINGS, TEXT
 from benchmarks.parts import audio, control
 from benchmarks.percentiles import median
 from benchmarks.run import Results
 
-#: The number of sessions for which the targets of the audio part are.
+#: The number of sessions to which the targets of the audio part apply.
 _SESSIONS = 50
-#: What goes over two streams and back, as baseline B does.
+#: The exchanges that use two streams, like baseline B.
 _TWO_STREAMS = (SETTINGS, TEXT, FUNCTION)
 
-#: From samples of the stacks of a gateway and of a translator at work (py-spy), on the machine of the page.
+#: Explanations of missed targets, from profiles (py-spy) of a gateway and a translator on the machine of the report.
 _KERNEL = (
-    "At this load a gateway wakes for nearly every frame. Of its CPU 60 % is the kernel's `send`, which carries half "
-    "as many bytes again as A's and wakes the receiver on the other core, 9 % is waiting for events, and 14 % is "
-    "resampling: 7 µs a frame in a loop, 17 µs with the caches full of something else, as they are here. With more "
-    "sessions there are several frames to each wake-up, and the ratio is below 1."
+    "At this load the gateway wakes up for nearly every frame. 60 % of its CPU time is the kernel's `send`, which "
+    "sends 1.5 times as many bytes as A and wakes up the receiver on the other core; 9 % is waiting for events; 14 % "
+    "is resampling, which takes 17 µs per frame with cold caches, as here, and 7 µs in a loop. With more sessions "
+    "there are several frames per wake-up, and the ratio is below 1."
 )
 _WAKING = (
-    "On an idle machine what counts is how many processes have to be woken on the one core, each with cold caches: B "
-    "itself takes several times as long here as it does in a loop. A request wakes the gateway, Redis, a translator, "
-    "Redis, the gateway and the upstream, where B wakes four. Of a translator's CPU more than half is the event loop "
-    "and its system calls, a fifth the kernel's `send`; what it does with a request is less than a tenth."
+    "On an idle machine the number of processes to wake up on the one core determines the time, since each starts with "
+    "cold caches; B itself takes several times as long as in a loop. A request wakes up the gateway, Redis, a "
+    "translator, Redis, the gateway and the upstream; B wakes up four. More than half of a translator's CPU time is "
+    "the event loop and its system calls, a fifth is the kernel's `send`, and less than a tenth is the translation."
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """``measured`` is None where the run did not measure it. ``at_least``: the goal is the least, not the most."""
+    """One target. ``measured`` is None if the run did not measure it. ``at_least``: the goal is a minimum."""
 
     name: str
     goal: float
     measured: float | None
     unit: str
     at_least: bool = False
-    #: What a profile shows to be in the way, where it is missed.
+    #: The explanation, if the target is missed.
     obstacle: str = ""
 
     @property
@@ -50,16 +50,16 @@ class Target:
         return self.measured >= self.goal if self.at_least else self.measured <= self.goal
 
     def row(self) -> str:
-        """A line of the table: what, measured, goal, hit or miss."""
+        """The row of the table: name, measurement, goal, hit or miss."""
         sign = "≥" if self.at_least else "≤"
         shown = "not measured" if self.hit is None else f"{self.measured:.3g}{self.unit}"
-        verdict = {True: "hit", False: "**miss**", None: "not measured"}[self.hit]
-        return f"| {self.name} | {shown} | {sign} {self.goal:g}{self.unit} | {verdict} |"
+        result = {True: "hit", False: "**miss**", None: "not measured"}[self.hit]
+        return f"| {self.name} | {shown} | {sign} {self.goal:g}{self.unit} | {result} |"
 
 
 def targets(results: Results) -> list[Target]:
-    """All of them, in the order of the parts."""
-    one_translator, two_translators = (_capacity(results, count) for count in (1, 2))
+    """All targets, in the order of the parts."""
+    one_translator, two_translators = (_throughput(results, count) for count in (1, 2))
     idle = results.idle
     return [
         Target(
@@ -71,8 +71,8 @@ def targets(results: Results) -> list[Target]:
         ),
         Target(f"latency of a frame, p99, 16 kHz, {_SESSIONS} sessions", 1.5, _slow_reply(results, RESAMPLED), " × A"),
         Target(f"latency of a frame, p99, 24 kHz, {_SESSIONS} sessions", 1.5, _slow_reply(results, SAME_RATE), " × A"),
-        Target("sessions per core, p99 within 20 ms, 16 kHz", 200, _knee(results, RESAMPLED), "", at_least=True),
-        Target("sessions per core, p99 within 20 ms, 24 kHz", 200, _knee(results, SAME_RATE), "", at_least=True),
+        Target("sessions per core, p99 within 20 ms, 16 kHz", 200, _capacity(results, RESAMPLED), "", at_least=True),
+        Target("sessions per core, p99 within 20 ms, 24 kHz", 200, _capacity(results, SAME_RATE), "", at_least=True),
         Target(
             "a gateway's memory per silent session",
             100,
@@ -114,8 +114,8 @@ def _slow_reply(results: Results, name: str) -> float | None:
     return audio.latency(ours, "p99") / audio.latency(baseline, "p99") if ours and baseline else None
 
 
-def _knee(results: Results, name: str) -> float | None:
-    return float(results.knees[name].sessions) if name in results.knees else None
+def _capacity(results: Results, name: str) -> float | None:
+    return float(results.capacities[name].sessions) if name in results.capacities else None
 
 
 def _control(results: Results, which: int) -> float | None:
@@ -126,6 +126,6 @@ def _control(results: Results, which: int) -> float | None:
     return slowest / control.middle(samples, control.BARE)[which]
 
 
-def _capacity(results: Results, count: int) -> float | None:
+def _throughput(results: Results, count: int) -> float | None:
     samples = results.translators.get(count)
     return median(sample.per_second for sample in samples) if samples else None

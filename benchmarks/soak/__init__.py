@@ -1,1 +1,1 @@
-"""The soak: thousands of sessions come and go while some stay, and nothing of them may be left. ``make soak``."""
+"""The soak test (``make soak``): thousands of short sessions beside some long ones must leave no resources behind."""

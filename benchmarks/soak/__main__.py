@@ -1,4 +1,4 @@
-"""``python -m benchmarks.soak``: soak, and print what came of it."""
+"""``python -m benchmarks.soak`` runs the soak test and prints its results."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 import uvloop
 
 from benchmarks.machine import divide
-from benchmarks.soak.judgement import table
+from benchmarks.soak.evaluation import table
 from benchmarks.soak.run import Plan, run
 
 
 def main() -> int:
-    """Returns 1 when something was lost or left behind; a session that does not come about raises."""
+    """Returns 1 if something was lost or left behind. A session that cannot be opened raises."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=Plan.sessions, help="sessions that come and go")
-    parser.add_argument("--staying", type=int, default=Plan.staying, help="sessions that stay and talk all the time")
+    parser.add_argument("--sessions", type=int, default=Plan.sessions, help="number of short sessions")
+    parser.add_argument("--staying", type=int, default=Plan.staying, help="number of long sessions")
     given = parser.parse_args()
     results = uvloop.run(run(Plan(given.sessions, given.staying), divide(), _say))
     for line in table(results.rows):

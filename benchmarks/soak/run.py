@@ -1,13 +1,13 @@
-"""A whole soak, in this order:
+"""Runs the soak test:
 
-1. Warm-up: some hundreds of sessions, with those that stay, so that what is made once is made.
-2. Everybody leaves; everything is counted.
-3. The sessions that stay come and talk; the others come and go, and memory is read all the time.
-4. Everybody leaves; everything is counted again.
+1. Warm-up with some hundreds of short sessions beside the long ones, for one-time allocations.
+2. All sessions end; resources are counted.
+3. The long sessions are opened again; short sessions come and go, and memory is sampled continuously.
+4. All sessions end; resources are counted again.
 
-Counts are compared while nobody is there: then they have one right value. Memory is compared while the same sessions
-stay: what they need is in both, and an allocator need not give back to the kernel what nobody uses. What the gateway
-remembers of their growing conversations, which has a bound, is taken off.
+Counts are compared while there are no sessions, since they have a definite value then. Memory is compared while the
+same long sessions are open, since allocators do not return all unused memory to the kernel. The bounded memory that the
+gateway needs for the growing conversations of the long sessions is subtracted.
 """
 
 from __future__ import annotations
@@ -19,43 +19,44 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.arena import settings, turngate
+from benchmarks.environment import settings, turngate
 from benchmarks.load.generator import Generator
-from benchmarks.load.line import clock
 from benchmarks.load.pacing import Pacer
+from benchmarks.load.session import clock
 from benchmarks.machine import Cores
 from benchmarks.processes import allow_open_files
-from benchmarks.soak import judgement
-from benchmarks.soak.census import Census
-from benchmarks.soak.judgement import Row
-from benchmarks.soak.staying import Staying, staying
-from benchmarks.soak.visitors import Visitors
+from benchmarks.soak import evaluation
+from benchmarks.soak.counts import ResourceCounts
+from benchmarks.soak.evaluation import Row
+from benchmarks.soak.long_sessions import LongSessions, open_long_sessions
+from benchmarks.soak.short_sessions import ShortSessions
 from turngate.local.stack import Stack
 from turngate.process.tasks import end
 
-#: Entries kept in each stream: so few that the warm-up fills them, or the broker would grow until they are full.
+#: Maximum stream length, small enough that the warm-up fills the streams; otherwise the broker would grow until then.
 _STREAM = 1_000
-#: Redis trims whole nodes of a stream.
+#: Redis trims streams by whole nodes, so they may exceed the maximum by this many entries.
 _NODE = 100
 _ENV = {
     "TURNGATE_STREAM_MAX_LENGTH": str(_STREAM),
-    # Redis remembers a session that has ended for so long; by default it is 45 s.
+    # How long Redis stores a session that has ended; the default is 45 s.
     "TURNGATE_SESSION_TTL_MS": "3000",
     "TURNGATE_HEARTBEAT_MS": "1000",
 }
-#: Seconds until what has ended must be gone, between two looks at that, and between two looks at memory.
+#: Timeout until resources of ended sessions are released; interval of checking that; interval of memory samples; in
+#: seconds.
 _SETTLING = 30.0
 _LOOK = 0.5
 _SAMPLE = 0.5
-#: Seconds for all of it: five minutes on two cores, and more where others use them too.
+#: Timeout of the whole run in seconds. It takes five minutes on two idle cores.
 _LONGEST = 1_200.0
-#: The four streams.
+#: Number of Redis keys without sessions: the four streams.
 _QUIET_KEYS = 4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many."""
+    """The numbers of sessions."""
 
     sessions: int = 2_000
     staying: int = 50
@@ -66,13 +67,13 @@ class Plan:
 
     @property
     def places(self) -> int:
-        """Visitors at one time."""
+        """Number of concurrent short sessions."""
         return min(20, self.sessions)
 
 
 @dataclass
 class Results:
-    """What was found."""
+    """The results of a run."""
 
     rows: list[Row] = field(default_factory=list)
     seconds: float = 0.0
@@ -83,8 +84,8 @@ class Results:
 
 
 async def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Results:
-    """Soak. ``say`` gets a line now and then. Raises TimeoutError when all of it takes too long, or when an end of
-    a session is not closed."""
+    """Run the soak test. ``say`` is called with progress lines. Raises TimeoutError if the run takes too long or a
+    connection is not closed."""
     began = clock()
     allow_open_files(plan.staying * 4 + plan.places * 4 + 500)
     results = Results()
@@ -95,84 +96,90 @@ async def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Results:
     ):
         soak = Soak(generator, stack, plan, say)
         try:
-            await soak.talk(plan.warm_up)
+            await soak.run_sessions(plan.warm_up)
             before, lengths = await soak.settled({})
             say(f"warmed up with {plan.warm_up} sessions after {clock() - began:.0f} s")
-            memory, rows = await soak.talk(plan.sessions)
+            memory, rows = await soak.run_sessions(plan.sessions)
             after, longer = await soak.settled(before)
         finally:
             await soak.close()
     results.rows = rows
-    results.rows += judgement.counted(before, after)
-    results.rows += judgement.limited(lengths, longer, _STREAM + _NODE)
-    results.rows += [row for process, series in memory.items() for row in judgement.memory(process, series)]
+    results.rows += evaluation.counted(before, after)
+    results.rows += evaluation.limited(lengths, longer, _STREAM + _NODE)
+    results.rows += [row for process, series in memory.items() for row in evaluation.memory(process, series)]
     results.seconds = clock() - began
     return results
 
 
 class Soak:
-    """One stack that is soaked."""
+    """The soak test of one stack."""
 
     def __init__(self, generator: Generator, stack: Stack, plan: Plan, say: Callable[[str], None]) -> None:
         self._generator = generator
         self._url = stack.gateway_url
         self._plan = plan
         self._say = say
-        self._census = Census(stack)
+        self._counts = ResourceCounts(stack)
 
     async def close(self) -> None:
-        await self._census.close()
+        await self._counts.close()
 
-    async def talk(self, sessions: int) -> tuple[Mapping[str, judgement.Series], list[Row]]:
-        """So many sessions come and go while others stay; returns the memory meanwhile by process, and what became of
-        those that stayed."""
+    async def run_sessions(self, sessions: int) -> tuple[Mapping[str, evaluation.Series], list[Row]]:
+        """Run short sessions beside the long ones; returns the memory samples by process, and rows about lost frames
+        and missing answers."""
         own = {rate: _settings(rate) for rate in (16_000, 24_000)}
-        visitors = Visitors(self._generator, self._url, _settings, self._plan.places)
+        short_sessions = ShortSessions(self._generator, self._url, _settings, self._plan.places)
         async with AsyncExitStack() as there:
-            stay = await there.enter_async_context(staying(self._generator, self._url, self._plan.staying, own))
-            pacer = Pacer([*stay.senders(), *visitors.senders()])
+            long_sessions = await there.enter_async_context(
+                open_long_sessions(self._generator, self._url, self._plan.staying, own)
+            )
+            pacer = Pacer([*long_sessions.senders(), *short_sessions.senders()])
             pacer.start()
             there.callback(pacer.stop)
-            talking = asyncio.create_task(stay.talk())
-            sampling = asyncio.create_task(self._sample(visitors, stay))
+            talking = asyncio.create_task(long_sessions.run())
+            sampling = asyncio.create_task(self._sample(short_sessions, long_sessions))
             there.push_async_callback(end, (talking, sampling))
-            await visitors.come_and_go(sessions)
+            await short_sessions.come_and_go(sessions)
             sampling.cancel()
-            stay.leave()
+            long_sessions.leave()
             await talking
             pacer.stop()
-            self._say(f"{visitors.gone} have gone: {', '.join(f'{n} {how}' for how, n in visitors.left.items())}")
+            ends = ", ".join(f"{count} {how}" for how, count in short_sessions.left.items())
+            self._say(f"{short_sessions.gone} sessions ended: {ends}")
+            exchanges = long_sessions.answered + long_sessions.unanswered
             rows = [
-                Row(f"frames lost of {stay.frames:,} of those that stayed", 0, await stay.lost(), 0),
-                Row(f"controls without answer of {stay.answered + stay.unanswered:,} of theirs", 0, stay.unanswered, 0),
-                Row("sessions of theirs that ended", 0, stay.ended, 0),
-                Row(f"sessions without answer of {visitors.gone:,} others", 0, visitors.unanswered, 0),
+                Row(f"lost frames of the long sessions, of {long_sessions.frames:,}", 0, await long_sessions.lost(), 0),
+                Row(f"unanswered exchanges of the long sessions, of {exchanges:,}", 0, long_sessions.unanswered, 0),
+                Row("long sessions that ended", 0, long_sessions.ended, 0),
+                Row(f"short sessions without an answer, of {short_sessions.gone:,}", 0, short_sessions.unanswered, 0),
             ]
         return self._series, rows
 
     async def settled(self, before: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-        """Counts, and lengths of streams, once all is back to what it was ``before``, or, without that, once Redis has
-        forgotten every session. What is not back in time counts as left behind."""
+        """Wait until the counts have returned to those ``before`` or, without these, until Redis has no session left;
+        returns the counts and the stream lengths, also after a timeout."""
         latest = clock() + _SETTLING
         while True:
-            counts = await self._census.counts()
+            counts = await self._counts.counts()
             quiet = counts["Redis: keys"] == _QUIET_KEYS
-            back = all(row.kept for row in judgement.counted(before, counts))
+            back = all(row.kept for row in evaluation.counted(before, counts))
             if clock() > latest or (back if before else quiet):
-                return counts, await self._census.lengths()
+                return counts, await self._counts.lengths()
             await asyncio.sleep(_LOOK)
 
-    async def _sample(self, visitors: Visitors, stay: Staying) -> None:
+    async def _sample(self, short_sessions: ShortSessions, long_sessions: LongSessions) -> None:
         self._series: dict[str, list[tuple[int, int]]] = defaultdict(list)
         said = clock()
         while True:
-            for process, size in self._census.memory().items():
-                said_so_far = stay.remembered if process.startswith("gateway") else 0
-                self._series[process].append((visitors.gone, size - said_so_far))
-            stay.forget()
+            for process, size in self._counts.memory().items():
+                said_so_far = long_sessions.remembered if process.startswith("gateway") else 0
+                self._series[process].append((short_sessions.gone, size - said_so_far))
+            long_sessions.forget()
             if clock() > said + 20:
                 said = clock()
-                self._say(f"{visitors.gone} sessions gone, gateway {self._series['gateway-1'][-1][1] / 2**20:.1f} MB")
+                self._say(
+                    f"{short_sessions.gone} sessions gone, gateway {self._series['gateway-1'][-1][1] / 2**20:.1f} MB"
+                )
             await asyncio.sleep(_SAMPLE)
 
 

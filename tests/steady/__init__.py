@@ -1,1 +1,1 @@
-"""What does not grow and does not suffer: slow peers, and the soak."""
+"""Tests under load: slow peers, and a short soak test."""

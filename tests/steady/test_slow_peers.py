@@ -1,5 +1,5 @@
-"""A peer that stops reading, on real sockets of either engine: what it costs the gateway, how it ends, and what its
-neighbours notice. One of the conversations is the slow one; the others talk at the pace of life meanwhile."""
+"""A peer that stops reading, on real sockets of both engines: the gateway's memory, the end of the session, and the
+effect on other sessions. One session is slow, and the others send audio in real time."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ import pytest
 import pytest_asyncio
 from picows import WSMsgType, WSTransport
 
-from benchmarks.arena import settings, turngate
+from benchmarks.environment import settings, turngate
 from benchmarks.load.frames import UPSTREAM_RATE, noise
 from benchmarks.load.generator import Generator
-from benchmarks.load.line import Line
 from benchmarks.load.pacing import Pacer
+from benchmarks.load.session import LoadSession
 from benchmarks.machine import Cores
 from benchmarks.metrics import metric
-from benchmarks.parts.talk import download, drained, upload
+from benchmarks.parts.frame_latency import download, drained, upload
 from benchmarks.processes import resident_bytes
 from gateway.sockets.engines import ENGINES
 from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: How long anything may take before a test gives up; nothing here measures time.
+#: Timeout of every wait in these tests.
 PATIENCE_SECONDS = 30
 NEIGHBOURS = 3
-#: Frames that each neighbour sends and gets at least, one second of sound.
+#: Minimum number of frames that each other session sends and receives, one second of audio.
 HEARD = 50
-#: What is offered to a peer that does not read, in bytes, and what that may cost the gateway at most.
+#: Bytes sent to a peer that does not read, and the maximum growth of the gateway's memory.
 OFFERED = 64 << 20
 MAY_COST = 2 << 20
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=sorted(ENGINES))
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Generator, Stack]]:
-    """An upstream and a gateway on this engine, which cuts after two seconds."""
+    """An upstream, and a gateway with this engine and a stall limit of two seconds."""
     env = {"TURNGATE_SOCKET_ENGINE": request.param, "TURNGATE_CLIENT_STALL_MS": "2000"}
     here = frozenset(os.sched_getaffinity(0))
     async with Generator() as generator, turngate(generator.url, Cores(here, here), translators=1, env=env) as stack:
@@ -47,34 +47,34 @@ async def scene(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Generator
 
 
 class Slow:
-    """The slow conversation, and what it costs."""
+    """The slow session, and the gateway's memory."""
 
-    def __init__(self, line: Line, stack: Stack) -> None:
-        self.line = line
+    def __init__(self, session: LoadSession, stack: Stack) -> None:
+        self.session = session
         self.told: list[str] = []
-        #: Bytes that the gateway's memory has grown by, at most.
+        #: The maximum growth of the gateway's memory so far, in bytes.
         self.cost = 0
         self._stack = stack
         self._before = resident_bytes(self._pid)
-        line.on_message = self._hear
+        session.on_message = self._hear
 
     @property
     def client(self) -> WSTransport:
-        assert self.line.client is not None
-        return self.line.client
+        assert self.session.client is not None
+        return self.session.client
 
     @property
     def upstream(self) -> WSTransport:
-        assert self.line.upstream is not None
-        return self.line.upstream
+        assert self.session.upstream is not None
+        return self.session.upstream
 
     async def look(self) -> None:
-        """Let time pass, and look at the gateway's memory."""
+        """Let some time pass, and measure the gateway's memory."""
         self.cost = max(self.cost, resident_bytes(self._pid) - self._before)
         await asyncio.sleep(0.02)
 
     async def until_no_more_is_taken_of(self, sender: WSTransport) -> None:
-        """The sender's own system has everything that it takes."""
+        """Wait until the sender's socket accepts no more data."""
         left, still = -1, 0
         async with asyncio.timeout(PATIENCE_SECONDS):
             while still < 10:
@@ -98,12 +98,12 @@ class Slow:
 
 @asynccontextmanager
 async def slow_among_neighbours(generator: Generator, stack: Stack) -> AsyncIterator[Slow]:
-    """Everybody talks, and in the end the neighbours must not have lost a frame."""
-    async with generator.open(1 + NEIGHBOURS, stack.gateway_url, settings()) as (line, *neighbours):
+    """Send audio in all sessions; at the end the other sessions must not have lost a frame."""
+    async with generator.open(1 + NEIGHBOURS, stack.gateway_url, settings()) as (session, *neighbours):
         pacer = Pacer(
             [send for one in neighbours for send in (upload(one, UPSTREAM_RATE), download(one, UPSTREAM_RATE))]
         )
-        slow = Slow(line, stack)
+        slow = Slow(session, stack)
         pacer.start()
         try:
             yield slow
@@ -118,11 +118,11 @@ async def slow_among_neighbours(generator: Generator, stack: Stack) -> AsyncIter
 
 
 async def test_a_client_that_stops_reading(scene: tuple[Generator, Stack]) -> None:
-    """It is cut after the stall limit; until then its upstream is not read."""
+    """It is disconnected after the stall limit; until then its upstream is not read."""
     async with slow_among_neighbours(*scene) as slow:
         before = await slow.cuts("client")
         slow.client.underlying_transport.pause_reading()
-        frame, upstream = slow.line.begin_reply(), slow.upstream
+        frame, upstream = slow.session.begin_reply(), slow.upstream
         for _ in range(OFFERED // len(frame)):
             upstream.send(WSMsgType.TEXT, frame)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -135,7 +135,7 @@ async def test_a_client_that_stops_reading(scene: tuple[Generator, Stack]) -> No
 
 
 async def test_an_upstream_that_stops_reading(scene: tuple[Generator, Stack]) -> None:
-    """It is cut after the stall limit, and the client is told; until then the client is not read."""
+    """It is disconnected after the stall limit, and the client gets an error; until then the client is not read."""
     async with slow_among_neighbours(*scene) as slow:
         before = await slow.cuts("upstream")
         upstream, client, frame = slow.upstream, slow.client, noise(UPSTREAM_RATE)
@@ -153,20 +153,20 @@ async def test_an_upstream_that_stops_reading(scene: tuple[Generator, Stack]) ->
 
 
 async def test_an_upstream_that_is_faster_than_its_client(scene: tuple[Generator, Stack]) -> None:
-    """It is slowed down; the client gets every frame when it reads again."""
+    """It is throttled, and the client receives every frame when it reads again."""
     async with slow_among_neighbours(*scene) as slow:
         before = await slow.cuts("client")
         slow.client.underlying_transport.pause_reading()
-        frame, upstream = slow.line.begin_reply(), slow.upstream
+        frame, upstream = slow.session.begin_reply(), slow.upstream
         for _ in range(OFFERED // len(frame)):
-            slow.line.down.send(0.0)
+            slow.session.down.send(0.0)
             upstream.send(WSMsgType.TEXT, frame)
         await slow.until_no_more_is_taken_of(upstream)
         assert upstream.underlying_transport.get_write_buffer_size() > OFFERED / 2
         slow.client.underlying_transport.resume_reading()
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while slow.line.down.missing:
+            while slow.session.down.missing:
                 await slow.look()
         assert slow.cost < MAY_COST
-        slow.line.end_reply()
+        slow.session.end_reply()
         assert await slow.cuts("client") == before

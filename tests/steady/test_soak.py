@@ -1,4 +1,4 @@
-"""The soak itself, small: it must run, look at everything, and find nothing left behind."""
+"""A short soak test, which must find nothing left behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.soak.run import Plan, run
 async def test_a_short_soak_leaves_nothing_behind() -> None:
     here = frozenset(os.sched_getaffinity(0))
     results = await run(Plan(sessions=20, staying=2), Cores(here, here), lambda _: None)
-    # So few sessions say nothing of memory; how it is judged has tests of its own.
+    # So few sessions are not enough to evaluate memory, which has separate unit tests.
     assert [row for row in results.rows if not (row.kept or "memory" in row.what or "bytes" in row.what)] == []
     seen = " ".join(row.what for row in results.rows)
     for part in (

@@ -1,1 +1,1 @@
-"""What the benchmarks and the soak compute."""
+"""Tests of the computations in the benchmarks and the soak test."""

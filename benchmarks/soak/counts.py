@@ -1,4 +1,4 @@
-"""What there is, counted: in the processes by the kernel and by themselves, and in Redis."""
+"""Counts resources of the processes, from the kernel and from their metrics, and in Redis."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import redis.asyncio
 
-from benchmarks.arena import processes_of
+from benchmarks.environment import processes_of
 from benchmarks.metrics import metric
 from benchmarks.processes import open_files, resident_bytes
 from turngate.local.stack import Stack
 
 
-class Census:
-    """Of one stack."""
+class ResourceCounts:
+    """The resources of one stack."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -24,11 +24,11 @@ class Census:
         await self._redis.aclose()
 
     def memory(self) -> dict[str, int]:
-        """Resident bytes of every process. Raises OSError when one has ended."""
+        """The resident memory of every process in bytes. Raises OSError if one has ended."""
         return {name: resident_bytes(pid) for name, pid in processes_of(self._stack).items()}
 
     async def counts(self) -> dict[str, float]:
-        """Everything that must come back to what it was."""
+        """The counts that must return to their initial values."""
         found: dict[str, float] = {}
         for name, pid in processes_of(self._stack).items():
             found[f"{name}: file descriptors"] = open_files(pid)
@@ -45,7 +45,7 @@ class Census:
         return found
 
     async def lengths(self) -> dict[str, float]:
-        """Entries of every stream."""
+        """The length of every stream."""
         return {f"Redis: {_named(stream)}: entries": await self._redis.xlen(stream) for stream in await self._streams()}
 
     async def _streams(self) -> list[str]:
@@ -56,5 +56,5 @@ class Census:
 
 
 def _named(stream: str) -> str:
-    """A gateway's own stream has its name in it, which says nothing."""
+    """The name of a stream without the gateway's id."""
     return "turngate.gateway.….commands" if stream.startswith("turngate.gateway.") else stream

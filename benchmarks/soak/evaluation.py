@@ -1,4 +1,4 @@
-"""What counts as left behind. Values in, verdicts out."""
+"""Decides which resources count as left behind. No I/O."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-#: Bytes by which a process may grow for each session that came and went, and bytes by which a heap that is in use moves
-#: anyway, so that fewer sessions than `ENOUGH` say nothing about one of them.
+#: Bytes by which a process may grow per short session; bytes by which the size of a heap varies anyway; and the number
+#: of sessions below which growth per session is meaningless because of that.
 PER_SESSION = 2_048
 HEAP = 2 << 20
 ENOUGH = 500
 _WIDTH = 62
-#: Samples of memory that make one value, so that a single one decides nothing.
+#: Number of memory samples that are combined into one value.
 _TOGETHER = 5
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that must be where it was: it may be ``allowed`` at most afterwards."""
+    """One result: the value afterwards must not exceed ``allowed``."""
 
     what: str
     before: float
@@ -31,17 +31,17 @@ class Row:
         return self.after <= self.allowed
 
 
-#: Memory of one process in bytes, each with the number of sessions that had come and gone until then.
+#: Memory samples of one process: the number of short sessions so far, and bytes.
 Series = Sequence[tuple[int, int]]
 
 
-#: By how much counts of a kind may be above what they were: a pool may have opened a connection more, and a task be
-#: about to end. All others must be the same.
+#: Allowed increase of counts, by kind: a pool may have opened another connection, and a task may be about to end. All
+#: other counts must not increase.
 MARGINS = {"file descriptors": 2, "tasks": 2}
 
 
 def counted(before: Mapping[str, float], after: Mapping[str, float]) -> list[Row]:
-    """Rows for counts, named ``whose: what``; what was not there before was 0."""
+    """Rows for counts, which are named ``process: kind``. A count that is missing is 0."""
     return [
         Row(what, before.get(what, 0), after.get(what, 0), before.get(what, 0) + MARGINS.get(what.split(": ")[-1], 0))
         for what in sorted({*before, *after})
@@ -49,13 +49,13 @@ def counted(before: Mapping[str, float], after: Mapping[str, float]) -> list[Row
 
 
 def limited(before: Mapping[str, float], after: Mapping[str, float], limit: float) -> list[Row]:
-    """Rows for what may fill up to a limit."""
+    """Rows for values that may grow up to a limit."""
     return [Row(what, before.get(what, 0), count, max(before.get(what, 0), limit)) for what, count in after.items()]
 
 
 def memory(process: str, series: Series) -> list[Row]:
-    """Rows for the memory of one process: what it came to, and what each session of the second half left in it. Memory
-    that grows in the first half and not in the second is being got used to; memory that leaks grows in both."""
+    """Rows for the memory of one process: its total, and its growth per session in the second half. A leak grows in
+    both halves; memory that grows only in the first half is warm-up."""
     first, second = halves(series)
     sessions = series[-1][0] - series[0][0]
     start, end = _level(series[:_TOGETHER]), _level(series[-_TOGETHER:])
@@ -69,20 +69,20 @@ def memory(process: str, series: Series) -> list[Row]:
 
 
 def halves(series: Series) -> tuple[Series, Series]:
-    """By sessions, not by time."""
+    """Split a series in halves by number of sessions."""
     middle = (series[0][0] + series[-1][0]) / 2
     return [point for point in series if point[0] <= middle], [point for point in series if point[0] >= middle]
 
 
 def growth(series: Series) -> float:
-    """Bytes per session: the median of the slopes between all pairs (Theil and Sen), which a few odd samples, or one
-    step of the heap, do not move as they move a mean. 0 for nothing."""
+    """Growth in bytes per session: the median of the slopes between all pairs of samples (Theil–Sen estimator), which
+    is robust against outliers and single steps. 0 for an empty series."""
     slopes = [(later[1] - sooner[1]) / (later[0] - sooner[0]) for sooner, later in _pairs(series)]
     return statistics.median(slopes) if slopes else 0.0
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """For a person at a terminal."""
+    """The results as text for the terminal."""
     lines = [f"{'':{_WIDTH}}{'before':>10}{'after':>10}{'at most':>10}"]
     for row in rows:
         values = "".join(f"{_shown(value):>10}" for value in (row.before, row.after, row.allowed))

@@ -1,4 +1,4 @@
-"""What is measured, running on the cores of the system under test: nothing in between, baseline A, and turngate."""
+"""Starts the systems under test on their cores: a direct connection, baseline A, and turngate."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from turngate.local.child import Child, Program
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
 
-#: Names of what is compared.
+#: The names of the compared subjects.
 DIRECT, RELAY, SAME_RATE, RESAMPLED = "direct", "relay (A)", "turngate, 24 kHz", "turngate, 16 kHz"
-#: As many as `turngate run` starts.
+#: The number of translators, as in `turngate run`.
 TRANSLATORS = 2
-#: Warnings of one process that are shown; one in trouble can have very many.
+#: Maximum number of warnings shown per process.
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Where clients connect, and the processes that do the work."""
+    """A system under test: where clients connect, and its processes."""
 
     name: str
     url: str
     processes: Mapping[str, int]
-    #: The client's rate in Hz; None where frames are only moved.
+    #: The client's sample rate in Hz; None if frames are only forwarded.
     rate: int | None = None
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """What a client of this subject has to send first."""
+        """The ``Settings`` message that a client of this subject sends first; None if it sends none."""
         return None if self.rate is None else settings(self.rate)
 
 
 def settings(rate: int = 24_000, **agent: Any) -> dict[str, Any]:
-    """A Settings message."""
+    """A ``Settings`` message."""
     think = {
         "provider": {"type": "open_ai", "model": "gpt-realtime-2.1"},
         "prompt": "You are a benchmark.",
@@ -56,8 +56,8 @@ def settings(rate: int = 24_000, **agent: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Arena:
-    """A generator, and what it can talk through."""
+class Environment:
+    """The load generator and the systems under test."""
 
     cores: Cores
     generator: Generator
@@ -66,7 +66,7 @@ class Arena:
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """What carries audio, as it is compared."""
+        """The subjects of the audio parts, in the order of the report."""
         processes = processes_of(self.stack)
         return (
             Subject(DIRECT, self.generator.url, {}),
@@ -77,23 +77,23 @@ class Arena:
 
 
 @asynccontextmanager
-async def arena(cores: Cores) -> AsyncIterator[Arena]:
-    """All of it, ready, in new processes."""
+async def environment(cores: Cores) -> AsyncIterator[Environment]:
+    """Start everything in new processes."""
     async with (
         Generator() as generator,
         relay(generator.url, cores) as baseline,
         turngate(generator.url, cores) as stack,
     ):
-        yield Arena(cores, generator, baseline, stack)
+        yield Environment(cores, generator, baseline, stack)
 
 
 @asynccontextmanager
 async def relay(upstream_url: str, cores: Cores) -> AsyncIterator[Subject]:
-    """Baseline A, running."""
+    """Start baseline A."""
     port = free_port()
     command = (sys.executable, "-m", "benchmarks.baselines.relay", str(port), upstream_url)
     program = Program("relay", command, lambda: _unconnectable(port), address=f"127.0.0.1:{port}")
-    child = Child(program, _Complaints(), restarts=False)
+    child = Child(program, _Reports(), restarts=False)
     with cores.under_test():
         await child.start()
     try:
@@ -107,7 +107,7 @@ async def relay(upstream_url: str, cores: Cores) -> AsyncIterator[Subject]:
 async def turngate(
     upstream_url: str, cores: Cores, *, translators: int = TRANSLATORS, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Stack]:
-    """turngate as ``turngate run`` starts it, with the generator as its upstream."""
+    """Start turngate as ``turngate run`` does, with the generator as its upstream."""
     stack = Stack(
         translators=translators,
         simulator=False,
@@ -118,7 +118,7 @@ async def turngate(
             "TURNGATE_SESSIONS_MAX": "100000",
             **(env or {}),
         },
-        report=_Complaints(),
+        report=_Reports(),
     )
     try:
         with cores.under_test():
@@ -129,12 +129,12 @@ async def turngate(
 
 
 def processes_of(stack: Stack) -> dict[str, int]:
-    """The stack's processes, the broker included when it is the stack's own."""
+    """The process ids of the stack by name, including the broker if the stack started it."""
     return {name: child.pid for name, child in stack.processes.items() if child.pid is not None}
 
 
-class _Complaints:
-    """What the processes report beyond being ready, on standard error."""
+class _Reports:
+    """Prints the reports of processes, except readiness, on standard error."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}

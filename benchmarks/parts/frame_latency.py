@@ -1,0 +1,125 @@
+"""Measures the latency of audio frames and the CPU time per pair of frames, with real-time audio in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from picows import WSMsgType
+
+from benchmarks.environment import Subject
+from benchmarks.load.frames import FRAME_SECONDS, UPSTREAM_RATE, noise
+from benchmarks.load.generator import Generator, without_collections
+from benchmarks.load.pacing import Pacer, Send
+from benchmarks.load.session import LoadSession, clock
+from benchmarks.percentiles import percentile
+from benchmarks.usage import Meter, Usage
+
+#: Seconds of audio before the measurement, at most as long as the measurement itself.
+_WARM_UP = 1.0
+#: Seconds without any frame after which the missing ones count as lost.
+_STILLNESS = 2.0
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+
+
+@dataclass(frozen=True)
+class AudioSample:
+    """One measurement of one subject. Latencies are one-way, in seconds, of both directions together."""
+
+    #: The percentiles p50, p99 and p99.9, by name.
+    latency: dict[str, float]
+    #: CPU seconds of all processes of the subject per frame in each direction; None if it has no process.
+    cpu_per_pair: float | None
+    lost: int
+    #: The generator's lateness: p50 and p99.
+    lateness: tuple[float, float]
+    usage: Usage
+
+
+async def measure(generator: Generator, subject: Subject, sessions: int, seconds: float) -> AudioSample:
+    """Open ``sessions`` sessions and measure for ``seconds``. Raises TimeoutError if they do not become ready."""
+    async with generator.open(sessions, subject.url, subject.settings) as load_sessions, without_collections():
+        return await measure_sessions(load_sessions, subject, seconds)
+
+
+async def measure_sessions(load_sessions: Sequence[LoadSession], subject: Subject, seconds: float) -> AudioSample:
+    """Send audio from both ends of every session, and measure for ``seconds`` after a warm-up."""
+    uploads = [upload(session, subject.rate) for session in load_sessions]
+    downloads = [download(session, subject.rate) for session in load_sessions]
+    # The two directions of a session are half a frame apart, and the load of both is spread evenly.
+    half = len(load_sessions) // 2
+    pacer = Pacer([send for pair in zip(uploads, downloads[half:] + downloads[:half], strict=True) for send in pair])
+    pacer.start()
+    try:
+        await asyncio.sleep(min(_WARM_UP, seconds))
+        _forget(load_sessions, pacer)
+        meter = Meter(subject.processes)
+        await asyncio.sleep(seconds)
+        usage = meter.read()
+    finally:
+        pacer.stop()
+    lost = await drained(load_sessions)
+    if ended := sum(session.client is None or session.upstream is None for session in load_sessions):
+        raise RuntimeError(f"{subject.name}: {ended} of {len(load_sessions)} sessions ended by themselves")
+    for session in load_sessions if subject.rate is not None else ():
+        session.end_reply()
+    latencies = sorted(
+        value for session in load_sessions for flow in (session.up, session.down) for value in flow.latencies
+    )
+    late = sorted(pacer.lateness)
+    return AudioSample(
+        latency={name: percentile(latencies, share) for name, share in PERCENTILES.items()},
+        cpu_per_pair=usage.subject / (len(load_sessions) * usage.seconds / FRAME_SECONDS)
+        if subject.processes
+        else None,
+        lost=lost,
+        lateness=(percentile(late, 0.5), percentile(late, 0.99)),
+        usage=usage,
+    )
+
+
+def upload(session: LoadSession, rate: int | None) -> Send:
+    """A function that sends a frame of the client's audio."""
+    assert session.client is not None
+    send, note = session.client.send, session.up.send
+    frame = noise(16_000 if rate is None else rate)
+
+    def upload() -> None:
+        note(clock())
+        send(WSMsgType.BINARY, frame)
+
+    return upload
+
+
+def download(session: LoadSession, rate: int | None) -> Send:
+    """A function that sends a frame of the agent's audio."""
+    assert session.upstream is not None
+    send, note = session.upstream.send, session.down.send
+    kind, frame = (WSMsgType.BINARY, noise(UPSTREAM_RATE)) if rate is None else (WSMsgType.TEXT, session.begin_reply())
+
+    def download() -> None:
+        note(clock())
+        send(kind, frame)
+
+    return download
+
+
+def _forget(load_sessions: Sequence[LoadSession], pacer: Pacer) -> None:
+    for session in load_sessions:
+        session.up.forget()
+        session.down.forget()
+    pacer.lateness.clear()
+
+
+async def drained(load_sessions: Sequence[LoadSession]) -> int:
+    """Wait for the frames in flight while any of them arrives; returns the number of lost frames."""
+    missing, progress = -1, clock()
+    while clock() < progress + _STILLNESS:
+        left = sum(session.up.missing + session.down.missing for session in load_sessions)
+        if not left:
+            return 0
+        if left != missing:
+            missing, progress = left, clock()
+        await asyncio.sleep(0.02)
+    return missing
