@@ -1,4 +1,4 @@
-# Every target sets up what it needs in .venv by itself, the first time and whenever what is installed changes.
+# Every target installs what it needs into .venv, the first time and whenever the dependencies change.
 .DEFAULT_GOAL := help
 .PHONY: help run demo test coverage simulate fuzz bench soak chaos model test-docker check clean
 
@@ -6,48 +6,48 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := pyproject.toml constraints.txt
 PYTEST := $(BIN)/python -m pytest
-# Seeds for `make simulate`.
+# Number of seeds for `make simulate`.
 SEEDS ?= 2000
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.local ## everything on this machine: broker, services, and a simulator when there is no OPENAI_API_KEY
+run: $(VENV)/.local ## start everything on this machine; without OPENAI_API_KEY, with the simulator
 	@$(BIN)/turngate run
 
-demo: $(VENV)/.local ## a scripted conversation with speech, functions and updates, which checks itself
+demo: $(VENV)/.local ## run a scripted conversation with speech, functions and updates, and check the result
 	@$(BIN)/turngate demo
 
-test: $(VENV)/.dev $(VENV)/.javascript $(VENV)/.sdks ## unit, integration and end-to-end tests on an embedded broker; no Docker
+test: $(VENV)/.dev $(VENV)/.javascript $(VENV)/.sdks ## unit, integration and end-to-end tests with an embedded broker, without Docker
 	@$(PYTEST) -m "not docker"
 
-coverage: $(VENV)/.dev ## every branch of the cores, by their unit tests alone
+coverage: $(VENV)/.dev ## check that unit tests cover every branch of the pure cores
 	@$(PYTEST) -q -p no:cacheprovider --hypothesis-seed=0 --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,turngate/protocol gateway translator)
 
-fuzz: $(VENV)/.dev ## a million generated frames, from both sides, against the gateway's core; ten minutes at most
+fuzz: $(VENV)/.dev ## a million generated frames from both sides for the gateway's core; at most ten minutes
 	@$(BIN)/python -m tests.fuzz
 
-simulate: $(VENV)/.dev ## SEEDS (2000) whole conversations in virtual time and any weather, every promise judged
+simulate: $(VENV)/.dev ## SEEDS (2000) conversations with injected faults in virtual time, with all promises checked
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-bench: $(VENV)/.dev ## beside a plain relay and a bare Redis round trip; writes docs/performance.md (ROUNDS=3, a quarter of an hour)
+bench: $(VENV)/.dev ## compare with two baselines and write docs/performance.md (ROUNDS=3; 15 minutes)
 	@$(BIN)/python -m benchmarks --rounds $${ROUNDS:-3} --write
 
-test-docker: $(VENV)/.dev ## the integration tests on a Redis container, then the compose file itself
+test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests of the compose file
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
 	@$(PYTEST) tests/docker -m docker
 
-chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), judged as in `make test`
+chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10)
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
 
 
-soak: $(VENV)/.dev ## SESSIONS (2000) come and go, half of them broken off, while STAYING (50) talk; five minutes
+soak: $(VENV)/.dev ## check for leaks with SESSIONS (2000) short and STAYING (50) long sessions; five minutes
 	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))
 
-model: $(BIN)/python ## every state of the reservation protocol, with spin and gcc
+model: $(BIN)/python ## check every state of the reservation protocol's model, with spin and gcc
 	@$(BIN)/python -m tools.model.check
 
-check: $(VENV)/.dev ## style, types, import walls, and whether generated pages are up to date
+check: $(VENV)/.dev ## style, types, import rules, and up-to-date generated pages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
 	@$(BIN)/mypy
@@ -55,19 +55,21 @@ check: $(VENV)/.dev ## style, types, import walls, and whether generated pages a
 	@$(BIN)/turngate config --markdown | diff -u docs/configuration.md - \
 		&& $(BIN)/python -m tools.docs.turn | diff -u docs/turn.md - \
 		&& $(BIN)/python -m tools.docs.protocol | diff -u docs/protocol.md - \
+		&& $(BIN)/python -m tools.docs.env_example | diff -u .env.example - \
 		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
 
 .PHONY: docs
-docs: $(VENV)/.dev ## make the generated pages again
+docs: $(VENV)/.dev ## generate the generated pages
 	@$(BIN)/turngate config --markdown > docs/configuration.md
 	@$(BIN)/python -m tools.docs.turn > docs/turn.md
 	@$(BIN)/python -m tools.docs.protocol > docs/protocol.md
+	@$(BIN)/python -m tools.docs.env_example > .env.example
 
-clean: ## remove .venv and everything else that was made here
+clean: ## remove .venv and all other generated files
 	@rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Two levels of installation; the one for development is also good for running.
+# Two levels of installation. The one for development includes the other.
 $(VENV)/.local: $(SETUP) | $(BIN)/python
 	@[ -e $(VENV)/.dev ] && [ $(VENV)/.dev -nt pyproject.toml ] && [ $(VENV)/.dev -nt constraints.txt ] \
 		|| { echo "installing turngate into $(VENV) ..."; $(BIN)/python -m pip install -q -c constraints.txt -e '.[local]'; }

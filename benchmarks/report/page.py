@@ -169,7 +169,7 @@ def plots(results: Results) -> dict[str, str]:
     lengths = [value for values in bars.values() for value in values]
     return {
         "latency": plot.lines(
-            "Latency of a frame, p99, by sessions; dashed: 20 ms",
+            "Latency of a frame (p99) by number of sessions; dashed: 20 ms",
             "ms",
             places,
             slow,
@@ -177,10 +177,19 @@ def plots(results: Results) -> dict[str, str]:
             LIMIT * 1e3,
         ),
         "cost": plot.lines(
-            "CPU for a frame in each direction, by sessions", "µs", places, cost, plot.linear(most), float("nan")
+            "CPU time per frame in each direction, by number of sessions",
+            "µs",
+            places,
+            cost,
+            plot.linear(most),
+            float("nan"),
         ),
         "control": plot.bars(
-            "From a request to the upstream's wire", "ms", names, bars, plot.logarithmic(min(lengths), max(lengths))
+            "Time from a request to the event at the upstream",
+            "ms",
+            names,
+            bars,
+            plot.logarithmic(min(lengths), max(lengths)),
         ),
     }
 

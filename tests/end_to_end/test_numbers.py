@@ -76,7 +76,7 @@ class Number:
 
 
 async def test_every_number_is_on_its_page_and_in_the_manual(stack: Stack) -> None:
-    section = _PAGE.read_text("utf-8").partition("## Numbers\n")[2].partition("\n## ")[0]
+    section = _PAGE.read_text("utf-8").partition("## Metrics\n")[2].partition("\n## ")[0]
     listed: dict[str, set[str]] = {service: set() for service in pages(stack)}
     for name, services in re.findall(r"^\| `(\w+)`[^|]* \| ([^|]+) \|", section, re.MULTILINE):
         for service in services.split(", "):

@@ -39,7 +39,7 @@ def deepgrams() -> set[str]:
 
 
 def test_deepgrams_codes_that_never_come_are_listed_and_never_come() -> None:
-    assert listed("Deepgram's codes that never come") == set(NEVER_SENT)
+    assert listed("Deepgram's codes that are never sent") == set(NEVER_SENT)
     assert not sent() & set(NEVER_SENT)
 
 

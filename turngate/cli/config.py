@@ -20,8 +20,9 @@ from turngate.process.settings import ENV_PREFIX
 _HEAD = """\
 # Configuration
 
-Every setting is an environment variable. Each service reads those of its own at start and refuses to start, with one
-line that names the variable, when a value is not acceptable. This page is made by `turngate config --markdown`.
+Use this page to look up a setting of a service; [.env.example](../.env.example) groups the settings by task. Every
+setting is an environment variable. A service does not start if a value is invalid, and prints a line that names it.
+`turngate config --markdown` generates this page.
 """
 
 
@@ -43,7 +44,7 @@ def config(
     if markdown:
         typer.echo(page(collect()), nl=False)
         return
-    table = Table(Column("variable", no_wrap=True), "default", "what it is", box=None, pad_edge=False)
+    table = Table(Column("variable", no_wrap=True), "default", "description", box=None, pad_edge=False)
     for setting in collect():
         table.add_row(Text(setting.variable, "bold"), Text(setting.default), Text(setting.description))
     Console(highlight=False).print(table)
@@ -66,7 +67,7 @@ def page(settings: list[Setting]) -> str:
     lines = [_HEAD, *_section("Shared", "Read by more than one service.", shared, with_services=True)]
     for service in SERVICES:
         own = [setting for setting in settings if setting.services == (service.name,)]
-        lines += _section(service.name.capitalize(), f"Read by `turngate {service.name}` alone.", own)
+        lines += _section(service.name.capitalize(), f"Read only by `turngate {service.name}`.", own)
     return "\n".join(lines)
 
 
@@ -74,7 +75,7 @@ def _section(title: str, about: str, settings: list[Setting], *, with_services: 
     if not settings:
         return
     yield f"## {title}\n\n{about}\n"
-    yield "| variable | default | accepts | what it is |" + (" read by |" if with_services else "")
+    yield "| variable | default | accepts | description |" + (" read by |" if with_services else "")
     yield "|---|---|---|---|" + ("---|" if with_services else "")
     for setting in settings:
         cells = [f"`{setting.variable}`", _code(setting.default), setting.accepts, setting.description]
