@@ -76,6 +76,12 @@ class GatewaySettings(BrokerSettings):
     upstream_reply_timeout_ms: int = Field(
         15_000, ge=100, description="Timeout for the upstream's answer to a `session.update` or `response.create`."
     )
+    response_silence_ms: int = Field(
+        30_000,
+        ge=100,
+        description="A response of the upstream that shows no event for this long is cancelled, with the Warning "
+        "`REPLY_STALLED`. A cancellation that the upstream does not answer ends the session with `upstream_stalled`.",
+    )
     promise_grace_ms: int = Field(
         3_000, ge=50, description="How long to wait for an automatic response of the upstream to start."
     )
@@ -123,6 +129,18 @@ class GatewaySettings(BrokerSettings):
         description="Maximum duration of a session; the client gets a Warning five minutes before. 0 for the "
         "upstream's limit.",
     )
+    audio_gap_ms: int = Field(
+        2_000,
+        ge=100,
+        description="A client that sends no audio for this long while its user speaks (a mute button): the gateway "
+        "sends silence in its place, so that the user's turn ends. A client's `eot_timeout_ms` replaces it for its "
+        "session.",
+    )
+    greeting_uninterruptible: bool = Field(
+        False,
+        description="Speak the greeting whole, as for a notice that must be heard. What the user says meanwhile is "
+        "kept (`TURNGATE_EARLY_AUDIO_MAX_BYTES`) and answered after it.",
+    )
     manual_commit_pause_ms: int = Field(
         800,
         ge=100,
@@ -138,7 +156,8 @@ class GatewaySettings(BrokerSettings):
     early_audio_max_bytes: int = Field(
         480_000,
         ge=0,
-        description="Audio kept until the session is configured; beyond it the oldest is dropped, with a Warning.",
+        description="Audio kept until the session is configured, or an uninterruptible greeting was spoken; beyond it "
+        "the oldest is dropped, with a Warning.",
     )
     client_frame_max_bytes: int = Field(
         1_048_576, ge=1_024, description="Maximum size of a client's frame; a larger one closes the session with 1009."
@@ -173,7 +192,8 @@ class GatewaySettings(BrokerSettings):
     request_timeout_ms: int = Field(
         60_000,
         ge=100,
-        description="A request that could not be executed for this long is reported as `REQUEST_TIMED_OUT`.",
+        description="A request that could not be executed for this long is reported as `REQUEST_TIMED_OUT`. Time in "
+        "which the active response shows events does not count.",
     )
     turn_fold_ms: int = Field(
         250,
@@ -206,6 +226,10 @@ class GatewaySettings(BrokerSettings):
             prompt=self.prompt_characters_max,
             latency_reports=self.latency_reports,
             call=self.function_call_timeout_ms / 1000,
+            response_silence=self.response_silence_ms / 1000,
+            audio_gap=self.audio_gap_ms / 1000,
+            early_audio=self.early_audio_max_bytes,
+            greeting_uninterruptible=self.greeting_uninterruptible,
             heartbeat=self.heartbeat_ms / 1000,
             silence=self.client_idle_timeout_ms / 1000,
             session=self.session_length_max_ms / 1000,

@@ -116,7 +116,6 @@ class GatewayServer:
             connect_timeout=settings.upstream_connect_timeout_ms / 1000,
             stall=settings.client_stall_ms / 1000,
             messages_max=settings.session_messages_max,
-            early_audio_max=settings.early_audio_max_bytes,
             clock=self._clock,
         )
         serving = asyncio.current_task()

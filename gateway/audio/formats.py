@@ -17,6 +17,8 @@ from turngate.protocol.deepgram.settings import InputAudio, OutputAudio
 _SAMPLE_BYTES = 2
 #: The length field of a WAV stream of unknown length.
 _ENDLESS = 0xFFFF_FFFF
+#: The code of the quietest sample, where it is not 0.
+_SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5"}
 #: The format codes of a WAV header.
 _WAV_CODES = {LINEAR16: 1, "alaw": 6, "mulaw": 7}
 
@@ -27,6 +29,8 @@ class Formats:
 
     input: InputAudio
     output: OutputAudio
+    #: The gateway finds the user's turns and commits them, with the upstream's turn detection off.
+    manual_commit: bool = False
 
 
 class DeclaredFormats:
@@ -185,6 +189,11 @@ def wav_header(form: OutputAudio) -> bytes:
         + fmt
         + struct.pack("<4sI", b"data", _ENDLESS)
     )
+
+
+def silence(encoding: str, milliseconds: int) -> bytes:
+    """Silence in the upstream's format for this encoding of the client (G.711 codes: ITU-T G.711)."""
+    return _SILENCE.get(encoding, b"\0") * (milliseconds * upstream_bytes_per_ms(encoding))
 
 
 def _resampled(form: InputAudio | OutputAudio) -> bool:

@@ -78,6 +78,10 @@ class PlayoutClock:
             item.complete = True
             self._forget_if_heard(item_id)
 
+    def ends_at(self, now: float) -> float:
+        """When all forwarded audio will have been played; ``now`` if it has."""
+        return max(self._ends, now)
+
     def cut(self, now: float) -> list[Cut]:
         """Stop playback now. Returns the items that were not played to their end, in order of their start."""
         self._pass(now)

@@ -19,8 +19,19 @@ def interrupt(context: Context, now: float) -> None:
 
 
 def cancel_response(context: Context, now: float) -> None:
-    """Stop the response that holds the slot, if it is known; nothing when none runs or it is being stopped."""
-    response_id = context.turn.response_id
-    if context.turn.slot is Slot.ACTIVE and response_id is not None:
-        context.turn.cancel_sent(now)
-        context.send(partial(response_cancel, response_id), "cancel")
+    """Cancel the response that holds the slot. One that is promised or requested is cancelled when it begins; nothing
+    happens when there is none, or it is being cancelled."""
+    turn = context.turn
+    match turn.slot:
+        case Slot.ACTIVE:
+            send_cancel(context, turn.response_id, now)
+        case Slot.PROMISED | Slot.REQUESTED:
+            turn.cancel_next = True
+        case _:
+            pass
+
+
+def send_cancel(context: Context, response_id: str | None, now: float) -> None:
+    """Send ``response.cancel``. Raises `GateViolation` unless a response is active, or being cancelled."""
+    context.turn.cancel_sent(context.next_event_id("cancel"), now)
+    context.send(partial(response_cancel, response_id), "cancel")

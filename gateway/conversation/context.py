@@ -37,8 +37,10 @@ class Context:
         self.limits = limits
         self.counters = counters if counters is not None else Counters()
         self.timers = timers = Timers()
-        self.turn = Turn(now, timers, SlotPatience(limits.promise, limits.reply))
-        self.requests = OpenRequests(limits.requests, limits.patience, reserve=limits.calls)
+        self.turn = turn = Turn(now, timers, SlotPatience(limits.promise, limits.reply, limits.response_silence))
+        self.requests = OpenRequests(
+            limits.requests, limits.patience, reserve=limits.calls, progress=lambda: turn.progress
+        )
         self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0, timers, limits.reply)
         self.calls = FunctionCalls(limits.calls, timers, limits.call)
         self.downlink = Downlink(dialect, latency_reports=limits.latency_reports)

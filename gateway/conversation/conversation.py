@@ -36,6 +36,11 @@ from turngate.protocol.openai.unused_events import UNUSED_EVENTS
 
 __all__ = ["NEVER", "Conversation", "Effects", "Ending", "UpstreamProblem"]
 
+#: The upstream neither ends a response nor answers the cancel of it.
+_SICK = UpstreamProblem(
+    "upstream_stalled", "The upstream neither ended a response nor answered its cancellation.", 1011
+)
+
 
 class Conversation:
     """One session, from the client's upgrade to the end."""
@@ -121,16 +126,17 @@ class Conversation:
         return self._upstream.audio(delta, now)
 
     def client_audio(self, chunk: bytes, now: float) -> bytes | None:
-        """A binary frame of the client, in its declared format; returns it as the upstream wants it. None when there is
-        something else to `drain`: an error, or audio that goes among the events since its turns are made here."""
+        """A binary frame of the client, in its declared format; returns what to send upstream now, which may be empty.
+        None when there is something else to `drain`: an error, or audio that goes among the events."""
         self._lifetime.heard(now)
-        audio = self._client.audio(chunk, now)
+        audio = self._client.user_audio.feed(chunk, now)
         if audio is None:
             self._changed(now)
         return audio
 
     def upstream_event(self, data: dict[str, Any], now: float) -> None:
         """A server event. A malformed or unknown one is counted and otherwise ignored."""
+        self._upstream.heard(data, now)
         try:
             event = parse_server_event(data)
         except UpstreamProtocolError:
@@ -170,6 +176,7 @@ class Conversation:
             return
         for timer in self.context.timers.pop_due(now):
             _HANDLERS[timer](self, now)
+        self._give_up_overdue(now)
         # What was given up may have been what others waited for.
         self._translators.advance(now)
         self._changed(now)
@@ -183,17 +190,21 @@ class Conversation:
 
     def _slot_due(self, now: float) -> None:
         turn = self.context.turn
-        if turn.slot is Slot.PROMISED:
-            turn.promise_expired(now)
-            self._turns.promise_broken(now)
-        else:
-            turn.cancel_expired(now)
+        match turn.slot:
+            case Slot.PROMISED:
+                turn.promise_expired(now)
+                self._turns.promise_broken(now)
+            case Slot.ACTIVE:
+                if turn.silence_due(now):
+                    self._upstream.response_is_silent(now)
+            case _:
+                if turn.cancel_expired(now):
+                    self.tell(*self.downlink.end())
+                else:
+                    self.upstream_closed(_SICK, now)
 
     def _create_due(self, now: float) -> None:
-        create = self.context.turn.pending_create
-        assert create is not None
-        self.context.requests.return_(create.responds)
-        self.context.turn.request_expired(now)
+        self._upstream.create_is_unanswered(now)
 
     def _update_due(self, now: float) -> None:
         self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None, now)
@@ -202,7 +213,13 @@ class Conversation:
         self._client.calls_due(now)
 
     def _manual_turn_due(self, now: float) -> None:
-        self._client.manual_turn_due(now)
+        self._client.user_audio.manual_turn_due(now)
+
+    def _audio_gap_due(self, now: float) -> None:
+        self._client.user_audio.gap_due(now)
+
+    def _greeting_due(self, now: float) -> None:
+        self._client.greeting_played(now)
 
     def _lifetime_due(self, now: float) -> None:
         if (up := self._lifetime.due(now)) is not None:
@@ -222,7 +239,11 @@ class Conversation:
             due = requests.due(now, self._free_since)
             context.counters.republished += len(due)
             context.publish(due, now)
-        for request in requests.settle(requests.overdue(now, self._free_since)):
+
+    def _give_up_overdue(self, now: float) -> None:
+        """Report what could not be carried out in time; also what a timeout has just returned to those that wait."""
+        context, requests = self.context, self.context.requests
+        for request in requests.settle(requests.overdue(now)):
             context.counters.given_up += 1
             problem = f"{request.message['type']} could not be carried out in time."
             self._client.refused(request, "REQUEST_TIMED_OUT", problem)
@@ -314,7 +335,7 @@ class Conversation:
 
     def _requests_at(self) -> float:
         requests, free_since = self.context.requests, self._free_since
-        overdue = requests.overdue_at(free_since)
+        overdue = requests.overdue_at()
         # Nothing is published before there is an upstream that could take it.
         return min(overdue, requests.due_at(free_since)) if self.context.connected else overdue
 
@@ -345,6 +366,8 @@ _HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
     Timer.LIFETIME: Conversation._lifetime_due,
     Timer.SLOW_REPLY: Conversation._slow_reply_due,
     Timer.MANUAL_TURN: Conversation._manual_turn_due,
+    Timer.AUDIO_GAP: Conversation._audio_gap_due,
+    Timer.GREETING: Conversation._greeting_due,
     Timer.REQUESTS: Conversation._requests_due,
     Timer.HEARTBEAT: Conversation._heartbeat_due,
 }

@@ -44,6 +44,8 @@ class Counters:
     #: Requests that were settled by a response which was not asked for on their behalf: the upstream's own, or one that
     #: was asked for other requests when their items were there already.
     answered_by_another: int = 0
+    #: Responses that were cancelled because they showed no event for too long.
+    silent_responses: int = 0
     #: Requests that were published again.
     republished: int = 0
     #: Requests that nobody carried out in time.

@@ -20,6 +20,8 @@ class Limits:
     promise: float = 3.0
     #: How long the upstream may take to answer a ``session.update`` or a ``response.create``.
     reply: float = 15.0
+    #: How long the response that holds the slot may show no event before it is cancelled.
+    response_silence: float = 30.0
     #: How long a reply may take to begin before the client is warned, and again each time; 0 for ever.
     slow_think: float = 5.0
     #: Characters that a prompt may have where the dialect truncates prompts; 0 for any number.
@@ -35,6 +37,12 @@ class Limits:
     session_notice: float = 300.0
     #: Whether a client whose dialect has it is sent ``LatencyReport``.
     latency_reports: bool = True
+    #: How long a client may send no audio while its user speaks.
+    audio_gap: float = 2.0
+    #: Bytes of the client's audio that are kept until the session is configured, in the upstream's format.
+    early_audio: int = 480_000
+    #: Whether the greeting is spoken whole, whatever the user says meanwhile.
+    greeting_uninterruptible: bool = False
     #: How the gateway finds the user's turns where the upstream shall not.
     pauses: EndPointingRules = field(default_factory=EndPointingRules)
     patience: Patience = field(default_factory=Patience)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, speaks_differently
+from gateway.audio.formats import Formats, speaks_differently
 from gateway.conversation.barge_in import cancel_response, interrupt
 from gateway.conversation.context import Context
 from gateway.conversation.lifetime import Due
-from gateway.conversation.manual_turns import ManualTurns
+from gateway.conversation.user_audio import UserAudio
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.function_calls import Call
 from gateway.turn.requests import Kind, Request, TooManyRequests
+from gateway.turn.slot import PendingCreate
+from gateway.turn.timers import Timer
 from turngate.protocol.deepgram import (
     INVALID_SETTINGS,
     ClientMessage,
@@ -23,6 +25,7 @@ from turngate.protocol.deepgram import (
     InjectAgentMessage,
     KeepAlive,
     Settings,
+    UpdateListen,
     events,
     parse_client_message,
 )
@@ -45,17 +48,13 @@ class ClientHandler:
     def __init__(self, context: Context, turns: UserTurns, observe: Callable[[ServerEvent, float], None]) -> None:
         """``observe`` takes what the upstream would send, were its turn detection on."""
         self._context = context
-        self._turns = turns
-        self._observe = observe
-        #: Set while the upstream's turn detection is off.
-        self._manual_turns: ManualTurns | None = None
+        self.user_audio = UserAudio(context, turns, observe, self._refuse)
         self._settings_seen = False
-        self._audio_error_told = False
-        self._formats = DeclaredFormats(lambda seq: context.requests.get(seq) is not None)
-        context.downlink.voice.follow(self._formats)
-        self._audio: ClientAudio | None = None
         #: The greeting of the first Settings, until it was given.
         self._greeting: str | None = None
+        #: The request for the greeting, until its response has ended.
+        self._greeting_seq: int | None = None
+        self._greeting_response: str | None = None
 
     def text(self, frame: bytes, now: float) -> None:
         """One text frame, of whatever content."""
@@ -79,30 +78,6 @@ class ClientHandler:
                 )
             )
 
-    def audio(self, chunk: bytes, now: float) -> bytes | None:
-        """A binary frame as the upstream takes it; None before the first Settings, where it is an error that is told
-        once, and where the audio goes among the events since its turns are made here."""
-        formats = self._formats.current
-        if formats is None:
-            if not self._audio_error_told:
-                self._audio_error_told = True
-                self._refuse("NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "Audio came before Settings.")
-            return None
-        if self._audio is None or self._audio.format is not formats.input:
-            self._audio = ClientAudio(formats.input)
-        update = self._context.upstream_config.update
-        if update is not None and self._formats.changes_upstream_input(update.configures):
-            # The upstream reads this in the old format or in the new one: nobody knows until it has answered.
-            self._context.tell_once(
-                events.warning("AUDIO_DROPPED", "Audio that came while `audio.input` was being changed was dropped.")
-            )
-            return b""
-        audio = self._audio.feed(chunk)
-        if self._manual_turns is None or not self._context.configured:
-            return audio
-        self._manual_turns.feed(audio, now)
-        return None
-
     def configured(self, now: float) -> None:
         """The first configuration is in force: say the greeting."""
         greeting, self._greeting = self._greeting, None
@@ -112,9 +87,44 @@ class ClientHandler:
         if context.dialect.speaks_greeting:
             # What is asked by ourselves has room of its own, and Settings has just left some.
             words = {"type": "InjectAgentMessage", "message": greeting}
-            self._accept_response(words, now, exclusive=True, own=True)
+            self._greeting_seq = self._accept_response(words, now, exclusive=True, own=True).seq
+            if context.limits.greeting_uninterruptible:
+                self.user_audio.withhold()
         else:
             context.tell(*context.downlink.greeting(greeting))
+
+    # --- the greeting
+
+    def speech_started(self, now: float) -> None:
+        """The user speaks: audio must come, and a greeting that has not begun is not spoken any more."""
+        self.user_audio.speech_started(now)
+        seq, context = self._greeting_seq, self._context
+        if seq is None or context.limits.greeting_uninterruptible:
+            return
+        unheard = self._greeting_response is None or not context.downlink.has_sounded(self._greeting_response)
+        context.requests.settle([seq])
+        self._greeting_seq = self._greeting_response = None
+        if unheard:
+            context.tell(
+                events.warning("GREETING_NOT_SPOKEN", "The user spoke before the greeting began; it is not spoken.")
+            )
+
+    def response_began(self, response_id: str, create: PendingCreate) -> None:
+        """A response that we asked for has begun."""
+        if self._greeting_seq in create.responds:
+            self._greeting_response = response_id
+
+    def response_ended(self, response_id: str, now: float) -> None:
+        """A response of the default conversation has ended."""
+        if response_id == self._greeting_response:
+            self._context.timers.set(Timer.GREETING, self._context.downlink.playout.ends_at(now))
+
+    def greeting_played(self, now: float) -> None:
+        """The client has played the greeting, or there is none: the user may speak."""
+        self._greeting_seq = self._greeting_response = None
+        self.user_audio.let_go(now)
+
+    # --- what has no effect
 
     def refused(self, request: Request, code: str, description: str) -> None:
         """This request, settled now, has no effect: say why."""
@@ -124,7 +134,9 @@ class ClientHandler:
             # Unless another has come meanwhile, the next Settings is the first again.
             self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)
             self._greeting = None
-        self._formats.withdraw(request.seq)
+        if request.seq == self._greeting_seq:
+            self._context.timers.set(Timer.GREETING, 0)
+        self.user_audio.withdraw(request.seq)
         self._refuse(code, description)
 
     def no_such_function(self, call: Call, now: float) -> None:
@@ -180,11 +192,6 @@ class ClientHandler:
         for call in self._context.calls.overdue(now):
             self._answer(call, "FUNCTION_CALL_TIMEOUT", now)
 
-    def manual_turn_due(self, now: float) -> None:
-        """Audio of a turn that the gateway ends may have stopped coming."""
-        assert self._manual_turns is not None
-        self._manual_turns.due(now)
-
     # --- one rule per message
 
     def _route(self, message: ClientMessage, now: float) -> None:
@@ -198,11 +205,14 @@ class ClientHandler:
             case InjectAgentMessage():
                 self._inject_agent_message(message, now)
             case ForceEndTurn():
-                self._force_end_turn(now)
+                self.user_audio.end_turn(now)
             case CustomToThinkProvider():
                 self._context.tell_once(
                     events.warning("CUSTOM_MESSAGE_IGNORED", "The upstream takes no `__customToThinkProvider`.")
                 )
+            case UpdateListen():
+                self._accept_configuration(message.wire(), now)
+                self.user_audio.set_gap(message.listen.provider.eot_timeout_ms)
             case _ if message.type in events.ACKNOWLEDGEMENTS:
                 self._accept_configuration(message.wire(), now)
             case _:
@@ -216,11 +226,8 @@ class ClientHandler:
             raise ClientProtocolError("SETTINGS_ALREADY_APPLIED", "Settings were sent before; use the Update messages.")
         formats = self._checked_formats(message)
         request = self._accept_configuration(message.wire(), now, repeated=repeated)
-        self._formats.declare(request.seq, formats)
-        self._force_end_turn(now)
-        self._manual_turns = (
-            ManualTurns(context, formats.input.encoding, self._observe) if message.manual_audio_commit else None
-        )
+        self.user_audio.declare(request.seq, formats)
+        self.user_audio.set_gap(message.end_of_turn_timeout_ms)
         if not repeated:
             self._settings_seen = True
             self._greeting = message.greeting
@@ -231,7 +238,7 @@ class ClientHandler:
         check_input(declared.encoding, declared.sample_rate)
         check_output(wanted.encoding, wanted.sample_rate, wanted.container)
         # The audio that waits for the session is in the upstream's format already.
-        waiting = None if self._context.configured or self._audio is None else self._audio.format
+        waiting = self.user_audio.keeps()
         if waiting is not None and speaks_differently(waiting, declared):
             raise ClientProtocolError(
                 INVALID_SETTINGS,
@@ -239,14 +246,7 @@ class ClientHandler:
                 "audio waits for the first SettingsApplied.",
                 "audio.input.encoding",
             )
-        return Formats(declared, wanted)
-
-    def _force_end_turn(self, now: float) -> None:
-        """The client says that the user's turn is over; nothing happens when there is none."""
-        if self._manual_turns is not None:
-            self._manual_turns.end_turn(now)
-        else:
-            self._turns.force_commit()
+        return Formats(declared, wanted, message.manual_audio_commit)
 
     def _function_call_response(self, message: FunctionCallResponse, now: float) -> None:
         context = self._context
@@ -299,8 +299,8 @@ class ClientHandler:
 
     def _accept_response(
         self, message: dict[str, Any], now: float, *, exclusive: bool = False, own: bool = False
-    ) -> None:
-        self._context.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
+    ) -> Request:
+        return self._context.accept(Kind.RESPONSE, message, now, exclusive=exclusive, own=own)
 
     def _check_before_settings(self, message: ClientMessage) -> None:
         if message.type not in self._context.dialect.messages_before_settings:

@@ -126,6 +126,7 @@ class CommandHandler:
         # Given words answer nobody but who asked for them.
         knows = frozenset[int]() if what.response.exclusive else context.requests.sent()
         # Raises before anything is sent, should the slot not be free.
-        context.turn.request_sent(PendingCreate(context.next_event_id("respond"), what.responds, now, knows))
+        event_id = context.next_event_id("respond")
+        context.turn.request_sent(PendingCreate(event_id, what.responds, now, knows, what.response.interrupts))
         context.send(lambda event_id: response_create(overrides, event_id), "respond")
         context.requests.send(what.responds)

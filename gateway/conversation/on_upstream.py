@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from gateway.conversation.barge_in import interrupt
+from gateway.conversation.barge_in import interrupt, send_cancel
 from gateway.conversation.context import Context
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
@@ -13,6 +14,7 @@ from gateway.turn.requests import Request
 from gateway.turn.slot import PendingCreate
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import ServerMessage
+from turngate.protocol.messages import Slot
 from turngate.protocol.openai.client_events import item_create, response_cancel
 from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY
 from turngate.protocol.openai.server_events import (
@@ -64,6 +66,7 @@ class UpstreamHandler:
     def audio(self, delta: OutputAudioDelta, now: float) -> bytes:
         """A piece of the agent's audio, as the client gets it; empty when nothing of it is to be sent now."""
         context = self._context
+        context.turn.heard(delta.response_id, now)
         downlink = context.downlink
         before = downlink.audio(delta.response_id, delta.item_id, now)
         if before is None or context.ending is not None:
@@ -77,6 +80,14 @@ class UpstreamHandler:
             piece = pcm[start : start + _AUDIO_MAX_BYTES]
             context.send_audio(downlink.forward(delta.response_id, delta.item_id, piece, now))
         return b""
+
+    def heard(self, data: dict[str, Any], now: float) -> None:
+        """Any event of the upstream arrived, also one that is not used here. One that concerns the response that holds
+        the slot shows that it goes on; some name no response (those of a tool that runs at the upstream)."""
+        turn = self._context.turn
+        response_id = data.get("response_id", turn.response_id)
+        if isinstance(response_id, str) and str(data.get("type")).startswith("response."):
+            turn.heard(response_id, now)
 
     def event(self, event: ServerEvent, now: float) -> None:
         """One server event, in the order of the wire."""
@@ -97,13 +108,16 @@ class UpstreamHandler:
                 self._confirmed(event, now)
             case SpeechStarted():
                 self._turns.speech_started()
+                self._client.speech_started(now)
                 interrupt(context, now)
             case SpeechStopped():
                 self._turns.speech_stopped(event.item_id)
+                self._client.user_audio.speech_ended()
             case IdleTimeout():
                 self._turns.idle(event.item_id)
             case AudioCommitted():
                 self._turns.committed(event, now)
+                self._client.user_audio.speech_ended()
             case OutputAudioDone():
                 context.send_audio(context.downlink.audio_tail(event.response_id))
             case ItemAdded() | ItemDone():
@@ -139,6 +153,31 @@ class UpstreamHandler:
             problem = f"{request.message['type']} was refused by the upstream: {description}{where}"
             self._client.refused(request, code, problem)
 
+    def create_is_unanswered(self, now: float) -> None:
+        """Neither a response nor an error came for our ``response.create``. The upstream may be running it, so it is
+        cancelled, and its requests wait for the answer to that."""
+        context, turn = self._context, self._context.turn
+        assert turn.pending_create is not None
+        context.requests.return_(turn.pending_create.responds)
+        if turn.request_expired(context.next_event_id("cancel"), now):
+            context.send(partial(response_cancel, None), "cancel")
+
+    def response_is_silent(self, now: float) -> None:
+        """The response that holds the slot has shown no event for too long: cancel it, and tell the client."""
+        context = self._context
+        context.counters.silent_responses += 1
+        context.tell(*context.downlink.last_words("response_silent", now))
+        context.tell(
+            events.warning(
+                "REPLY_STALLED",
+                f"The upstream sent nothing more of the reply for {context.limits.response_silence:.0f} s; "
+                "the reply ends here.",
+            )
+        )
+        context.tell(*context.downlink.end(owed=True))
+        context.downlink.cut()
+        send_cancel(context, context.turn.response_id, now)
+
     # --- the session
 
     def _connected(self, event: SessionCreated, now: float) -> None:
@@ -160,6 +199,7 @@ class UpstreamHandler:
             context.turn.configured(now)
             self._translators.configured()
             self._client.configured(now)
+        self._client.user_audio.confirmed(now)
 
     def _item(self, item: Item, now: float) -> None:
         context = self._context
@@ -177,17 +217,36 @@ class UpstreamHandler:
         if not response.is_default:
             turn.side_event(now)
             return False
-        request = turn.pending_create
-        turn.started(response.id, response.request_id, now)
-        if request is None or request.event_id != response.request_id:
+        create = turn.started(response.id, response.request_id, now)
+        if turn.slot is Slot.CLOSED:
+            return True
+        if turn.slot is Slot.CANCELLING:
+            # It was given up before it was announced; its requests wait again.
+            return self._discard(response.id, now)
+        if self._gives_way(create):
+            self._turns.answer_gave_way()
+            if create is not None:
+                context.requests.return_(create.responds)
+            return self._discard(response.id, now)
+        wanted = not turn.cancel_next
+        if create is None:
             settled = context.requests.settle(self._turns.answer_began(response.id))
             context.counters.answered_by_another += len(settled)
-            return False
-        if self._answered(request):
-            return False
-        # Another response answered these while our request was on its way. Nobody is answered twice.
-        turn.cancel_sent(now)
-        context.send(lambda event_id: response_cancel(response.id, event_id), "cancel")
+        else:
+            self._client.response_began(response.id, create)
+            # Unless another response answered these while our request was on its way. Nobody is answered twice.
+            wanted = bool(self._answered(create)) and wanted
+        return False if wanted else self._discard(response.id, now)
+
+    def _gives_way(self, create: PendingCreate | None) -> bool:
+        """Whether a response that begins now, asked for by ``create`` or by the upstream itself, would speak over the
+        user. The answer to what the user says answers its requests as well."""
+        context = self._context
+        allowed = (create is not None and create.interrupts) or not context.upstream_config.user_interrupts
+        return context.turn.user_speaking and not allowed
+
+    def _discard(self, response_id: str, now: float) -> bool:
+        send_cancel(self._context, response_id, now)
         return True
 
     def _named(self, event: ResponseCreated | ResponseDone) -> ResponseCreated | ResponseDone:
@@ -213,6 +272,7 @@ class UpstreamHandler:
         if request is not None and request.event_id == response.request_id:
             self._answered(request)
         turn.done(response.id, response.request_id, now)
+        self._client.response_ended(response.id, now)
         if response.status == "incomplete":
             self._answer_cut_calls(response)
         self._turns.answer_ended(response.id, now, interrupted=response.was_interrupted)
@@ -268,8 +328,12 @@ class UpstreamHandler:
         if turn.pending_create is not None and about == turn.pending_create.event_id:
             self._request_refused(code, error.message, now)
             return True
+        if about is None and code == ACTIVE_RESPONSE and turn.pending_create is not None:
+            # Only one create can be out.
+            self._request_refused(code, error.message, now)
+            return True
         if code == CANCEL_NOT_ACTIVE:
-            turn.cancel_refused(now)
+            turn.cancel_refused(about, now)
             return True
         if self._turns.force_refused(about):
             if code != COMMIT_EMPTY:

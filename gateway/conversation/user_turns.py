@@ -60,6 +60,12 @@ class UserTurns:
         if self._context.turn.user_speaking:
             self._forced = self._forced or self._context.send(commit_audio, "commit")
 
+    def force_end(self, now: float) -> None:
+        """The upstream answers no commit: the user's turn ends here, and somebody must ask for the answer."""
+        self._forced = None
+        self._context.turn.user_speaking = False
+        self.ask(None, now)
+
     def force_refused(self, event_id: str | None) -> bool:
         """True when this is the commit that was forced: the upstream did not take it, and the turn goes on."""
         forced = event_id is not None and event_id == self._forced
@@ -126,6 +132,12 @@ class UserTurns:
         known, self._known_at_commit, self._known_before = self._known_at_commit, None, None
         answerable = frozenset(self._context.requests.answerable())
         return answerable if known is None else answerable & known
+
+    def answer_gave_way(self) -> None:
+        """A response began while the user speaks, and is cancelled. The turn that ends next is answered with what it
+        was to answer."""
+        self._own_answer, self._owes_answer = None, False
+        self._known_at_commit = self._known_before = None
 
     def answer_ended(self, response_id: str, now: float, *, interrupted: bool) -> None:
         """A response of the default conversation has ended, and the turn's slot was told."""

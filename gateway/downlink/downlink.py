@@ -177,17 +177,22 @@ class Downlink:
                 messages += self._say(reply, cut.item_id, heard_words(reply.words.get(cut.item_id, ""), cut), now)
         return cuts, messages
 
+    def has_sounded(self, response_id: str) -> bool:
+        """Whether audio of this response was forwarded to the client."""
+        reply = self._replies.get(response_id)
+        return reply is not None and reply.sounded
+
     @property
     def silent(self) -> bool:
         """Whether nothing of the newest reply has arrived yet."""
         reply = self._current
         return reply is not None and reply.running and not (reply.started or reply.words or reply.calls)
 
-    def end(self) -> list[ServerMessage]:
-        """End the newest reply, although its response has not ended. Returns the messages that say so; not used where
-        ``UserStartedSpeaking`` does."""
+    def end(self, *, owed: bool | None = None) -> list[ServerMessage]:
+        """End the newest reply, although its response has not ended. Returns the messages that say so (``owed``: also
+        if the client never heard of the reply); not used where ``UserStartedSpeaking`` does."""
         reply = self._current
-        return [] if reply is None or reply.muted else self._end(reply)
+        return [] if reply is None or reply.muted else self._end(reply, owed=owed)
 
     def last_words(self, code: str, now: float) -> list[ServerMessage]:
         """The messages to send before the error with this code that ends the session: the text of the current reply, as

@@ -37,7 +37,7 @@ class FastPath:
         self._upstream: DirectSocket | None = None
         self._hand_over = hand_over
         self._fail = fail
-        #: The session is configured and goes on, and no audio waits that came earlier.
+        #: The session is configured and goes on.
         self.open = False
 
     def connect(self, client: DirectSocket | None, upstream: DirectSocket | None) -> None:

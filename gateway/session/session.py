@@ -16,7 +16,6 @@ import structlog
 from gateway.conversation.conversation import NEVER, Conversation, Ending, UpstreamProblem
 from gateway.conversation.counters import Cut, Peer
 from gateway.session.dialler import UpstreamUnavailable, closed, may_redial, stalled, unreachable
-from gateway.session.early_audio import EarlyAudio
 from gateway.session.fast_path import FastPath
 from gateway.session.leg import Leg
 from gateway.session.publisher import Publisher
@@ -47,11 +46,9 @@ class Session:
         connect_timeout: float,
         stall: float,
         messages_max: int,
-        early_audio_max: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Times in seconds; ``messages_max`` may wait for each peer, and ``early_audio_max`` bytes of audio for the
-        session to be configured."""
+        """Times in seconds; ``messages_max`` may wait for each peer."""
         self.conversation = conversation
         self._dial = dial
         self._publisher = publisher
@@ -62,7 +59,6 @@ class Session:
         self._clock = clock
         self._client = Leg("client", client, clock, messages_max)
         self._upstream: Leg | None = None
-        self._early_audio = EarlyAudio(early_audio_max)
         self._fast_path = FastPath(conversation, clock, self._hand_over_and_wake, self.fail)
         self._woken = asyncio.Event()
         #: Ticks the conversation at its next deadline, which may have moved to later meanwhile.
@@ -133,21 +129,8 @@ class Session:
                 await self._flush()
             elif (audio := conversation.client_audio(frame, clock())) is None:
                 await self._flush()
-            elif not conversation.configured:
-                self._keep_early(audio)
             elif audio:
-                if self._early_audio:
-                    await self._append(self._early_audio.take())
                 await self._append(audio)
-
-    def _keep_early(self, audio: bytes) -> None:
-        if not self._early_audio.keep(audio):
-            self.conversation.tell_once(
-                events.warning(
-                    "AUDIO_DROPPED", "Audio came long before the session was configured; the oldest was dropped."
-                )
-            )
-            self._hand_over_and_wake()
 
     async def _append(self, audio: bytes) -> None:
         leg = self._upstream
@@ -231,12 +214,8 @@ class Session:
             self._publisher.client_event(conversation, seq)
         if out.turn_changed:
             self._publisher.turn(conversation, urgent=out.turn_urgent)
-        self._open_fast_path()
+        self._fast_path.open = conversation.configured and conversation.ending is None
         self._set_timer()
-
-    def _open_fast_path(self) -> None:
-        conversation = self.conversation
-        self._fast_path.open = conversation.configured and not self._early_audio and conversation.ending is None
 
     async def _flush(self) -> None:
         self._hand_over()
@@ -244,9 +223,6 @@ class Session:
             # When it is closed, its reader gets that too, and reports it.
             with contextlib.suppress(ConnectionClosed):
                 await self._upstream.flush()
-            if self._early_audio and self.conversation.configured:
-                await self._append(self._early_audio.take())
-                self._open_fast_path()
         await self._client.flush()
         if self.conversation.ending is not None:
             self._woken.set()

@@ -9,7 +9,7 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -36,6 +36,8 @@ class Request:
     repeated: bool = False
     #: True if only a response created for this request settles it.
     exclusive: bool = False
+    #: The turn's progress when the request was accepted, in seconds.
+    progress_before: float = 0.0
     attempts: int = 0
     published_at: float = 0.0
     #: The translator's answer has arrived.
@@ -67,22 +69,36 @@ class Patience:
     longest: float = 8.0
     #: A translated request is published again if the slot has been free for this long and it was not released.
     release: float = 4.0
-    #: A request that was not translated, or not released into a free slot, for this long is reported to the client.
+    #: A request that is open for this long is reported to the client. Time in which the turn makes progress does not
+    #: count: the response that holds the slot shows events.
     give_up: float = 60.0
+
+
+def _none() -> float:
+    return 0.0
 
 
 class OpenRequests:
     """The open requests of one session, by ``seq``."""
 
-    def __init__(self, limit: int, patience: Patience | None = None, *, reserve: int = 0) -> None:
+    def __init__(
+        self,
+        limit: int,
+        patience: Patience | None = None,
+        *,
+        reserve: int = 0,
+        progress: Callable[[], float] = _none,
+    ) -> None:
         """``limit`` bounds the client's requests. Requests made by the gateway may use a ``reserve`` beyond it, so that
-        function results waiting for an unanswered call cannot block the timeout of that call."""
+        function results waiting for an unanswered call cannot block the timeout of that call. ``progress`` returns for
+        how many seconds the turn has made progress so far."""
         self.last_seq = 0
         #: Number of settled requests.
         self.settled = 0
         self._limit = limit
         self._reserve = reserve
         self._patience = patience or Patience()
+        self._progress = progress
         self._open: dict[int, Request] = {}
 
     def __len__(self) -> int:
@@ -101,7 +117,9 @@ class OpenRequests:
         if len(self._open) >= self._limit + (self._reserve if own else 0):
             raise TooManyRequests
         self.last_seq += 1
-        request = Request(self.last_seq, kind, message, now, published_at=now, **details)
+        request = Request(
+            self.last_seq, kind, message, now, published_at=now, progress_before=self._progress(), **details
+        )
         self._open[request.seq] = request
         return request
 
@@ -169,17 +187,17 @@ class OpenRequests:
         """The requests to publish again at ``now``; ``free_since`` is when the slot became free, None if it is not."""
         return [request.seq for request in self._open.values() if self._due_at(request, free_since) <= now]
 
-    def overdue(self, now: float, free_since: float | None) -> list[int]:
+    def overdue(self, now: float) -> list[int]:
         """The requests to give up and to report to the client."""
-        return [request.seq for request in self._open.values() if self._given_up_at(request, free_since) <= now]
+        return [request.seq for request in self._open.values() if self._given_up_at(request) <= now]
 
     def due_at(self, free_since: float | None) -> float:
         """When `due` names something next; infinity when never."""
         return min((self._due_at(request, free_since) for request in self._open.values()), default=float("inf"))
 
-    def overdue_at(self, free_since: float | None) -> float:
-        """When `overdue` names something next; infinity when never."""
-        return min((self._given_up_at(request, free_since) for request in self._open.values()), default=float("inf"))
+    def overdue_at(self) -> float:
+        """When `overdue` names something next, should the turn make no progress; infinity when never."""
+        return min(map(self._given_up_at, self._open.values()), default=float("inf"))
 
     def _due_at(self, request: Request, free_since: float | None) -> float:
         if request.on_its_way:
@@ -191,11 +209,8 @@ class OpenRequests:
             return float("inf")
         return max(request.published_at, free_since) + self._patience.release
 
-    def _given_up_at(self, request: Request, free_since: float | None) -> float:
+    def _given_up_at(self, request: Request) -> float:
         if request.on_its_way:
+            # Its answer has a timeout of its own.
             return float("inf")
-        if not request.translated:
-            return request.accepted_at + self._patience.give_up
-        if free_since is None:
-            return float("inf")
-        return max(request.accepted_at, free_since) + self._patience.give_up
+        return request.accepted_at + self._patience.give_up + self._progress() - request.progress_before

@@ -1,17 +1,14 @@
 """The slot: which response, if any, occupies the default conversation.
 
 Rules of this module
-1. `TRANSITIONS` defines every input in every state. An input that the gateway itself may not produce in a state is
-   `ILLEGAL`: it raises `GateViolation` and changes nothing. Events of the upstream are never illegal; one that has no
-   effect in a state is `STAY`.
-2. Which input an upstream event is (ours or another response's, the holder's or a stale one) is determined by comparing
-   ids before the table is used. The table has no conditions.
-3. Only ``response.done`` with the id that holds the slot frees it. ``output_audio.done``, ``output_text.done`` and the
-   end of any other response do not.
-
-`FREE` is not a state but a choice: an unresolved request of ours still occupies the slot, since the upstream may accept
-it, so the slot becomes `REQUESTED` again. Otherwise it becomes `IDLE`, or `UNCONFIGURED` before the first
-configuration.
+1. `gateway.turn.slot_table` defines every input in every state.
+2. Which input an upstream event is (ours or another response's, the holder's or a stale one) is determined here by
+   comparing ids before the table is used.
+3. Only ``response.done`` with the id that holds the slot frees it, or a while without one after the upstream's word
+   that nothing runs (``response_cancel_not_active``, about our cancel). ``output_audio.done``, ``output_text.done`` and
+   the end of any other response do not.
+4. Every state but `IDLE` ends: a promise and a create expire, a response that shows no event is cancelled, and a cancel
+   that is not answered closes the slot, because the connection cannot be trusted.
 
 No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
@@ -19,185 +16,15 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
 
+from gateway.recent import Recent
+from gateway.turn.slot_table import ILLEGAL, STAY, TRANSITIONS, GateViolation, Input
 from gateway.turn.timers import NEVER, Timer, Timers
 from turngate.protocol.messages import Slot
 
-
-class Input(StrEnum):
-    """An input of the state machine."""
-
-    CONFIGURED = "the first session.updated"
-    REQUEST_SENT = "response.create sent"
-    OWN_STARTED = "response.created, ours"
-    OTHER_STARTED = "response.created, not ours"
-    SIDE_EVENT = "out-of-band response created or done"
-    HOLDER_DONE = "response.done, holder"
-    OWN_DONE = "response.done, ours, without a response.created"
-    UNSEEN_DONE = "response.done, not ours, without a response.created"
-    STALE_DONE = "response.done, of a response that has already ended"
-    REQUEST_RACED = "error: our create collided with another response"
-    REQUEST_REFUSED = "error: our create was refused for another reason"
-    REQUEST_EXPIRED = "timeout: no answer to our create"
-    COMMITTED = "input_audio_buffer.committed, the server will respond"
-    PROMISE_EXPIRED = "timeout: the promised response did not start"
-    CANCEL_SENT = "response.cancel sent"
-    CANCEL_REFUSED = "error: nothing to cancel"
-    CANCEL_EXPIRED = "timeout: no response.done for the cancelled response"
-    DISCONNECTED = "the upstream's socket is closed"
-
-
-class Next(Enum):
-    """Values of the table besides the states."""
-
-    STAY = "stay"
-    FREE = "free"
-    ILLEGAL = "illegal"
-
-
-class GateViolation(Exception):  # noqa: N818 - a violation is more precise here than an error
-    """The gateway tried to send an event that needs a free slot while the slot was not free. Nothing was changed or
-    sent."""
-
-
-STAY, FREE, ILLEGAL = Next.STAY, Next.FREE, Next.ILLEGAL
-
-TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
-    Slot.UNCONFIGURED: {
-        Input.CONFIGURED: Slot.IDLE,
-        Input.REQUEST_SENT: ILLEGAL,
-        Input.OWN_STARTED: Slot.ACTIVE,
-        Input.OTHER_STARTED: Slot.ACTIVE,
-        Input.SIDE_EVENT: STAY,
-        Input.HOLDER_DONE: STAY,
-        Input.OWN_DONE: STAY,
-        Input.UNSEEN_DONE: STAY,
-        Input.STALE_DONE: STAY,
-        Input.REQUEST_RACED: STAY,
-        Input.REQUEST_REFUSED: STAY,
-        Input.REQUEST_EXPIRED: STAY,
-        Input.COMMITTED: Slot.PROMISED,
-        Input.PROMISE_EXPIRED: STAY,
-        Input.CANCEL_SENT: ILLEGAL,
-        Input.CANCEL_REFUSED: STAY,
-        Input.CANCEL_EXPIRED: STAY,
-        Input.DISCONNECTED: Slot.CLOSED,
-    },
-    Slot.IDLE: {
-        Input.CONFIGURED: STAY,
-        Input.REQUEST_SENT: Slot.REQUESTED,
-        Input.OWN_STARTED: Slot.ACTIVE,
-        Input.OTHER_STARTED: Slot.ACTIVE,
-        Input.SIDE_EVENT: STAY,
-        Input.HOLDER_DONE: STAY,
-        Input.OWN_DONE: STAY,
-        Input.UNSEEN_DONE: STAY,
-        Input.STALE_DONE: STAY,
-        Input.REQUEST_RACED: STAY,
-        Input.REQUEST_REFUSED: STAY,
-        Input.REQUEST_EXPIRED: STAY,
-        Input.COMMITTED: Slot.PROMISED,
-        Input.PROMISE_EXPIRED: STAY,
-        Input.CANCEL_SENT: ILLEGAL,
-        # The cancel crossed the response's end: response.done came first, and this is the answer to the cancel.
-        Input.CANCEL_REFUSED: STAY,
-        Input.CANCEL_EXPIRED: STAY,
-        Input.DISCONNECTED: Slot.CLOSED,
-    },
-    Slot.PROMISED: {
-        Input.CONFIGURED: STAY,
-        Input.REQUEST_SENT: ILLEGAL,
-        Input.OWN_STARTED: Slot.ACTIVE,
-        Input.OTHER_STARTED: Slot.ACTIVE,
-        Input.SIDE_EVENT: STAY,
-        Input.HOLDER_DONE: STAY,
-        Input.OWN_DONE: FREE,
-        # The promised response itself, without its response.created (seen around interruptions).
-        Input.UNSEEN_DONE: FREE,
-        Input.STALE_DONE: STAY,
-        Input.REQUEST_RACED: STAY,
-        Input.REQUEST_REFUSED: STAY,
-        Input.REQUEST_EXPIRED: STAY,
-        Input.COMMITTED: Slot.PROMISED,
-        Input.PROMISE_EXPIRED: FREE,
-        Input.CANCEL_SENT: ILLEGAL,
-        Input.CANCEL_REFUSED: STAY,
-        Input.CANCEL_EXPIRED: STAY,
-        Input.DISCONNECTED: Slot.CLOSED,
-    },
-    Slot.REQUESTED: {
-        Input.CONFIGURED: STAY,
-        Input.REQUEST_SENT: ILLEGAL,
-        Input.OWN_STARTED: Slot.ACTIVE,
-        # The server's automatic response started first; our request stays open until its error arrives.
-        Input.OTHER_STARTED: Slot.ACTIVE,
-        Input.SIDE_EVENT: STAY,
-        Input.HOLDER_DONE: STAY,
-        Input.OWN_DONE: FREE,
-        Input.UNSEEN_DONE: STAY,
-        Input.STALE_DONE: STAY,
-        # A response that we have not seen yet is active; its response.created is in flight.
-        Input.REQUEST_RACED: Slot.PROMISED,
-        Input.REQUEST_REFUSED: FREE,
-        Input.REQUEST_EXPIRED: FREE,
-        Input.COMMITTED: STAY,
-        Input.PROMISE_EXPIRED: STAY,
-        Input.CANCEL_SENT: ILLEGAL,
-        Input.CANCEL_REFUSED: STAY,
-        Input.CANCEL_EXPIRED: STAY,
-        Input.DISCONNECTED: Slot.CLOSED,
-    },
-    Slot.ACTIVE: {
-        Input.CONFIGURED: STAY,
-        Input.REQUEST_SENT: ILLEGAL,
-        Input.OWN_STARTED: Slot.ACTIVE,
-        Input.OTHER_STARTED: Slot.ACTIVE,
-        Input.SIDE_EVENT: STAY,
-        Input.HOLDER_DONE: FREE,
-        Input.OWN_DONE: STAY,
-        Input.UNSEEN_DONE: STAY,
-        Input.STALE_DONE: STAY,
-        Input.REQUEST_RACED: STAY,
-        Input.REQUEST_REFUSED: STAY,
-        Input.REQUEST_EXPIRED: STAY,
-        Input.COMMITTED: STAY,
-        Input.PROMISE_EXPIRED: STAY,
-        Input.CANCEL_SENT: Slot.CANCELLING,
-        Input.CANCEL_REFUSED: STAY,
-        Input.CANCEL_EXPIRED: STAY,
-        Input.DISCONNECTED: Slot.CLOSED,
-    },
-    Slot.CANCELLING: {
-        Input.CONFIGURED: STAY,
-        Input.REQUEST_SENT: ILLEGAL,
-        Input.OWN_STARTED: Slot.ACTIVE,
-        Input.OTHER_STARTED: Slot.ACTIVE,
-        Input.SIDE_EVENT: STAY,
-        Input.HOLDER_DONE: FREE,
-        Input.OWN_DONE: STAY,
-        Input.UNSEEN_DONE: STAY,
-        Input.STALE_DONE: STAY,
-        Input.REQUEST_RACED: STAY,
-        Input.REQUEST_REFUSED: STAY,
-        Input.REQUEST_EXPIRED: STAY,
-        Input.COMMITTED: STAY,
-        Input.PROMISE_EXPIRED: STAY,
-        # A second cancel has no effect.
-        Input.CANCEL_SENT: STAY,
-        # The response ended or was interrupted by the user first. Its response.done has arrived or will arrive.
-        Input.CANCEL_REFUSED: STAY,
-        # An upstream that neither ends the response nor refuses the cancel must not block the session for ever.
-        Input.CANCEL_EXPIRED: FREE,
-        Input.DISCONNECTED: Slot.CLOSED,
-    },
-    Slot.CLOSED: dict.fromkeys(Input, STAY)
-    | {Input.REQUEST_SENT: ILLEGAL, Input.CANCEL_SENT: ILLEGAL, Input.DISCONNECTED: STAY},
-}
-
 _REMEMBERED_RESPONSES = 16
+_REMEMBERED_CREATES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,22 +36,28 @@ class PendingCreate:
     sent_at: float
     #: The requests whose items were sent before it, so that its response includes them.
     knows: frozenset[int] = frozenset()
+    #: Its response may begin while the user speaks.
+    interrupts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SlotPatience:
     """How long to wait, in seconds."""
 
-    #: For the response that the upstream's VAD promised.
+    #: For the response that the upstream's VAD promised, and for the end of one that the upstream no longer runs.
     promise: float = 3.0
     #: For the answer to a ``response.create`` or ``response.cancel``.
     reply: float = 15.0
+    #: For the next event of the response that holds the slot.
+    silence: float = 30.0
 
     def in_slot(self, slot: Slot) -> float:
-        """The longest time in this slot; infinity for any."""
+        """The longest time in this slot without an event; infinity for any."""
         match slot:
             case Slot.PROMISED:
                 return self.promise
+            case Slot.ACTIVE:
+                return self.silence
             case Slot.CANCELLING:
                 return self.reply
         return NEVER
@@ -237,11 +70,17 @@ class Turn:
     """
 
     __slots__ = (
+        "_cancel_id",
         "_configured",
+        "_expired",
+        "_heard_at",
+        "_nothing_runs",
         "_over",
         "_patience",
         "_timers",
+        "cancel_next",
         "pending_create",
+        "progress",
         "response_id",
         "since",
         "slot",
@@ -255,13 +94,25 @@ class Turn:
         self.slot = Slot.UNCONFIGURED
         #: When the slot last changed.
         self.since = now
-        #: Set while the slot is `ACTIVE` or `CANCELLING`.
+        #: Set while the slot is `ACTIVE`, and while it is `CANCELLING` if the cancelled response was announced.
         self.response_id: str | None = None
         #: Our unresolved create, if any.
         self.pending_create: PendingCreate | None = None
         self.user_speaking = False
+        #: Somebody wants to cancel the response that is promised or requested: do that when it begins.
+        self.cancel_next = False
+        #: Seconds in which the responses that held the slot showed events.
+        self.progress = 0.0
+        #: When the response that holds the slot showed its last event.
+        self._heard_at = now
         self._configured = False
+        #: The ``event_id`` of our last ``response.cancel``.
+        self._cancel_id: str | None = None
+        #: The upstream had nothing to cancel: the response that is being cancelled is over, or was never begun.
+        self._nothing_runs = False
         self._over: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
+        #: Our creates that were given up without the upstream's answer, by ``event_id``.
+        self._expired: Recent[str, PendingCreate] = Recent(_REMEMBERED_CREATES)
 
     @property
     def free_for_configuration(self) -> bool:
@@ -288,25 +139,47 @@ class Turn:
         self.pending_create = request
         self._timers.set(Timer.CREATE, request.sent_at + self._patience.reply)
 
-    def cancel_sent(self, now: float) -> None:
-        """Call before sending a cancel. Raises `GateViolation` if no response is active."""
+    def cancel_sent(self, event_id: str, now: float) -> None:
+        """Call before sending a cancel with this ``event_id``. Raises `GateViolation` if no response is active."""
         self._apply(Input.CANCEL_SENT, now)
+        self._cancel_id, self._nothing_runs = event_id, False
 
-    def started(self, response_id: str, request_id: str | None, now: float) -> None:
-        """A response of the default conversation was created; ``request_id`` is the id in its metadata."""
+    def started(self, response_id: str, request_id: str | None, now: float) -> PendingCreate | None:
+        """A response of the default conversation was created; ``request_id`` is the id in its metadata. Returns our
+        create that asked for it, also one that had expired."""
         if self.response_id is not None:
             self._over.append(self.response_id)
-        if self.pending_create is not None and self.pending_create.event_id == request_id:
+        create = self.pending_create
+        if create is not None and create.event_id == request_id:
             self._create_answered()
             self._apply(Input.OWN_STARTED, now)
+        elif (create := self._expired.pop(request_id or "", None)) is not None:
+            self._apply(Input.EXPIRED_STARTED, now)
         else:
             self._apply(Input.OTHER_STARTED, now)
-        if self.slot is Slot.ACTIVE:
+        if self.slot in (Slot.ACTIVE, Slot.CANCELLING):
             self.response_id = response_id
+            self._heard_at = now
+        return create
+
+    def heard(self, response_id: str, now: float) -> None:
+        """An event of this response arrived. Runs for every piece of audio."""
+        if response_id == self.response_id:
+            self.progress += now - self._heard_at
+            self._heard_at = now
+
+    def silence_due(self, now: float) -> bool:
+        """The timer of an `ACTIVE` slot is due. True if its response has shown no event for too long: cancel it."""
+        until = self._heard_at + self._patience.silence
+        if until <= now:
+            return True
+        self._timers.set(Timer.SLOT, until)
+        return False
 
     def done(self, response_id: str, request_id: str | None, now: float) -> None:
         """A response of the default conversation ended, with any status."""
-        if response_id == self.response_id:
+        unannounced = self.slot is Slot.CANCELLING and self.response_id is None and request_id in self._expired
+        if response_id == self.response_id or unannounced:
             self._over.append(response_id)
             self._apply(Input.HOLDER_DONE, now)
         elif response_id in self._over:
@@ -323,14 +196,21 @@ class Turn:
         self._apply(Input.SIDE_EVENT, now)
 
     def request_failed(self, now: float, *, raced: bool) -> None:
-        """Our create was refused; ``raced`` if the error was ``conversation_already_has_active_response``."""
-        self._create_answered()
+        """Our create was refused; ``raced`` if the error was ``conversation_already_has_active_response``. Should the
+        error have been about another request, the response is recognised when it begins."""
+        self._give_up_create()
         self._apply(Input.REQUEST_RACED if raced else Input.REQUEST_REFUSED, now)
 
-    def request_expired(self, now: float) -> None:
-        """Neither a response nor an error arrived for our create in time."""
-        self._create_answered()
+    def request_expired(self, event_id: str, now: float) -> bool:
+        """Neither a response nor an error arrived for our create in time. Returns whether to send a
+        ``response.cancel`` without a response's id, with this ``event_id``: the slot waits for its answer."""
+        self._give_up_create()
+        before = self.slot
         self._apply(Input.REQUEST_EXPIRED, now)
+        cancels = self.slot is not before
+        if cancels:
+            self._cancel_id, self._nothing_runs = event_id, False
+        return cancels
 
     def committed(self, now: float) -> None:
         """The user's turn ended, and the server is about to respond automatically."""
@@ -339,12 +219,22 @@ class Turn:
     def promise_expired(self, now: float) -> None:
         self._apply(Input.PROMISE_EXPIRED, now)
 
-    def cancel_refused(self, now: float) -> None:
+    def cancel_refused(self, about: str | None, now: float) -> None:
+        """No response was active when a cancel arrived; ``about`` is the ``event_id`` that the error names. If that is
+        the cancel in flight, the response's ``response.done`` must come soon, if it was not lost."""
         self._apply(Input.CANCEL_REFUSED, now)
+        if self.slot is Slot.CANCELLING and about in (None, self._cancel_id):
+            self._nothing_runs = True
+            self._timers.set(Timer.SLOT, now + self._patience.promise)
 
-    def cancel_expired(self, now: float) -> None:
-        """Neither ``response.done`` of the cancelled response nor another response arrived in time."""
-        self._apply(Input.CANCEL_EXPIRED, now)
+    def cancel_expired(self, now: float) -> bool:
+        """The cancelled response's ``response.done`` did not arrive in time. Returns True if the upstream had said that
+        nothing runs: the slot is free. Otherwise it is closed, and the connection must be given up."""
+        lost = self._nothing_runs
+        if lost and self.response_id is not None:
+            self._over.append(self.response_id)
+        self._apply(Input.END_LOST if lost else Input.CANCEL_EXPIRED, now)
+        return lost
 
     def disconnected(self, now: float) -> None:
         self._create_answered()
@@ -361,10 +251,18 @@ class Turn:
         self._timers.set(Timer.SLOT, now + self._patience.in_slot(self.slot))
         if self.slot not in (Slot.ACTIVE, Slot.CANCELLING):
             self.response_id = None
+        if self.slot not in (Slot.PROMISED, Slot.REQUESTED, Slot.ACTIVE):
+            self.cancel_next = False
 
     def _create_answered(self) -> None:
         self.pending_create = None
         self._timers.clear(Timer.CREATE)
+
+    def _give_up_create(self) -> None:
+        create = self.pending_create
+        assert create is not None
+        self._expired[create.event_id] = create
+        self._create_answered()
 
     def _free(self) -> Slot:
         if self.pending_create is not None:

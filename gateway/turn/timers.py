@@ -14,7 +14,7 @@ NEVER = float("inf")
 class Timer(Enum):
     """What a conversation can wait for."""
 
-    #: The slot is to change: a promised response begins, a cancelled one ends.
+    #: The slot is to change: a promised response begins, a response shows an event, a cancelled one ends.
     SLOT = auto()
     #: The upstream answers our ``response.create``.
     CREATE = auto()
@@ -28,6 +28,10 @@ class Timer(Enum):
     SLOW_REPLY = auto()
     #: More audio comes in a turn that the gateway itself ends.
     MANUAL_TURN = auto()
+    #: More audio comes while the user speaks.
+    AUDIO_GAP = auto()
+    #: The client has played a greeting that the user may not interrupt.
+    GREETING = auto()
     #: A request must be published again, or given up.
     REQUESTS = auto()
     #: The turn record must be published again.

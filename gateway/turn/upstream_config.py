@@ -81,6 +81,7 @@ class UpstreamConfig:
         "confirmed",
         "server_responds",
         "update",
+        "user_interrupts",
     )
 
     def __init__(self, prompt_max: int = 0, timers: Timers | None = None, reply: float = 15.0) -> None:
@@ -92,6 +93,8 @@ class UpstreamConfig:
         self.update: Update | None = None
         #: Whether the upstream responds automatically when the user's turn ends (VAD with ``create_response``).
         self.server_responds = True
+        #: Whether the user's speech ends a response (``interrupt_response``).
+        self.user_interrupts = True
         self._prompt_max = prompt_max
         #: The complete effective configuration that the upstream last sent.
         self.confirmed: dict[str, Any] = {}
@@ -149,6 +152,7 @@ class UpstreamConfig:
         """Store the complete effective configuration, from ``session.updated`` or ``session.created``."""
         detection = _get(session, _TURN_DETECTION)
         self.server_responds = isinstance(detection, dict) and detection.get("create_response", True) is not False
+        self.user_interrupts = not isinstance(detection, dict) or detection.get("interrupt_response") is not False
         self.confirmed = session
         self._resettable = {path: _get(session, path) for path in _RESETS}
         # A stored prompt can define functions that the session object does not contain.

@@ -89,7 +89,9 @@ class Watcher:
 
     def _speech(self, out: Effects, response: str | None, cause: dict[str, Any] | None) -> None:
         kinds = [message["type"] for message in out.messages]
-        if cause is not None and cause.get("type") == "response.done" and not self._started[response or ""]:
+        stalled = any(message.get("code") == "REPLY_STALLED" for message in out.messages)
+        ended = cause is not None and cause.get("type") == "response.done" and not self._started[response or ""]
+        if stalled or ended:
             # The end of a reply that said nothing is told all the same.
             self._endable += kinds.count("AgentAudioDone")
         self._endable += kinds.count("AgentStartedSpeaking") - kinds.count("AgentAudioDone")

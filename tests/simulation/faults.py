@@ -18,7 +18,8 @@ from gateway.conversation.user_turns import UserTurns
 from gateway.turn.function_calls import FunctionCalls
 from gateway.turn.release_gate import Drop, ReleaseGate, Sendable, Translated
 from gateway.turn.requests import OpenRequests
-from gateway.turn.slot import STAY, TRANSITIONS, Input, Turn
+from gateway.turn.slot import Turn
+from gateway.turn.slot_table import STAY, TRANSITIONS, Input
 from session_state import rules
 from session_state.rules import Advance, Outstanding, SessionState
 from tests.simulation import services

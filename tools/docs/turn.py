@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from gateway.turn.slot import TRANSITIONS, Input, Next
+from gateway.turn.slot_table import TRANSITIONS, Input, Next
 from turngate.protocol.messages import Slot
 
 _HEAD = """\
 # The slot
 
-<!-- Made by `make docs` from gateway/turn/slot.py. Do not edit. -->
+<!-- Made by `make docs` from gateway/turn/slot_table.py. Do not edit. -->
 
 Use this page to look up why a session's slot has a certain state, and which event changes it. The default conversation
 can have one response at a time; the *slot* is the state of that one place. The gateway keeps it as a state machine,

@@ -70,6 +70,14 @@ class Response:
     over: int | None = None
     #: The gateway cancelled it.
     cancelled: bool = False
+    #: It was announced while the user spoke, and may not speak then.
+    over_user: bool = False
+
+    @property
+    def gave_way(self) -> bool:
+        """It was cancelled for the user's turn, and whatever it was to answer waits for the answer to that."""
+        return self.over_user and self.cancelled
+
     #: The function calls that it asked for.
     calls: set[str] = field(default_factory=set)
 
@@ -147,6 +155,7 @@ class _Reader:
         self.facts = Facts(outcome)
         self._answers: list[Update] = []
         self._began: dict[str, int] = {}
+        self._speaking = False
         self._replies: set[int] = set()
         for place, entry in enumerate(outcome.history):
             reader = _READERS.get((entry.where, entry.what.get("type", "") if isinstance(entry.what, dict) else ""))
@@ -227,7 +236,21 @@ class _Reader:
         response.calls = {item["call_id"] for item in event["response"]["output"] if item["type"] == "function_call"}
 
     def _announced(self, place: int, event: Event) -> None:
-        self.facts.responses[event["response"]["id"]].announced = place
+        response = self.facts.responses[event["response"]["id"]]
+        response.announced = place
+        words = response.create.words if response.create is not None else None
+        interrupts = any(
+            request.message.get("behavior") == "interrupt" and request.message["message"] == words
+            for request in self.facts.requests
+            if words is not None and request.kind == "InjectAgentMessage"
+        )
+        response.over_user = self._speaking and not interrupts
+
+    def _speech_started(self, place: int, event: Event) -> None:
+        self._speaking = True
+
+    def _speech_stopped(self, place: int, event: Event) -> None:
+        self._speaking = False
 
     def _over(self, place: int, event: Event) -> None:
         self.facts.responses[event["response"]["id"]].over = place
@@ -250,6 +273,7 @@ class _Reader:
             item.known = place
 
     def _commit_known(self, place: int, event: Event) -> None:
+        self._speaking = False
         self.facts.commits.append(place)
         self.facts.items[event["item_id"]].committed = place
 
@@ -272,5 +296,7 @@ _READERS = {
     (Where.GATEWAY_GOT, "response.created"): _Reader._announced,
     (Where.GATEWAY_GOT, "response.done"): _Reader._over,
     (Where.GATEWAY_GOT, "conversation.item.added"): _Reader._item_known,
+    (Where.GATEWAY_GOT, "input_audio_buffer.speech_started"): _Reader._speech_started,
+    (Where.GATEWAY_GOT, "input_audio_buffer.speech_stopped"): _Reader._speech_stopped,
     (Where.GATEWAY_GOT, "input_audio_buffer.committed"): _Reader._commit_known,
 }

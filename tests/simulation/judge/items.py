@@ -185,4 +185,4 @@ def _words(facts: Facts) -> Iterator[Violation]:
 
 
 def _accepted(facts: Facts) -> list[Create]:
-    return [create for create in facts.creates.values() if create.response is not None]
+    return [create for create in facts.creates.values() if create.response is not None and not create.response.gave_way]

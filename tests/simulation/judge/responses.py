@@ -1,4 +1,4 @@
-"""P5 to P7: every request is answered, once, by a response that knows what it has to.
+"""P5 to P7, and P12: every request is answered, once, by a response that knows what it has to.
 
 The measure is the upstream's own conversation: a request is answered by the first response of the default conversation
 that was accepted when the request's item was already there. One that says given words answers nobody.
@@ -31,6 +31,10 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     # The place at which the gateway learnt of the answer to each need.
     told: dict[int, int] = {}
     for response in facts.in_order():
+        if response.over_user and not response.cancelled and response.over is not None:
+            yield Violation("P12", facts.at(response.announced or 0), f"{response.id} speaks over the user")
+        if response.gave_way:
+            continue
         create = response.create
         if create is not None:
             needed = any(_before(need.item.added, response.began) for need in to_gateway)

@@ -107,6 +107,7 @@ class Bench:
         name: str = "r",
         append: str | None = None,
         exclusive: bool = False,
+        interrupts: bool = False,
         **session: Any,
     ) -> Out:
         self.conversation.command(
@@ -115,7 +116,7 @@ class Bench:
                 release=name,
                 configuration=Configuration(session=session, append_instructions=append) if configures else None,
                 configures=configures,
-                response=ResponseRequest(exclusive=exclusive) if responds else None,
+                response=ResponseRequest(exclusive=exclusive, interrupts=interrupts) if responds else None,
                 responds=responds,
             ),
             self.now,

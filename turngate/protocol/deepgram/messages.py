@@ -51,6 +51,12 @@ class Settings(Message):
         return self.flags is None or self.flags.history is not False
 
     @property
+    def end_of_turn_timeout_ms(self) -> int | None:
+        """``eot_timeout_ms``: the longest silence within a turn of the user, in milliseconds."""
+        listen = self.agent.listen
+        return None if listen is None else listen.provider.eot_timeout_ms
+
+    @property
     def manual_audio_commit(self) -> bool:
         """Whether the gateway detects the user's turns and commits the audio, instead of the upstream."""
         return bool(self.agent.use_manual_audio_commit)

@@ -119,7 +119,13 @@ def test_settings_without_audio_before_them_may_change_everything() -> None:
     bench = Bench()
     bench.say(**settings(LINEAR16))
     assert bench.say(**settings(MULAW)).messages == []
-    assert heard(bench, b"\x01") == b"\x01"
+    assert heard(bench, b"\x01") == b""
+    bench.event("session.created", session={})
+    for seq in (1, 2):
+        bench.translated(seq)
+    bench.release((1, 2))
+    (append,) = bench.event("session.updated", session=effective()).to_upstream
+    assert append["audio"] == "AQ=="
 
 
 @pytest.mark.parametrize(

@@ -90,19 +90,61 @@ def test_a_commit_of_nothing_is_nobodys_error() -> None:
     assert bench.error("input_audio_buffer_commit_empty", commit["event_id"]).messages == []
 
 
-def test_audio_before_the_session_is_configured_is_left_to_its_keeper() -> None:
+def test_speech_before_the_session_is_configured_begins_a_turn_like_any_other() -> None:
     bench = Bench(COMPONENT, LIMITS)
-    bench.say(**{**SETTINGS, "agent": {"useOpenAIManualAudioCommit": True}})
-    assert bench.conversation.client_audio(SPEECH, 0.0) == SPEECH
+    bench.event("session.created", session={})
+    bench.say(**{**SETTINGS, "agent": {**SETTINGS["agent"], "useOpenAIManualAudioCommit": True}})
+    assert bench.conversation.client_audio(SPEECH, 0.0) == b""
+    bench.translated(1)
+    bench.release((1,))
+    out = bench.event("session.updated", session=effective(audio={"input": {"turn_detection": None}}))
+    assert set(types(out.to_upstream)) == {"input_audio_buffer.append"}
+    assert types(out.messages) == ["SettingsApplied", "UserStartedSpeaking"]
+    assert types(hear(bench, PAUSE).to_upstream)[-1] == "input_audio_buffer.commit"
 
 
-def test_settings_that_turn_it_off_end_the_turn_in_progress() -> None:
+def switched(bench: Bench, seq: int, *, on: bool) -> Any:
+    """A repeated Settings that turns it on or off is sent upstream; returns its event id."""
+    bench.say(**{**SETTINGS, "agent": {**SETTINGS["agent"], "useOpenAIManualAudioCommit": on}})
+    bench.translated(seq)
+    return bench.release((seq,), name=f"r{seq}").to_upstream[-1]["event_id"]
+
+
+def test_settings_that_turn_it_off_end_the_turn_in_progress_when_they_are_confirmed() -> None:
     bench = manual()
     hear(bench, SPEECH)
-    out = bench.say(**SETTINGS)
+    switched(bench, 2, on=False)
+    assert bench.conversation.record().user_speaking
+    hear(bench, SPEECH)
+    out = bench.event("session.updated", session=effective())
     assert types(out.to_upstream) == ["input_audio_buffer.commit"]
     assert not bench.conversation.record().user_speaking
     assert bench.conversation.client_audio(SPEECH, bench.now) == SPEECH
+
+
+def test_settings_that_turn_it_on_have_no_effect_before_they_are_confirmed() -> None:
+    bench = Bench(COMPONENT, LIMITS).configured()
+    bench.event("input_audio_buffer.speech_started", item_id="a", audio_start_ms=0)
+    update = switched(bench, 2, on=True)
+    assert bench.conversation.client_audio(SPEECH, bench.now) == SPEECH
+    bench.error("invalid_value", update)
+    assert bench.conversation.client_audio(SPEECH, bench.now) == SPEECH, "nor after they were refused"
+    switched(bench, 3, on=True)
+    out = bench.event("session.updated", session=effective(audio={"input": {"turn_detection": None}}))
+    assert types(out.to_upstream) == ["input_audio_buffer.commit"], "the upstream does not end this turn any more"
+    assert types(hear(bench, SPEECH).messages) == ["UserStartedSpeaking"]
+
+
+def test_a_new_format_confirmed_ends_a_turn_in_the_old_one() -> None:
+    bench = manual()
+    hear(bench, SPEECH)
+    agent = {**SETTINGS["agent"], "useOpenAIManualAudioCommit": True}
+    out = bench.say(**{**SETTINGS, "audio": {"input": {"encoding": "mulaw", "sample_rate": 8000}}, "agent": agent})
+    assert types(out.to_upstream) == ["input_audio_buffer.commit"]
+    bench.translated(2)
+    bench.release((2,), name="r2")
+    bench.event("session.updated", session=effective(audio={"input": {"turn_detection": None}}))
+    assert hear(bench, b"\x80" * 1600).messages[0]["type"] == "UserStartedSpeaking", "loud, as G.711 has it"
 
 
 # --- ForceEndTurn ---

@@ -89,14 +89,6 @@ def test_a_create_that_is_refused_for_another_reason_is_settled_and_reported() -
     assert (record.slot, record.open_responses) == (Slot.IDLE, ())
 
 
-def test_a_create_that_is_never_answered_is_tried_again() -> None:
-    bench = Bench().configured()
-    bench.requested(2)
-    bench.wait(15)
-    record = bench.conversation.record()
-    assert (record.slot, record.open_responses) == (Slot.IDLE, (2,))
-
-
 def test_a_done_without_created_answers_what_it_was_asked_for() -> None:
     bench = Bench().configured()
     event_id = bench.requested(2)
@@ -127,17 +119,6 @@ def test_other_errors_pass_through_and_races_of_nobody_do_not() -> None:
     assert bench.error("server_error").messages[0]["code"] == "server_error"
     assert bench.error(RACE).messages == []
     assert bench.error("response_cancel_not_active").messages == []
-
-
-def test_a_cancel_that_is_never_answered_gives_the_slot_back_in_the_end() -> None:
-    bench = Bench().configured()
-    bench.created("resp_1")
-    bench.say(type="InjectAgentMessage", message="x", behavior="interrupt")
-    assert bench.error("response_cancel_not_active").messages == []
-    assert bench.conversation.record().slot is Slot.CANCELLING, "its done may be on the wire"
-    assert bench.conversation.deadline() <= 15
-    bench.wait(15)
-    assert bench.conversation.record().slot is Slot.IDLE
 
 
 def test_a_response_answers_what_was_there_when_it_was_asked_for_and_nothing_that_came_later() -> None:

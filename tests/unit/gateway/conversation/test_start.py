@@ -141,7 +141,7 @@ def test_audio_before_settings_is_an_error_told_once() -> None:
     (error,) = bench.conversation.drain().messages
     assert error["code"] == "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS"
     bench.say(**SETTINGS)
-    assert bench.conversation.client_audio(b"\x01\x02", 0) == b"\x01\x02"
+    assert bench.conversation.client_audio(b"\x01\x02", 0) == b"", "it is kept"
 
 
 def test_second_settings_reconfigure_or_are_refused_as_the_dialect_says() -> None:

@@ -172,7 +172,8 @@ def test_no_deadline_is_left_behind_once_it_was_handled() -> None:
     bench.requested(2)
     bench.created("resp_1")
     bench.call("resp_1", "call_1")
-    for _ in range(50):
+    for _ in range(10):
+        bench.event("response.content_part.added", response_id="resp_1")
         deadline = bench.conversation.deadline()
         bench.wait(deadline - bench.now)
         assert bench.conversation.deadline() > deadline

@@ -80,7 +80,6 @@ class Line:
             connect_timeout=60,
             stall=60,
             messages_max=100,
-            early_audio_max=0,
         )
         self._running = asyncio.create_task(session.run())
 

@@ -48,7 +48,6 @@ class Scene:
             connect_timeout=60,
             stall=stall,
             messages_max=MOST,
-            early_audio_max=0,
         )
         self.unused = unused
 

@@ -55,7 +55,6 @@ async def test_an_upstream_that_does_not_answer_its_close_does_not_hold_up_the_c
         connect_timeout=60,
         stall=60,
         messages_max=100,
-        early_audio_max=0,
     )
     running = asyncio.create_task(session.run())
     async with asyncio.timeout(30):

@@ -69,7 +69,6 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
         connect_timeout=60,
         stall=60,
         messages_max=100,
-        early_audio_max=0,
     )
     async with asyncio.timeout(30):
         await session.run()

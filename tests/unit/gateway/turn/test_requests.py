@@ -75,28 +75,33 @@ def test_translated_requests_are_published_again_only_while_a_free_turn_does_not
 def test_what_is_on_its_way_is_neither_due_nor_overdue() -> None:
     made = requests(Kind.RESPONSE)
     made.send([1])
-    assert made.due(1_000, 0) == made.overdue(1_000, 0) == []
-    assert made.due_at(0) == made.overdue_at(0) == NEVER
+    assert made.due(1_000, 0) == made.overdue(1_000) == []
+    assert made.due_at(0) == made.overdue_at() == NEVER
 
 
-def test_the_client_is_told_when_nobody_takes_a_request() -> None:
-    made = requests(Kind.RESPONSE)
-    assert made.overdue(59.9, None) == []
-    assert made.overdue(60, None) == [1]
+def test_the_client_is_told_when_nobody_takes_a_request_and_progress_of_the_turn_does_not_count() -> None:
+    progress = 0.0
+    made = OpenRequests(10, Patience(give_up=60), progress=lambda: progress)
+    progress = 100.0
+    made.accept(Kind.RESPONSE, {"type": "x"}, 0)
+    assert made.overdue(59.9) == []
+    assert made.overdue(60) == [1]
     first(made).translated = True
-    assert made.overdue(1_000, None) == [], "a response may be long"
-    assert made.overdue(159, free_since=100) == []
-    assert made.overdue(160, free_since=100) == [1]
+    assert made.overdue(60) == [1], "also while the slot is not free"
+    progress = 130.0
+    assert made.overdue(89.9) == []
+    assert made.overdue(90) == [1]
+    assert made.overdue_at() == 90
 
 
 def test_when_something_is_due_is_known() -> None:
     made = requests(Kind.RESPONSE)
     made.published(1, 0)
-    assert (made.due_at(None), made.overdue_at(None)) == (1, 60)
+    assert (made.due_at(None), made.overdue_at()) == (1, 60)
     first(made).translated = True
-    assert made.due_at(None) == made.overdue_at(None) == NEVER
-    assert (made.due_at(10), made.overdue_at(10)) == (14, 70)
-    assert OpenRequests(1).due_at(0) == OpenRequests(1).overdue_at(0) == NEVER
+    assert made.due_at(None) == NEVER
+    assert (made.due_at(10), made.overdue_at()) == (14, 60)
+    assert OpenRequests(1).due_at(0) == OpenRequests(1).overdue_at() == NEVER
 
 
 def test_a_response_answers_what_was_in_the_conversation_when_it_began() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.turn.slot import TRANSITIONS, GateViolation, Input, Next, PendingCreate, Turn
+from gateway.turn.slot import PendingCreate, SlotPatience, Turn
+from gateway.turn.slot_table import TRANSITIONS, GateViolation, Input, Next
+from gateway.turn.timers import Timer, Timers
 from turngate.protocol.messages import Slot
 
 S, I = Slot, Input  # noqa: E741 - the table below reads better so
@@ -17,7 +19,7 @@ MOVES: dict[tuple[Slot, Input], Slot | Next] = {
     (S.IDLE, I.REQUEST_SENT): S.REQUESTED,
     (S.REQUESTED, I.REQUEST_RACED): S.PROMISED,
     (S.REQUESTED, I.REQUEST_REFUSED): Next.FREE,
-    (S.REQUESTED, I.REQUEST_EXPIRED): Next.FREE,
+    (S.REQUESTED, I.REQUEST_EXPIRED): S.CANCELLING,
     (S.REQUESTED, I.OWN_DONE): Next.FREE,
     (S.PROMISED, I.OWN_DONE): Next.FREE,
     (S.PROMISED, I.UNSEEN_DONE): Next.FREE,
@@ -28,7 +30,10 @@ MOVES: dict[tuple[Slot, Input], Slot | Next] = {
     (S.ACTIVE, I.HOLDER_DONE): Next.FREE,
     (S.ACTIVE, I.CANCEL_SENT): S.CANCELLING,
     (S.CANCELLING, I.HOLDER_DONE): Next.FREE,
-    (S.CANCELLING, I.CANCEL_EXPIRED): Next.FREE,
+    (S.CANCELLING, I.END_LOST): Next.FREE,
+    (S.CANCELLING, I.EXPIRED_STARTED): S.CANCELLING,
+    (S.CANCELLING, I.CANCEL_EXPIRED): S.CLOSED,
+    **{(slot, I.EXPIRED_STARTED): S.ACTIVE for slot in S if slot not in (S.CANCELLING, S.CLOSED)},
     **{(slot, I.OWN_STARTED): S.ACTIVE for slot in S if slot is not S.CLOSED},
     **{(slot, I.OTHER_STARTED): S.ACTIVE for slot in S if slot is not S.CLOSED},
     **{(slot, I.DISCONNECTED): S.CLOSED for slot in S if slot is not S.CLOSED},
@@ -52,8 +57,8 @@ def slot(turn: Turn) -> Slot:
     return turn.slot
 
 
-def idle() -> Turn:
-    turn = Turn(0)
+def idle(timers: Timers | None = None) -> Turn:
+    turn = Turn(0, timers)
     turn.configured(0)
     return turn
 
@@ -152,11 +157,11 @@ def test_out_of_band_responses_never_touch_the_slot(make: Callable[[], Turn]) ->
 
 def test_a_cancel_that_crosses_the_natural_end() -> None:
     turn = active()
-    turn.cancel_sent(2)
+    turn.cancel_sent("cancel-1", 2)
     assert slot(turn) is S.CANCELLING
     assert not turn.free_for_configuration
     turn.done("resp_1", None, 3)
-    turn.cancel_refused(4)
+    turn.cancel_refused("cancel-1", 4)
     assert slot(turn) is S.IDLE
 
 
@@ -182,7 +187,7 @@ def test_what_this_gateway_may_not_do_raises_and_changes_nothing(make: Callable[
 
 def test_nothing_to_cancel_is_illegal() -> None:
     with pytest.raises(GateViolation):
-        idle().cancel_sent(1)
+        idle().cancel_sent("cancel-1", 1)
 
 
 @pytest.mark.parametrize("make", [lambda: Turn(0), idle, requested, active])
@@ -193,10 +198,88 @@ def test_a_disconnect_closes_every_slot_for_good(make: Callable[[], Turn]) -> No
     assert (turn.slot, turn.response_id, turn.pending_create) == (S.CLOSED, None, None)
 
 
-def test_a_request_that_is_never_answered_gives_the_slot_back() -> None:
+def test_a_create_that_is_never_answered_occupies_the_slot_until_its_cancel_is_answered() -> None:
+    timers = Timers()
+    turn = idle(timers)
+    turn.request_sent(PendingCreate("create-1", (3,), 1))
+    assert turn.request_expired("cancel-1", 20)
+    assert (turn.slot, turn.pending_create) == (S.CANCELLING, None)
+    turn.cancel_refused("cancel-0", 21)
+    assert timers.deadline() == 35, "the answer to an earlier cancel says nothing about this one"
+    turn.cancel_refused("cancel-1", 22)
+    assert slot(turn) is S.CANCELLING, "a response.done may be on the wire"
+    assert timers.deadline() == 25
+    assert turn.cancel_expired(25)
+    assert slot(turn) is S.IDLE
+
+
+def test_a_create_that_expires_beside_another_response_needs_no_cancel() -> None:
     turn = requested()
-    turn.request_expired(20)
-    assert (turn.slot, turn.pending_create) == (S.IDLE, None)
+    turn.started("resp_vad", None, 2)
+    assert not turn.request_expired("cancel-1", 20)
+    assert (turn.slot, turn.response_id) == (S.ACTIVE, "resp_vad")
+
+
+def test_the_response_of_an_expired_create_is_recognised() -> None:
+    turn = requested()
+    turn.request_expired("cancel-1", 20)
+    create = turn.started("resp_1", "create-1", 21)
+    assert create is not None
+    assert create.responds == (3,)
+    assert (turn.slot, turn.response_id) == (S.CANCELLING, "resp_1")
+    turn.cancel_sent("cancel-2", 21)
+    turn.done("resp_1", "create-1", 22)
+    assert slot(turn) is S.IDLE
+
+
+def test_the_end_of_an_expired_create_frees_the_slot_although_its_beginning_was_never_seen() -> None:
+    turn = requested()
+    turn.request_expired("cancel-1", 20)
+    turn.done("resp_0", None, 21)
+    assert slot(turn) is S.CANCELLING
+    turn.done("resp_1", "create-1", 22)
+    assert slot(turn) is S.IDLE
+
+
+def test_the_upstreams_word_that_nothing_runs_frees_the_slot_of_a_lost_end_once() -> None:
+    turn = active()
+    turn.cancel_sent("cancel-1", 2)
+    turn.cancel_refused(None, 3)
+    assert turn.cancel_expired(6), "some servers do not say which event an error is about"
+    assert slot(turn) is S.IDLE
+    turn.started("resp_2", None, 7)
+    turn.done("resp_1", None, 8)
+    assert (turn.slot, turn.response_id) == (S.ACTIVE, "resp_2"), "its end comes late"
+
+
+def test_a_cancel_that_is_never_answered_closes_the_slot() -> None:
+    turn = active()
+    turn.cancel_sent("cancel-1", 2)
+    assert not turn.cancel_expired(17)
+    assert slot(turn) is S.CLOSED
+
+
+def test_a_response_is_silent_when_it_shows_no_event_for_too_long_and_what_it_shows_is_progress() -> None:
+    timers = Timers()
+    turn = Turn(0, timers, SlotPatience(silence=30))
+    turn.started("resp_1", None, 10)
+    assert timers.deadline() == 40
+    turn.heard("resp_0", 20)
+    turn.heard("resp_1", 35)
+    assert turn.progress == 25
+    assert timers.pop_due(40) == [Timer.SLOT]
+    assert not turn.silence_due(40)
+    assert timers.deadline() == 65
+    assert turn.silence_due(65)
+
+
+def test_a_wish_to_cancel_ends_with_what_it_was_for() -> None:
+    turn = requested()
+    turn.cancel_next = True
+    turn.started("resp_1", "create-1", 2)
+    assert turn.cancel_next
+    turn.done("resp_1", "create-1", 3)
+    assert not turn.cancel_next
 
 
 def test_the_user_speaking_blocks_responses_but_not_configuration_and_no_interruption() -> None:

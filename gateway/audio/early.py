@@ -1,10 +1,10 @@
-"""The user's audio until the session is configured."""
+"""The user's audio that cannot be sent upstream yet."""
 
 from __future__ import annotations
 
 
 class EarlyAudio:
-    """At most ``limit`` bytes, in the upstream's format; past it the oldest are dropped."""
+    """Keeps at most ``limit`` bytes, in the upstream's format; beyond it the oldest are dropped."""
 
     __slots__ = ("_audio", "_limit")
 
@@ -12,11 +12,8 @@ class EarlyAudio:
         self._limit = limit
         self._audio = bytearray()
 
-    def __bool__(self) -> bool:
-        return bool(self._audio)
-
     def keep(self, audio: bytes) -> bool:
-        """Keep this; False when something had to be dropped for it."""
+        """Keep this; False if something was dropped."""
         self._audio += audio
         excess = len(self._audio) - self._limit
         if excess <= 0:
@@ -26,6 +23,6 @@ class EarlyAudio:
         return False
 
     def take(self) -> bytes:
-        """All of it; nothing is kept any more."""
+        """Return all of it and keep nothing."""
         audio, self._audio = bytes(self._audio), bytearray()
         return audio

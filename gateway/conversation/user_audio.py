@@ -1,0 +1,219 @@
+"""The user's audio: when it goes upstream, in which format, and what is sent when it stops in the middle of a turn.
+
+Rules of this module
+1. Until the session is configured, and while a greeting is spoken that the user may not interrupt, audio is kept. Then
+   it is handled like audio that arrives at that moment.
+2. The formats, and who finds the user's turns, change when the ``Settings`` that asks for it is confirmed.
+3. The upstream's turn detection counts audio, not time. When a client sends no audio while its user speaks (a mute
+   button, push-to-talk), the gateway sends silence in real time until the upstream ends the turn. If the upstream does
+   not, the gateway commits the audio; if that is not answered either, the turn ends here.
+
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gateway.audio.early import EarlyAudio
+from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, silence, speaks_differently
+from gateway.conversation.context import Context
+from gateway.conversation.manual_turns import ManualTurns
+from gateway.conversation.user_turns import UserTurns
+from gateway.turn.timers import Timer
+from turngate.protocol.deepgram import events
+from turngate.protocol.deepgram.settings import InputAudio
+from turngate.protocol.openai.client_events import append_event
+from turngate.protocol.openai.server_events import ServerEvent
+
+#: Milliseconds of silence in one event.
+_SILENCE_MS = 100
+#: Seconds of silence after which the gateway commits. The most patient turn detection (``semantic_vad`` with the
+#: eagerness ``low``) waits for 8 s (https://platform.openai.com/docs/guides/realtime-vad).
+_SILENCE_LONGEST = 10.0
+#: Bytes of kept audio in one event.
+_APPEND_MAX_BYTES = 256 * 1024
+
+
+class UserAudio:
+    """One session's audio from the client."""
+
+    def __init__(
+        self,
+        context: Context,
+        turns: UserTurns,
+        observe: Callable[[ServerEvent, float], None],
+        refuse: Callable[[str, str], None],
+    ) -> None:
+        """``observe`` handles the events that the upstream would send if its turn detection were on; ``refuse`` tells
+        the client an error's code and description."""
+        self._context = context
+        self._turns = turns
+        self._observe = observe
+        self._refuse = refuse
+        self._refused = False
+        self._formats = DeclaredFormats(lambda seq: context.requests.get(seq) is not None)
+        context.downlink.voice.follow(self._formats)
+        #: Set from the first audio in the formats in force on.
+        self._converter: ClientAudio | None = None
+        self._in_force: Formats | None = None
+        #: Set while the upstream's turn detection is off.
+        self._manual_turns: ManualTurns | None = None
+        self._early = EarlyAudio(context.limits.early_audio)
+        self._withheld = False
+        self._gap = context.limits.audio_gap
+        self._heard_at = 0.0
+        #: When silence was begun to be sent; None while it is not.
+        self._silent_since: float | None = None
+        #: The gateway has committed the turn that it sent silence for.
+        self._committed = False
+
+    # --- formats
+
+    def declare(self, seq: int, formats: Formats) -> None:
+        """The ``Settings`` with this ``seq`` was accepted. Call `withdraw` if it is refused later."""
+        in_force = self._formats.current
+        self._formats.declare(seq, formats)
+        if in_force is not None and speaks_differently(in_force.input, formats.input):
+            # What was said so far is committed in the format in which it was said.
+            self.end_turn(self._heard_at)
+
+    def withdraw(self, seq: int) -> None:
+        """The ``Settings`` with this ``seq`` was refused."""
+        self._formats.withdraw(seq)
+
+    def confirmed(self, now: float) -> None:
+        """A configuration was confirmed: its formats are in force, and audio that was kept for it is handled."""
+        formats = self._formats.current
+        if formats is not None:
+            self._adopt(formats, now)
+            self._handle_early(now)
+
+    def keeps(self) -> InputAudio | None:
+        """The format of the audio that waits for the first configuration; None if none waits."""
+        return None if self._context.configured or self._converter is None else self._converter.format
+
+    def set_gap(self, milliseconds: int | None) -> None:
+        """Set how long the client may send no audio while its user speaks; None leaves it unchanged."""
+        if milliseconds is not None:
+            self._gap = milliseconds / 1000
+
+    # --- audio
+
+    def feed(self, chunk: bytes, now: float) -> bytes | None:
+        """A binary frame of the client; returns what to send upstream now. None if there is something else to send:
+        an error, or audio that goes among the events."""
+        formats = self._formats.current
+        if formats is None:
+            if not self._refused:
+                self._refused = True
+                self._refuse("NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "Audio came before Settings; send Settings first.")
+            return None
+        if formats is not self._in_force or self._converter is None:
+            self._adopt(formats, now)
+            self._converter = ClientAudio(formats.input)
+        self._heard_at = now
+        update = self._context.upstream_config.update
+        if update is not None and self._formats.changes_upstream_input(update.configures):
+            # The upstream reads this in the old format or in the new one: nobody knows until it has answered.
+            self._context.tell_once(
+                events.warning("AUDIO_DROPPED", "Audio that came while `audio.input` was being changed was dropped.")
+            )
+            return b""
+        audio = self._converter.feed(chunk)
+        if self._withheld or not self._context.configured:
+            return self._keep(audio)
+        if self._manual_turns is None:
+            return audio
+        self._manual_turns.feed(audio, now)
+        return None
+
+    def withhold(self) -> None:
+        """Keep the audio until `let_go`."""
+        self._withheld = True
+
+    def let_go(self, now: float) -> None:
+        """Handle the audio that was withheld, and withhold no more."""
+        if self._withheld:
+            self._withheld = False
+            self._handle_early(now)
+
+    def _keep(self, audio: bytes) -> bytes | None:
+        if self._early.keep(audio):
+            return b""
+        self._context.tell_once(
+            events.warning(
+                "AUDIO_DROPPED", "More audio came than is kept before it can be used; the oldest was dropped."
+            )
+        )
+        return None
+
+    def _handle_early(self, now: float) -> None:
+        if self._withheld or not self._context.configured:
+            return
+        audio = self._early.take()
+        for start in range(0, len(audio), _APPEND_MAX_BYTES):
+            piece = audio[start : start + _APPEND_MAX_BYTES]
+            if self._manual_turns is not None:
+                self._manual_turns.feed(piece, now)
+            else:
+                self._context.send(partial(append_event, piece), "append")
+
+    def _adopt(self, formats: Formats, now: float) -> None:
+        """Use these formats from now on."""
+        context, before = self._context, self._in_force
+        self._in_force = formats
+        changed = before is not None and before.input != formats.input
+        if changed:
+            self._converter = None
+        manual = self._manual_turns is not None
+        if context.configured and (formats.manual_commit is not manual or (manual and changed)):
+            self.end_turn(now)
+            encoding = formats.input.encoding
+            self._manual_turns = ManualTurns(context, encoding, self._observe) if formats.manual_commit else None
+
+    # --- the end of a turn
+
+    def end_turn(self, now: float) -> None:
+        """The user's turn is over because the client says so; nothing happens when there is none."""
+        if self._manual_turns is not None:
+            self._manual_turns.end_turn(now)
+        else:
+            self._turns.force_commit()
+
+    def manual_turn_due(self, now: float) -> None:
+        """Audio of a turn that the gateway ends may have stopped coming."""
+        assert self._manual_turns is not None
+        self._manual_turns.due(now)
+
+    def speech_started(self, now: float) -> None:
+        """The user speaks: from now on, audio must come."""
+        self._silent_since, self._committed = None, False
+        if self._manual_turns is None:
+            self._context.timers.set(Timer.AUDIO_GAP, max(self._heard_at + self._gap, now))
+
+    def speech_ended(self) -> None:
+        """The user's turn has ended, and silence is not needed any more."""
+        self._silent_since = None
+        self._context.timers.clear(Timer.AUDIO_GAP)
+
+    def gap_due(self, now: float) -> None:
+        """The audio may have stopped coming in the middle of a turn."""
+        timers, since = self._context.timers, self._silent_since
+        if self._committed:
+            self._turns.force_end(now)
+            self.speech_ended()
+        elif self._heard_at + self._gap > now and (since is None or self._heard_at > since):
+            self._silent_since = None
+            timers.set(Timer.AUDIO_GAP, self._heard_at + self._gap)
+        elif since is not None and now - since >= _SILENCE_LONGEST:
+            self._committed = True
+            self._turns.force_commit()
+            timers.set(Timer.AUDIO_GAP, now + self._context.limits.reply)
+        else:
+            self._silent_since = now if since is None else since
+            formats = self._in_force
+            piece = silence(formats.input.encoding if formats is not None else "linear16", _SILENCE_MS)
+            self._context.send(partial(append_event, piece), "append")
+            timers.set(Timer.AUDIO_GAP, now + _SILENCE_MS / 1000)
