@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
+import contextlib
 
 import structlog
-import uvloop
 from pydantic import TypeAdapter
 
 from gateway.admission.keys import read_keys, warn_if_open
@@ -21,6 +19,7 @@ from turngate.bus.broker import Consumers, connect, make_broker, require_redis, 
 from turngate.bus.streams import Failures
 from turngate.process import garbage, logging
 from turngate.process.service import listen
+from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.protocol.messages import GATEWAYS, Command, commands_stream
 
 log = structlog.get_logger(__name__)
@@ -37,22 +36,14 @@ _command: TypeAdapter[Command] = TypeAdapter(Command)
 
 
 def run(settings: GatewaySettings) -> None:
-    """Run a gateway until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
+    """Run a gateway until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start, and exits the process with
+    code 1 when one of its tasks ended."""
     logging.configure(settings, "gateway")
-    uvloop.run(_run(settings))
 
+    async def wired(supervisor: Supervisor) -> None:
+        await Gateway(settings, supervisor).serve()
 
-async def _run(settings: GatewaySettings) -> None:
-    stopping = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    gateway = Gateway(settings)
-    await gateway.start()
-    garbage.settle()
-    log.info("started", gateway=settings.gateway_id, upstream=settings.upstream, simulated=settings.simulated)
-    await stopping.wait()
-    await gateway.stop()
-    log.info("stopped", gateway=settings.gateway_id)
+    run_supervised(wired)
 
 
 def _dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
@@ -70,24 +61,25 @@ def _dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
 class Gateway:
     """Every part of a gateway process, connected."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, supervisor: Supervisor) -> None:
         """Raises `SettingsError` for keys that cannot be read, or are missing where they are needed."""
         self._settings = settings
+        self._supervisor = supervisor
         self._keys = read_keys(settings)
         self._redis = connect(settings)
         self._broker = make_broker(settings)
         self._publisher = Publisher(self._redis, settings.stream_max_length, settings.turn_fold_ms / 1000)
         stream = commands_stream(settings.gateway_id)
-        self._consumers = Consumers(self._broker, self._redis, [(stream, GATEWAYS)], own=True)
-        self._ready = Probe(self._consumers.ready, _PROBE_INTERVAL)
+        self._consumers = consumers = Consumers(self._broker, self._redis, [(stream, GATEWAYS)], own=True)
+        self._probe = probe = Probe(consumers.ready, _PROBE_INTERVAL)
         engine = ENGINES[settings.socket_engine]
         self._server = GatewayServer(
             settings,
             engine,
             _dialler(settings, engine),
             self._publisher,
-            self._consumers.alive,
-            self._ready,
+            lambda: supervisor.healthy and consumers.alive(),
+            lambda: supervisor.healthy and probe(),
             self._keys,
         )
 
@@ -99,26 +91,35 @@ class Gateway:
             self._server.command(command)
         failures.raise_first()
 
-    async def start(self) -> None:
-        """Listen, connect to the broker, and accept clients. Raises `SettingsError`."""
-        settings = self._settings
-        listener = listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
+    async def serve(self) -> None:
+        """Accept clients until the process should stop. Raises `SettingsError`."""
+        settings, supervisor = self._settings, self._supervisor
         try:
-            await require_redis(self._redis, settings)
-        except BaseException:
-            listener.close()
+            with contextlib.closing(
+                listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
+            ) as listener:
+                await require_redis(self._redis, settings)
+                await self._consumers.start()
+                await self._probe.ask()
+                supervisor.start("consumer watch", self._consumers.watch)
+                supervisor.start("probe", self._probe.run)
+                supervisor.start("publisher", self._publisher.run)
+                supervisor.start("stall watcher", self._server.watch)
+                await self._server.start(listener)
+                warn_if_open(self._keys, settings)
+                garbage.settle()
+                log.info(
+                    "started", gateway=settings.gateway_id, upstream=settings.upstream, simulated=settings.simulated
+                )
+                await supervisor.wait()
+                await self._stop()
+                log.info("stopped", gateway=settings.gateway_id)
+        finally:
             await self._redis.aclose()
-            raise
-        await self._consumers.start()
-        await self._ready.start()
-        self._publisher.start()
-        await self._server.start(listener)
-        warn_if_open(self._keys, settings)
 
-    async def stop(self) -> None:
+    async def _stop(self) -> None:
         """Say good-bye to every client, publish the last records, and leave nothing behind in Redis."""
         await self._server.stop(_FAREWELL)
-        await self._publisher.stop(_FAREWELL)
-        await self._ready.stop()
+        await self._publisher.drain(_FAREWELL)
+        await self._supervisor.end()
         await self._consumers.stop()
-        await self._redis.aclose()

@@ -45,8 +45,8 @@ class GatewayServer:
         keys: Keys | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``alive`` and ``ready`` speak for the broker's consumers. Without ``keys`` anybody may connect. ``clock``
-        gives seconds."""
+        """``alive`` says whether the process and its consumers work, ``ready`` whether Redis does too. Without ``keys``
+        anybody may connect. ``clock`` gives seconds."""
         self._clock = clock
         self._settings = settings
         self._engine = engine
@@ -63,10 +63,9 @@ class GatewayServer:
         self._sessions: dict[str, Session] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
-        self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, listener: socket.socket) -> None:
-        """Accept clients from now on."""
+        """Accept clients from now on. Run `watch` meanwhile."""
         settings = self._settings
         options = ListenOptions(
             serve=self._serve,
@@ -77,12 +76,11 @@ class GatewayServer:
             receive_buffer=settings.socket_unread_max_bytes,
         )
         self._server = await self._engine.listen(listener, options)
-        self._watcher = asyncio.create_task(self._watch())
         self._metrics.register()
 
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
-        if self._server is None or self._watcher is None:
+        if self._server is None:
             return
         self._server.close(close_connections=False)
         for session in self._sessions.values():
@@ -94,7 +92,6 @@ class GatewayServer:
         for session in self._sessions.values():
             session.cut()
         await self._server.wait_closed()
-        self._watcher.cancel()
         self._metrics.unregister()
 
     def command(self, command: Command) -> None:
@@ -102,6 +99,14 @@ class GatewayServer:
         session = self._sessions.get(command.session)
         if session is not None:
             session.command(command)
+
+    async def watch(self) -> None:
+        """Cut peers that do not read, until cancelled."""
+        pause = min(self._settings.client_stall_ms / 1000 / _STALL_LOOKS, _LONGEST_LOOK)
+        while True:
+            await asyncio.sleep(pause)
+            for session in self._sessions.values():
+                session.watch()
 
     async def _serve(self, client: Socket, path: str, name: str) -> None:
         dialect = DIALECTS[urlsplit(path).path]
@@ -152,13 +157,6 @@ class GatewayServer:
         if len(self._sessions) >= self._settings.sessions_max:
             return _json(HTTPStatus.TOO_MANY_REQUESTS, {"error": "this gateway has all the sessions it may have"})
         return None
-
-    async def _watch(self) -> None:
-        pause = min(self._settings.client_stall_ms / 1000 / _STALL_LOOKS, _LONGEST_LOOK)
-        while True:
-            await asyncio.sleep(pause)
-            for session in self._sessions.values():
-                session.watch()
 
 
 def _json(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:

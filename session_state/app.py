@@ -66,7 +66,7 @@ def wire(settings: SessionStateSettings) -> Service:
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
         routes=admin_routes(store),
-        background=[sweeper.run, reclaimer.run],
+        background={"sweeper": sweeper.run, "reclaimer": reclaimer.run},
     )
 
 

@@ -80,7 +80,7 @@ def wire(settings: TranslatorSettings) -> Service:
         host=settings.translator_host,
         port=settings.translator_port,
         port_setting="TURNGATE_TRANSLATOR_PORT",
-        background=[Reclaimer(redis, intakes, settings).run],
+        background={"reclaimer": Reclaimer(redis, intakes, settings).run},
     )
 
 

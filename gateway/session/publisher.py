@@ -46,8 +46,8 @@ class Publisher:
         self._folding: dict[str, Source] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._some = asyncio.Event()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
+        self._all_published = asyncio.Event()
+        self._all_published.set()
 
     def turn(self, source: Source, *, urgent: bool) -> None:
         """Publish the session's turn record, as it is when its place in the queue comes: at once where something may
@@ -64,20 +64,32 @@ class Publisher:
         """Publish this request, unless it is settled when its place in the queue comes."""
         self._add(source, seq)
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._work())
+    async def run(self) -> None:
+        """Publish what comes, until cancelled."""
+        while True:
+            await self._some.wait()
+            taken = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
+            if not self._waiting:
+                self._some.clear()
+            try:
+                await self._publish(taken)
+            except (RedisError, OSError) as error:
+                log.warning("not_published", messages=len(taken), error=str(error))
+                for (_, seq), source in taken.items():
+                    if seq == 0:
+                        self._add(source, 0)
+            if not self._some.is_set():
+                self._all_published.set()
 
-    async def stop(self, timeout: float) -> None:
-        """Publish what waits (the last records of closing sessions), but not for longer than ``timeout`` seconds."""
+    async def drain(self, timeout: float) -> None:
+        """Return when everything that waits has been published (the last records of closing sessions), at the latest
+        after ``timeout`` seconds."""
         self._unfold()
-        self._stopping = True
-        self._some.set()
-        assert self._task is not None
-        _, unfinished = await asyncio.wait([self._task], timeout=timeout)
-        if unfinished:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._all_published.wait()
+        except TimeoutError:
             log.warning("unpublished", messages=len(self._waiting))
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def _unfold(self) -> None:
         self._timer = None
@@ -88,23 +100,7 @@ class Publisher:
     def _add(self, source: Source, seq: int) -> None:
         self._waiting.setdefault((source.session, seq), source)
         self._some.set()
-
-    async def _work(self) -> None:
-        while True:
-            await self._some.wait()
-            if not self._waiting:
-                if self._stopping:
-                    return
-                self._some.clear()
-                continue
-            taken = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
-            try:
-                await self._publish(taken)
-            except (RedisError, OSError) as error:
-                log.warning("not_published", messages=len(taken), error=str(error))
-                for (_, seq), source in taken.items():
-                    if seq == 0:
-                        self._add(source, 0)
+        self._all_published.clear()
 
     async def _publish(self, taken: dict[tuple[str, int], Source]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -58,6 +60,15 @@ async def all_workers_killed(stack: Stack, progress: Progress, random: Random) -
         stack.processes[name].kill()
 
 
+async def tasks_killed(stack: Stack, progress: Progress, random: Random) -> None:
+    """Background tasks of translators and session-state replicas raise, one after the other, at random points; their
+    processes stop and are started again. See `tests.killable`."""
+    for share in sorted(random.uniform(0.1, 0.8) for _ in range(_KILLS)):
+        await progress.reaches(share)
+        if (pid := stack.processes[random.choice(WORKERS)].pid) is not None:
+            os.kill(pid, signal.SIGUSR1)
+
+
 async def broker_killed(stack: Stack, progress: Progress, random: Random) -> None:
     """The broker gets SIGKILL, and starts again with nothing."""
     await progress.reaches(random.uniform(0.2, 0.6))
@@ -83,5 +94,5 @@ async def broker_flushed(stack: Stack, progress: Progress, random: Random) -> No
 
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
-    for fault in (workers_killed, all_workers_killed, broker_killed, broker_frozen, broker_flushed)
+    for fault in (workers_killed, all_workers_killed, tasks_killed, broker_killed, broker_frozen, broker_flushed)
 }

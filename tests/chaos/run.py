@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import orjson
@@ -23,6 +24,7 @@ def stack_for_faults() -> Stack:
     """Two of every worker, a broker of its own, and a record of no more than the newest crowd."""
     record = {"SESSIONS": str(CONVERSATIONS), "ENTRIES": "5000"}
     env = {f"TURNGATE_SIMULATOR_RECORD_{name}": value for name, value in record.items()}
+    env["PYTHONPATH"] = str(Path(__file__).parents[1] / "killable")
     return Stack(translators=2, session_states=2, pace=0.2, env=env)
 
 

@@ -20,7 +20,8 @@ PATIENCE_SECONDS = 30
 async def working(service: Service) -> AsyncIterator[Redis]:
     """The service at work; its connection for looking at the server."""
     await service.consumers.start()
-    tasks = [asyncio.ensure_future(work()) for work in service.background]
+    works = [service.consumers.watch, *service.background.values()]
+    tasks = [asyncio.ensure_future(work()) for work in works]
     try:
         yield service.redis
     finally:

@@ -149,6 +149,7 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(
 async def test_a_stream_of_ones_own_is_renewed_while_its_reader_lives_and_goes_with_it(broker_url: str) -> None:
     reader = Reader(broker_url, own=True)
     await reader.consumers.start()
+    watching = asyncio.ensure_future(reader.consumers.watch())
     assert await reader.redis.pttl(STREAM) > 0
     await reader.redis.persist(STREAM)
 
@@ -159,6 +160,7 @@ async def test_a_stream_of_ones_own_is_renewed_while_its_reader_lives_and_goes_w
     assert await reader.publish("tea")
     assert await reader.next() == "tea"
     assert await reader.redis.pttl(STREAM) > 0, "publishing leaves it as it is"
+    await end([watching])
     await reader.consumers.stop()
     assert not await reader.publish("late")
     assert not await reader.redis.exists(STREAM)
@@ -168,10 +170,12 @@ async def test_a_stream_of_ones_own_is_renewed_while_its_reader_lives_and_goes_w
 async def test_a_stream_of_ones_own_that_was_lost_is_made_anew_and_goes_with_its_reader_too(broker_url: str) -> None:
     reader = Reader(broker_url, own=True)
     await reader.consumers.start()
+    watching = asyncio.ensure_future(reader.consumers.watch())
     await reader.redis.flushall()
     await until(lambda: reader.publish("tea"))
     assert await reader.next() == "tea"
     assert await reader.redis.pttl(STREAM) > 0
+    await end([watching])
     await reader.consumers.stop()
     await reader.redis.aclose()
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from turngate.bus.broker import Consumers, connect, make_broker, require_redis, subscribe
 from turngate.process.settings import BrokerSettings, SettingsError, load
+from turngate.process.tasks import end
 
 STREAM, GROUP = "turngate.test", "testers"
 FOREVER = 3_600.0
@@ -81,6 +82,7 @@ async def test_dead_consumers_are_not_alive_although_the_server_answers(
 async def test_a_lost_group_is_made_anew_and_nothing_is_skipped(make: Callable[[float], Awaitable[Bench]]) -> None:
     bench = await make(0.01)
     await bench.consumers.start()
+    watching = asyncio.ensure_future(bench.consumers.watch())
     await bench.add("before")
     assert await bench.next() == "before"
     async with bench.redis.pipeline(transaction=True) as both:
@@ -91,6 +93,7 @@ async def test_a_lost_group_is_made_anew_and_nothing_is_skipped(make: Callable[[
     async with asyncio.timeout(30):
         while not await bench.consumers.ready():
             await asyncio.sleep(0)
+    await end([watching])
 
 
 async def test_a_server_that_does_not_answer_is_named(make: Callable[[float], Awaitable[Bench]]) -> None:

@@ -15,6 +15,7 @@ from tests.integration.services import client_event, until
 from turngate.bus.broker import connect
 from turngate.bus.streams import body_of
 from turngate.process.settings import BrokerSettings
+from turngate.process.tasks import end
 from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, Slot, TurnRecord
 
 FOREVER = 3_600.0
@@ -63,33 +64,36 @@ async def test_records_that_nothing_waits_for_fold_and_go_together(redis: Redis)
         for talk in talks:
             talk.version = version
             publisher.turn(talk, urgent=False)
-    publisher.start()
+    publishing = asyncio.ensure_future(publisher.run())
     publisher.client_event(talks[0], 1)
     await until(lambda: redis.xlen(CLIENT_EVENTS))
     assert await versions(redis) == []
-    await publisher.stop(FOREVER)
+    await publisher.drain(FOREVER)
+    await end([publishing])
     assert await versions(redis) == [("a", 3), ("b", 3), ("c", 3)], "those of the last moment too"
 
 
 async def test_after_a_while_they_go_by_themselves(redis: Redis) -> None:
     publisher = Publisher(redis, 100, 0.01)
-    publisher.start()
+    publishing = asyncio.ensure_future(publisher.run())
     for name in "ab":
         publisher.turn(Talk(name), urgent=False)
     await until(lambda: redis.xlen(TURNS))
     assert await versions(redis) == [("a", 1), ("b", 1)]
-    await publisher.stop(FOREVER)
+    await publisher.drain(FOREVER)
+    await end([publishing])
 
 
 async def test_a_record_that_something_waits_for_goes_at_once(redis: Redis) -> None:
     publisher = Publisher(redis, 100, FOREVER)
-    publisher.start()
+    publishing = asyncio.ensure_future(publisher.run())
     talk = Talk("a")
     publisher.turn(talk, urgent=False)
     publisher.turn(talk, urgent=True)
     publisher.turn(talk, urgent=False)
     await until(lambda: redis.xlen(TURNS))
-    await publisher.stop(FOREVER)
+    await publisher.drain(FOREVER)
+    await end([publishing])
     assert await versions(redis) == [("a", 1)], "once"
 
 
@@ -97,16 +101,18 @@ async def test_what_is_settled_meanwhile_is_not_published(redis: Redis) -> None:
     publisher = Publisher(redis, 100, FOREVER)
     publisher.client_event(Talk("a"), 9)
     publisher.client_event(Talk("a"), 1)
-    publisher.start()
-    await publisher.stop(FOREVER)
+    publishing = asyncio.ensure_future(publisher.run())
+    await publisher.drain(FOREVER)
+    await end([publishing])
     assert [ClientEvent.model_validate_json(body).seq for body in await entries(redis, CLIENT_EVENTS)] == [1]
 
 
 async def test_a_defect_in_one_session_does_not_silence_the_others(redis: Redis) -> None:
     publisher = Publisher(redis, 100, FOREVER)
-    publisher.start()
+    publishing = asyncio.ensure_future(publisher.run())
     publisher.turn(Broken("a"), urgent=True)
     publisher.turn(Talk("b"), urgent=True)
     async with asyncio.timeout(30):
-        await publisher.stop(FOREVER)
+        await publisher.drain(FOREVER)
+    await end([publishing])
     assert await versions(redis) == [("b", 1)]

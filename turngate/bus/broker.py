@@ -142,19 +142,16 @@ class Consumers:
         self._broker = broker
         self._redis = redis
         self._groups = tuple(groups)
-        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Create the groups, start consuming, and watch over it."""
+        """Create the groups and start consuming. Run `watch` from then on."""
         await self._create_groups()
         await self._broker.start()
-        self._watch = asyncio.create_task(self._keep_alive())
 
     async def stop(self) -> None:
-        """Stop watching and consuming; handlers that run are waited for, within the broker's graceful timeout. Then
-        leave nothing behind, as far as the server answers at once: no stream of our own, no name in a group."""
-        if self._watch is not None:
-            await end([self._watch])
+        """Stop consuming. `watch` must have ended. Handlers that run are waited for, within the broker's graceful
+        timeout. Then leave nothing behind, as far as the server answers at once: no stream of our own, no name in a
+        group."""
         reading = [task for subscriber in self._subscribers() for task in subscriber.tasks]
         await self._broker.stop()
         # One that missed its cancellation would connect again.
@@ -168,6 +165,18 @@ class Consumers:
                         await leave(self._redis, stream, group, consumer_name())
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("left_behind", groups=[group for _, group in self._groups], error=str(error))
+
+    async def watch(self) -> None:
+        """Start consumers again whose group was lost, and renew streams of one's own, until cancelled."""
+        while True:
+            await asyncio.sleep(self._watch_interval)
+            try:
+                if self.alive():
+                    await self._renew()
+                else:
+                    await self._revive()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("consumers_not_watched", error=str(error))
 
     def alive(self) -> bool:
         """True while every subscriber is reading. A server that answers a ping is not enough: a consumer can be dead
@@ -199,17 +208,6 @@ class Consumers:
         if self._own:
             for stream, _ in self._groups:
                 await self._redis.pexpire(stream, _OWN_STREAM_MS)
-
-    async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(self._watch_interval)
-            try:
-                if self.alive():
-                    await self._renew()
-                else:
-                    await self._revive()
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("consumers_not_watched", error=str(error))
 
     async def _revive(self) -> None:
         # Reads the whole of the new stream: nothing that was published since the loss is skipped.

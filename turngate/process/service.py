@@ -1,18 +1,17 @@
-"""One service process behind the broker: consumers, background work, and HTTP for health and metrics."""
+"""One service process behind the broker: consumers, supervised tasks, and HTTP for health and metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import structlog
 import uvicorn
-import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -23,7 +22,7 @@ from starlette.routing import Route
 from turngate.bus.broker import Consumers, require_redis
 from turngate.process import garbage
 from turngate.process.settings import BrokerSettings, SettingsError
-from turngate.process.tasks import end
+from turngate.process.supervisor import Supervisor, run_supervised
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +40,8 @@ class Service:
     #: The name of the setting that ``port`` comes from, for the one who finds it taken.
     port_setting: str
     routes: Sequence[Route] = ()
-    #: Work that goes on from start to stop; each is cancelled at the end.
-    background: Sequence[Callable[[], Awaitable[None]]] = ()
+    #: Its supervised tasks, by name.
+    background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -58,52 +57,67 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
         raise SettingsError(f"{setting}: cannot listen on {host}:{port} ({error.strerror})") from None
 
 
+class _HttpServer(uvicorn.Server):
+    """Leaves signals to the supervisor."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
 def run(wire: Callable[[], Service]) -> None:
-    """Run a service until SIGTERM or SIGINT, then stop it in order. Raises `SettingsError` when it cannot start.
+    """Run a service until SIGTERM or SIGINT, then stop it in order. Raises `SettingsError` when it cannot start, and
+    exits the process with code 1 when one of its tasks ended.
 
     ``wire`` is called inside the event loop.
     """
-    uvloop.run(_run(wire))
+
+    async def wired(supervisor: Supervisor) -> None:
+        await serve(wire(), supervisor)
+
+    run_supervised(wired)
 
 
-async def _run(wire: Callable[[], Service]) -> None:
-    service = wire()
+async def serve(service: Service, supervisor: Supervisor) -> None:
+    """Start the service and its HTTP, wait until it should stop, and stop it. Raises `SettingsError`."""
+    config = uvicorn.Config(
+        application(service, supervisor), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+    )
+    http = _HttpServer(config)
     listener = listen(service.host, service.port, service.port_setting)
-    with contextlib.closing(listener):
-        try:
-            await require_redis(service.redis, service.settings)
-            config = uvicorn.Config(
-                _application(service), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5
-            )
-            await uvicorn.Server(config).serve(sockets=[listener])
-        finally:
-            await service.redis.aclose()
+    try:
+        await require_redis(service.redis, service.settings)
+        await service.consumers.start()
+        supervisor.start("consumer watch", service.consumers.watch)
+        for name, work in service.background.items():
+            supervisor.start(name, work)
+        serving = supervisor.start("http", lambda: http.serve(sockets=[listener]))
+        garbage.settle()
+        log.info("started", host=service.host, port=service.port)
+        await supervisor.wait()
+        http.should_exit = True
+        await asyncio.wait([serving])
+        await supervisor.end()
+        await service.consumers.stop()
+        log.info("stopped")
+    finally:
+        listener.close()
+        await service.redis.aclose()
 
 
-def _application(service: Service) -> Starlette:
+def application(service: Service, supervisor: Supervisor) -> Starlette:
+    """The HTTP of a service: health, readiness, metrics, and its own routes."""
+
     async def health(_: Request) -> Response:
-        alive = service.consumers.alive()
+        alive = supervisor.healthy and service.consumers.alive()
         return json_response({"service": service.name, "consumers": alive}, 200 if alive else 503)
 
     async def ready(_: Request) -> Response:
-        is_ready = await service.consumers.ready()
+        is_ready = supervisor.healthy and await service.consumers.ready()
         return json_response({"service": service.name, "ready": is_ready}, 200 if is_ready else 503)
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await service.consumers.start()
-        tasks = [asyncio.ensure_future(work()) for work in service.background]
-        garbage.settle()
-        log.info("started", host=service.host, port=service.port)
-        try:
-            yield
-        finally:
-            await end(tasks)
-            await service.consumers.stop()
-            log.info("stopped")
-
     own = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
-    return Starlette(routes=[*own, *service.routes], lifespan=lifespan)
+    return Starlette(routes=[*own, *service.routes])
