@@ -18,7 +18,7 @@ from gateway.conversation.lifetime import Lifetime
 from gateway.conversation.limits import Limits
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
-from gateway.conversation.on_upstream import UpstreamHandler
+from gateway.conversation.on_upstream import UPDATE_TIMEOUT, UpstreamHandler
 from gateway.conversation.slow_reply import SlowReply
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
@@ -207,7 +207,7 @@ class Conversation:
         self._upstream.create_is_unanswered(now)
 
     def _update_due(self, now: float) -> None:
-        self._upstream.update_failed("upstream_timeout", "the upstream did not answer session.update", None, now)
+        self._upstream.update_failed(UPDATE_TIMEOUT, "the upstream did not answer session.update", None, now)
 
     def _calls_due(self, now: float) -> None:
         self._client.calls_due(now)

@@ -96,7 +96,18 @@ class CommandHandler:
                     "SETTING_CANNOT_CHANGE", f"`{path}` cannot change any more in this session; the rest is applied."
                 )
             )
-        if prepared.truncated_from is not None:
+        if prepared.full and len(what.configures) > 1:
+            # Each gets an answer of its own: what has an effect is confirmed, and what has none is not.
+            context.requests.separate(what.configures)
+            return
+        if prepared.full:
+            context.tell(
+                events.warning(
+                    "PROMPT_TOO_LONG",
+                    f"The prompt has {context.limits.prompt} characters, its limit; nothing was added.",
+                )
+            )
+        elif prepared.truncated_from is not None:
             context.tell_once(
                 events.warning(
                     "PROMPT_TOO_LONG",
@@ -104,7 +115,7 @@ class CommandHandler:
                     f"{context.limits.prompt}.",
                 )
             )
-        if prepared.session.keys() == {"type"} and prepared.left_out:
+        if prepared.session.keys() == {"type"} and (prepared.left_out or prepared.full):
             context.requests.settle(what.configures)
             return
         event_id = context.send(lambda event_id: session_update(prepared.session, event_id), "configure")

@@ -46,6 +46,8 @@ _CUT_OFF = '{"error":"The call was cut off before its arguments were complete; i
 _AUDIO_MAX_BYTES = 256 * 1024
 #: What the gateway sends by itself; the client did not ask for it and cannot mend it.
 _OWN_BUSINESS = ("truncate", "void", "commit")
+#: The code of an update that the upstream did not answer.
+UPDATE_TIMEOUT = "upstream_timeout"
 #: The beginning of the id that a response gets here where the upstream gives it none.
 _UNNAMED = "unnamed-"
 
@@ -147,6 +149,10 @@ class UpstreamHandler:
         if refused.again:
             # They wait again; the next release is sent without a field that is fixed, and says so.
             context.requests.return_(update.configures)
+            return
+        if len(update.configures) > 1 and code != UPDATE_TIMEOUT:
+            # What would be accepted alone is accepted, and what is refused alone is refused.
+            context.requests.separate(update.configures)
             return
         where = f" ({param})" if param else ""
         for request in context.requests.settle(update.configures):

@@ -6,7 +6,8 @@ Rules of this module
    sent first. At most one release waits; a newer one replaces it, since session-state grants all held intents.
 3. The fence: a release is sent only if the slot is free at this moment. If not, it is dropped, and nothing is lost: its
    intents are still held at session-state, which grants them again when the active response has ended.
-4. Requests that are settled or in flight are never sent again. A release in which only some configuration requests are
+4. Where the upstream has refused several configuration requests together, the first of them is sent alone (P11).
+5. Requests that are settled or in flight are never sent again. A release in which only some configuration requests are
    new is dropped; session-state grants these again.
 
 No I/O, no clock.
@@ -102,6 +103,9 @@ class ReleaseGate:
                 return Drop.STALE
             if not self._turn.free_for_configuration:
                 return Drop.OCCUPIED
+            if len(configures) > 1 and self._requests.any_alone(configures):
+                # Those that follow are granted again when it is answered, and what they are to precede with them.
+                return Sendable(release.parts[0], configures[:1], None, ())
         if responds and not self._free_for(release.response):
             if not configures:
                 return Drop.OCCUPIED

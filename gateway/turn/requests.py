@@ -46,6 +46,8 @@ class Request:
     items_known: bool = False
     #: Items of this request that the upstream has not acknowledged. Valid once `translated` or `items_known`.
     unacknowledged: set[str] = field(default_factory=set)
+    #: The upstream refused it together with others: it is sent alone, so that it gets an answer of its own.
+    alone: bool = False
     #: In flight: part of an unresolved ``session.update`` or ``response.create``.
     on_its_way: bool = False
 
@@ -152,6 +154,17 @@ class OpenRequests:
         for seq in seqs:
             if (request := self._open.get(seq)) is not None:
                 request.on_its_way = False
+
+    def separate(self, seqs: Iterable[int]) -> None:
+        """Mark these requests as waiting again, each to be sent alone."""
+        self.return_(seqs)
+        for seq in seqs:
+            if (request := self._open.get(seq)) is not None:
+                request.alone = True
+
+    def any_alone(self, seqs: Iterable[int]) -> bool:
+        """Whether one of these requests must be sent alone."""
+        return any((request := self._open.get(seq)) is not None and request.alone for seq in seqs)
 
     def acknowledge_item(self, item_id: str) -> Request | None:
         """The upstream has added this item to its conversation. Returns the request it belongs to, if it is open."""

@@ -54,6 +54,8 @@ class Prepared:
     left_out: tuple[str, ...]
     #: The length of the instructions before truncation in characters; None if they were not truncated.
     truncated_from: int | None = None
+    #: The instructions are full: nothing of the text to append fits.
+    full: bool = False
 
 
 class Refused(NamedTuple):
@@ -115,8 +117,12 @@ class UpstreamConfig:
             session["instructions"] = append_text(self._instructions(), change.append_instructions)
         length = len(session.get("instructions") or "")
         too_long = 0 < self._prompt_max < length
+        full = False
         if too_long:
             session["instructions"] = session["instructions"][: self._prompt_max]
+            full = change.append_instructions is not None and session["instructions"] == self._instructions()
+            if full:
+                del session["instructions"]
         self._complete_turn_detection(session)
         for path, reset in _RESETS.items():
             if _get(session, path) == reset and (self._resettable.get(path) or reset) == reset:
@@ -130,7 +136,7 @@ class UpstreamConfig:
         for path in left_out:
             _remove(session, path)
         session["type"] = "realtime"
-        return Prepared(session, left_out, length if too_long else None)
+        return Prepared(session, left_out, length if too_long else None, full)
 
     def _complete_turn_detection(self, session: dict[str, Any]) -> None:
         """A change of turn detection without its ``type`` is one of what is in force; nothing where that is off."""

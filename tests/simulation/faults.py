@@ -244,6 +244,29 @@ def _no_timeout_of_calls(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FunctionCalls, "overdue", lambda self, before: [])
 
 
+def _never_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OpenRequests, "any_alone", lambda self, seqs: False)
+
+
+def _refused_together(patch: pytest.MonkeyPatch) -> None:
+    failed_of = UpstreamHandler.update_failed
+
+    def update_failed(self: UpstreamHandler, code: str, *rest: Any) -> None:
+        requests = self._context.requests
+        separate, requests.separate = requests.separate, lambda seqs: None  # type: ignore[method-assign]
+        update = self._context.upstream_config.update
+        failed_of(self, code, *rest)
+        requests.separate = separate  # type: ignore[method-assign]
+        for request in requests.settle(update.configures if update is not None else ()):
+            self._client.refused(request, code, f"{request.message['type']} was refused by the upstream")
+
+    patch.setattr(UpstreamHandler, "update_failed", update_failed)
+
+
+def _speaks_over_the_user(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(UpstreamHandler, "_gives_way", lambda self, create: False)
+
+
 def _no_bound(patch: pytest.MonkeyPatch) -> None:
     init_of = OpenRequests.__init__
 
@@ -288,6 +311,9 @@ FAULTS = (
     Fault("nothing is published again", _never_published_again),
     Fault("a request is settled when its create is sent", _settled_when_sent),
     Fault("open requests have no bound", _no_bound),
+    Fault("requests that were refused together are sent together again", _never_alone),
+    Fault("requests that were sent together are refused together", _refused_together),
+    Fault("a response that begins while the user speaks is spoken", _speaks_over_the_user),
     Fault("given words answer whoever asked for something", _words_answer_others),
     Fault("a call that nobody answers is waited for", _no_timeout_of_calls),
 )

@@ -76,6 +76,8 @@ CUES = (
     "<input_audio_buffer.committed",
     "<response.output_item.done",
 )
+#: A language that the upstream refuses.
+REFUSED_LANGUAGE = "klingon"
 TOOLS = ("get_weather", "get_time", "book_table")
 VOICES = ("cedar", "marin", "sage", "verse")
 
@@ -219,7 +221,10 @@ class _Writer:
                 provider["speed"] = random.choice((0.8, 0.9, 1.1, 1.2))
             return {"type": "UpdateSpeak", "speak": {"provider": provider}}
         if choice < 0.9 or (self._dialect is AGENT and random.random() < 0.8):
-            return {"type": "UpdateListen", "listen": {"provider": self._listen()}}
+            listen = self._listen()
+            if "language" in listen and self._marks % 5 == 4:
+                listen["language"] = REFUSED_LANGUAGE
+            return {"type": "UpdateListen", "listen": {"provider": listen}}
         return self._settings()
 
     def _think(self) -> dict[str, Any]:

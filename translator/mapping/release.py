@@ -7,6 +7,7 @@ session-state grants the remaining intents again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -18,19 +19,19 @@ def merge(release: Release) -> SendRelease:
     intents = sorted(release.intents, key=lambda intent: intent.seq)
     configuring = [intent for intent in intents if intent.configuration is not None]
     responding = _answered_together([intent for intent in intents if intent.response is not None])
+    parts = tuple(intent.configuration for intent in configuring if intent.configuration is not None)
     return SendRelease(
         session=release.session,
         release=release.id,
-        configuration=merge_configurations([i.configuration for i in configuring if i.configuration])
-        if configuring
-        else None,
+        configuration=merge_configurations(parts) if parts else None,
         configures=tuple(intent.seq for intent in configuring),
+        parts=parts if len(parts) > 1 else (),
         response=_merge_responses([i.response for i in responding if i.response]) if responding else None,
         responds=tuple(intent.seq for intent in responding),
     )
 
 
-def merge_configurations(changes: list[Configuration]) -> Configuration:
+def merge_configurations(changes: Sequence[Configuration]) -> Configuration:
     """One configuration with the effect of all of these, applied in order."""
     return reduce(_apply_after, changes)
 

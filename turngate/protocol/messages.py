@@ -177,6 +177,9 @@ class SendRelease(Value):
     configuration: Configuration | None = None
     #: The configuration requests that ``configuration`` contains, ascending.
     configures: tuple[int, ...] = ()
+    #: What each of several ``configures`` changes alone: the first is sent alone where the upstream has refused them
+    #: together. Empty if there is only one.
+    parts: tuple[Configuration, ...] = ()
     response: ResponseRequest | None = None
     #: The requests that the response settles, ascending.
     responds: tuple[int, ...] = ()

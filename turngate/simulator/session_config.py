@@ -71,11 +71,13 @@ _turn_detection = tagged(
         ),
     }
 )
+#: ISO 639-1 or 639-3; empty to reset it.
+_language = text(pattern="(?:[a-z]{2,3})?")
 _transcription = fields(
     {
         "model": text(),
-        "language": nullable(text()),
-        "languages": nullable(array(text())),
+        "language": nullable(_language),
+        "languages": nullable(array(_language)),
         "keywords": nullable(array(text())),
         "prompt": nullable(text()),
         "delay": nullable(choice("minimal", "low", "medium", "high", "xhigh")),

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from tests.simulation.judge.facts import Event, Facts, Request, Update
 from tests.simulation.judge.violation import Violation
+from tests.simulation.script import REFUSED_LANGUAGE
 from translator.mapping.defaults import Defaults
 from turngate.simulator.session_config import DEFAULT_INSTRUCTIONS, DEFAULT_VOICE
 
@@ -162,6 +163,8 @@ def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
                 continue
             waiting.remove(one)
             one.told, one.refused = place, message["type"] == "Error"
+            if one.refused and message["code"] == "invalid_value" and not _is_refusable(one.request.message):
+                yield Violation("P11", facts.at(place), f"{one.request.message} was refused for another's sake")
         if facts.outcome.cut_short:
             continue
         for one in waiting:
@@ -171,6 +174,12 @@ def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
     for earlier, later in pairwise(order):
         if (earlier.told or 0) > (later.told or 0):
             yield Violation("P2", later.request.at, f"{later.request.message} was acknowledged before what came first")
+
+
+def _is_refusable(message: Event) -> bool:
+    """Whether the upstream refuses this message's configuration also when it comes alone."""
+    agent = message.get("agent", message)
+    return "sessionAudioOutput" in agent or REFUSED_LANGUAGE in str(agent.get("listen"))
 
 
 def _is_refusal(message: Event, kind: str) -> bool:

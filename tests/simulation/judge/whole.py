@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.simulation.judge.facts import Facts
 from tests.simulation.judge.violation import Violation
-from tests.simulation.script import Do
+from tests.simulation.script import REFUSED_LANGUAGE, Do
 
 _NEVER_SHOWN = ("conversation_already_has_active_response", "response_cancel_not_active", "cannot_update_voice")
 _OF_BABBLE = ("UNPARSABLE_CLIENT_MESSAGE", "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "SETTINGS_ALREADY_APPLIED")
@@ -50,6 +50,7 @@ def _errors(facts: Facts) -> Iterator[Violation]:
             code in _OF_BABBLE
             or (code == "REQUEST_TIMED_OUT" and (outcome.plan.hopeless or unconfigured))
             or (code == "INVALID_SETTINGS" and any("sessionAudioOutput" in str(message) for message in said))
+            or (code == "invalid_value" and any(REFUSED_LANGUAGE in str(message) for message in said))
             or (code == "server_error" and done & {Do.FAIL_CREATE, Do.FAIL_UPDATE})
             or (code == "server_error" and any("[fail]" in str(message) for message in said))
             or (code.startswith("upstream_closed") and outcome.cut_short)

@@ -116,6 +116,9 @@ class Bench:
                 release=name,
                 configuration=Configuration(session=session, append_instructions=append) if configures else None,
                 configures=configures,
+                parts=tuple(Configuration(session=session | {"instructions": f"part {seq}"}) for seq in configures)
+                if len(configures) > 1
+                else (),
                 response=ResponseRequest(exclusive=exclusive, interrupts=interrupts) if responds else None,
                 responds=responds,
             ),
