@@ -76,6 +76,12 @@ class GatewaySettings(BrokerSettings):
     upstream_reply_timeout_ms: int = Field(
         15_000, ge=100, description="Timeout for the upstream's answer to a `session.update` or `response.create`."
     )
+    reply_retry_max_ms: int = Field(
+        5_000,
+        ge=0,
+        description="A reply that fails with `rate_limit_exceeded`, `inference_rate_limit_exceeded` or `server_error` "
+        "is asked for again once, after the wait that the upstream names, if that is at most this long; 0 for never.",
+    )
     response_silence_ms: int = Field(
         30_000,
         ge=100,
@@ -98,7 +104,10 @@ class GatewaySettings(BrokerSettings):
         64, ge=1, description="Open function calls of one session; beyond it the oldest is forgotten."
     )
     function_call_timeout_ms: int = Field(
-        30_000, ge=100, description="Timeout for the client's answer to a function call; then the model is told."
+        30_000,
+        ge=0,
+        description="Timeout for the client's answer to a function call; then the model is told, and gets a result "
+        "that comes later as a late one. 0 for no limit.",
     )
     slow_think_ms: int = Field(
         5_000,
@@ -226,6 +235,7 @@ class GatewaySettings(BrokerSettings):
             prompt=self.prompt_characters_max,
             latency_reports=self.latency_reports,
             call=self.function_call_timeout_ms / 1000,
+            retry=self.reply_retry_max_ms / 1000,
             response_silence=self.response_silence_ms / 1000,
             audio_gap=self.audio_gap_ms / 1000,
             early_audio=self.early_audio_max_bytes,

@@ -28,6 +28,7 @@ _COUNTERS = {
     "answered_by_another": "Requests settled by a response that was not created for them.",
     "republished": "Client events published again because their request was not settled in time.",
     "silent_responses": "Responses that were cancelled because they showed no event for too long.",
+    "replies_retried": "Replies that failed for a passing reason and were asked for again.",
     "given_up": "Requests reported to the client because they could not be executed in time.",
     "malformed_events": "Upstream events that could not be parsed.",
     "unknown_events": "Upstream events of unknown types; each type is logged once.",

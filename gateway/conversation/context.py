@@ -16,10 +16,10 @@ from gateway.conversation.limits import Limits
 from gateway.dialect import Dialect
 from gateway.downlink.downlink import Downlink
 from gateway.recent import Recent
+from gateway.timers import Timers
 from gateway.turn.function_calls import FunctionCalls
 from gateway.turn.requests import Kind, OpenRequests, Request
 from gateway.turn.slot import SlotPatience, Turn
-from gateway.turn.timers import Timers
 from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
@@ -43,7 +43,7 @@ class Context:
         )
         self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0, timers, limits.reply)
         self.calls = FunctionCalls(limits.calls, timers, limits.call)
-        self.downlink = Downlink(dialect, latency_reports=limits.latency_reports)
+        self.downlink = Downlink(dialect, latency_reports=limits.latency_reports, timers=timers)
         #: From the upstream's ``session.created`` on.
         self.connected = False
         #: From the first ``session.updated`` that confirms a configuration of the client's on.

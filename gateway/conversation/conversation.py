@@ -14,16 +14,18 @@ from typing import Any
 from gateway.conversation.context import Context
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import Effects, Ending, UpstreamProblem
+from gateway.conversation.failed_replies import FailedReplies
 from gateway.conversation.lifetime import Lifetime
 from gateway.conversation.limits import Limits
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
-from gateway.conversation.on_upstream import UPDATE_TIMEOUT, UpstreamHandler
+from gateway.conversation.on_error import UPDATE_TIMEOUT, ErrorHandler
+from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.slow_reply import SlowReply
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
+from gateway.timers import NEVER, Timer
 from gateway.turn.requests import Kind
-from gateway.turn.timers import NEVER, Timer
 from turngate.protocol.messages import ClientEvent, Command, Slot, TurnRecord
 from turngate.protocol.openai.frames import read_frame
 from turngate.protocol.openai.server_events import (
@@ -69,7 +71,11 @@ class Conversation:
         self._turns = UserTurns(context)
         self._client = ClientHandler(context, self._turns, self._observed)
         self._translators = CommandHandler(context, self._client)
-        self._upstream = UpstreamHandler(context, self._client, self._translators, self._turns)
+        self._failed_replies = FailedReplies(context, self._turns)
+        self._errors = ErrorHandler(context, self._client, self._turns)
+        self._upstream = UpstreamHandler(
+            context, self._client, self._translators, self._turns, self._errors, self._failed_replies
+        )
         self._lifetime = Lifetime(
             now,
             silence=limits.silence if dialect.ends_on_silence else 0,
@@ -204,13 +210,19 @@ class Conversation:
                     self.upstream_closed(_SICK, now)
 
     def _create_due(self, now: float) -> None:
-        self._upstream.create_is_unanswered(now)
+        self._errors.create_is_unanswered(now)
 
     def _update_due(self, now: float) -> None:
-        self._upstream.update_failed(UPDATE_TIMEOUT, "the upstream did not answer session.update", None, now)
+        self._errors.update_failed(UPDATE_TIMEOUT, "the upstream did not answer session.update", None, now)
+
+    def _transcripts_due(self, now: float) -> None:
+        self.tell(*self.downlink.user.due(now))
+
+    def _retry_due(self, now: float) -> None:
+        self._failed_replies.due(now)
 
     def _calls_due(self, now: float) -> None:
-        self._client.calls_due(now)
+        self._client.function_results.due(now)
 
     def _manual_turn_due(self, now: float) -> None:
         self._client.user_audio.manual_turn_due(now)
@@ -246,7 +258,7 @@ class Conversation:
         for request in requests.settle(requests.overdue(now)):
             context.counters.given_up += 1
             problem = f"{request.message['type']} could not be carried out in time."
-            self._client.refused(request, "REQUEST_TIMED_OUT", problem)
+            self._client.refused(request, "REQUEST_TIMED_OUT", problem, now)
 
     def _heartbeat_due(self, now: float) -> None:
         self.context.out.turn_changed = True
@@ -362,6 +374,8 @@ _HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
     Timer.SLOT: Conversation._slot_due,
     Timer.CREATE: Conversation._create_due,
     Timer.UPDATE: Conversation._update_due,
+    Timer.TRANSCRIPTS: Conversation._transcripts_due,
+    Timer.RETRY: Conversation._retry_due,
     Timer.CALLS: Conversation._calls_due,
     Timer.LIFETIME: Conversation._lifetime_due,
     Timer.SLOW_REPLY: Conversation._slow_reply_due,

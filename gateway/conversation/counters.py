@@ -46,6 +46,8 @@ class Counters:
     answered_by_another: int = 0
     #: Responses that were cancelled because they showed no event for too long.
     silent_responses: int = 0
+    #: Replies that failed and were asked for again.
+    replies_retried: int = 0
     #: Requests that were published again.
     republished: int = 0
     #: Requests that nobody carried out in time.

@@ -20,6 +20,8 @@ class Limits:
     promise: float = 3.0
     #: How long the upstream may take to answer a ``session.update`` or a ``response.create``.
     reply: float = 15.0
+    #: How long the upstream may ask to wait before a reply that failed is asked for again; 0 to ask for none again.
+    retry: float = 5.0
     #: How long the response that holds the slot may show no event before it is cancelled.
     response_silence: float = 30.0
     #: How long a reply may take to begin before the client is warned, and again each time; 0 for ever.

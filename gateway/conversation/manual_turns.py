@@ -11,7 +11,7 @@ from functools import partial
 from gateway.audio.endpointing import EndPointer, Mark
 from gateway.conversation.barge_in import cancel_response
 from gateway.conversation.context import Context
-from gateway.turn.timers import Timer
+from gateway.timers import Timer
 from turngate.protocol.openai.client_events import append_event, commit_audio
 from turngate.protocol.openai.server_events import ServerEvent, SpeechStarted, SpeechStopped
 

@@ -8,13 +8,13 @@ from typing import Any
 from gateway.audio.formats import Formats, speaks_differently
 from gateway.conversation.barge_in import cancel_response, interrupt
 from gateway.conversation.context import Context
+from gateway.conversation.function_results import FunctionResults
 from gateway.conversation.lifetime import Due
 from gateway.conversation.user_audio import UserAudio
 from gateway.conversation.user_turns import UserTurns
-from gateway.turn.function_calls import Call
+from gateway.timers import Timer
 from gateway.turn.requests import Kind, Request, TooManyRequests
 from gateway.turn.slot import PendingCreate
-from gateway.turn.timers import Timer
 from turngate.protocol.deepgram import (
     INVALID_SETTINGS,
     ClientMessage,
@@ -33,11 +33,6 @@ from turngate.protocol.deepgram.audio import check_input, check_output
 from turngate.protocol.messages import Slot
 from turngate.protocol.openai.server_events import ServerEvent
 
-#: Why there is no result of a call, by the code of its ``Warning``: in words for the model, and for the client.
-_NO_RESULT = {
-    "FUNCTION_CALL_TIMEOUT": ("The function did not answer in time.", "was not answered in time"),
-    "NON_EXISTENT_FUNCTION_CALLED": ("There is no function of this name.", "does not exist"),
-}
 #: Close codes: 1000 tells a client not to try the same again, 1011 that it may.
 _DO_NOT_RETRY = 1000
 
@@ -48,6 +43,7 @@ class ClientHandler:
     def __init__(self, context: Context, turns: UserTurns, observe: Callable[[ServerEvent, float], None]) -> None:
         """``observe`` takes what the upstream would send, were its turn detection on."""
         self._context = context
+        self.function_results = FunctionResults(context)
         self.user_audio = UserAudio(context, turns, observe, self._refuse)
         self._settings_seen = False
         #: The greeting of the first Settings, until it was given.
@@ -126,10 +122,8 @@ class ClientHandler:
 
     # --- what has no effect
 
-    def refused(self, request: Request, code: str, description: str) -> None:
+    def refused(self, request: Request, code: str, description: str, now: float) -> None:
         """This request, settled now, has no effect: say why."""
-        if request.message["type"] == "FunctionCallResponse":
-            self._context.calls.delivered(request.message["id"])
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
             # Unless another has come meanwhile, the next Settings is the first again.
             self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)
@@ -138,25 +132,8 @@ class ClientHandler:
             self._context.timers.set(Timer.GREETING, 0)
         self.user_audio.withdraw(request.seq)
         self._refuse(code, description)
-
-    def no_such_function(self, call: Call, now: float) -> None:
-        """The model calls a function that it was not given: it is told so, and the client that this happened."""
-        self._answer(call, "NON_EXISTENT_FUNCTION_CALLED", now)
-
-    def _answer(self, call: Call, code: str, now: float) -> None:
-        """Answer a call with an error in the client's stead, which hears of it as the ``Warning`` of this code."""
-        context = self._context
-        error, problem = _NO_RESULT[code]
-        message = {"type": "FunctionCallResponse", "id": call.id, "name": call.name, "error": error}
-        try:
-            self._accept_response(message, now, own=True)
-        except TooManyRequests:
-            context.calls.delivered(call.id)
-            told = "too many requests are waiting to tell the model"
-        else:
-            context.calls.answered(call)
-            told = "the model is told"
-        context.tell(events.warning(code, f"{call.name} ({call.id}) {problem}; {told}."))
+        if request.message["type"] == "FunctionCallResponse":
+            self.function_results.refused(request, now)
 
     def time_is_up(self, due: Due, now: float) -> None:
         """The client was silent for too long, or the session has lasted (almost) as long as it may."""
@@ -187,11 +164,6 @@ class ClientHandler:
         """The model has been silent for so long (seconds) although it is to reply."""
         self._context.tell(events.warning("SLOW_THINK_REQUEST", f"The model has not replied for {waited:.0f} s."))
 
-    def calls_due(self, now: float) -> None:
-        """The client has not answered function calls in time."""
-        for call in self._context.calls.overdue(now):
-            self._answer(call, "FUNCTION_CALL_TIMEOUT", now)
-
     # --- one rule per message
 
     def _route(self, message: ClientMessage, now: float) -> None:
@@ -201,7 +173,7 @@ class ClientHandler:
             case KeepAlive():
                 pass
             case FunctionCallResponse():
-                self._function_call_response(message, now)
+                self.function_results.received(message, now)
             case InjectAgentMessage():
                 self._inject_agent_message(message, now)
             case ForceEndTurn():
@@ -247,21 +219,6 @@ class ClientHandler:
                 "audio.input.encoding",
             )
         return Formats(declared, wanted, message.manual_audio_commit)
-
-    def _function_call_response(self, message: FunctionCallResponse, now: float) -> None:
-        context = self._context
-        call = context.calls.find(message.id, message.name)
-        if call is None:
-            if context.calls.late(message.id):
-                return
-            known = message.id or message.name or "it"
-            context.tell(
-                events.warning("UNKNOWN_FUNCTION_CALL", f"No function call waits for {known}; the result was not used.")
-            )
-            return
-        self._accept_response({**message.wire(), "id": call.id, "name": call.name}, now)
-        context.calls.answered(call)
-        context.tell(*context.downlink.function_call_taken(call.id, message.output))
 
     def _inject_agent_message(self, message: InjectAgentMessage, now: float) -> None:
         context = self._context

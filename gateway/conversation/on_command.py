@@ -23,7 +23,7 @@ class CommandHandler:
         self._release_gate = ReleaseGate(
             context.requests, context.turn, lambda: context.upstream_config.update is not None
         )
-        #: Items that wait for the session to be configured.
+        #: Items that wait for the session to be configured, or for the item of a reply that has begun.
         self._held: list[dict[str, Any]] = []
         #: The release that was sent (as much of it as may go in one) or dropped last: nobody need wait for it.
         self.decided_release: str | None = None
@@ -34,39 +34,41 @@ class CommandHandler:
             self._release_gate.offer(command)
         else:
             for translated in self._release_gate.translated(command):
-                self._carry_out(translated)
+                self._carry_out(translated, now)
         self._decide_release(now)
 
     def advance(self, now: float) -> None:
         """Something was given up, or time has passed: what waited for it may go."""
         for translated in self._release_gate.advance():
-            self._carry_out(translated)
+            self._carry_out(translated, now)
         self._decide_release(now)
 
-    def configured(self) -> None:
-        """The session is configured: what was kept for it goes upstream."""
-        held, self._held = self._held, []
-        for item in held:
-            self._send_item(item)
+    def send_items(self) -> None:
+        """Send the items that were held, if nothing stands in their way any more. Call it after every change."""
+        if self._held and self._items_may_go:
+            held, self._held = self._held, []
+            for item in held:
+                self._send_item(item)
 
-    def _carry_out(self, command: AddItems | RefuseRequest) -> None:
+    @property
+    def _items_may_go(self) -> bool:
+        return self._context.configured and not self._context.turn.awaits_item
+
+    def _carry_out(self, command: AddItems | RefuseRequest, now: float) -> None:
         context = self._context
         request = context.requests.get(command.seq)
         if request is None:
             return
         if isinstance(command, RefuseRequest):
             context.requests.settle([command.seq])
-            self._client.refused(request, command.code, command.description)
+            self._client.refused(request, command.code, command.description, now)
             return
         request.translated = True
         request.unacknowledged |= {item["id"] for item in command.items}
         for notice in command.notices:
             context.tell_once(notice)
-        for item in command.items:
-            if not context.configured:
-                self._held.append(item)
-            else:
-                self._send_item(item)
+        self._held += command.items
+        self.send_items()
 
     def _send_item(self, item: dict[str, Any]) -> None:
         self._context.out.to_upstream.append(item_create(item, event_id=item["id"]))
@@ -74,6 +76,7 @@ class CommandHandler:
     # --- what needs a free turn
 
     def _decide_release(self, now: float) -> None:
+        self.send_items()
         decided = self._release_gate.release()
         if decided is None:
             return
@@ -98,7 +101,7 @@ class CommandHandler:
             )
         if prepared.full and len(what.configures) > 1:
             # Each gets an answer of its own: what has an effect is confirmed, and what has none is not.
-            context.requests.separate(what.configures)
+            context.requests.return_(what.configures, alone=True)
             return
         if prepared.full:
             context.tell(

@@ -7,25 +7,27 @@ from typing import Any
 
 from gateway.conversation.barge_in import interrupt, send_cancel
 from gateway.conversation.context import Context
+from gateway.conversation.failed_replies import FailedReplies
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
+from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.requests import Request
 from gateway.turn.slot import PendingCreate
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import ServerMessage
 from turngate.protocol.messages import Slot
-from turngate.protocol.openai.client_events import item_create, response_cancel
-from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY
+from turngate.protocol.openai.client_events import item_create
 from turngate.protocol.openai.server_events import (
     AudioCommitted,
-    ErrorDetail,
     IdleTimeout,
     Item,
     ItemAdded,
     ItemDone,
     OutputAudioDelta,
     OutputAudioDone,
+    OutputItemAdded,
+    OutputItemDone,
     Response,
     ResponseCreated,
     ResponseDone,
@@ -44,10 +46,6 @@ _CUT_OFF = '{"error":"The call was cut off before its arguments were complete; i
 #: Of the agent's audio in one message, as the upstream gave it. The client's rate may double it, and many libraries
 #: take no more than 1 MiB.
 _AUDIO_MAX_BYTES = 256 * 1024
-#: What the gateway sends by itself; the client did not ask for it and cannot mend it.
-_OWN_BUSINESS = ("truncate", "void", "commit")
-#: The code of an update that the upstream did not answer.
-UPDATE_TIMEOUT = "upstream_timeout"
 #: The beginning of the id that a response gets here where the upstream gives it none.
 _UNNAMED = "unnamed-"
 
@@ -55,8 +53,18 @@ _UNNAMED = "unnamed-"
 class UpstreamHandler:
     """The upstream's half of a context."""
 
-    def __init__(self, context: Context, client: ClientHandler, translators: CommandHandler, turns: UserTurns) -> None:
+    def __init__(
+        self,
+        context: Context,
+        client: ClientHandler,
+        translators: CommandHandler,
+        turns: UserTurns,
+        errors: ErrorHandler,
+        failed_replies: FailedReplies,
+    ) -> None:
         self._context = context
+        self._errors = errors
+        self._failed_replies = failed_replies
         self._client = client
         self._translators = translators
         self._turns = turns
@@ -101,7 +109,7 @@ class UpstreamHandler:
             if not context.connected:
                 self.refusal = (event.code, event.error.message or "no reason given")
                 return
-            if self._error(event.error, now):
+            if self._errors.error(event.error, now):
                 return
         match event:
             case SessionCreated():
@@ -111,6 +119,9 @@ class UpstreamHandler:
             case SpeechStarted():
                 self._turns.speech_started()
                 self._client.speech_started(now)
+                if self._goes_on(now):
+                    context.downlink.user.started(event)
+                    return
                 interrupt(context, now)
             case SpeechStopped():
                 self._turns.speech_stopped(event.item_id)
@@ -120,6 +131,8 @@ class UpstreamHandler:
             case AudioCommitted():
                 self._turns.committed(event, now)
                 self._client.user_audio.speech_ended()
+            case OutputItemAdded() | OutputItemDone():
+                context.turn.item_added(event.response_id)
             case OutputAudioDone():
                 context.send_audio(context.downlink.audio_tail(event.response_id))
             case ItemAdded() | ItemDone():
@@ -130,6 +143,7 @@ class UpstreamHandler:
                 self._done(event.response, now)
                 if event.response.status == "cancelled":
                     self._cancel_calls(event.response.id)
+        self._translators.send_items()
         for message in context.downlink.handle(event, now):
             if message["type"] == "FunctionCallRequest":
                 self._call(message, now)
@@ -138,35 +152,11 @@ class UpstreamHandler:
         if discarded:
             context.downlink.cut()
 
-    def update_failed(self, code: str, description: str, param: str | None, now: float) -> None:
-        """The update in flight was refused, or never answered: try it again if that can help, or report it."""
+    def _goes_on(self, now: float) -> bool:
+        """Whether the agent is speaking, and goes on although the user speaks (``interrupt_response`` is off)."""
         context = self._context
-        occupied = not context.turn.free_for_configuration
-        refused = context.upstream_config.refuse(code, param, occupied=occupied)
-        update = refused.update
-        if refused.unannounced:
-            context.turn.committed(now)
-        if refused.again:
-            # They wait again; the next release is sent without a field that is fixed, and says so.
-            context.requests.return_(update.configures)
-            return
-        if len(update.configures) > 1 and code != UPDATE_TIMEOUT:
-            # What would be accepted alone is accepted, and what is refused alone is refused.
-            context.requests.separate(update.configures)
-            return
-        where = f" ({param})" if param else ""
-        for request in context.requests.settle(update.configures):
-            problem = f"{request.message['type']} was refused by the upstream: {description}{where}"
-            self._client.refused(request, code, problem)
-
-    def create_is_unanswered(self, now: float) -> None:
-        """Neither a response nor an error came for our ``response.create``. The upstream may be running it, so it is
-        cancelled, and its requests wait for the answer to that."""
-        context, turn = self._context, self._context.turn
-        assert turn.pending_create is not None
-        context.requests.return_(turn.pending_create.responds)
-        if turn.request_expired(context.next_event_id("cancel"), now):
-            context.send(partial(response_cancel, None), "cancel")
+        speaks = context.turn.slot is Slot.ACTIVE or context.downlink.playout.ends_at(now) > now
+        return speaks and not context.upstream_config.user_interrupts
 
     def response_is_silent(self, now: float) -> None:
         """The response that holds the slot has shown no event for too long: cancel it, and tell the client."""
@@ -203,7 +193,6 @@ class UpstreamHandler:
         if not context.configured:
             context.configured = True
             context.turn.configured(now)
-            self._translators.configured()
             self._client.configured(now)
         self._client.user_audio.confirmed(now)
 
@@ -240,8 +229,10 @@ class UpstreamHandler:
             context.counters.answered_by_another += len(settled)
         else:
             self._client.response_began(response.id, create)
+            settled = self._answered(create)
             # Unless another response answered these while our request was on its way. Nobody is answered twice.
-            wanted = bool(self._answered(create)) and wanted
+            wanted = bool(settled) and wanted
+        self._failed_replies.began(settled)
         return False if wanted else self._discard(response.id, now)
 
     def _gives_way(self, create: PendingCreate | None) -> bool:
@@ -270,7 +261,7 @@ class UpstreamHandler:
         return event.model_copy(update={"response": response.model_copy(update={"id": name})})
 
     def _done(self, response: Response, now: float) -> None:
-        turn = self._context.turn
+        context, turn = self._context, self._context.turn
         if not response.is_default:
             turn.side_event(now)
             return
@@ -278,7 +269,10 @@ class UpstreamHandler:
         if request is not None and request.event_id == response.request_id:
             self._answered(request)
         turn.done(response.id, response.request_id, now)
-        self._client.response_ended(response.id, now)
+        if self._failed_replies.ended(response, now, heard=context.downlink.has_begun(response.id)):
+            context.downlink.cut()
+        else:
+            self._client.response_ended(response.id, now)
         if response.status == "incomplete":
             self._answer_cut_calls(response)
         self._turns.answer_ended(response.id, now, interrupted=response.was_interrupted)
@@ -298,7 +292,7 @@ class UpstreamHandler:
         if context.upstream_config.offers(call.name):
             context.tell(request)
         else:
-            self._client.no_such_function(call, now)
+            self._client.function_results.answer(call, "NON_EXISTENT_FUNCTION_CALLED", now)
 
     def _cancel_calls(self, response_id: str) -> None:
         """A reply was interrupted after it had asked for functions: the model goes on from what the user says now. It
@@ -318,59 +312,3 @@ class UpstreamHandler:
             if item.type == "function_call" and item.call_id is not None and item.call_id not in passed_on:
                 output = {"type": "function_call_output", "call_id": item.call_id, "output": _CUT_OFF}
                 self._context.send(partial(item_create, output), "void")
-
-    # --- errors
-
-    def _error(self, error: ErrorDetail, now: float) -> bool:
-        """True when the error is one of ours and was dealt with; otherwise the client hears of it."""
-        context = self._context
-        turn, code, about = context.turn, error.known_code, error.event_id
-        update = context.upstream_config.update
-        if update is not None and (
-            about == update.event_id or (about is None and (error.param or "").startswith("session"))
-        ):
-            self.update_failed(code, error.message, error.param, now)
-            return True
-        if turn.pending_create is not None and about == turn.pending_create.event_id:
-            self._request_refused(code, error.message, now)
-            return True
-        if about is None and code == ACTIVE_RESPONSE and turn.pending_create is not None:
-            # Only one create can be out.
-            self._request_refused(code, error.message, now)
-            return True
-        if code == CANCEL_NOT_ACTIVE:
-            turn.cancel_refused(about, now)
-            return True
-        if self._turns.force_refused(about):
-            if code != COMMIT_EMPTY:
-                context.tell_once(events.warning("FORCE_END_TURN_UNSUPPORTED", f"The turn goes on: {error.message}"))
-            return True
-        if any(context.is_about(about, purpose) for purpose in _OWN_BUSINESS):
-            return True
-        if code == ACTIVE_RESPONSE:
-            # Not about a request of ours: the upstream's own response lost.
-            self._turns.answer_refused(now)
-            return True
-        request = context.requests.owner_of_item(about) if about is not None else None
-        if request is not None:
-            self._item_refused(request, code, error.message)
-            return True
-        return False
-
-    def _request_refused(self, code: str, description: str, now: float) -> None:
-        context = self._context
-        turn = context.turn
-        assert turn.pending_create is not None
-        responds = turn.pending_create.responds
-        raced = code == ACTIVE_RESPONSE
-        turn.request_failed(now, raced=raced)
-        if raced:
-            context.counters.collisions_absorbed += 1
-            context.requests.return_(responds)
-            return
-        for request in context.requests.settle(responds):
-            self._client.refused(request, code, f"{request.message['type']} got no response: {description}")
-
-    def _item_refused(self, request: Request, code: str, description: str) -> None:
-        self._context.requests.settle([request.seq])
-        self._client.refused(request, code, f"{request.message['type']} was refused by the upstream: {description}")

@@ -21,7 +21,7 @@ from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, silence
 from gateway.conversation.context import Context
 from gateway.conversation.manual_turns import ManualTurns
 from gateway.conversation.user_turns import UserTurns
-from gateway.turn.timers import Timer
+from gateway.timers import Timer
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.settings import InputAudio
 from turngate.protocol.openai.client_events import append_event

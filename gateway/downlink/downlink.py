@@ -26,10 +26,13 @@ from gateway.dialect import Dialect
 from gateway.downlink.errors import UpstreamErrors, approval_wanted, shortfall
 from gateway.downlink.reply import Reply, text_of
 from gateway.downlink.transcripts import Transcripts
+from gateway.downlink.user_speech import UserSpeech
 from gateway.recent import Recent
+from gateway.timers import Timers
 from turngate.protocol.deepgram import events
 from turngate.protocol.deepgram.events import LatencyStage, Role, ServerMessage
 from turngate.protocol.openai.server_events import (
+    AudioCommitted,
     FunctionCallArgumentsDone,
     InputTranscriptionCompleted,
     InputTranscriptionDelta,
@@ -63,7 +66,13 @@ class Downlink:
     """
 
     def __init__(
-        self, dialect: Dialect, history: bool = True, *, latency_reports: bool = True, remembered: int = 256
+        self,
+        dialect: Dialect,
+        history: bool = True,
+        *,
+        latency_reports: bool = True,
+        remembered: int = 256,
+        timers: Timers | None = None,
     ) -> None:
         #: Must be told of all audio that is sent to the client.
         self.playout = PlayoutClock()
@@ -74,7 +83,6 @@ class Downlink:
         self._latency_reports = dialect.sends_progress and latency_reports
         self._dialect_has_history = dialect.sends_history
         self._history = history and dialect.sends_history
-        self._transcripts = Transcripts(remembered) if dialect.sends_extensions else None
         self._replies: Recent[str, Reply] = Recent(remembered)
         self._current: Reply | None = None
         #: The response that an item belongs to.
@@ -84,16 +92,23 @@ class Downlink:
         #: Name and arguments of the calls that were sent.
         self._calls: Recent[str, tuple[str, str]] = Recent(remembered)
         self._errors = UpstreamErrors()
-        #: When the user stopped speaking, by item.
-        self._stopped: Recent[str, float] = Recent(remembered)
+        #: The user's speech.
+        self.user = UserSpeech(
+            Transcripts(remembered) if dialect.sends_extensions else None,
+            self._text_messages,
+            lambda seconds: self._latency("stt_latency", seconds),
+            timers or Timers(),
+            remembered,
+        )
         #: When the input that the next reply answers was complete; None if unknown.
         self._asked_at: float | None = None
         self._routes: dict[type[object], Callable[[Any, float], list[ServerMessage]]] = {
             SpeechStarted: self._speech_started,
             SpeechStopped: self._speech_stopped,
-            InputTranscriptionDelta: self._user_words,
-            InputTranscriptionCompleted: self._user_said,
-            InputTranscriptionFailed: self._user_not_understood,
+            AudioCommitted: self.user.committed,
+            InputTranscriptionDelta: self.user.interim,
+            InputTranscriptionCompleted: self.user.final,
+            InputTranscriptionFailed: self.user.failed,
             ResponseCreated: self._created,
             OutputItemAdded: self._item_added,
             OutputTextDelta: self._written,
@@ -182,6 +197,11 @@ class Downlink:
         reply = self._replies.get(response_id)
         return reply is not None and reply.sounded
 
+    def has_begun(self, response_id: str) -> bool:
+        """Whether the client has heard anything of this response, or was asked for a function call."""
+        reply = self._replies.get(response_id)
+        return reply is not None and (reply.started or bool(reply.calls) or reply.cut)
+
     @property
     def silent(self) -> bool:
         """Whether nothing of the newest reply has arrived yet."""
@@ -214,37 +234,12 @@ class Downlink:
     def _speech_started(self, event: SpeechStarted, now: float) -> list[ServerMessage]:
         for reply in self._replies.values():
             reply.cut = True
-        if self._transcripts is not None:
-            self._transcripts.started(event)
+        self.user.started(event)
         return [events.user_started_speaking()]
 
     def _speech_stopped(self, event: SpeechStopped, now: float) -> list[ServerMessage]:
         self._asked_at = now
-        if event.item_id is not None:
-            self._stopped[event.item_id] = now
-        return [] if self._transcripts is None else [self._transcripts.stopped(event)]
-
-    def _user_words(self, event: InputTranscriptionDelta, now: float) -> list[ServerMessage]:
-        message = self._transcripts.interim(event) if self._transcripts is not None else None
-        return [] if message is None else [message]
-
-    def _user_said(self, event: InputTranscriptionCompleted, now: float) -> list[ServerMessage]:
-        if event.item_id in self._told:
-            return []
-        self._told[event.item_id] = None
-        transcript = self._transcripts.final(event) if self._transcripts is not None else None
-        text = event.transcript.strip()
-        stopped = self._stopped.get(event.item_id)
-        return [
-            *([] if stopped is None else self._latency("stt_latency", now - stopped)),
-            # In this order the component recognises that both are the same words.
-            *(self._text_messages("user", text) if text else []),
-            *([] if transcript is None else [transcript]),
-        ]
-
-    def _user_not_understood(self, event: InputTranscriptionFailed, now: float) -> list[ServerMessage]:
-        description = f"What the user said could not be transcribed: {event.error.message or 'no reason given'}"
-        return [events.warning("TRANSCRIPTION_FAILED", description)]
+        return self.user.stopped(event, now)
 
     def _created(self, event: ResponseCreated, now: float) -> list[ServerMessage]:
         before = self._current

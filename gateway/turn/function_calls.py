@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.recent import Recent
-from gateway.turn.timers import NEVER, Timer, Timers
+from gateway.timers import NEVER, Timer, Timers
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Call:
 class FunctionCalls:
     """The open calls of one session, in the order in which the model requested them."""
 
-    __slots__ = ("_calls", "_cancelled", "_limit", "_patience", "_timers")
+    __slots__ = ("_answered_for", "_calls", "_cancelled", "_limit", "_patience", "_timers")
 
     def __init__(self, limit: int, timers: Timers | None = None, patience: float = 30.0) -> None:
         """``timers`` says when a call has not been answered for ``patience`` seconds; 0 for no limit."""
@@ -32,6 +32,8 @@ class FunctionCalls:
         self._patience = patience or NEVER
         self._calls: dict[str, Call] = {}
         self._cancelled: Recent[str, None] = Recent(limit)
+        #: Names of the functions of calls that the gateway answered in the client's stead.
+        self._answered_for: Recent[str, str] = Recent(limit)
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -69,6 +71,22 @@ class FunctionCalls:
         """A result was accepted from the client (or from the clock); it is not in the upstream's conversation yet."""
         call.answered = True
         self.schedule()
+
+    def get(self, call_id: str) -> Call | None:
+        """The open call with this id."""
+        return self._calls.get(call_id)
+
+    def accept_late(self, call: Call) -> None:
+        """The gateway has answered in the client's stead, and a result of the client may still come."""
+        self._answered_for[call.id] = call.name
+
+    def answered_for(self, call_id: str | None) -> str | None:
+        """The name of the function, if the gateway has answered this call in the client's stead; None otherwise."""
+        return None if call_id is None else self._answered_for.get(call_id)
+
+    def forget_answered_for(self, call_id: str) -> None:
+        """The client's late result for this call was accepted; another one is unknown."""
+        self._answered_for.pop(call_id, None)
 
     def late(self, call_id: str | None) -> bool:
         """Whether this call was cancelled."""

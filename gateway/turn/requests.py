@@ -34,6 +34,8 @@ class Request:
     acknowledgement: str | None = None
     #: True for a ``Settings`` that is not the session's first.
     repeated: bool = False
+    #: True if the gateway made it, not the client.
+    own: bool = False
     #: True if only a response created for this request settles it.
     exclusive: bool = False
     #: The turn's progress when the request was accepted, in seconds.
@@ -120,7 +122,7 @@ class OpenRequests:
             raise TooManyRequests
         self.last_seq += 1
         request = Request(
-            self.last_seq, kind, message, now, published_at=now, progress_before=self._progress(), **details
+            self.last_seq, kind, message, now, own=own, published_at=now, progress_before=self._progress(), **details
         )
         self._open[request.seq] = request
         return request
@@ -149,18 +151,13 @@ class OpenRequests:
         for seq in seqs:
             self._open[seq].on_its_way = True
 
-    def return_(self, seqs: Iterable[int]) -> None:
-        """Mark these requests as waiting again, because their event was refused and will be retried."""
+    def return_(self, seqs: Iterable[int], *, alone: bool = False) -> None:
+        """Mark these requests as waiting again, because their event was refused and will be retried; ``alone`` if each
+        is to be sent alone."""
         for seq in seqs:
             if (request := self._open.get(seq)) is not None:
                 request.on_its_way = False
-
-    def separate(self, seqs: Iterable[int]) -> None:
-        """Mark these requests as waiting again, each to be sent alone."""
-        self.return_(seqs)
-        for seq in seqs:
-            if (request := self._open.get(seq)) is not None:
-                request.alone = True
+                request.alone |= alone
 
     def any_alone(self, seqs: Iterable[int]) -> bool:
         """Whether one of these requests must be sent alone."""

@@ -19,8 +19,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from gateway.recent import Recent
+from gateway.timers import NEVER, Timer, Timers
 from gateway.turn.slot_table import ILLEGAL, STAY, TRANSITIONS, GateViolation, Input
-from gateway.turn.timers import NEVER, Timer, Timers
 from turngate.protocol.messages import Slot
 
 _REMEMBERED_RESPONSES = 16
@@ -79,6 +79,7 @@ class Turn:
         "_patience",
         "_timers",
         "cancel_next",
+        "item_stands",
         "pending_create",
         "progress",
         "response_id",
@@ -101,6 +102,8 @@ class Turn:
         self.user_speaking = False
         #: Somebody wants to cancel the response that is promised or requested: do that when it begins.
         self.cancel_next = False
+        #: The upstream's conversation has an item of the response that holds the slot.
+        self.item_stands = False
         #: Seconds in which the responses that held the slot showed events.
         self.progress = 0.0
         #: When the response that holds the slot showed its last event.
@@ -122,6 +125,12 @@ class Turn:
     def free_for_response(self) -> bool:
         """Whether a response can start now, without a collision and without talking over the user."""
         return self.free_for_interruption and not self.user_speaking
+
+    @property
+    def awaits_item(self) -> bool:
+        """Whether a response has begun, or is about to, whose first item is not in the upstream's conversation yet. An
+        item that is added now would stand between a question and its answer."""
+        return self.slot in (Slot.PROMISED, Slot.REQUESTED) or (self.slot is Slot.ACTIVE and not self.item_stands)
 
     @property
     def free_for_interruption(self) -> bool:
@@ -160,7 +169,12 @@ class Turn:
         if self.slot in (Slot.ACTIVE, Slot.CANCELLING):
             self.response_id = response_id
             self._heard_at = now
+            self.item_stands = False
         return create
+
+    def item_added(self, response_id: str) -> None:
+        """An item of this response is in the upstream's conversation."""
+        self.item_stands |= response_id == self.response_id
 
     def heard(self, response_id: str, now: float) -> None:
         """An event of this response arrived. Runs for every piece of audio."""

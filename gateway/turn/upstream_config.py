@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.turn.timers import Timer, Timers
+from gateway.timers import Timer, Timers
 from turngate.protocol.messages import Configuration
 from turngate.protocol.openai.errors import VOICE_LOCKED
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.conversation.on_command import CommandHandler
+from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.function_calls import FunctionCalls
@@ -249,18 +250,17 @@ def _never_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def _refused_together(patch: pytest.MonkeyPatch) -> None:
-    failed_of = UpstreamHandler.update_failed
+    failed_of = ErrorHandler.update_failed
 
-    def update_failed(self: UpstreamHandler, code: str, *rest: Any) -> None:
+    def update_failed(self: ErrorHandler, code: str, *rest: Any) -> None:
         requests = self._context.requests
-        separate, requests.separate = requests.separate, lambda seqs: None  # type: ignore[method-assign]
         update = self._context.upstream_config.update
         failed_of(self, code, *rest)
-        requests.separate = separate  # type: ignore[method-assign]
-        for request in requests.settle(update.configures if update is not None else ()):
-            self._client.refused(request, code, f"{request.message['type']} was refused by the upstream")
+        together = [seq for seq in update.configures if requests.any_alone([seq])] if update is not None else []
+        for request in requests.settle(together):
+            self._client.refused(request, code, f"{request.message['type']} was refused by the upstream", rest[-1])
 
-    patch.setattr(UpstreamHandler, "update_failed", update_failed)
+    patch.setattr(ErrorHandler, "update_failed", update_failed)
 
 
 def _speaks_over_the_user(patch: pytest.MonkeyPatch) -> None:

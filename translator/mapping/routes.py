@@ -7,7 +7,7 @@ from typing import Any
 
 from translator.mapping.conversation import inject_agent_message, inject_user_message, user_turn_ended
 from translator.mapping.defaults import Defaults
-from translator.mapping.function_calls import function_call_response
+from translator.mapping.function_calls import function_call_response, late_function_result
 from translator.mapping.result import MappingResult, Refusal
 from translator.mapping.settings import settings, update_listen, update_prompt, update_speak, update_think
 from turngate.protocol.deepgram import (
@@ -16,6 +16,7 @@ from turngate.protocol.deepgram import (
     FunctionCallResponse,
     InjectAgentMessage,
     InjectUserMessage,
+    LateFunctionResult,
     Settings,
     UpdateListen,
     UpdatePrompt,
@@ -36,6 +37,7 @@ ROUTES: Mapping[type[Any], Callable[[ClientEvent, Any, Defaults], MappingResult]
     InjectUserMessage: inject_user_message,
     InjectAgentMessage: inject_agent_message,
     FunctionCallResponse: function_call_response,
+    LateFunctionResult: late_function_result,
     UserTurnEnded: user_turn_ended,
 }
 

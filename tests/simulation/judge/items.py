@@ -11,6 +11,7 @@ from tests.simulation.judge.violation import Violation
 
 USER_TURN_ENDED = "UserTurnEnded"
 _TIMED_OUT = "did not answer in time"
+_NOT_DELIVERED = "could not be delivered"
 _INTERRUPTED = "Cancelled: the user interrupted"
 
 
@@ -82,13 +83,19 @@ class _Sorting:
             # Nobody wanted it any more, and the client had been told so.
             return
         item = self._unexplained.pop(key, None)
+        if is_result and item is not None and _in_its_stead(item):
+            # The call was answered in the client's stead before: this is a late result.
+            self._unexplained[key] = item
+            late = next((text for text in self._unexplained if text.endswith("\n" + content)), "")
+            item = self._unexplained.pop(late, None)
+            content = late
         arrived = item is not None and item.added is not None
         if not arrived and not self._facts.outcome.cut_short and not excused(self._errors, request.kind):
             self.problems.append(Violation("P3", request.at, f"{request.message} never reached the conversation"))
         if item is not None:
-            if is_result and item.item["output"] != content:
+            if is_result and content not in (item.item.get("output"), _key(item.item)):
                 self._problem(item, f"another result than {content!r} was sent")
-            self.needs.append(Need(content, item, request, is_result))
+            self.needs.append(Need(content, item, request, is_result and "output" in item.item))
 
     def _explain_the_rest(self) -> None:
         past = {
@@ -100,13 +107,19 @@ class _Sorting:
         warnings = [message["description"] for _, message in self._facts.of_type("Warning")]
         for key, item in self._unexplained.items():
             output = item.item.get("output", "")
-            if _TIMED_OUT in output and any(f"({key}) was not answered" in warning for warning in warnings):
+            if _in_its_stead(item) and any(f"({key}) " in warning for warning in warnings):
                 self.needs.append(Need(f"timeout of {key}", item, None, is_result=True))
             elif key not in past and not (_INTERRUPTED in output and key in self._cancelled):
                 self._problem(item, f"item {item.item} was asked for by nobody")
 
     def _problem(self, item: Item, what: str) -> None:
         self.problems.append(Violation("P3", self._facts.at(item.sent or 0), what))
+
+
+def _in_its_stead(item: Item) -> bool:
+    """Whether the gateway answered this call in the client's stead."""
+    output = item.item.get("output", "")
+    return _TIMED_OUT in output or _NOT_DELIVERED in output
 
 
 def _key(wire: Event) -> str:
@@ -185,4 +198,14 @@ def _words(facts: Facts) -> Iterator[Violation]:
 
 
 def _accepted(facts: Facts) -> list[Create]:
-    return [create for create in facts.creates.values() if create.response is not None and not create.response.gave_way]
+    accepted = [
+        create for create in facts.creates.values() if create.response is not None and not create.response.gave_way
+    ]
+    # Words of which nothing was heard, because the response failed, are asked for again once.
+    again = Counter(create.words for create in accepted)
+    return [create for create in accepted if not (again[create.words] == 2 and _failed_first(create, accepted))]
+
+
+def _failed_first(create: Create, accepted: list[Create]) -> bool:
+    first = next(other for other in accepted if other.words == create.words)
+    return first is create and create.response is not None and create.response.status == "failed"

@@ -92,3 +92,13 @@ def test_call_ids_of_other_services_are_converted(name: str) -> None:
     assert call["call_id"] == output["call_id"]
     assert call["call_id"].removeprefix("call_").isalnum()
     assert len(call["call_id"]) <= 32
+
+
+def test_a_late_function_result_is_a_message_of_the_system() -> None:
+    result = translated({"type": "LateFunctionResult", "id": "call_1", "name": "get_weather", "output": "rain"})
+    (item,) = result.items
+    assert (item["type"], item["role"]) == ("message", "system")
+    text = item["content"][0]["text"]
+    assert text == "Late result of the function get_weather (call call_1), which was reported as unanswered:\nrain"
+    assert result.intent is not None
+    assert result.intent.answers == ()

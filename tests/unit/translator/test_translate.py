@@ -8,13 +8,13 @@ from tests.unit.translator.events import event, translated
 from translator.mapping.defaults import Defaults
 from translator.mapping.result import Refusal
 from translator.mapping.routes import ROUTES, translate
-from turngate.protocol.deepgram import CustomToThinkProvider, ForceEndTurn, KeepAlive, UserTurnEnded
-from turngate.protocol.deepgram.messages import ClientMessage
+from turngate.protocol.deepgram import CustomToThinkProvider, ForceEndTurn, KeepAlive
+from turngate.protocol.deepgram.messages import ClientMessage, GatewayMessage
 
 
 def test_every_message_has_a_mapping_except_those_handled_by_the_gateway() -> None:
     own = {KeepAlive, ForceEndTurn, CustomToThinkProvider}
-    assert set(ROUTES) == {*ClientMessage.__args__, UserTurnEnded} - own
+    assert set(ROUTES) == {*ClientMessage.__args__, *GatewayMessage.__args__} - own
 
 
 @pytest.mark.parametrize("fields", [{"content": "rain"}, {"result": "rain"}, {"error": "no such city"}])

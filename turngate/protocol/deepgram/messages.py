@@ -139,6 +139,16 @@ class CustomToThinkProvider(Message):
     content: Any = None
 
 
+class LateFunctionResult(Message):
+    """Created by the gateway for a client's result of a function call that was reported as unanswered before. Never
+    accepted from a client."""
+
+    type: Literal["LateFunctionResult"] = "LateFunctionResult"
+    id: str
+    name: str
+    output: str
+
+
 class UserTurnEnded(Message):
     """Created by the gateway when the user's speech has ended and needs a response. Never accepted from a client."""
 
@@ -158,3 +168,6 @@ ClientMessage: TypeAlias = (
     | ForceEndTurn
     | CustomToThinkProvider
 )
+
+#: Messages that the gateway makes itself.
+GatewayMessage: TypeAlias = UserTurnEnded | LateFunctionResult

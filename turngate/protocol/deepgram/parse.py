@@ -16,13 +16,16 @@ from turngate.protocol.deepgram.errors import (
     ClientProtocolError,
     UnknownMessageTypeError,
 )
-from turngate.protocol.deepgram.messages import ClientMessage, UserTurnEnded
+from turngate.protocol.deepgram.messages import ClientMessage, GatewayMessage
 
 #: Maximum nesting of a client message. Deeper messages could be parsed, but not serialized for the translator.
 MAX_DEPTH = 64
 
 _MODELS: dict[str, type[ClientMessage]] = {
     model.model_fields["type"].annotation.__args__[0]: model for model in ClientMessage.__args__
+}
+_OWN_MODELS: dict[str, type[GatewayMessage]] = {
+    model.model_fields["type"].annotation.__args__[0]: model for model in GatewayMessage.__args__
 }
 
 
@@ -57,12 +60,13 @@ def parse_client_message(text: bytes | str, *, strict: bool, omitted: Omitted | 
     return message
 
 
-def read_message(data: dict[str, Any]) -> ClientMessage | UserTurnEnded:
-    """Parse `ClientEvent.message`, which may also be `UserTurnEnded`.
+def read_message(data: dict[str, Any]) -> ClientMessage | GatewayMessage:
+    """Parse `ClientEvent.message`, which may also be one that the gateway made.
 
     Raises `ClientProtocolError`, which does not happen if the gateway has the same version.
     """
-    return UserTurnEnded() if data.get("type") == "UserTurnEnded" else _validate(data)
+    own = _OWN_MODELS.get(str(data.get("type")))
+    return _validate(data) if own is None else own.model_validate(data)
 
 
 def _completed(data: dict[str, Any], omitted: Omitted) -> dict[str, Any]:

@@ -43,7 +43,25 @@ def test_a_call_that_is_not_answered_in_time_is_answered_for_the_client() -> Non
     event = bench.conversation.client_event(3)
     assert event is not None
     assert (event.message["id"], "error" in event.message) == ("call_2", True)
-    assert bench.say(type="FunctionCallResponse", id="call_2", content="late").messages[0]["type"] == "Warning"
+
+
+def test_a_result_after_the_timeout_reaches_the_model_as_a_late_one_and_once() -> None:
+    bench = called("call_1")
+    bench.wait(30)
+    out = bench.say(type="FunctionCallResponse", id="call_1", content="late")
+    assert (types(out.messages), out.to_publish) == (["AgentThinking"], [3])
+    event = bench.conversation.client_event(3)
+    assert event is not None
+    assert event.message == {"type": "LateFunctionResult", "id": "call_1", "name": "f", "output": "late"}
+    again = bench.say(type="FunctionCallResponse", id="call_1", content="late")
+    assert again.messages[0]["code"] == "UNKNOWN_FUNCTION_CALL"
+
+
+def test_without_a_limit_a_call_is_waited_for() -> None:
+    bench = called("call_1", limits=Limits(call=0))
+    for _ in range(100):
+        assert bench.wait(60).messages == []
+    assert bench.say(type="FunctionCallResponse", id="call_1", content="1").to_publish == [2]
 
 
 def test_a_timeout_past_the_limit_and_its_reserve_closes_the_call() -> None:
@@ -61,12 +79,37 @@ def test_a_timeout_past_the_limit_and_its_reserve_closes_the_call() -> None:
     ]
 
 
-def test_a_result_that_is_refused_closes_its_call() -> None:
+def test_the_model_is_told_of_a_result_that_is_refused_and_the_client_may_answer_again() -> None:
+    bench = called("call_1")
+    bench.say(type="FunctionCallResponse", id="call_1", content="1" * 100)
+    bench.translated(2, "out_1")
+    out = bench.error("string_above_max_length", "out_1")
+    assert [message["code"] for message in out.messages] == ["string_above_max_length", "FUNCTION_RESULT_REFUSED"]
+    assert bench.conversation.record().open_calls == ("call_1",)
+    event = bench.conversation.client_event(3)
+    assert event is not None
+    assert event.message["error"] == "The function's result could not be delivered."
+    assert bench.say(type="FunctionCallResponse", id="call_1", content="1").to_publish == [4]
+
+
+def test_a_call_that_cannot_be_answered_at_all_is_closed() -> None:
     bench = called("call_1")
     bench.say(type="FunctionCallResponse", id="call_1", content="1")
     bench.translated(2, "out_1")
     bench.error("invalid_tool_call_id", "out_1")
+    bench.translated(3, "out_2")
+    bench.error("invalid_tool_call_id", "out_2")
     assert bench.conversation.record().open_calls == ()
+
+
+def test_a_result_that_the_model_has_is_not_reported_to_it_when_its_response_is_refused() -> None:
+    bench = called("call_1")
+    bench.say(type="FunctionCallResponse", id="call_1", content="1")
+    bench.translated(2, "out_1")
+    bench.item("out_1", "function_call_output", call_id="call_1", output="1")
+    create = bench.release(responds=(2,)).to_upstream[-1]["event_id"]
+    out = bench.error("server_error", create)
+    assert [message["code"] for message in out.messages] == ["server_error"]
 
 
 # --- the agent's given words ---

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, Dialect
-from gateway.turn.timers import Timer
+from gateway.timers import Timer
 from tests.unit.gateway.bench import SETTINGS, Bench, committed, effective, types
 
 PART = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}

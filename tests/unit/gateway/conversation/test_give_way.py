@@ -177,3 +177,17 @@ def test_a_greeting_that_was_played_withholds_nothing() -> None:
     assert bench.wait(0.5).to_upstream == []
     out = bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
     assert warnings(out.messages) == []
+
+
+def test_where_the_user_does_not_interrupt_a_reply_goes_on_and_the_client_is_not_told_to_stop() -> None:
+    bench = Bench().configured()
+    detection = {"type": "server_vad", "create_response": True, "interrupt_response": False}
+    bench.event("session.updated", session=effective(audio={"input": {"turn_detection": detection}}))
+    bench.created("resp_1")
+    bench.audio("resp_1", "item_1", 500)
+    bench.done("resp_1")
+    out = bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
+    assert (out.messages, out.to_upstream) == ([], []), "the client still plays it"
+    bench.now = 1
+    out = bench.event("input_audio_buffer.speech_started", item_id="u2", audio_start_ms=0)
+    assert types(out.messages) == ["UserStartedSpeaking"]

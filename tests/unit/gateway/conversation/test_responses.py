@@ -128,3 +128,25 @@ def test_a_response_answers_what_was_there_when_it_was_asked_for_and_nothing_tha
     bench.created("resp_1", create)
     assert bench.conversation.record().open_responses == (4,)
     assert bench.conversation.counters.answered_by_another == 1, "the third request had no create of its own"
+
+
+def test_an_item_that_comes_between_a_question_and_its_answer_waits_until_the_answer_stands() -> None:
+    bench = Bench().configured()
+    create = bench.requested(2)
+    bench.say(type="InjectUserMessage", content="second")
+    assert bench.translated(3, "item_3").to_upstream == []
+    assert bench.created("resp_1", create).to_upstream == []
+    item = {"id": "answer", "type": "message", "role": "assistant", "content": []}
+    (sent,) = bench.event("response.output_item.added", response_id="resp_1", item=item).to_upstream
+    assert sent["item"]["id"] == "item_3"
+    bench.say(type="InjectUserMessage", content="third")
+    assert types(bench.translated(4, "item_4").to_upstream) == ["conversation.item.create"], "and then at once"
+
+
+def test_an_item_that_waited_for_an_answer_goes_when_there_is_none() -> None:
+    bench = Bench().configured()
+    create = bench.requested(2)
+    bench.say(type="InjectUserMessage", content="second")
+    bench.translated(3, "item_3")
+    bench.created("resp_1", create)
+    assert types(bench.done("resp_1", create).to_upstream) == ["conversation.item.create"]

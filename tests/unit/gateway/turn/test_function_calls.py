@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.timers import NEVER, Timers
 from gateway.turn.function_calls import FunctionCalls
-from gateway.turn.timers import NEVER, Timers
 
 
 def calls(*asked: tuple[str, str], limit: int = 8) -> FunctionCalls:

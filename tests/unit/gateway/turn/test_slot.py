@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.timers import Timer, Timers
 from gateway.turn.slot import PendingCreate, SlotPatience, Turn
 from gateway.turn.slot_table import TRANSITIONS, GateViolation, Input, Next
-from gateway.turn.timers import Timer, Timers
 from turngate.protocol.messages import Slot
 
 S, I = Slot, Input  # noqa: E741 - the table below reads better so

@@ -20,10 +20,14 @@ class Timer(Enum):
     CREATE = auto()
     #: The upstream answers our ``session.update``.
     UPDATE = auto()
+    #: A reply that failed is asked for again.
+    RETRY = auto()
     #: The client answers function calls.
     CALLS = auto()
     #: The client sends something; the session ends.
     LIFETIME = auto()
+    #: The transcripts of earlier turns arrive.
+    TRANSCRIPTS = auto()
     #: The model begins to reply.
     SLOW_REPLY = auto()
     #: More audio comes in a turn that the gateway itself ends.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.turn.timers import NEVER, Timer, Timers
+from gateway.timers import NEVER, Timer, Timers
 
 
 def test_what_is_due_comes_once_and_the_earliest_first() -> None:
