@@ -60,6 +60,11 @@ class Context:
         slot = self.turn.slot
         return slot in (Slot.PROMISED, Slot.REQUESTED) or (slot is Slot.ACTIVE and self.downlink.silent)
 
+    @property
+    def replying(self) -> bool:
+        """A response holds the slot, or is about to."""
+        return self.turn.slot in (Slot.PROMISED, Slot.REQUESTED, Slot.ACTIVE, Slot.CANCELLING)
+
     # --- to the client
 
     def tell(self, *messages: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.conversation.context import Context
 from gateway.conversation.counters import Counters
-from gateway.conversation.effects import Effects, Ending, UpstreamProblem
+from gateway.conversation.effects import SESSION_OVER, Effects, Ending, UpstreamProblem
 from gateway.conversation.failed_replies import FailedReplies
 from gateway.conversation.lifetime import Lifetime
 from gateway.conversation.limits import Limits
@@ -152,6 +152,8 @@ class Conversation:
             self.context.send_audio(self.agent_audio(event, now))
         elif event is not None:
             self._upstream.event(event, now)
+            if self._errors.session_expired and not self.context.replying:
+                self.upstream_closed(SESSION_OVER, now)
             self._changed(now)
         elif (kind := str(data.get("type"))[:64]) not in UNUSED_EVENTS:
             self.counters.unknown_event(kind)
@@ -164,6 +166,8 @@ class Conversation:
     def upstream_closed(self, problem: UpstreamProblem, now: float) -> None:
         """The upstream's socket is gone, or never came: the client hears why, and the session ends."""
         self.context.turn.disconnected(now)
+        if self._errors.session_expired:
+            problem = SESSION_OVER
         if self.ending is None:
             code = problem.code if self.configured or not problem.early else "upstream_closed_before_session_ready"
             self.tell(*self.downlink.last_words(code, now))

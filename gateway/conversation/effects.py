@@ -26,6 +26,10 @@ class UpstreamProblem:
     early: bool = False
 
 
+#: The upstream's session has lasted as long as it may.
+SESSION_OVER = UpstreamProblem("session_max_duration", "The upstream's longest session is over.", 1000)
+
+
 @dataclass(slots=True)
 class Effects:
     """What is to be done now, each list in order."""

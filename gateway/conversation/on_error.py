@@ -10,7 +10,7 @@ from gateway.conversation.user_turns import UserTurns
 from gateway.turn.requests import Request
 from turngate.protocol.deepgram import events
 from turngate.protocol.openai.client_events import response_cancel
-from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY
+from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, COMMIT_EMPTY, SESSION_EXPIRED
 from turngate.protocol.openai.server_events import ErrorDetail
 
 #: The code of an update that the upstream did not answer.
@@ -26,6 +26,8 @@ class ErrorHandler:
         self._context = context
         self._client = client
         self._turns = turns
+        #: The upstream has said that the session is over. The client is told after the reply that is running.
+        self.session_expired = False
 
     def error(self, error: ErrorDetail, now: float) -> bool:
         """True when the error is one of ours and was dealt with; otherwise the client hears of it."""
@@ -39,6 +41,9 @@ class ErrorHandler:
             return True
         if turn.pending_create is not None and about == turn.pending_create.event_id:
             self._request_refused(code, error.message, now)
+            return True
+        if code == SESSION_EXPIRED:
+            self.session_expired = True
             return True
         if about is None and code == ACTIVE_RESPONSE and turn.pending_create is not None:
             # Only one create can be out.

@@ -7,21 +7,32 @@ import random
 from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+import orjson
 import structlog
 
-from gateway.conversation.effects import UpstreamProblem
+from gateway.conversation.effects import SESSION_OVER, UpstreamProblem
 from gateway.sockets.interface import ConnectionClosed, Engine, HandshakeRefused, Socket
+from gateway.timers import NEVER
+from turngate.protocol.openai.errors import LASTING, PASSING
 
 log = structlog.get_logger(__name__)
 
 #: 60 s of 24 kHz pcm16 in base64; no server event is near it.
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+#: How often an upstream may refuse the upgrade for a reason that may pass, before the client is told.
+_REFUSALS_MAX = 5
+#: The longest wait in seconds that is taken up when a refusal names one (``Retry-After``).
+_NAMED_WAIT_MAX = 3.0
+#: Statuses below 500 of a refusal that may pass: a timeout, too early, too many requests.
+_PASSING_STATUSES = frozenset({408, 425, 429})
 _NO_RETRY = 1000
 _MAY_RETRY = 1011
 #: Close codes with which OpenAI refuses a key or a model, after the upgrade succeeded.
 _REFUSALS = frozenset({3000, 4000, 4004})
 _SESSION_OVER = 1001
+#: How OpenAI begins the reason of the close at the end of a session's longest duration.
+_MAXIMUM_DURATION = "maximum duration"
 
 
 class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client is told
@@ -47,8 +58,9 @@ class Dialler:
 
     async def dial(self) -> Socket:
         """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
-        pause = _FIRST_PAUSE
+        pause, refusals = _FIRST_PAUSE, 0
         while True:
+            named = 0.0
             try:
                 return await self._engine.connect(
                     self._url,
@@ -58,14 +70,49 @@ class Dialler:
                     receive_buffer=self._receive_buffer,
                 )
             except HandshakeRefused as refused:
-                if 400 <= refused.status < 500 and refused.status not in (408, 425, 429):
-                    reason = f"The upstream refused the connection with HTTP {refused.status}."
-                    raise UpstreamUnavailable(UpstreamProblem("upstream_refused", reason, _NO_RETRY)) from None
                 log.warning("upstream_not_reached", status=refused.status)
+                refusals += 1
+                named = _named_wait(refused)
+                problem = _refused(refused)
+                if problem.close_code == _NO_RETRY or refusals == _REFUSALS_MAX or named > _NAMED_WAIT_MAX:
+                    raise UpstreamUnavailable(problem) from None
             except (OSError, TimeoutError) as error:
                 log.warning("upstream_not_reached", error=str(error) or type(error).__name__)
-            await asyncio.sleep(random.uniform(pause / 2, pause))
+            await asyncio.sleep(max(named, random.uniform(pause / 2, pause)))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _refused(refused: HandshakeRefused) -> UpstreamProblem:
+    """The upstream answered the upgrade with another status than 101."""
+    status = refused.status
+    code = _code_in(refused.body)
+    passes = (status >= 500 or status in _PASSING_STATUSES) and code not in LASTING
+    description = f"The upstream refused the connection with HTTP {status}."
+    if 300 <= status < 400:
+        description = f"The upstream answered with HTTP {status}: it is at another address."
+    elif refused.retry_after is not None:
+        description = (
+            f"The upstream refused the connection with HTTP {status} (Retry-After: {refused.retry_after[:64]})."
+        )
+    return UpstreamProblem(code or "upstream_refused", description, _MAY_RETRY if passes else _NO_RETRY)
+
+
+def _code_in(body: bytes) -> str | None:
+    """The code of the error in OpenAI's answer; None if there is none."""
+    try:
+        error = orjson.loads(body)["error"]
+        code = error["code"] or error["type"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return code[:64] if isinstance(code, str) else None
+
+
+def _named_wait(refused: HandshakeRefused) -> float:
+    """``Retry-After`` in seconds; 0 if there is none. One that names a date counts as long."""
+    named = refused.retry_after
+    if named is None:
+        return 0.0
+    return float(named) if named.isdecimal() else NEVER
 
 
 def unreachable(url: str) -> UpstreamProblem:
@@ -84,14 +131,14 @@ def closed(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> Upstream
     began."""
     code, reason = ended.code, ended.reason
     if refusal is not None:
-        close_code = _NO_RETRY if code in _REFUSALS else _MAY_RETRY
+        close_code = _NO_RETRY if code in _REFUSALS or refusal[0] in LASTING else _MAY_RETRY
         return UpstreamProblem(refusal[0], f"The upstream refused the session: {refusal[1]}", close_code)
     if code in _REFUSALS:
         return UpstreamProblem(
             reason.rpartition(".")[2] or "upstream_refused", f"The upstream refused: {reason}", _NO_RETRY
         )
-    if code == _SESSION_OVER:
-        return UpstreamProblem("session_max_duration", "The upstream's longest session is over.", _NO_RETRY)
+    if code == _SESSION_OVER and _MAXIMUM_DURATION in reason.casefold():
+        return SESSION_OVER
     return UpstreamProblem(
         "upstream_closed",
         f"The upstream closed the connection ({code or 'lost'}{f': {reason}' if reason else ''}).",
@@ -102,7 +149,7 @@ def closed(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> Upstream
 
 def may_redial(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> bool:
     """True when a connection that closed before the session began is worth another try."""
-    return refusal is None and ended.code not in _REFUSALS
+    return (refusal is None or refusal[0] in PASSING) and ended.code not in _REFUSALS
 
 
 def with_model(url: str, model: str) -> str:

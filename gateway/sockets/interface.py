@@ -42,9 +42,12 @@ class ConnectionClosed(Exception):  # noqa: N818 - an outcome, not a fault
 class HandshakeRefused(Exception):  # noqa: N818 - an outcome that callers tell apart
     """The server answered the upgrade with another ``status`` than 101."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, *, retry_after: str | None = None, body: bytes = b"") -> None:
+        """``retry_after`` is the header of this name; ``body`` the beginning of the answer's body."""
         super().__init__(f"HTTP {status}")
         self.status = status
+        self.retry_after = retry_after
+        self.body = body
 
 
 class DirectSocket(Protocol):

@@ -192,7 +192,10 @@ class Picows:
             connecting.add_done_callback(_close_unwanted)
             raise
         except InvalidStatus as refused:
-            raise HandshakeRefused(refused.response.status_code) from None
+            answer = refused.response
+            raise HandshakeRefused(
+                answer.status_code, retry_after=answer.headers.get("Retry-After"), body=bytes(answer.body or b"")
+            ) from None
         except OSError:
             raise
         except Exception as error:

@@ -114,7 +114,10 @@ class Websockets:
                 create_connection=_Upstream,
             )
         except InvalidStatus as refused:
-            raise HandshakeRefused(refused.response.status_code) from None
+            answer = refused.response
+            raise HandshakeRefused(
+                answer.status_code, retry_after=answer.headers.get("Retry-After"), body=bytes(answer.body or b"")
+            ) from None
         except InvalidHandshake as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
         limit_receive_buffer(peer.transport.get_extra_info("socket"), receive_buffer)

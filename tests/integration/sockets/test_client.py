@@ -134,12 +134,15 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 @pytest.mark.parametrize("status", [401, 404, 429, 503])
 async def test_another_status_than_101_is_told(engine: Engine, status: int) -> None:
     def refuse(connection: ServerConnection, _: Request) -> Response:
-        return connection.respond(http.HTTPStatus(status), "no")
+        response = connection.respond(http.HTTPStatus(status), "no")
+        response.headers["Retry-After"] = "7"
+        return response
 
     async with upstream(echo, process_request=refuse) as port:
         with pytest.raises(HandshakeRefused) as refused:
             await connected(engine, f"ws://127.0.0.1:{port}/")
-        assert refused.value.status == status
+        assert (refused.value.status, refused.value.retry_after) == (status, "7")
+        assert refused.value.body in (b"no", b""), "not every library reads the body"
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x00\xff\r\n\r\n", b"HTTP/1.1 101 Yes\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 ACTIVE_RESPONSE = "conversation_already_has_active_response"
 CANCEL_NOT_ACTIVE = "response_cancel_not_active"
 VOICE_LOCKED = "cannot_update_voice"
+#: The session has lasted as long as it may; usually followed by a close with 1001.
+SESSION_EXPIRED = "session_expired"
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 #: Codes of failed responses that may succeed a little later.
 PASSING = frozenset({"rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error"})

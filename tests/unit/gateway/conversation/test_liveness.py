@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation.conversation import Ending
+from gateway.conversation.conversation import Ending, UpstreamProblem
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, Dialect
 from gateway.turn.requests import Patience
@@ -210,3 +210,35 @@ def test_a_request_is_reported_in_every_state_of_the_slot_and_progress_does_not_
         bench.event("input_audio_buffer.speech_started", item_id="a", audio_start_ms=0)
         codes += [message.get("code") for message in bench.wait(1).messages]
     assert "REQUEST_TIMED_OUT" in codes
+
+
+# --- the end of the upstream's session
+
+
+def test_an_expired_session_is_told_once_after_the_reply() -> None:
+    bench = Bench(AGENT).configured()
+    bench.created("resp_1")
+    assert bench.error("session_expired").messages == []
+    bench.audio("resp_1", "item_1", 20)
+    bench.event("response.output_audio.done", response_id="resp_1", item_id="item_1")
+    out = bench.done("resp_1")
+    assert types(out.messages)[-2:] == ["AgentAudioDone", "Error"]
+    assert out.ending == Ending(1000, "session_max_duration")
+    bench.conversation.upstream_closed(UpstreamProblem("upstream_closed", "1001", 1011), bench.now)
+    assert bench.conversation.drain().messages == []
+
+
+def test_an_expired_session_without_a_reply_ends_at_once() -> None:
+    bench = Bench(AGENT).configured()
+    out = bench.error("session_expired")
+    assert [message["code"] for message in out.messages] == ["session_max_duration"]
+    assert out.ending == Ending(1000, "session_max_duration")
+
+
+def test_a_session_that_expired_and_is_closed_in_the_middle_of_a_reply_is_told_once() -> None:
+    bench = Bench(AGENT).configured()
+    bench.created("resp_1")
+    bench.error("session_expired")
+    bench.conversation.upstream_closed(UpstreamProblem("upstream_closed", "1001", 1011), bench.now)
+    errors = [message["code"] for message in bench.conversation.drain().messages if message["type"] == "Error"]
+    assert errors == ["session_max_duration"]
