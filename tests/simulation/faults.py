@@ -204,6 +204,8 @@ def _no_promise(patch: pytest.MonkeyPatch) -> None:
 
 
 def _late_items_answered(patch: pytest.MonkeyPatch) -> None:
+    # Items wait until the item of a reply stands, so what comes after a response began is not there when it begins.
+    patch.setattr(Turn, "awaits_item", False)
     patch.setattr(OpenRequests, "sent", lambda self: frozenset(request.seq for request in self))
 
 
