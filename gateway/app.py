@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 
 import structlog
-from pydantic import TypeAdapter
 
 from gateway.admission.keys import read_keys, warn_if_open
 from gateway.config import GatewaySettings
@@ -15,8 +14,9 @@ from gateway.session.dialler import Dialler, with_model
 from gateway.session.publisher import Publisher
 from gateway.sockets.engines import ENGINES
 from gateway.sockets.interface import Engine
-from turngate.bus.broker import Consumers, connect, make_broker, require_redis, subscribe
-from turngate.bus.streams import Failures
+from turngate.bus.bus import Bus
+from turngate.bus.consumer import Batch
+from turngate.bus.server import require_server
 from turngate.process import garbage, logging
 from turngate.process.service import listen
 from turngate.process.supervisor import Supervisor, run_supervised
@@ -32,7 +32,6 @@ _PROBE_INTERVAL = 1.0
 _PING_TIMEOUT = 20.0
 #: Commands that are read at a time.
 _COMMANDS = 64
-_command: TypeAdapter[Command] = TypeAdapter(Command)
 
 
 def run(settings: GatewaySettings) -> None:
@@ -41,7 +40,7 @@ def run(settings: GatewaySettings) -> None:
     logging.configure(settings, "gateway")
 
     async def wired(supervisor: Supervisor) -> None:
-        await Gateway(settings, supervisor).serve()
+        await Gateway(settings, supervisor, Bus.connect(settings), ENGINES[settings.socket_engine]).serve()
 
     run_supervised(wired)
 
@@ -61,35 +60,30 @@ def _dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
 class Gateway:
     """Every part of a gateway process, connected."""
 
-    def __init__(self, settings: GatewaySettings, supervisor: Supervisor) -> None:
+    def __init__(self, settings: GatewaySettings, supervisor: Supervisor, bus: Bus, engine: Engine) -> None:
         """Raises `SettingsError` for keys that cannot be read, or are missing where they are needed."""
         self._settings = settings
         self._supervisor = supervisor
+        self._bus = bus
         self._keys = read_keys(settings)
-        self._redis = connect(settings)
-        self._broker = make_broker(settings)
-        self._publisher = Publisher(self._redis, settings.stream_max_length, settings.turn_fold_ms / 1000)
-        stream = commands_stream(settings.gateway_id)
-        self._consumers = consumers = Consumers(self._broker, self._redis, [(stream, GATEWAYS)], own=True)
-        self._probe = probe = Probe(consumers.ready, _PROBE_INTERVAL)
-        engine = ENGINES[settings.socket_engine]
+        self._publisher = Publisher(bus, settings.turn_fold_ms / 1000)
+        self._probe = probe = Probe(bus.ready, _PROBE_INTERVAL)
         self._server = GatewayServer(
             settings,
             engine,
             _dialler(settings, engine),
             self._publisher,
-            lambda: supervisor.healthy and consumers.alive(),
+            lambda: supervisor.healthy and bus.alive(),
             lambda: supervisor.healthy and probe(),
             self._keys,
         )
+        bus.consume(
+            commands_stream(settings.gateway_id), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True
+        )
 
-        subscribe(self._broker, stream, GATEWAYS, self._on_commands, records=_COMMANDS, own=True)
-
-    async def _on_commands(self, bodies: list[bytes]) -> None:
-        failures = Failures()
-        for command in failures.attempted(_command.validate_json, bodies):
+    async def _on_commands(self, batch: Batch[Command]) -> None:
+        for command in batch.messages:
             self._server.command(command)
-        failures.raise_first()
 
     async def serve(self) -> None:
         """Accept clients until the process should stop. Raises `SettingsError`."""
@@ -98,10 +92,10 @@ class Gateway:
             with contextlib.closing(
                 listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
             ) as listener:
-                await require_redis(self._redis, settings)
-                await self._consumers.start()
+                await require_server(self._bus.redis, settings)
+                await self._bus.start()
                 await self._probe.ask()
-                supervisor.start("consumer watch", self._consumers.watch)
+                supervisor.start("consumer watch", self._bus.watch)
                 supervisor.start("probe", self._probe.run)
                 supervisor.start("publisher", self._publisher.run)
                 supervisor.start("stall watcher", self._server.watch)
@@ -115,11 +109,11 @@ class Gateway:
                 await self._stop()
                 log.info("stopped", gateway=settings.gateway_id)
         finally:
-            await self._redis.aclose()
+            await self._bus.close()
 
     async def _stop(self) -> None:
         """Say good-bye to every client, publish the last records, and leave nothing behind in Redis."""
         await self._server.stop(_FAREWELL)
         await self._publisher.drain(_FAREWELL)
         await self._supervisor.end()
-        await self._consumers.stop()
+        await self._bus.stop()

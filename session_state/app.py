@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import structlog
 from prometheus_client import Gauge
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from session_state.config import SessionStateSettings
-from session_state.store import Step, Store
-from turngate.bus.broker import Consumers, connect, make_broker, subscribe
-from turngate.bus.reclaimer import Intake, Reclaimer
-from turngate.bus.streams import Failures, entry
+from session_state.store import Step, Store, raise_refusal
+from turngate.bus import trouble
+from turngate.bus.bus import Bus
+from turngate.bus.consumer import Batch
+from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
 from turngate.process.service import Service, json_response
 from turngate.protocol.messages import RELEASES, SESSION_STATES, TURNS, TurnRecord
@@ -34,82 +34,74 @@ _waiting = Gauge("turngate_sessions_waiting", "Those in which something is held,
 def run(settings: SessionStateSettings) -> None:
     """Run session-state until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
     logging.configure(settings, "session-state")
-    service.run(lambda: wire(settings))
+    service.run(lambda: wire(settings, Bus.connect(settings)))
 
 
-def wire(settings: SessionStateSettings) -> Service:
+def wire(settings: SessionStateSettings, bus: Bus) -> Service:
     """Every part of a session-state process, connected."""
-    redis = connect(settings)
-    broker = make_broker(settings)
-    store = Store(redis, settings)
-    releases = Releases(redis, settings.stream_max_length)
-    sweeper = Sweeper(store, releases, settings)
-
-    async def observe(bodies: list[bytes]) -> None:
-        failures = Failures()
-        newest: dict[str, TurnRecord] = {}
-        for record in failures.parsed(TurnRecord, bodies):
-            before = newest.get(record.session)
-            newest[record.session] = record if before is None or record.version > before.version else before
-        await releases.publish(await store.observe([*newest.values()]))
-        failures.raise_first()
-
-    turns = subscribe(broker, TURNS, SESSION_STATES, observe, records=_RECORDS)
+    store = Store(bus.redis, settings)
+    turns = Turns(store, bus)
     # A record that is given up is replaced by the session's next one.
-    reclaimer = Reclaimer(redis, [Intake(TURNS, SESSION_STATES, turns)], settings)
+    bus.consume(TURNS, SESSION_STATES, TurnRecord, turns.on_records, records=_RECORDS)
     return Service(
         name="session-state",
-        settings=settings,
-        redis=redis,
-        consumers=Consumers(broker, redis, [(TURNS, SESSION_STATES)]),
+        bus=bus,
         host=settings.session_state_host,
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
         routes=admin_routes(store),
-        background={"sweeper": sweeper.run, "reclaimer": reclaimer.run},
+        background={"sweeper": Sweeper(store, bus, settings).run, "reclaimer": Reclaimer(bus, settings).run},
     )
 
 
-class Releases:
-    """Publishes what was granted."""
+class Turns:
+    """Takes turn records in, and publishes the releases that they allow."""
 
-    def __init__(self, redis: Redis, max_length: int) -> None:
-        self._redis = redis
-        self._max_length = max_length
+    def __init__(self, store: Store, bus: Bus) -> None:
+        self._store = store
+        self._bus = bus
 
-    async def publish(self, steps: Sequence[Step]) -> None:
-        """Wake a translator for each release. What is lost here is granted again when its lease ends."""
-        granted = [step.release for step in steps if step.release is not None]
-        if not granted:
-            return
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for release in granted:
-                pipeline.xadd(RELEASES, entry(release), maxlen=self._max_length)
-            await pipeline.execute()
+    async def on_records(self, batch: Batch[TurnRecord]) -> None:
+        """Apply the newest record of each session."""
+        newest: dict[str, TurnRecord] = {}
+        for record in batch.messages:
+            before = newest.get(record.session)
+            newest[record.session] = record if before is None or record.version > before.version else before
+        await publish_releases(self._bus, await self._store.observe([*newest.values()]))
+
+
+async def publish_releases(bus: Bus, steps: Sequence[Step]) -> None:
+    """Publish what was granted. A release that is lost is granted again when its lease ends. A session that failed was
+    logged, and is skipped. Raises what Redis refused, when the others are published."""
+    await bus.publish([(RELEASES, step.release) for step in steps if step.release is not None])
+    raise_refusal(steps)
 
 
 class Sweeper:
     """Finds what sleeps although it could go (lost releases, wake-ups that died with their process), and forgets the
     sessions of gateways that have gone."""
 
-    def __init__(self, store: Store, releases: Releases, settings: SessionStateSettings) -> None:
+    def __init__(self, store: Store, bus: Bus, settings: SessionStateSettings) -> None:
         self._store = store
-        self._releases = releases
+        self._bus = bus
         self._interval = settings.sweep_interval_ms / 1000
         self._batch = settings.sweep_batch
 
     async def run(self) -> None:
+        """Sweep again and again, until cancelled."""
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(random.uniform(0.8, 1) * self._interval)
             try:
                 await self.sweep()
-            except (RedisError, OSError) as error:
-                log.warning("sweep_failed", error=str(error))
+            except Exception as error:
+                if not trouble.concerns_server(error):
+                    raise
+                trouble.note(error, "sweep")
 
     async def sweep(self) -> None:
-        """Look once at everything that is due."""
+        """Look once at everything that is due. Redis errors pass through."""
         if overdue := await self._store.overdue(self._batch):
-            await self._releases.publish(await self._store.revisit(overdue))
+            await publish_releases(self._bus, await self._store.revisit(overdue))
         if forgotten := await self._store.forget_silent():
             log.warning("sessions_forgotten", sessions=forgotten)
         _known.set(await self._store.known())

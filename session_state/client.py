@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from session_state.config import ReservationSettings
-from session_state.store import Outcome, Reservation, Store
-from turngate.protocol.messages import Release
+from session_state.store import Outcome, Reservation, Step, Store, raise_refusal
 
-__all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient"]
+__all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient", "Step", "raise_refusal"]
 
 
 class SessionStateClient:
@@ -23,12 +22,13 @@ class SessionStateClient:
     def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
         self._store = Store(redis, settings)
 
-    async def reserve(self, wanted: Sequence[Reservation]) -> list[tuple[Outcome, Release | None]]:
+    async def reserve(self, wanted: Sequence[Reservation]) -> list[Step]:
         """Store each intent and tell its gateway the answer, one atomic step for each, in this order.
 
         Where the turn is free, a release of everything that waits is granted: of this intent alone, and then the
         gateway has been told that too, or of several, which you get back to carry out. Otherwise the intent is held (a
         release will come by the stream), settled already, or could not be taken (`FULL`: the gateway will ask again).
-        Redis errors pass through: some may have been stored and told, and the sweeper and the gateway see to the rest.
+        A step that failed has its error: this session's keys are unreadable, or Redis refused (`raise_refusal`). What
+        was not stored or told then, the gateway asks for again. If Redis cannot be reached, the error passes through.
         """
-        return [(step.outcome, step.release) for step in await self._store.reserve(wanted)]
+        return await self._store.reserve(wanted)

@@ -1,4 +1,8 @@
-"""The store: session keys in Redis, changed only by one atomic script (`advance.lua`)."""
+"""The store: session keys in Redis, changed only by one atomic script (`advance.lua`).
+
+One session whose keys cannot be used (of another type, or written by another version) fails alone: its step says so,
+it is logged and counted, and the sweeper leaves it alone until its next turn record.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,17 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from session_state.config import ReservationSettings
+from turngate.bus import trouble
+from turngate.bus.consumer import reason_of
 from turngate.protocol.messages import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
+
+log = structlog.get_logger(__name__)
 
 SESSION_KEY = "turngate:session:"
 SESSIONS = "turngate:sessions"
@@ -33,6 +42,7 @@ _granted = Counter("turngate_releases_granted", "Releases granted, by what broug
 _granted_again = Counter(
     "turngate_releases_granted_again", "Those with an intent of an earlier release whose lease had ended."
 )
+_failed = Counter("turngate_sessions_failed", "Steps that failed because the keys of one session are unreadable.")
 
 
 class Outcome(StrEnum):
@@ -44,6 +54,8 @@ class Outcome(StrEnum):
     IDLE = "idle"
     FULL = "full"
     UNKNOWN = "unknown"
+    #: The session's keys cannot be used: see `Step.error`.
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,8 @@ class Step:
     release: Release | None = None
     #: Some of its intents were granted before, in a release whose lease has ended.
     again: bool = False
+    #: Why nothing came of it, if the outcome is `Outcome.FAILED`: Redis refused, or this session's keys are unreadable.
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,9 @@ class Store:
     def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
         self._redis = redis
         self._settings = settings
+        self._prefix = settings.redis_prefix
+        self._sessions_key = self._prefix + SESSIONS
+        self._waiting_key = self._prefix + WAITING
 
     async def reserve(self, wanted: Sequence[Reservation]) -> list[Step]:
         """Store each intent, tell its gateway the answer, and grant everything that waits if the turn is free, the
@@ -103,53 +120,70 @@ class Store:
         return _counted(await self._advance([_Question(record.session, record) for record in records]), "turn")
 
     async def revisit(self, sessions: Sequence[str]) -> list[Step]:
-        """Grant again what was granted and lost, and what a process that died left asleep."""
-        return _counted(await self._advance([_Question(session) for session in sessions]), "sweeper")
+        """Grant again what was granted and lost, and what a process that died left asleep. A session that fails is
+        taken out of the queue, so that it does not come first for ever."""
+        steps = await self._advance([_Question(session) for session in sessions])
+        failed = [
+            session
+            for session, step in zip(sessions, steps, strict=True)
+            if step.error is not None and not trouble.concerns_server(step.error)
+        ]
+        if failed:
+            await self._redis.zrem(self._waiting_key, *failed)
+        return _counted(steps, "sweeper")
 
     async def overdue(self, limit: int) -> list[str]:
         """Sessions that should be revisited now."""
         now = await self._now()
-        found = await self._redis.zrangebyscore(WAITING, 0, now, start=0, num=limit)
+        found = await self._redis.zrangebyscore(self._waiting_key, 0, now, start=0, num=limit)
         return [_text(session) for session in found]
 
     async def forget_silent(self) -> int:
         """Drop sessions whose heartbeat stopped; returns how many. Their other keys expire by themselves."""
         horizon = await self._now() - self._settings.session_ttl_ms
-        return int(await self._redis.zremrangebyscore(SESSIONS, 0, horizon))
+        return int(await self._redis.zremrangebyscore(self._sessions_key, 0, horizon))
 
     async def known(self) -> int:
         """Live sessions."""
-        return int(await self._redis.zcard(SESSIONS))
+        return int(await self._redis.zcard(self._sessions_key))
 
     async def waiting(self) -> int:
         """Sessions in which an intent waits."""
-        return int(await self._redis.zcard(WAITING))
+        return int(await self._redis.zcard(self._waiting_key))
 
     async def sessions(self) -> AsyncIterator[dict[str, Any]]:
         """Every live session as an operator wants to see it; see `describe`."""
         now = await self._now()
-        async for session, seen in self._redis.zscan_iter(SESSIONS):
+        async for session, seen in self._redis.zscan_iter(self._sessions_key):
             described = await self._describe(_text(session), now, int(seen))
             if described is not None:
                 yield described
 
     async def session(self, session: str) -> dict[str, Any] | None:
         """One session as in `sessions`; None when it is not known."""
-        seen = await self._redis.zscore(SESSIONS, session)
+        seen = await self._redis.zscore(self._sessions_key, session)
         return None if seen is None else await self._describe(session, await self._now(), int(seen))
 
     async def _describe(self, session: str, now: int, seen: int) -> dict[str, Any] | None:
-        fields = {_text(key): value for key, value in (await self._redis.hgetall(SESSION_KEY + session)).items()}
-        if "turn" not in fields:
-            return None
-        return describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, seen)
+        try:
+            found: Any = await self._redis.hgetall(self._prefix + SESSION_KEY + session)
+            fields = {_text(key): value for key, value in found.items()}
+            if "turn" not in fields:
+                return None
+            return describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, seen)
+        except (ResponseError, ValueError, LookupError, TypeError) as error:
+            if trouble.concerns_server(error):
+                raise
+            return {"session": session, "heartbeat_ms_ago": max(0, now - seen), "unreadable": reason_of(error)}
 
     async def _advance(self, questions: Sequence[_Question]) -> list[Step]:
         """One atomic step for each, in this order, all of them in one round trip."""
+        if not questions:
+            return []
         named = [(question.release_id, question) for question in questions]
         replies = await self._run([self._call(release_id, question) for release_id, question in named])
         return [
-            _step(release_id, question.session, reply)
+            _isolated(release_id, question.session, reply)
             for (release_id, question), reply in zip(named, replies, strict=True)
         ]
 
@@ -157,10 +191,10 @@ class Store:
         """The keys of the script, then its arguments."""
         settings, record, asked = self._settings, question.record, question.reservation
         return [
-            SESSION_KEY + question.session,
-            SESSIONS,
-            WAITING,
-            commands_stream(asked.record.gateway) if asked is not None else "",
+            self._prefix + SESSION_KEY + question.session,
+            self._sessions_key,
+            self._waiting_key,
+            self._prefix + commands_stream(asked.record.gateway) if asked is not None else "",
             question.session,
             record.model_dump_json() if record is not None else "",
             *(_of(asked.intent) if asked is not None else _NO_INTENT),
@@ -174,24 +208,40 @@ class Store:
         ]
 
     async def _run(self, calls: Sequence[list[Any]]) -> list[Any]:
-        # A pipeline would ask each time whether the server has the script. It has it unless it was started anew.
-        try:
-            return await self._evaluate(calls)
-        except NoScriptError:
+        """The script's reply to each call, or the error that it ended with."""
+        replies = await self._evaluate(calls)
+        # It has the script unless it was started anew.
+        missing = [position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if missing:
             await self._redis.script_load(_SCRIPT)
-            return await self._evaluate(calls)
+            again = await self._evaluate([calls[position] for position in missing])
+            for position, reply in zip(missing, again, strict=True):
+                replies[position] = reply
+        return replies
 
     async def _evaluate(self, calls: Sequence[list[Any]]) -> list[Any]:
-        if len(calls) == 1:
-            return [await self._redis.evalsha(_SHA, _KEYS, *calls[0])]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for call in calls:
-                pipeline.evalsha(_SHA, _KEYS, *call)
-            return list(await pipeline.execute())
+                # As a command: `Pipeline.evalsha` would ask each time whether the server has the script.
+                pipeline.execute_command("EVALSHA", _SHA, _KEYS, *call)
+            return list(await pipeline.execute(raise_on_error=False))
 
     async def _now(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _isolated(release_id: str, session: str, reply: Any) -> Step:
+    """What came of one session's step, whatever it is."""
+    try:
+        if isinstance(reply, Exception):
+            raise reply
+        return _step(release_id, session, reply)
+    except Exception as error:
+        if not trouble.concerns_server(error):
+            _failed.inc()
+            log.error("session_unreadable", session=session, reason=reason_of(error))
+        return Step(Outcome.FAILED, error=error)
 
 
 def _step(release_id: str, session: str, reply: Sequence[Any]) -> Step:
@@ -206,6 +256,13 @@ def _step(release_id: str, session: str, reply: Sequence[Any]) -> Step:
     intents = tuple(Intent.model_validate_json(body) for body in bodies)
     release = Release(id=release_id, session=session, gateway=_text(gateway), intents=intents)
     return Step(Outcome.GRANTED, release, bool(again))
+
+
+def raise_refusal(steps: Sequence[Step]) -> None:
+    """Raise the error of a step that Redis refused for a reason that concerns the server. Use the others first."""
+    for step in steps:
+        if step.error is not None and trouble.concerns_server(step.error):
+            raise step.error
 
 
 def _counted(steps: list[Step], by: str) -> list[Step]:

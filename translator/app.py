@@ -8,17 +8,16 @@ from uuid import uuid4
 
 import structlog
 from pydantic import ValidationError
-from redis.asyncio import Redis
 
-from session_state.client import Outcome, Reservation, SessionStateClient
+from session_state.client import Outcome, Reservation, SessionStateClient, raise_refusal
 from translator.config import TranslatorSettings
 from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
 from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
-from turngate.bus.broker import Consumers, connect, make_broker, subscribe
-from turngate.bus.reclaimer import Intake, Reclaimer
-from turngate.bus.streams import Failures, entry
+from turngate.bus.bus import Bus
+from turngate.bus.consumer import Batch
+from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
 from turngate.process.service import Service
 from turngate.protocol.messages import (
@@ -41,8 +40,8 @@ NOT_PROCESSED = "REQUEST_NOT_PROCESSED"
 #: Entries that are handled at a time.
 _RECORDS = 32
 
-#: A command, and the gateway that it is for.
-Addressed: TypeAlias = tuple[str, Command]
+#: The message that a command is the answer to, the gateway that it is for, and the command.
+_Addressed: TypeAlias = tuple[Any, str, Command]
 
 
 class _Sender(Value):
@@ -57,66 +56,76 @@ class _Sender(Value):
 def run(settings: TranslatorSettings) -> None:
     """Run a translator until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
     logging.configure(settings, "translator")
-    service.run(lambda: wire(settings))
+    service.run(lambda: wire(settings, Bus.connect(settings)))
 
 
-def wire(settings: TranslatorSettings) -> Service:
+def wire(settings: TranslatorSettings, bus: Bus) -> Service:
     """Every part of a translator process, connected."""
-    redis = connect(settings)
-    broker = make_broker(settings)
-    translator = Translator(redis, SessionStateClient(redis, settings), settings.defaults, settings.stream_max_length)
-    client_events = subscribe(broker, CLIENT_EVENTS, TRANSLATORS, translator.on_client_events, records=_RECORDS)
-    releases = subscribe(broker, RELEASES, TRANSLATORS, translator.on_releases, records=_RECORDS)
-    intakes = [
-        Intake(CLIENT_EVENTS, TRANSLATORS, client_events, translator.on_event_given_up),
-        # The intents of a release that is given up are granted again, or time out at their gateway.
-        Intake(RELEASES, TRANSLATORS, releases),
-    ]
+    translator = Translator(bus, SessionStateClient(bus.redis, settings), settings.defaults)
+    bus.consume(
+        CLIENT_EVENTS,
+        TRANSLATORS,
+        ClientEvent,
+        translator.on_client_events,
+        records=_RECORDS,
+        on_given_up=translator.on_event_given_up,
+    )
+    # The intents of a release that is given up are granted again, or time out at their gateway.
+    bus.consume(RELEASES, TRANSLATORS, Release, translator.on_releases, records=_RECORDS)
     return Service(
         name="translator",
-        settings=settings,
-        redis=redis,
-        consumers=Consumers(broker, redis, [(CLIENT_EVENTS, TRANSLATORS), (RELEASES, TRANSLATORS)]),
+        bus=bus,
         host=settings.translator_host,
         port=settings.translator_port,
         port_setting="TURNGATE_TRANSLATOR_PORT",
-        background={"reclaimer": Reclaimer(redis, intakes, settings).run},
+        background={"reclaimer": Reclaimer(bus, settings).run},
     )
 
 
 class Translator:
     """One handler per stream. Both may get a message twice: the gateway takes each effect once."""
 
-    def __init__(self, redis: Redis, session_state: SessionStateClient, defaults: Defaults, max_length: int) -> None:
-        self._redis = redis
+    def __init__(self, bus: Bus, session_state: SessionStateClient, defaults: Defaults) -> None:
+        self._bus = bus
         self._session_state = session_state
         self._defaults = defaults
-        self._max_length = max_length
 
-    async def on_client_events(self, bodies: list[bytes]) -> None:
+    async def on_client_events(self, batch: Batch[ClientEvent]) -> None:
         """Answer with each event's items, and reserve the turn for what needs one."""
-        failures = Failures()
-        commands: list[Addressed] = []
-        wanted: list[Reservation] = []
-        for event, answer, intent in failures.attempted(self._answer, failures.parsed(ClientEvent, bodies)):
-            if intent is None or isinstance(answer, RefuseRequest):
-                commands.append((event.gateway, answer))
-            else:
-                wanted.append(_reservation(event, answer, intent))
-        if wanted:
-            for asked, (outcome, release) in zip(wanted, await self._session_state.reserve(wanted), strict=True):
-                if release is not None:
-                    commands.append(_carried_out(release))
-                elif outcome is Outcome.FULL:
-                    log.warning("intents_full", session=asked.record.session, seq=asked.intent.seq)
-        await self._send(commands)
-        failures.raise_first()
+        commands: list[_Addressed] = []
+        wanted: list[tuple[ClientEvent, Reservation]] = []
+        for event in batch.messages:
+            try:
+                answer, intent = self._answer(event)
+                if intent is None or isinstance(answer, RefuseRequest):
+                    commands.append((event, event.gateway, answer))
+                else:
+                    wanted.append((event, _reservation(event, answer, intent)))
+            except Exception as error:
+                batch.fail(event, error)
+        steps = await self._session_state.reserve([asked for _, asked in wanted])
+        for (event, _), step in zip(wanted, steps, strict=True):
+            try:
+                if step.error is not None:
+                    batch.fail(event, step.error)
+                elif step.release is not None:
+                    commands.append((event, *_carried_out(step.release)))
+                elif step.outcome is Outcome.FULL:
+                    log.warning("intents_full", session=event.session, seq=event.seq)
+            except Exception as error:
+                batch.fail(event, error)
+        await self._send(batch, commands)
+        raise_refusal(steps)
 
-    async def on_releases(self, bodies: list[bytes]) -> None:
+    async def on_releases(self, batch: Batch[Release]) -> None:
         """Merge what was granted, and have the gateway send it."""
-        failures = Failures()
-        await self._send(failures.attempted(_carried_out, failures.parsed(Release, bodies)))
-        failures.raise_first()
+        commands: list[_Addressed] = []
+        for release in batch.messages:
+            try:
+                commands.append((release, *_carried_out(release)))
+            except Exception as error:
+                batch.fail(release, error)
+        await self._send(batch, commands)
 
     async def on_event_given_up(self, body: bytes) -> None:
         """No translator could handle this client event: tell its client, as far as it can be read whose it was."""
@@ -127,29 +136,28 @@ class Translator:
         kind = sender.message.get("type") if isinstance(sender.message, dict) else None
         description = f"{kind or 'A request'} could not be processed."
         refusal = RefuseRequest(session=sender.session, seq=sender.seq, code=NOT_PROCESSED, description=description)
-        await self._send([(sender.gateway, refusal)])
+        await self._bus.publish([(commands_stream(sender.gateway), refusal)], create=False)
 
-    def _answer(self, event: ClientEvent) -> tuple[ClientEvent, AddItems | RefuseRequest, Intent | None]:
+    def _answer(self, event: ClientEvent) -> tuple[AddItems | RefuseRequest, Intent | None]:
         session, seq = event.session, event.seq
         try:
             done = translate(event, self._defaults)
         except Refusal as refusal:
-            code, description = refusal.code, refusal.description
-            return event, RefuseRequest(session=session, seq=seq, code=code, description=description), None
-        return event, AddItems(session=session, seq=seq, items=done.items, notices=done.notices), done.intent
+            return RefuseRequest(session=session, seq=seq, code=refusal.code, description=refusal.description), None
+        return AddItems(session=session, seq=seq, items=done.items, notices=done.notices), done.intent
 
-    async def _send(self, commands: Sequence[Addressed]) -> None:
-        """Never makes a gateway's stream: one that is not there has gone, or the server has lost it; then the gateway
-        asks again when it is back."""
-        if not commands:
-            return
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for gateway, command in commands:
-                pipeline.xadd(commands_stream(gateway), entry(command), maxlen=self._max_length, nomkstream=True)
-            await pipeline.execute()
+    async def _send(self, batch: Batch[Any], commands: Sequence[_Addressed]) -> None:
+        """Never creates a gateway's stream: one that does not exist has gone, or the server has lost it; then the
+        gateway publishes its requests again when it is back."""
+        errors = await self._bus.publish(
+            [(commands_stream(gateway), command) for _, gateway, command in commands], create=False
+        )
+        for (message, _, _), error in zip(commands, errors, strict=True):
+            if error is not None:
+                batch.fail(message, error)
 
 
-def _carried_out(release: Release) -> Addressed:
+def _carried_out(release: Release) -> tuple[str, Command]:
     return release.gateway, merge(release)
 
 

@@ -10,10 +10,10 @@ import asyncio
 from typing import Protocol
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from turngate.bus.streams import entry
+from turngate.bus.bus import Bus
+from turngate.bus.consumer import reason_of
+from turngate.bus.trouble import Backoff, concerns_server
 from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, TurnRecord
 
 log = structlog.get_logger(__name__)
@@ -35,10 +35,9 @@ class Source(Protocol):
 class Publisher:
     """A queue without duplicates: one place per session's turn, and one per open request."""
 
-    def __init__(self, redis: Redis, max_length: int, fold: float) -> None:
+    def __init__(self, bus: Bus, fold: float) -> None:
         """``fold``: seconds that a record which nothing waits for may wait for others."""
-        self._redis = redis
-        self._max_length = max_length
+        self._bus = bus
         self._fold = fold
         #: By session and ``seq``; 0 is the turn record.
         self._waiting: dict[tuple[str, int], Source] = {}
@@ -65,7 +64,9 @@ class Publisher:
         self._add(source, seq)
 
     async def run(self) -> None:
-        """Publish what comes, until cancelled."""
+        """Publish what comes, until cancelled. While Redis refuses or cannot be reached, records wait and are published
+        as they are then; a client event is dropped, since its session publishes it again."""
+        backoff = Backoff()
         while True:
             await self._some.wait()
             taken = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
@@ -73,11 +74,15 @@ class Publisher:
                 self._some.clear()
             try:
                 await self._publish(taken)
-            except (RedisError, OSError) as error:
-                log.warning("not_published", messages=len(taken), error=str(error))
+            except Exception as error:
+                if not concerns_server(error):
+                    raise
                 for (_, seq), source in taken.items():
                     if seq == 0:
                         self._add(source, 0)
+                await backoff.pause()
+            else:
+                backoff.reset()
             if not self._some.is_set():
                 self._all_published.set()
 
@@ -103,16 +108,17 @@ class Publisher:
         self._all_published.clear()
 
     async def _publish(self, taken: dict[tuple[str, int], Source]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for (session, seq), source in taken.items():
-                try:
-                    message = source.record() if seq == 0 else source.client_event(seq)
-                except Exception as error:
-                    # A defect that shows in one session must not silence the others.
-                    log.error("not_published", session=session, seq=seq, exc_info=error)
-                    continue
-                if message is not None:
-                    stream = TURNS if seq == 0 else CLIENT_EVENTS
-                    pipeline.xadd(stream, entry(message), maxlen=self._max_length)
-            if pipeline.command_stack:
-                await pipeline.execute()
+        messages: list[tuple[str, TurnRecord | ClientEvent]] = []
+        for (session, seq), source in taken.items():
+            try:
+                message = source.record() if seq == 0 else source.client_event(seq)
+            except Exception as error:
+                # A defect that shows in one session must not silence the others.
+                log.error("not_published", session=session, seq=seq, exc_info=error)
+                continue
+            if message is not None:
+                messages.append((TURNS if seq == 0 else CLIENT_EVENTS, message))
+        # One try: what is published after a pause is newer.
+        for failed in await self._bus.publish(messages, tries=1):
+            if failed is not None:
+                log.error("not_published", error=reason_of(failed))

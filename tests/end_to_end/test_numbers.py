@@ -14,7 +14,7 @@ import pytest_asyncio
 import redis.asyncio
 
 from tests.end_to_end.client import PATIENCE_SECONDS, Client, get
-from turngate.bus.streams import entry
+from turngate.bus.entries import fields_of
 from turngate.local.stack import Stack
 from turngate.protocol.messages import CLIENT_EVENTS, SendRelease, commands_stream
 
@@ -148,13 +148,13 @@ async def test_releases_that_come_too_late(stack: Stack) -> None:
         await client.configured()
         gateway = (await get(f"{stack.session_state_url}/sessions/{session}"))["gateway"]
         again = SendRelease(session=session, release="again", configuration=None, configures=(1,), response=None)
-        await broker.xadd(commands_stream(gateway), entry(again))
+        await broker.xadd(commands_stream(gateway), fields_of(again))
         await stale.grows()
         await client.say(type="InjectUserMessage", content="[say 40 words]")
         await client.until("AgentStartedSpeaking")
         await client.say(type="UpdatePrompt", prompt="x")
         early = SendRelease(session=session, release="early", configuration=None, configures=(3,), response=None)
-        await broker.xadd(commands_stream(gateway), entry(early))
+        await broker.xadd(commands_stream(gateway), fields_of(early))
         await occupied.grows()
         await client.until("PromptUpdated")
 

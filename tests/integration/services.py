@@ -19,15 +19,15 @@ PATIENCE_SECONDS = 30
 @asynccontextmanager
 async def working(service: Service) -> AsyncIterator[Redis]:
     """The service at work; its connection for looking at the server."""
-    await service.consumers.start()
-    works = [service.consumers.watch, *service.background.values()]
+    await service.bus.start()
+    works = [service.bus.watch, *service.background.values()]
     tasks = [asyncio.ensure_future(work()) for work in works]
     try:
-        yield service.redis
+        yield service.bus.redis
     finally:
         await end(tasks)
-        await service.consumers.stop()
-        await service.redis.aclose()
+        await service.bus.stop()
+        await service.bus.close()
 
 
 def client_event(seq: int, gateway: str = "g", **message: Any) -> ClientEvent:

@@ -18,10 +18,12 @@ from session_state.store import Store
 from tests.integration.services import PATIENCE_SECONDS, client_event, until, working
 from translator.app import wire as wire_translator
 from translator.config import TranslatorSettings
-from turngate.bus.broker import Consumers, connect, consumer_name, make_broker, subscribe
+from turngate.bus.bus import Bus, consumer_name
+from turngate.bus.connection import connect
+from turngate.bus.consumer import Batch
 from turngate.bus.consumer_groups import remove_silent
-from turngate.bus.reclaimer import Intake, Reclaimer
-from turngate.bus.streams import entry
+from turngate.bus.readers import FastStreamReaders
+from turngate.bus.reclaimer import Reclaimer
 from turngate.process.settings import ConsumerSettings
 from turngate.process.tasks import end
 from turngate.protocol.messages import CLIENT_EVENTS, GATEWAYS, Slot, TurnRecord, Value, commands_stream
@@ -41,20 +43,17 @@ class Reader:
         self.settings = ConsumerSettings(redis_url=RedisDsn(url), reclaim_after_ms=100)
         self.redis: Redis = connect(self.settings)
         self.got: asyncio.Queue[str] = asyncio.Queue()
-        broker = make_broker(self.settings)
-        subscriber = subscribe(broker, STREAM, GROUP, self._take, records=8, own=own)
-        self.consumers = Consumers(broker, self.redis, [(STREAM, GROUP)], own=own, watch_interval=0.01)
-        self.intake = Intake(STREAM, GROUP, subscriber)
-        self.reclaimer = Reclaimer(self.redis, [self.intake], self.settings)
+        self.bus = Bus(self.settings, self.redis, FastStreamReaders(self.settings), watch_interval=0.01)
+        self.bus.consume(STREAM, GROUP, Thing, self._take, records=8, own=own)
+        self.reclaimer = Reclaimer(self.bus, self.settings)
 
-    async def _take(self, bodies: list[bytes]) -> None:
-        for body in bodies:
-            self.got.put_nowait(Thing.model_validate_json(body).name)
+    async def _take(self, batch: Batch[Thing]) -> None:
+        for thing in batch.messages:
+            self.got.put_nowait(thing.name)
 
-    async def publish(self, name: str) -> bool:
+    async def publish(self, name: str) -> None:
         """As the translators publish: never where nobody reads."""
-        where = await self.redis.xadd(STREAM, entry(Thing(name=name)), maxlen=100, nomkstream=True)
-        return where is not None
+        assert await self.bus.publish([(STREAM, Thing(name=name))], create=False) == [None]
 
     async def next(self) -> str:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -74,7 +73,7 @@ class Reader:
 async def reader(broker_url: str) -> AsyncIterator[Reader]:
     reader = Reader(broker_url)
     yield reader
-    await reader.consumers.stop()
+    await reader.bus.stop()
     await reader.redis.aclose()
 
 
@@ -95,7 +94,7 @@ async def test_a_lost_group_has_nobody_to_remove(reader: Reader) -> None:
 
 
 async def test_who_was_only_quiet_reads_on_as_if_nothing_had_happened(reader: Reader) -> None:
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.redis.xadd(STREAM, {"name": "before"})
     assert await reader.next() == "before"
     # Its entry is acknowledged a moment after it was handled.
@@ -103,13 +102,13 @@ async def test_who_was_only_quiet_reads_on_as_if_nothing_had_happened(reader: Re
     await reader.redis.xadd(STREAM, {"name": "after"})
     assert await reader.next() == "after"
     assert await reader.members() == {consumer_name()}
-    assert reader.consumers.alive()
+    assert reader.bus.alive()
 
 
 async def test_the_reclaimer_removes_those_that_have_gone_once_nothing_of_theirs_is_left(reader: Reader) -> None:
     await reader.redis.xgroup_create(STREAM, GROUP, mkstream=True)
     await reader.take_one_as("gone")
-    await reader.consumers.start()
+    await reader.bus.start()
     reclaiming = asyncio.ensure_future(reader.reclaimer.run())
     assert await reader.next() == "tea"
 
@@ -121,14 +120,14 @@ async def test_the_reclaimer_removes_those_that_have_gone_once_nothing_of_theirs
 
 
 async def test_who_stops_takes_its_name_along_unless_something_is_pending(reader: Reader) -> None:
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.redis.xadd(STREAM, {"name": "tea"})
     assert await reader.next() == "tea"
     assert await reader.members() == {consumer_name()}
-    await reader.consumers.stop()
+    await reader.bus.stop()
     assert await reader.members() == set()
     await reader.take_one_as(consumer_name())
-    await reader.consumers.stop()
+    await reader.bus.stop()
     assert await reader.members() == {consumer_name()}
     assert (await reader.redis.xpending(STREAM, GROUP))["pending"] == 1
 
@@ -139,17 +138,17 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("turngate.bus.broker.leave", never)
-    monkeypatch.setattr("turngate.bus.broker._LEAVE_SECONDS", 0)
-    await reader.consumers.start()
+    monkeypatch.setattr("turngate.bus.bus.leave", never)
+    monkeypatch.setattr("turngate.bus.bus._LEAVE_SECONDS", 0)
+    await reader.bus.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await reader.consumers.stop()
+        await reader.bus.stop()
 
 
 async def test_a_stream_of_ones_own_is_renewed_while_its_reader_lives_and_goes_with_it(broker_url: str) -> None:
     reader = Reader(broker_url, own=True)
-    await reader.consumers.start()
-    watching = asyncio.ensure_future(reader.consumers.watch())
+    await reader.bus.start()
+    watching = asyncio.ensure_future(reader.bus.watch())
     assert await reader.redis.pttl(STREAM) > 0
     await reader.redis.persist(STREAM)
 
@@ -157,31 +156,33 @@ async def test_a_stream_of_ones_own_is_renewed_while_its_reader_lives_and_goes_w
         return bool(await reader.redis.pttl(STREAM) > 0)
 
     await until(renewed)
-    assert await reader.publish("tea")
+    await reader.publish("tea")
     assert await reader.next() == "tea"
     assert await reader.redis.pttl(STREAM) > 0, "publishing leaves it as it is"
     await end([watching])
-    await reader.consumers.stop()
-    assert not await reader.publish("late")
+    await reader.bus.stop()
+    await reader.publish("late")
     assert not await reader.redis.exists(STREAM)
     await reader.redis.aclose()
 
 
 async def test_a_stream_of_ones_own_that_was_lost_is_made_anew_and_goes_with_its_reader_too(broker_url: str) -> None:
     reader = Reader(broker_url, own=True)
-    await reader.consumers.start()
-    watching = asyncio.ensure_future(reader.consumers.watch())
+    await reader.bus.start()
+    watching = asyncio.ensure_future(reader.bus.watch())
     await reader.redis.flushall()
-    await until(lambda: reader.publish("tea"))
+    await until(lambda: reader.redis.exists(STREAM))
+    await reader.publish("tea")
     assert await reader.next() == "tea"
     assert await reader.redis.pttl(STREAM) > 0
     await end([watching])
-    await reader.consumers.stop()
+    await reader.bus.stop()
     await reader.redis.aclose()
 
 
 async def test_a_command_for_a_gateway_that_has_gone_leaves_nothing_behind(broker_url: str) -> None:
-    async with working(wire_translator(TranslatorSettings(redis_url=RedisDsn(broker_url)))) as redis:
+    settings = TranslatorSettings(redis_url=RedisDsn(broker_url))
+    async with working(wire_translator(settings, Bus.connect(settings))) as redis:
         await redis.xgroup_create(commands_stream("g"), GATEWAYS, mkstream=True)
         for gateway in ("gone", "g"):
             event = client_event(1, gateway, type="InjectUserMessage", content="tea").model_dump(mode="json")
@@ -192,7 +193,7 @@ async def test_a_command_for_a_gateway_that_has_gone_leaves_nothing_behind(broke
 
 async def test_the_sweeper_counts_sessions(broker_url: str) -> None:
     settings = SessionStateSettings(redis_url=RedisDsn(broker_url), sweep_interval_ms=10)
-    async with working(wire_session_state(settings)) as redis:
+    async with working(wire_session_state(settings, Bus.connect(settings))) as redis:
         turn = TurnRecord(session="s", gateway="g", version=1, slot=Slot.ACTIVE)
         await Store(redis, settings).observe([turn])
 

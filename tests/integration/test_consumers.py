@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import orjson
 import pytest
 from redis.asyncio import Redis
 
-from turngate.bus.broker import Consumers, connect, make_broker, require_redis, subscribe
+from turngate.bus.bus import Bus
+from turngate.bus.connection import connect
+from turngate.bus.consumer import Batch
+from turngate.bus.readers import FastStreamReaders
+from turngate.bus.server import require_server
 from turngate.process.settings import BrokerSettings, SettingsError, load
 from turngate.process.tasks import end
+from turngate.protocol.messages import Value
 
 STREAM, GROUP = "turngate.test", "testers"
 FOREVER = 3_600.0
+
+
+class Thing(Value):
+    text: str
 
 
 class Bench:
@@ -23,14 +31,13 @@ class Bench:
     def __init__(self, url: str, watch_interval: float) -> None:
         self.settings = load(BrokerSettings, redis_url=url)
         self.redis: Redis = connect(self.settings)
-        self.broker = make_broker(self.settings)
+        self.bus = Bus(self.settings, self.redis, FastStreamReaders(self.settings), watch_interval=watch_interval)
         self.got: asyncio.Queue[str] = asyncio.Queue()
-        subscribe(self.broker, STREAM, GROUP, self._take, records=8)
-        self.consumers = Consumers(self.broker, self.redis, [(STREAM, GROUP)], watch_interval=watch_interval)
+        self.bus.consume(STREAM, GROUP, Thing, self._take, records=8)
 
-    async def _take(self, bodies: list[bytes]) -> None:
-        for body in bodies:
-            self.got.put_nowait(orjson.loads(body)["text"])
+    async def _take(self, batch: Batch[Thing]) -> None:
+        for thing in batch.messages:
+            self.got.put_nowait(thing.text)
 
     async def add(self, text: str) -> None:
         await self.redis.xadd(STREAM, {"text": text})
@@ -51,38 +58,38 @@ async def make(broker_url: str) -> AsyncIterator[Callable[[float], Awaitable[Ben
 
     yield one
     for bench in made:
-        await bench.consumers.stop()
+        await bench.bus.stop()
         await bench.redis.aclose()
 
 
 async def test_what_was_published_before_the_first_start_is_read(make: Callable[[float], Awaitable[Bench]]) -> None:
     bench = await make(FOREVER)
     await bench.add("early")
-    await bench.consumers.start()
+    await bench.bus.start()
     assert await bench.next() == "early"
-    assert await bench.consumers.ready()
+    assert await bench.bus.ready()
 
 
 async def test_dead_consumers_are_not_alive_although_the_server_answers(
     make: Callable[[float], Awaitable[Bench]],
 ) -> None:
     bench = await make(FOREVER)
-    await bench.consumers.start()
-    assert bench.consumers.alive()
+    await bench.bus.start()
+    assert bench.bus.alive()
     await bench.redis.flushall()
     async with asyncio.timeout(30):
         # Some servers end the blocked read in two steps, with a new try in between.
-        while bench.broker.subscribers[0].running:
+        while bench.bus.alive():
             await asyncio.sleep(0)
     assert await bench.redis.ping()
-    assert not bench.consumers.alive()
-    assert not await bench.consumers.ready()
+    assert not bench.bus.alive()
+    assert not await bench.bus.ready()
 
 
 async def test_a_lost_group_is_made_anew_and_nothing_is_skipped(make: Callable[[float], Awaitable[Bench]]) -> None:
     bench = await make(0.01)
-    await bench.consumers.start()
-    watching = asyncio.ensure_future(bench.consumers.watch())
+    await bench.bus.start()
+    watching = asyncio.ensure_future(bench.bus.watch())
     await bench.add("before")
     assert await bench.next() == "before"
     async with bench.redis.pipeline(transaction=True) as both:
@@ -91,7 +98,7 @@ async def test_a_lost_group_is_made_anew_and_nothing_is_skipped(make: Callable[[
         await both.execute()
     assert await bench.next() == "in the gap"
     async with asyncio.timeout(30):
-        while not await bench.consumers.ready():
+        while not await bench.bus.ready():
             await asyncio.sleep(0)
     await end([watching])
 
@@ -99,6 +106,6 @@ async def test_a_lost_group_is_made_anew_and_nothing_is_skipped(make: Callable[[
 async def test_a_server_that_does_not_answer_is_named(make: Callable[[float], Awaitable[Bench]]) -> None:
     nowhere = load(BrokerSettings, redis_url="redis://127.0.0.1:1/0")
     redis = connect(nowhere)
-    with pytest.raises(SettingsError, match=r"TURNGATE_REDIS_URL: no Redis answers at redis://127\.0\.0\.1:1"):
-        await require_redis(redis, nowhere)
+    with pytest.raises(SettingsError, match=r"TURNGATE_REDIS_URL: Redis at redis://127\.0\.0\.1:1/0 does not answer"):
+        await require_server(redis, nowhere)
     await redis.aclose()

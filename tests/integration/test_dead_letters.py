@@ -19,9 +19,9 @@ from tests.integration.services import PATIENCE_SECONDS, client_event, until, wo
 from translator.app import NOT_PROCESSED
 from translator.app import wire as wire_translator
 from translator.config import TranslatorSettings
-from turngate.bus.broker import Consumers, connect, make_broker, subscribe
-from turngate.bus.reclaimer import Intake, Reclaimer
-from turngate.bus.streams import Failures
+from turngate.bus.bus import Bus
+from turngate.bus.consumer import Batch
+from turngate.bus.reclaimer import Reclaimer
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.messages import (
     CLIENT_EVENTS,
@@ -49,26 +49,20 @@ class Reader:
         self.settings = ConsumerSettings(
             redis_url=RedisDsn(url), reclaim_after_ms=100, deliveries_max=DELIVERIES, **settings
         )
-        self.redis = connect(self.settings)
+        self.bus = Bus.connect(self.settings)
+        self.redis = self.bus.redis
         self.handled: list[str] = []
         self.told: list[bytes] = []
         self.failures = 0
-        self._broker = make_broker(self.settings)
-        subscriber = subscribe(self._broker, STREAM, GROUP, self._handle, records=8)
-        self.consumers = Consumers(self._broker, self.redis, [(STREAM, GROUP)])
-        self.intake = Intake(STREAM, GROUP, subscriber, self._given_up)
-        self.reclaimer = Reclaimer(self.redis, [self.intake], self.settings)
+        self.consumer = self.bus.consume(STREAM, GROUP, Thing, self._handle, records=8, on_given_up=self._given_up)
+        self.reclaimer = Reclaimer(self.bus, self.settings)
 
-    async def _handle(self, bodies: list[bytes]) -> None:
-        failures = Failures()
-        failures.attempted(self._handle_one, failures.parsed(Thing, bodies))
-        failures.raise_first()
-
-    def _handle_one(self, thing: Thing) -> None:
-        self.handled.append(thing.name)
-        if self.failures > 0:
-            self.failures -= 1
-            raise ValueError(f"cannot do {thing.name}")
+    async def _handle(self, batch: Batch[Thing]) -> None:
+        for thing in batch.messages:
+            self.handled.append(thing.name)
+            if self.failures > 0:
+                self.failures -= 1
+                batch.fail(thing, ValueError(f"cannot do {thing.name}"))
 
     async def _given_up(self, body: bytes) -> None:
         self.told.append(body)
@@ -91,7 +85,7 @@ class Reader:
     async def until_nothing_is_pending(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await self.pending():
-                await self.reclaimer.reclaim(self.intake)
+                await self.reclaimer.reclaim(self.consumer)
 
     async def letters(self) -> list[dict[str, str]]:
         return await read_letters(self.redis)
@@ -106,13 +100,13 @@ async def read_letters(redis: Redis) -> list[dict[str, str]]:
 async def reader(broker_url: str) -> AsyncIterator[Reader]:
     reader = Reader(broker_url)
     yield reader
-    await reader.consumers.stop()
-    await reader.redis.aclose()
+    await reader.bus.stop()
+    await reader.bus.close()
 
 
 async def test_what_a_dead_consumer_left_is_handled_by_another(reader: Reader) -> None:
     await reader.publish_to_a_dead_consumer(b'{"name": "tea"}')
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.until_nothing_is_pending()
     assert reader.handled == ["tea"]
     assert await reader.letters() == []
@@ -120,7 +114,7 @@ async def test_what_a_dead_consumer_left_is_handled_by_another(reader: Reader) -
 
 async def test_a_handler_that_fails_once_gets_the_entry_again(reader: Reader) -> None:
     reader.failures = 1
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.publish(b'{"name": "tea"}')
     await until(reader.pending)
     await reader.until_nothing_is_pending()
@@ -131,7 +125,7 @@ async def test_a_handler_that_fails_once_gets_the_entry_again(reader: Reader) ->
 async def test_an_entry_that_fails_again_and_again_is_given_up_with_the_reason(reader: Reader) -> None:
     before = REGISTRY.get_sample_value("turngate_dead_letters_total", {"stream": STREAM}) or 0
     reader.failures = 1_000
-    await reader.consumers.start()
+    await reader.bus.start()
     entry = await reader.publish(b'{"name": "tea"}')
     await until(reader.pending)
     await reader.until_nothing_is_pending()
@@ -152,7 +146,7 @@ async def test_an_entry_that_fails_again_and_again_is_given_up_with_the_reason(r
 
 @pytest.mark.parametrize("body", [b'{"nam": "tea"}', b"not JSON", b"\x89BIN\r\n\x1a\n\x00\x01cut off", b"\xff\xfe"])
 async def test_an_entry_that_cannot_be_read_is_given_up_and_the_next_one_handled(reader: Reader, body: bytes) -> None:
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.publish(body)
     await reader.publish(b'{"name": "tea"}')
     await until(reader.pending)
@@ -163,22 +157,20 @@ async def test_an_entry_that_cannot_be_read_is_given_up_and_the_next_one_handled
     assert letter["reason"]
 
 
-async def test_a_bad_entry_costs_those_that_were_read_with_it_a_second_delivery_and_nothing_else(
-    reader: Reader,
-) -> None:
+async def test_a_bad_entry_costs_those_that_were_read_with_it_nothing(reader: Reader) -> None:
     await reader.redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     for body in (b'{"name": "tea"}', b"not JSON", b'{"name": "milk"}'):
         await reader.publish(body)
-    await reader.consumers.start()
+    await reader.bus.start()
     await until(reader.pending)
     await reader.until_nothing_is_pending()
-    assert reader.handled == ["tea", "milk"] * 2
+    assert reader.handled == ["tea", "milk"]
     (letter,) = await reader.letters()
     assert letter["body"] == "not JSON"
 
 
 async def test_an_entry_of_unknown_fields_is_shown_as_they_are(reader: Reader) -> None:
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.redis.xadd(STREAM, {"nam": "tea"})
     await until(reader.pending)
     await reader.until_nothing_is_pending()
@@ -191,7 +183,7 @@ async def test_an_entry_that_nobody_survives_is_given_up_unread(reader: Reader) 
     # Every process that took it up died of it, so no failure of it was ever seen.
     for _ in range(DELIVERIES - 1):
         await reader.redis.xclaim(STREAM, GROUP, DEAD, 0, [entry])
-    await reader.consumers.start()
+    await reader.bus.start()
     await reader.until_nothing_is_pending()
     assert reader.handled == []
     (letter,) = await reader.letters()
@@ -201,10 +193,10 @@ async def test_an_entry_that_nobody_survives_is_given_up_unread(reader: Reader) 
 
 async def test_of_two_that_reclaim_at_once_one_gets_it(reader: Reader) -> None:
     await reader.publish_to_a_dead_consumer(b'{"name": "tea"}')
-    await reader.consumers.start()
+    await reader.bus.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await reader.pending():
-            await asyncio.gather(*(reader.reclaimer.reclaim(reader.intake) for _ in range(8)))
+            await asyncio.gather(*(reader.reclaimer.reclaim(reader.consumer) for _ in range(8)))
     assert reader.handled == ["tea"]
 
 
@@ -216,31 +208,31 @@ async def test_an_answer_that_cannot_be_given_yet_is_tried_again(reader: Reader)
             raise ConnectionError(failures.pop())
         reader.told.append(body)
 
-    intake = Intake(STREAM, GROUP, reader.intake.subscriber, told)
+    reader.consumer.on_given_up = told
     await reader.publish_to_a_dead_consumer(b"not JSON")
-    await reader.consumers.start()
+    await reader.bus.start()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while failures:
             with suppress(ConnectionError):
-                await reader.reclaimer.reclaim(intake)
+                await reader.reclaimer.reclaim(reader.consumer)
         assert await reader.letters() == []
         while await reader.pending():
-            await reader.reclaimer.reclaim(intake)
+            await reader.reclaimer.reclaim(reader.consumer)
     assert reader.told == [b"not JSON"]
     assert len(await reader.letters()) == 1
 
 
 async def test_dead_letters_are_bounded(broker_url: str) -> None:
     reader = Reader(broker_url, stream_max_length=100)
-    await reader.consumers.start()
+    await reader.bus.start()
     for _ in range(400):
         await reader.publish(b"not JSON")
     await until(reader.pending)
     await reader.until_nothing_is_pending()
     # Trimming is by whole nodes of 100 entries.
     assert await reader.redis.xlen(DEAD_LETTERS) <= 200
-    await reader.consumers.stop()
-    await reader.redis.aclose()
+    await reader.bus.stop()
+    await reader.bus.close()
 
 
 # --- the two services -------------------------------------------------------------------------------------------------
@@ -248,7 +240,7 @@ async def test_dead_letters_are_bounded(broker_url: str) -> None:
 
 async def test_the_client_is_told_of_an_event_that_no_translator_can_handle(broker_url: str) -> None:
     settings = TranslatorSettings(redis_url=RedisDsn(broker_url), reclaim_after_ms=100, deliveries_max=2)
-    async with working(wire_translator(settings)) as redis:
+    async with working(wire_translator(settings, Bus.connect(settings))) as redis:
         await redis.xgroup_create(commands_stream("g"), "gateway", mkstream=True)
         good = client_event(2, type="InjectUserMessage", content="tea").model_dump(mode="json")
         await redis.xadd(CLIENT_EVENTS, {"__data__": orjson.dumps({**good, "seq": 1, "turn": "not a record"})})
@@ -268,7 +260,7 @@ async def test_the_client_is_told_of_an_event_that_no_translator_can_handle(brok
 
 async def test_a_turn_record_that_makes_no_sense_is_given_up(broker_url: str) -> None:
     settings = SessionStateSettings(redis_url=RedisDsn(broker_url), reclaim_after_ms=100, deliveries_max=2)
-    async with working(wire_session_state(settings)) as redis:
+    async with working(wire_session_state(settings, Bus.connect(settings))) as redis:
         await redis.xadd(TURNS, {"__data__": b'{"session": "s", "slot": "a new kind of slot"}'})
         await until(lambda: _count(redis, DEAD_LETTERS, 1))
         (letter,) = await read_letters(redis)

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from gateway.session.publisher import Publisher
 from tests.integration.services import client_event, until
-from turngate.bus.broker import connect
-from turngate.bus.streams import body_of
+from turngate.bus.bus import Bus
+from turngate.bus.entries import body_of
 from turngate.process.settings import BrokerSettings
 from turngate.process.tasks import end
 from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, Slot, TurnRecord
@@ -41,10 +41,15 @@ class Broken(Talk):
 
 
 @pytest.fixture
-async def redis(broker_url: str) -> AsyncIterator[Redis]:
-    redis = connect(BrokerSettings(redis_url=RedisDsn(broker_url)))
-    yield redis
-    await redis.aclose()
+async def bus(broker_url: str) -> AsyncIterator[Bus]:
+    bus = Bus.connect(BrokerSettings(redis_url=RedisDsn(broker_url)))
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def redis(bus: Bus) -> Redis:
+    return bus.redis
 
 
 async def entries(redis: Redis, stream: str) -> list[bytes]:
@@ -57,8 +62,8 @@ async def versions(redis: Redis) -> list[tuple[str, int]]:
     return [(record.session, record.version) for record in records]
 
 
-async def test_records_that_nothing_waits_for_fold_and_go_together(redis: Redis) -> None:
-    publisher = Publisher(redis, 100, FOREVER)
+async def test_records_that_nothing_waits_for_fold_and_go_together(bus: Bus, redis: Redis) -> None:
+    publisher = Publisher(bus, FOREVER)
     talks = [Talk(name) for name in "abc"]
     for version in (1, 2, 3):
         for talk in talks:
@@ -73,8 +78,8 @@ async def test_records_that_nothing_waits_for_fold_and_go_together(redis: Redis)
     assert await versions(redis) == [("a", 3), ("b", 3), ("c", 3)], "those of the last moment too"
 
 
-async def test_after_a_while_they_go_by_themselves(redis: Redis) -> None:
-    publisher = Publisher(redis, 100, 0.01)
+async def test_after_a_while_they_go_by_themselves(bus: Bus, redis: Redis) -> None:
+    publisher = Publisher(bus, 0.01)
     publishing = asyncio.ensure_future(publisher.run())
     for name in "ab":
         publisher.turn(Talk(name), urgent=False)
@@ -84,8 +89,8 @@ async def test_after_a_while_they_go_by_themselves(redis: Redis) -> None:
     await end([publishing])
 
 
-async def test_a_record_that_something_waits_for_goes_at_once(redis: Redis) -> None:
-    publisher = Publisher(redis, 100, FOREVER)
+async def test_a_record_that_something_waits_for_goes_at_once(bus: Bus, redis: Redis) -> None:
+    publisher = Publisher(bus, FOREVER)
     publishing = asyncio.ensure_future(publisher.run())
     talk = Talk("a")
     publisher.turn(talk, urgent=False)
@@ -97,8 +102,8 @@ async def test_a_record_that_something_waits_for_goes_at_once(redis: Redis) -> N
     assert await versions(redis) == [("a", 1)], "once"
 
 
-async def test_what_is_settled_meanwhile_is_not_published(redis: Redis) -> None:
-    publisher = Publisher(redis, 100, FOREVER)
+async def test_what_is_settled_meanwhile_is_not_published(bus: Bus, redis: Redis) -> None:
+    publisher = Publisher(bus, FOREVER)
     publisher.client_event(Talk("a"), 9)
     publisher.client_event(Talk("a"), 1)
     publishing = asyncio.ensure_future(publisher.run())
@@ -107,8 +112,8 @@ async def test_what_is_settled_meanwhile_is_not_published(redis: Redis) -> None:
     assert [ClientEvent.model_validate_json(body).seq for body in await entries(redis, CLIENT_EVENTS)] == [1]
 
 
-async def test_a_defect_in_one_session_does_not_silence_the_others(redis: Redis) -> None:
-    publisher = Publisher(redis, 100, FOREVER)
+async def test_a_defect_in_one_session_does_not_silence_the_others(bus: Bus, redis: Redis) -> None:
+    publisher = Publisher(bus, FOREVER)
     publishing = asyncio.ensure_future(publisher.run())
     publisher.turn(Broken("a"), urgent=True)
     publisher.turn(Talk("b"), urgent=True)

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from session_state.config import ReservationSettings
 from session_state.rules import SessionState, advance
 from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Reservation, Store, _Question, _step
-from turngate.bus.streams import body_of
+from turngate.bus.entries import body_of
 from turngate.protocol.messages import (
     AddItems,
     Configuration,

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from session_state.app import wire
 from session_state.config import SessionStateSettings
+from turngate.bus.bus import Bus
 from turngate.local import health
 from turngate.local.ports import free_port
 from turngate.process.service import application
@@ -81,9 +82,10 @@ async def test_a_service_that_is_asked_to_stop_exits_normally(broker_url: str, s
 
 
 async def test_health_and_readiness_fail_as_soon_as_a_task_has_ended(broker_url: str) -> None:
-    service = wire(SessionStateSettings(redis_url=RedisDsn(broker_url)))
+    settings = SessionStateSettings(redis_url=RedisDsn(broker_url))
+    service = wire(settings, Bus.connect(settings))
     supervisor = Supervisor()
-    await service.consumers.start()
+    await service.bus.start()
     client = TestClient(application(service, supervisor))
 
     async def raises() -> None:
@@ -94,5 +96,5 @@ async def test_health_and_readiness_fail_as_soon_as_a_task_has_ended(broker_url:
     await supervisor.wait()
     assert [client.get(page).status_code for page in ("/health", "/ready")] == [503, 503]
     await supervisor.end()
-    await service.consumers.stop()
-    await service.redis.aclose()
+    await service.bus.stop()
+    await service.bus.close()

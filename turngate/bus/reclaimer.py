@@ -1,14 +1,15 @@
-"""Entries that were delivered and never finished: taken over, and after a bounded number of deliveries given up.
+"""Entries that were delivered and never finished: taken over, and given up after a bounded number of deliveries.
 
-A consumer that dies and one whose handler raises look the same to Redis: the entry stays in the group's pending list,
-and nothing there is ever delivered again by itself. So every process of a group looks at that list, and hands what has
-been idle for too long to its own subscriber: the same decoding, validation, middleware and handler as the first time.
+A consumer that dies and one whose handler fails look the same to Redis: the entry stays in the group's pending list,
+and nothing there is delivered again by itself. So every process of a group looks at that list, and gives what has been
+idle for too long to its own consumer.
 
 1. Claiming is the arbiter: of two processes that see the same idle entry, one gets it.
-2. The delivery that is the last one allowed and fails, for whatever reason (a body that does not decode or validate, a
-   handler that raises), buries the entry with that reason. One that outlived even its last delivery (it killed every
-   process that took it up) is buried unread.
-3. Burying is one transaction: written to the dead-letter stream and acknowledged, or neither.
+2. If the last allowed delivery fails, for whatever reason (a body that cannot be parsed, a handler that fails), the
+   entry is given up with that reason. One that was not even finished in its last delivery (it ended every process that
+   took it) is given up without another one.
+3. Giving up is one transaction: written to the dead-letter stream and acknowledged, or neither. Only if Redis refuses
+   the write is the entry removed without a dead letter.
 
 Of a consumer that has nothing left, only its name stays in the group; that is removed in the end.
 """
@@ -16,18 +17,18 @@ Of a consumer that has nothing left, only its name stays in the group; that is r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import random
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
-from turngate.bus.broker import consumer_name
+from turngate.bus import trouble
+from turngate.bus.bus import Bus, consumer_name
+from turngate.bus.consumer import Consumer
 from turngate.bus.consumer_groups import remove_silent
-from turngate.bus.streams import body_of
+from turngate.bus.entries import Entry, body_of
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.messages import DEAD_LETTERS, DeadLetter
 
@@ -37,106 +38,108 @@ log = structlog.get_logger(__name__)
 _BATCH = 64
 #: A consumer that asks for nothing for so many times the wait for its entries has gone.
 _GONE_AFTER = 10
-#: Characters of a reason that are kept.
-_REASON_MAX = 500
+#: Bytes of a body that a dead letter keeps.
+_BODY_MAX = 16_384
 _UNFINISHED = "every consumer that it was delivered to ended before it was finished"
 
 _reclaimed = Counter("turngate_reclaimed", "Entries delivered again after a consumer left them unfinished.", ["stream"])
-_buried = Counter("turngate_dead_letters", "Entries given up after too many deliveries.", ["stream"])
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """One stream as this process reads it."""
-
-    stream: str
-    group: str
-    #: FastStream's, with the handler on it.
-    subscriber: Any
-    #: Called with the body of each entry that is given up, before it is buried; when it raises, both are tried again.
-    on_given_up: Callable[[bytes], Awaitable[None]] | None = None
+_given_up = Counter("turngate_dead_letters", "Entries given up after too many deliveries.", ["stream"])
 
 
 class Reclaimer:
-    """Watches over the pending entries of one process's intakes. `run` it beside the consumers."""
+    """Watches the pending entries of one process's streams. `run` it while the bus works."""
 
-    def __init__(self, redis: Redis, intakes: Sequence[Intake], settings: ConsumerSettings) -> None:
-        self._redis = redis
-        self._intakes = tuple(intakes)
+    def __init__(self, bus: Bus, settings: ConsumerSettings) -> None:
+        self._bus = bus
+        self._redis = bus.redis
         self._settings = settings
 
     async def run(self) -> None:
-        """Look at every intake, again and again, until cancelled."""
+        """Look at every stream again and again, until cancelled."""
+        pause = self._settings.reclaim_after_ms / 2000
         while True:
-            await asyncio.sleep(self._settings.reclaim_after_ms / 2000)
-            for intake in self._intakes:
+            # With jitter, so that the processes of a group do not all look at the same moment.
+            await asyncio.sleep(random.uniform(0.8, 1) * pause)
+            for consumer in self._bus.consumers:
+                if consumer.own:
+                    continue
                 try:
-                    await self.reclaim(intake)
-                    await self.remove_gone(intake)
-                except (RedisError, OSError) as error:
-                    # The server is away, or has lost the group; `Consumers` sees to both.
-                    log.warning("reclaim_failed", stream=intake.stream, error=str(error))
+                    await self.reclaim(consumer)
+                    await self.remove_gone(consumer)
+                except Exception as error:
+                    # The server is away or has lost the group, which `Bus.watch` sees to; or one entry cannot be given
+                    # up now. Both are tried again in the next round.
+                    if trouble.concerns_server(error):
+                        trouble.note(error, f"reclaim {consumer.stream}")
+                    else:
+                        log.warning("reclaim_failed", stream=consumer.stream, error=f"{type(error).__name__}: {error}")
 
-    async def reclaim(self, intake: Intake) -> None:
+    async def reclaim(self, consumer: Consumer[Any]) -> None:
         """Take over once what has been idle for too long. Redis errors pass through."""
         idle = self._settings.reclaim_after_ms
-        left: Any = await self._redis.xpending_range(
-            intake.stream, intake.group, min="-", max="+", count=_BATCH, idle=idle
+        pending: Any = await self._redis.xpending_range(
+            consumer.key, consumer.group, min="-", max="+", count=_BATCH, idle=idle
         )
-        for entry in left:
+        for entry in pending:
             claimed: Any = await self._redis.xclaim(
-                intake.stream, intake.group, consumer_name(), idle, [entry["message_id"]]
+                consumer.key, consumer.group, consumer_name(), idle, [entry["message_id"]]
             )
-            # Empty when another process was faster, or the stream was trimmed beyond the entry.
+            # Empty if another process was faster, or the stream was trimmed beyond the entry.
             for entry_id, fields in claimed:
-                await self._deliver(intake, entry_id, fields, entry["times_delivered"] + 1)
+                await self._deliver(consumer, Entry(entry_id, body_of(fields)), entry["times_delivered"] + 1)
 
-    async def remove_gone(self, intake: Intake) -> None:
-        """Take the names of consumers that have gone out of the group; what they left must be taken over first. Redis
+    async def remove_gone(self, consumer: Consumer[Any]) -> None:
+        """Remove the names of consumers that have gone from the group; what they left must be taken over first. Redis
         errors pass through."""
         silent_ms = _GONE_AFTER * self._settings.reclaim_after_ms
-        if removed := await remove_silent(self._redis, intake.stream, intake.group, silent_ms):
-            log.info("consumers_removed", stream=intake.stream, consumers=removed)
+        if removed := await remove_silent(self._redis, consumer.key, consumer.group, silent_ms):
+            log.info("consumers_removed", stream=consumer.stream, consumers=removed)
 
-    async def _deliver(self, intake: Intake, entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int) -> None:
+    async def _deliver(self, consumer: Consumer[Any], entry: Entry, deliveries: int) -> None:
         most = self._settings.deliveries_max
         if deliveries > most:
-            await self._bury(intake, entry_id, fields, deliveries - 1, _UNFINISHED)
+            await self._give_up(consumer, entry, deliveries - 1, _UNFINISHED)
             return
-        _reclaimed.labels(intake.stream).inc()
-        try:
-            await intake.subscriber.process_message(
-                {"type": "bstream", "channel": intake.stream, "message_ids": [entry_id], "data": [fields]}
-            )
-        except Exception as error:
-            log.warning(
-                "entry_failed",
-                stream=intake.stream,
-                entry=entry_id.decode(),
-                deliveries=deliveries,
-                error=type(error).__name__,
-            )
-            if deliveries >= most:
-                await self._bury(intake, entry_id, fields, deliveries, f"{type(error).__name__}: {error}")
+        _reclaimed.labels(consumer.stream).inc()
+        failed = await consumer.deliver([entry])
+        if entry.id in failed and deliveries >= most:
+            await self._give_up(consumer, entry, deliveries, failed[entry.id])
 
-    async def _bury(
-        self, intake: Intake, entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int, reason: str
-    ) -> None:
-        body = body_of(fields)
-        if intake.on_given_up is not None:
-            await intake.on_given_up(body)
+    async def _give_up(self, consumer: Consumer[Any], entry: Entry, deliveries: int, reason: str) -> None:
+        if consumer.on_given_up is not None:
+            await consumer.on_given_up(entry.body)
         letter = DeadLetter(
-            stream=intake.stream,
-            group=intake.group,
-            entry=entry_id.decode(),
+            stream=consumer.stream,
+            group=consumer.group,
+            entry=entry.id.decode(),
             deliveries=deliveries,
-            reason=reason[:_REASON_MAX],
-            body=body.decode(errors="replace"),
+            reason=reason,
+            body=entry.body[:_BODY_MAX].decode(errors="replace"),
         )
-        written: dict[Any, Any] = letter.model_dump()
+        written = True
+        try:
+            await self._bury(consumer, entry, letter)
+        except ResponseError as error:
+            if not trouble.concerns_server(error):
+                raise
+            trouble.note(error, "write a dead letter")
+            await consumer.remove([entry.id])
+            written = False
+        _given_up.labels(consumer.stream).inc()
+        log.error(
+            "entry_given_up",
+            stream=consumer.stream,
+            entry=letter.entry,
+            deliveries=deliveries,
+            reason=reason,
+            dead_letter=written,
+        )
+
+    async def _bury(self, consumer: Consumer[Any], entry: Entry, letter: DeadLetter) -> None:
+        fields: dict[Any, Any] = letter.model_dump()
+        maxlen = self._settings.stream_max_length
         async with self._redis.pipeline(transaction=True) as transaction:
-            transaction.xadd(DEAD_LETTERS, written, maxlen=self._settings.stream_max_length)
-            transaction.xack(intake.stream, intake.group, entry_id)
+            transaction.xadd(self._bus.key(DEAD_LETTERS), fields, maxlen=maxlen)
+            transaction.xack(consumer.key, consumer.group, entry.id)
+            transaction.xdel(consumer.key, entry.id)
             await transaction.execute()
-        _buried.labels(intake.stream).inc()
-        log.error("entry_given_up", stream=intake.stream, entry=letter.entry, deliveries=deliveries)

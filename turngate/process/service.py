@@ -13,15 +13,15 @@ import orjson
 import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from turngate.bus.broker import Consumers, require_redis
+from turngate.bus.bus import Bus
+from turngate.bus.server import require_server
 from turngate.process import garbage
-from turngate.process.settings import BrokerSettings, SettingsError
+from turngate.process.settings import SettingsError
 from turngate.process.supervisor import Supervisor, run_supervised
 
 log = structlog.get_logger(__name__)
@@ -32,9 +32,7 @@ class Service:
     """What one process consists of; the wiring functions of the services return this."""
 
     name: str
-    settings: BrokerSettings
-    redis: Redis
-    consumers: Consumers
+    bus: Bus
     host: str
     port: int
     #: The name of the setting that ``port`` comes from, for the one who finds it taken.
@@ -86,9 +84,9 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
     http = _HttpServer(config)
     listener = listen(service.host, service.port, service.port_setting)
     try:
-        await require_redis(service.redis, service.settings)
-        await service.consumers.start()
-        supervisor.start("consumer watch", service.consumers.watch)
+        await require_server(service.bus.redis, service.bus.settings)
+        await service.bus.start()
+        supervisor.start("consumer watch", service.bus.watch)
         for name, work in service.background.items():
             supervisor.start(name, work)
         serving = supervisor.start("http", lambda: http.serve(sockets=[listener]))
@@ -98,22 +96,22 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
         http.should_exit = True
         await asyncio.wait([serving])
         await supervisor.end()
-        await service.consumers.stop()
+        await service.bus.stop()
         log.info("stopped")
     finally:
         listener.close()
-        await service.redis.aclose()
+        await service.bus.close()
 
 
 def application(service: Service, supervisor: Supervisor) -> Starlette:
     """The HTTP of a service: health, readiness, metrics, and its own routes."""
 
     async def health(_: Request) -> Response:
-        alive = supervisor.healthy and service.consumers.alive()
+        alive = supervisor.healthy and service.bus.alive()
         return json_response({"service": service.name, "consumers": alive}, 200 if alive else 503)
 
     async def ready(_: Request) -> Response:
-        is_ready = supervisor.healthy and await service.consumers.ready()
+        is_ready = supervisor.healthy and await service.bus.ready()
         return json_response({"service": service.name, "ready": is_ready}, 200 if is_ready else 503)
 
     async def metrics(_: Request) -> Response:

@@ -38,6 +38,16 @@ class BrokerSettings(Settings):
     redis_url: RedisDsn = Field(
         RedisDsn("redis://127.0.0.1:6379/0"), description="URL of the Redis or Valkey server, with password if needed."
     )
+    redis_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.:-]{0,64}$",
+        description="Prefix of all streams and keys; two installations on one Redis need different ones.",
+    )
+    redis_timeout_ms: int = Field(
+        3_000,
+        ge=100,
+        description="Timeout for the answer to a command. Requests are published again, so it may be short.",
+    )
     stream_max_length: int = Field(
         10_000, ge=100, description="Maximum length of each stream; the oldest entries are dropped, and sent again."
     )

@@ -1,0 +1,76 @@
+"""What is said at start about a Redis that cannot be used. Never the password."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as sync_redis
+
+from turngate.bus.connection import connect
+from turngate.bus.server import require_server
+from turngate.local.broker import find_server, server_command
+from turngate.local.parent_death import dies_with_parent
+from turngate.local.ports import free_port
+from turngate.process.settings import BrokerSettings, SettingsError, load
+
+
+async def refusal(url: str) -> str:
+    settings = load(BrokerSettings, redis_url=url)
+    redis = connect(settings)
+    try:
+        with pytest.raises(SettingsError) as refused:
+            await require_server(redis, settings)
+    finally:
+        await redis.aclose()
+    return str(refused.value)
+
+
+@pytest.fixture
+def clustered(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server in cluster mode."""
+    port = free_port()
+    command = [*server_command(find_server(), port), "--cluster-enabled", "yes", "--dir", str(tmp_path)]
+    process = subprocess.Popen(dies_with_parent(command), stdout=subprocess.DEVNULL)
+    with sync_redis.Redis(port=port) as client:
+        while True:
+            try:
+                client.ping()
+                break
+            except sync_redis.ConnectionError:
+                assert process.poll() is None
+    yield f"redis://127.0.0.1:{port}/0"
+    process.kill()
+    process.wait()
+
+
+async def test_a_wrong_password_is_called_so_and_not_shown(broker_url: str) -> None:
+    admin: Any
+    with sync_redis.Redis.from_url(broker_url) as admin:
+        admin.execute_command("ACL", "SETUSER", "someone", "reset", "on", ">right", "~*", "+@all")
+        said = await refusal(broker_url.replace("redis://", "redis://someone:planted@"))
+        admin.execute_command("ACL", "DELUSER", "someone")
+    assert said == f"TURNGATE_REDIS_URL: Redis at {broker_url} refused the user name or the password"
+
+
+async def test_a_missing_password_is_called_so(broker_url: str) -> None:
+    with sync_redis.Redis.from_url(broker_url) as admin:
+        admin.config_set("requirepass", "right")
+        try:
+            said = await refusal(broker_url)
+        finally:
+            admin.config_set("requirepass", "")
+    assert "refused the user name or the password" in said
+
+
+async def test_a_server_that_is_away_is_named_without_its_password() -> None:
+    said = await refusal("redis://someone:planted@127.0.0.1:1/0")
+    assert "TURNGATE_REDIS_URL: Redis at redis://127.0.0.1:1/0 does not answer" in said
+    assert "planted" not in said
+
+
+async def test_a_cluster_is_refused(clustered: str) -> None:
+    assert "is in cluster mode, which is not supported" in await refusal(clustered)

@@ -1,0 +1,260 @@
+"""A real Redis that answers and refuses: nothing spins, what can be done is done, and all of it ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import redis as sync_redis
+from prometheus_client import REGISTRY
+from pydantic import RedisDsn
+
+from gateway.session.publisher import Publisher
+from tests.integration.services import client_event, until
+from turngate.bus import trouble
+from turngate.bus.bus import Bus
+from turngate.bus.consumer import Batch
+from turngate.bus.entries import body_of
+from turngate.process.settings import ConsumerSettings
+from turngate.process.tasks import end
+from turngate.protocol.messages import TURNS, ClientEvent, Slot, TurnRecord, Value
+
+STREAM, GROUP = "turngate.test", "readers"
+
+
+class Thing(Value):
+    name: str
+
+
+class Server:
+    """The server as its administrator sees it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client: Any = sync_redis.Redis.from_url(url)
+
+    def fill(self) -> None:
+        """From now on it is out of memory."""
+        self.client.config_set("maxmemory", 1)
+
+    def free(self) -> None:
+        self.client.config_set("maxmemory", 0)
+
+    def become_replica(self) -> None:
+        """Of a master that does not exist, as after a failover."""
+        self.client.replicaof("127.0.0.1", 1)
+
+    def become_master(self) -> None:
+        self.client.replicaof("NO", "ONE")
+
+    def allow(self, *rules: str) -> str:
+        """A user with all permissions except these; returns its URL."""
+        self.client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "&*", "+@all", *rules)
+        return self.url.replace("redis://", "redis://limited:pw@")
+
+    def restore(self) -> None:
+        self.become_master()
+        self.client.config_set("maxmemory", self.maxmemory)
+        self.client.execute_command("ACL", "DELUSER", "limited")
+        self.client.close()
+
+    def __enter__(self) -> Server:
+        config: Any = self.client.config_get("maxmemory")
+        self.maxmemory = config["maxmemory"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+
+
+@pytest.fixture
+def server(broker_url: str) -> Iterator[Server]:
+    with Server(broker_url) as server:
+        yield server
+
+
+@pytest.fixture
+async def bus(server: Server) -> AsyncIterator[Bus]:
+    bus = bus_at(server.url)
+    yield bus
+    await bus.close()
+
+
+def bus_at(url: str) -> Bus:
+    return Bus.connect(ConsumerSettings(redis_url=RedisDsn(url), reclaim_after_ms=100))
+
+
+def errors(kind: str) -> float:
+    return REGISTRY.get_sample_value("turngate_redis_errors_total", {"kind": kind}) or 0
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One for each pause that anybody makes."""
+    made: list[None] = []
+    pause = trouble.Backoff.pause
+
+    async def counted(backoff: trouble.Backoff) -> None:
+        made.append(None)
+        await pause(backoff)
+
+    monkeypatch.setattr(trouble.Backoff, "pause", counted)
+    return made
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.session = "s"
+        self.version = 1
+
+    def record(self) -> TurnRecord:
+        return TurnRecord(session="s", gateway="g", version=self.version, slot=Slot.IDLE)
+
+    def client_event(self, seq: int) -> ClientEvent | None:
+        return client_event(seq, type="KeepAlive")
+
+
+async def test_a_publisher_pauses_while_the_server_is_full_and_then_publishes_what_is_newest(
+    server: Server, bus: Bus, pauses: list[None]
+) -> None:
+    before = errors("OOM")
+    server.fill()
+    publisher = Publisher(bus, 0.01)
+    publishing = asyncio.ensure_future(publisher.run())
+    talk = Talk()
+    publisher.turn(talk, urgent=True)
+
+    async def refused_often() -> bool:
+        return errors("OOM") - before >= 4
+
+    await until(refused_often)
+    assert len(pauses) >= errors("OOM") - before - 1, "one after each refusal"
+    talk.version = 7
+    server.free()
+    await publisher.drain(30)
+    await end([publishing])
+    entries: Any = await bus.redis.xrange(TURNS)
+    assert [TurnRecord.model_validate_json(body_of(fields)).version for _, fields in entries] == [7]
+
+
+async def test_a_publication_is_tried_again_a_few_times_and_then_raises(
+    server: Server, bus: Bus, pauses: list[None]
+) -> None:
+    server.fill()
+    with pytest.raises(Exception, match="maxmemory"):
+        await bus.publish([(STREAM, Thing(name="tea"))], tries=3)
+    assert len(pauses) == 2
+
+
+async def test_what_was_published_is_not_published_again_with_what_was_refused(server: Server) -> None:
+    bus = bus_at(server.allow("-@all", "+xadd", "resetkeys", f"~{STREAM}"))
+    publishing = asyncio.ensure_future(
+        bus.publish([(STREAM, Thing(name="tea")), ("turngate.other", Thing(name="milk"))])
+    )
+    before = errors("NOPERM")
+
+    async def refused() -> bool:
+        return errors("NOPERM") > before
+
+    await until(refused)
+    server.allow()
+    assert await publishing == [None, None]
+    assert (server.client.xlen(STREAM), server.client.xlen("turngate.other")) == (1, 1)
+    await bus.close()
+
+
+async def test_a_message_that_cannot_be_published_keeps_no_other_from_being(bus: Bus) -> None:
+    await bus.redis.set(STREAM, "no stream")
+    bad, good = await bus.publish([(STREAM, Thing(name="tea")), ("turngate.other", Thing(name="tea"))])
+    assert "WRONGTYPE" in str(bad)
+    assert good is None
+    assert await bus.redis.xlen("turngate.other") == 1
+
+
+async def test_reading_pauses_while_it_is_not_permitted_and_goes_on_by_itself(
+    server: Server, pauses: list[None]
+) -> None:
+    bus = bus_at(server.allow())
+    got: list[str] = []
+
+    async def take(batch: Batch[Thing]) -> None:
+        got.extend(thing.name for thing in batch.messages)
+
+    bus.consume(STREAM, GROUP, Thing, take, records=8)
+    await bus.start()
+    before = errors("NOPERM")
+    server.allow("-xreadgroup")
+    # Wakes the read that blocks.
+    server.client.xadd(STREAM, {"__data__": '{"name": "tea"}'})
+
+    async def refused_often() -> bool:
+        return errors("NOPERM") - before >= 4
+
+    await until(refused_often)
+    assert len(pauses) >= errors("NOPERM") - before - 1
+    server.allow()
+    server.client.xadd(STREAM, {"__data__": '{"name": "milk"}'})
+
+    async def both_read() -> bool:
+        return got == ["tea", "milk"]
+
+    await until(both_read)
+    await bus.stop()
+    await bus.close()
+
+
+async def test_a_replica_s_connections_are_dropped_so_that_the_next_ones_find_the_new_master(
+    server: Server, bus: Bus
+) -> None:
+    first = await bus.redis.client_id()
+    assert await bus.redis.client_id() == first
+    server.become_replica()
+    with pytest.raises(Exception, match=r"read.?only"):
+        await bus.publish([(STREAM, Thing(name="tea"))], tries=1)
+    assert errors("READONLY") > 0
+    assert await bus.redis.client_id() != first
+    server.become_master()
+    assert await bus.publish([(STREAM, Thing(name="tea"))]) == [None]
+
+
+async def test_a_server_that_refuses_writes_is_not_ready_although_it_answers(server: Server, bus: Bus) -> None:
+    assert await bus.ready()
+    server.fill()
+    assert await bus.redis.ping()
+    assert not await bus.ready()
+    server.free()
+    assert await bus.ready()
+
+
+async def test_what_cannot_be_handled_because_the_server_refuses_is_dropped_after_some_tries(
+    server: Server, bus: Bus, pauses: list[None]
+) -> None:
+    handled: list[str] = []
+
+    async def store(batch: Batch[Thing]) -> None:
+        for thing in batch.messages:
+            if thing.name == "tea":
+                server.fill()
+            await bus.redis.set(thing.name, "x")
+            handled.append(thing.name)
+
+    consumer = bus.consume(STREAM, GROUP, Thing, store, records=8)
+    await bus.start()
+    await bus.publish([(STREAM, Thing(name="tea"))])
+
+    async def dropped() -> bool:
+        return bool(REGISTRY.get_sample_value("turngate_entries_dropped_total", {"stream": STREAM}))
+
+    await until(dropped)
+    assert len(pauses) >= 4
+    assert await bus.redis.xlen(consumer.key) == 0, "what waits for memory takes none"
+    server.free()
+    await bus.publish([(STREAM, Thing(name="milk"))])
+
+    async def done() -> bool:
+        return handled == ["milk"]
+
+    await until(done)
+    await bus.stop()

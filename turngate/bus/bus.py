@@ -1,0 +1,251 @@
+"""The bus of one process: the streams that it reads, and publishing to any stream.
+
+    bus = Bus.connect(settings)
+    bus.consume(TURNS, SESSION_STATES, TurnRecord, handler, records=256)
+    await bus.start()
+    supervisor.start("consumer watch", bus.watch)
+    await bus.publish([(RELEASES, release)])
+
+A stream that only one process reads (``own``) lives as long as that process: the process creates it with a time to live
+that it renews, and those who publish to it never create one. So nothing is left behind, however the reader ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+from pydantic import BaseModel
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from turngate.bus import trouble
+from turngate.bus.connection import connect
+from turngate.bus.consumer import Consumer, Handler, Message
+from turngate.bus.consumer_groups import leave
+from turngate.bus.entries import fields_of
+from turngate.bus.readers import FastStreamReaders, Reader, Readers
+from turngate.process.settings import BrokerSettings
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two looks at the consumers.
+_WATCH_INTERVAL = 0.5
+#: Milliseconds that a stream of one process's own outlives its last renewal.
+_OWN_STREAM_MS = 60_000
+#: Seconds that a process which stops gives the server to take its names out of the groups.
+_LEAVE_SECONDS = 3
+#: Seconds that the server may take to answer the question whether it can be written to.
+_READY_SECONDS = 1
+#: How often a publication is tried while Redis refuses it or cannot be reached.
+_TRIES = 5
+
+_published = Counter("turngate_published", "Messages put on streams.", ["stream"])
+
+
+def consumer_name() -> str:
+    """A name for this process within a consumer group."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    consumer: Consumer[Any]
+    reader: Reader
+
+
+class Bus:
+    """The streams of one process, from `start` to `stop`. `watch` must run meanwhile."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        redis: Redis,
+        readers: Readers,
+        *,
+        watch_interval: float = _WATCH_INTERVAL,
+    ) -> None:
+        """``redis`` is the client for commands."""
+        self.settings = settings
+        self.redis = redis
+        self._readers = readers
+        self._watch_interval = watch_interval
+        self._readings: list[_Reading] = []
+
+    @classmethod
+    def connect(cls, settings: BrokerSettings) -> Bus:
+        """A bus on the server of the settings. No connection is made yet."""
+        return cls(settings, connect(settings), FastStreamReaders(settings))
+
+    @property
+    def consumers(self) -> tuple[Consumer[Any], ...]:
+        """What `consume` returned."""
+        return tuple(reading.consumer for reading in self._readings)
+
+    def consume(
+        self,
+        stream: str,
+        group: str,
+        model: Any,
+        handler: Handler[Message],
+        *,
+        records: int,
+        own: bool = False,
+        on_given_up: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> Consumer[Message]:
+        """Have ``handler`` called with the messages of new entries, as a member of the group. Call before `start`.
+
+        ``model`` is what an entry's JSON is validated against; ``records``, how many entries are read at a time.
+        ``own``: no other process reads this stream; it is deleted when this one stops. Otherwise a `Reclaimer` must
+        run, which delivers failed entries again. ``on_given_up`` is called with the body of one that is given up,
+        before it becomes a dead letter; if it raises, both are tried again.
+        """
+        key = self.key(stream)
+        consumer = Consumer(self.redis, key, stream, group, model, handler, own=own, on_given_up=on_given_up)
+        reader = self._readers.add(key, group, consumer_name(), consumer.deliver, records=records, own=own)
+        self._readings.append(_Reading(consumer, reader))
+        return consumer
+
+    async def publish(
+        self,
+        messages: Sequence[tuple[str, BaseModel]],
+        *,
+        create: bool = True,
+        tries: int = _TRIES,
+    ) -> list[Exception | None]:
+        """Put each message on its stream, all in one round trip, and return for each the error that concerns only it.
+
+        ``create=False`` for streams that one process reads: what is for a process that has gone is lost. While Redis
+        refuses or cannot be reached, this tries again after pauses, and raises the error after the last try; then some
+        messages may have been published. Streams are bounded by `stream_max_length`.
+        """
+        backoff = trouble.Backoff()
+        results: list[Exception | None] = [None] * len(messages)
+        left = list(range(len(messages)))
+        while left:
+            tries -= 1
+            try:
+                left, refused = await self._add(messages, create, left, results)
+            except Exception as error:
+                if not trouble.concerns_server(error):
+                    raise
+                refused = error
+            if refused is not None:
+                trouble.note(refused, "publish")
+                if tries <= 0:
+                    raise refused
+                await backoff.pause()
+        return results
+
+    async def _add(
+        self, messages: Sequence[tuple[str, BaseModel]], create: bool, positions: Sequence[int], results: list[Any]
+    ) -> tuple[list[int], Exception | None]:
+        """Publish once the messages at these positions. Returns the positions that the server refused, and why."""
+        maxlen = self.settings.stream_max_length
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for position in positions:
+                stream, message = messages[position]
+                pipeline.xadd(self.key(stream), fields_of(message), maxlen=maxlen, nomkstream=not create)
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        left: list[int] = []
+        refused: Exception | None = None
+        for position, reply in zip(positions, replies, strict=True):
+            if not isinstance(reply, Exception):
+                _published.labels(_family(messages[position][0])).inc()
+            elif trouble.concerns_server(reply):
+                left.append(position)
+                refused = reply
+            else:
+                results[position] = reply
+        return left, refused
+
+    def key(self, name: str) -> str:
+        """The name in Redis of a stream or key of this installation."""
+        return self.settings.redis_prefix + name
+
+    async def start(self) -> None:
+        """Create the groups and start consuming. Redis errors pass through."""
+        await self._create_groups()
+        await self._readers.start()
+
+    async def stop(self) -> None:
+        """Stop consuming, when `watch` has ended, and close the connections. Handlers that run are waited for, within a
+        time. Leaves nothing behind, if the server answers soon: no stream of one's own, no name in a group."""
+        await self._readers.stop()
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                for reading in self._readings:
+                    await self._leave(reading.consumer)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("left_behind", streams=[consumer.stream for consumer in self.consumers], error=str(error))
+
+    async def close(self) -> None:
+        """Close the client for commands. Call it last."""
+        await self.redis.aclose()
+
+    def alive(self) -> bool:
+        """True while every stream is read. A server that answers a ping is not enough, since a consumer can have ended
+        nevertheless."""
+        return all(reading.reader.alive() for reading in self._readings)
+
+    async def ready(self) -> bool:
+        """True if every stream is read and the server can be written to: one that is out of memory answers pings."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await self.redis.set(self.key("turngate:ready"), 1, px=_OWN_STREAM_MS)
+        except (RedisError, OSError, TimeoutError) as error:
+            trouble.note(error, "check readiness")
+            return False
+        return self.alive()
+
+    async def watch(self) -> None:
+        """Start readers again whose group was lost, and renew streams of one's own, until cancelled."""
+        while True:
+            await asyncio.sleep(self._watch_interval)
+            try:
+                if self.alive():
+                    await self._renew()
+                else:
+                    await self._revive()
+            except (RedisError, OSError, TimeoutError) as error:
+                trouble.note(error, "watch consumers")
+
+    async def _leave(self, consumer: Consumer[Any]) -> None:
+        if consumer.own:
+            await self.redis.unlink(consumer.key)
+        else:
+            await leave(self.redis, consumer.key, consumer.group, consumer_name())
+
+    async def _create_groups(self) -> None:
+        for consumer in self.consumers:
+            try:
+                await self.redis.xgroup_create(consumer.key, consumer.group, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+        await self._renew()
+
+    async def _renew(self) -> None:
+        for consumer in self.consumers:
+            if consumer.own:
+                await self.redis.pexpire(consumer.key, _OWN_STREAM_MS)
+
+    async def _revive(self) -> None:
+        # Reads the whole of the new stream: nothing that was published since the loss is skipped.
+        await self._create_groups()
+        for reading in self._readings:
+            if not reading.reader.alive():
+                await reading.reader.restart()
+        log.warning("consumers_revived", streams=[consumer.stream for consumer in self.consumers])
+
+
+def _family(stream: str) -> str:
+    """A stream's name for metrics: the same for all gateways."""
+    first, *middle, last = stream.split(".")
+    return f"{first}.{middle[0]}.{last}" if middle else stream

@@ -1,0 +1,189 @@
+"""What one process does with the entries of one stream: parse, handle, acknowledge, and isolate those that fail.
+
+Entries are handled in batches, because a round trip to Redis costs mostly the same for one as for fifty.
+
+1. An entry that cannot be parsed, or that the handler reports as failed, is logged with the stream, the entry and the
+   reason. All others of the batch are finished. If the handler raises, it gets the messages again one by one, so that
+   one failure costs no other message anything: every handler may get a message twice.
+2. What is finished is acknowledged and deleted in one step: a stream contains only what is still to be done.
+3. A failed entry stays pending. The reclaimer delivers it again, and gives it up in the end.
+4. If Redis refuses what the handler needs, the handler is called again after a pause, several times. Then the entries
+   are dropped: they would keep the memory from being freed that Redis lacks, and whoever published them does so again.
+   If Redis cannot be reached, they stay pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import structlog
+from prometheus_client import Counter
+from pydantic import TypeAdapter, ValidationError
+from redis.asyncio import Redis
+
+from turngate.bus import trouble
+from turngate.bus.entries import Entry
+
+log = structlog.get_logger(__name__)
+
+Message = TypeVar("Message")
+
+#: How often the handler is called, and an acknowledgement sent, while Redis refuses or cannot be reached.
+_TRIES = 5
+#: Characters of a reason that are kept.
+_REASON_MAX = 500
+
+_failed = Counter("turngate_entries_failed", "Deliveries of entries that could not be handled.", ["stream"])
+_dropped = Counter("turngate_entries_dropped", "Entries dropped because Redis refused commands.", ["stream"])
+
+
+class Batch(Generic[Message]):
+    """Messages that were read together, for a handler. It calls `fail` for each one that it could not handle."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        #: Reasons by position.
+        self.failed: dict[int, str] = {}
+
+    def fail(self, message: Message, error: Exception) -> None:
+        """Report that this message of the batch could not be handled."""
+        for position, other in enumerate(self.messages):
+            if other is message:
+                self.failed[position] = reason_of(error)
+
+
+Handler = Callable[[Batch[Message]], Awaitable[None]]
+
+
+class Consumer(Generic[Message]):
+    """One stream as this process reads it."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        key: str,
+        stream: str,
+        group: str,
+        model: Any,
+        handler: Handler[Message],
+        *,
+        own: bool = False,
+        on_given_up: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> None:
+        """``key`` is the stream's name in Redis, and ``stream`` the one in logs and metrics. See `Bus.consume`."""
+        self.key = key
+        self.stream = stream
+        self.group = group
+        self.own = own
+        self.on_given_up = on_given_up
+        self._redis = redis
+        self._parser: TypeAdapter[Message] = TypeAdapter(model)
+        self._handler = handler
+
+    async def deliver(self, entries: Sequence[Entry]) -> dict[bytes, str]:
+        """Handle these entries and acknowledge those that are finished. Returns the reasons of those that failed, by
+        entry id. Redis errors do not pass through."""
+        failed: dict[bytes, str] = {}
+        ids: list[bytes] = []
+        messages: list[Message] = []
+        for entry in entries:
+            try:
+                messages.append(self._parser.validate_json(entry.body))
+            except ValueError as error:
+                failed[entry.id] = reason_of(error)
+            else:
+                ids.append(entry.id)
+        finished = list(ids)
+        if messages:
+            try:
+                reasons = await self._handle(messages)
+            except Exception as error:
+                finished = self._give_way(ids, error)
+            else:
+                failed |= {ids[position]: reason for position, reason in reasons.items()}
+                finished = [entry_id for entry_id in ids if entry_id not in failed]
+        if self.own:
+            # Nobody delivers an entry of one's own stream again.
+            finished += failed
+        for entry_id, reason in failed.items():
+            _failed.labels(self.stream).inc()
+            log.warning("entry_failed", stream=self.stream, entry=entry_id.decode(), reason=reason)
+        await self._acknowledge(finished)
+        return failed
+
+    async def remove(self, ids: Sequence[bytes]) -> None:
+        """Acknowledge and delete these entries in one step. Redis errors pass through."""
+        if self.own:
+            await self._redis.xdel(self.key, *ids)
+            return
+        async with self._redis.pipeline(transaction=True) as both:
+            both.xack(self.key, self.group, *ids)
+            both.xdel(self.key, *ids)
+            await both.execute()
+
+    async def _handle(self, messages: Sequence[Message]) -> dict[int, str]:
+        """Call the handler; returns the reasons of messages that failed, by position. Raises an error that concerns the
+        server if the last try failed with it."""
+        try:
+            return await self._call(messages)
+        except Exception as error:
+            if trouble.concerns_server(error):
+                raise
+            if len(messages) == 1:
+                return {0: reason_of(error)}
+        failed: dict[int, str] = {}
+        for position, message in enumerate(messages):
+            if alone := await self._handle([message]):
+                failed[position] = alone[0]
+        return failed
+
+    async def _call(self, messages: Sequence[Message]) -> dict[int, str]:
+        backoff = trouble.Backoff()
+        for tries_left in reversed(range(_TRIES)):
+            batch = Batch(messages)
+            try:
+                await self._handler(batch)
+            except Exception as error:
+                if not trouble.concerns_server(error) or not tries_left:
+                    raise
+                trouble.note(error, f"handle {self.stream}")
+                await backoff.pause()
+            else:
+                break
+        return batch.failed
+
+    def _give_way(self, ids: list[bytes], error: Exception) -> list[bytes]:
+        """Returns the entries to acknowledge although they were not handled, after the last try."""
+        trouble.note(error, f"handle {self.stream}")
+        if trouble.kind_of(error) == trouble.UNREACHABLE:
+            return []
+        _dropped.labels(self.stream).inc(len(ids))
+        log.warning("entries_dropped", stream=self.stream, entries=len(ids), reason=reason_of(error))
+        return ids
+
+    async def _acknowledge(self, ids: Sequence[bytes]) -> None:
+        if not ids:
+            return
+        backoff = trouble.Backoff()
+        for _ in range(_TRIES):
+            try:
+                await self.remove(ids)
+            except Exception as error:
+                # A group that was lost with the server's data has nothing to acknowledge.
+                if not trouble.concerns_server(error):
+                    log.warning("not_acknowledged", stream=self.stream, entries=len(ids), error=str(error))
+                    return
+                trouble.note(error, f"acknowledge {self.stream}")
+                await backoff.pause()
+            else:
+                return
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line. What a message contains is not part of it, since it may be a person's words."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{error.title}: {f'{where}: ' if where else ''}{first['msg']}"[:_REASON_MAX]
+    return f"{type(error).__name__}: {error}"[:_REASON_MAX]
