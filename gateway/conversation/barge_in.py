@@ -1,4 +1,4 @@
-"""What happens when somebody speaks over the agent."""
+"""Interrupting the agent: truncate what was not heard, and cancel the response."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from turngate.protocol.openai.client_events import item_truncate, response_cance
 
 
 def interrupt(context: Context, now: float) -> None:
-    """The client hears no more of what it was to play: the upstream's memory of it ends where the client stopped, and
-    the client is told the words up to there."""
+    """Stop playback: truncate the upstream's items where the client stopped playing them, and tell the client the text
+    up to there."""
     cuts, messages = context.downlink.interrupt(now)
     context.tell(*messages)
     for cut in cuts:

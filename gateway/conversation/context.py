@@ -1,4 +1,4 @@
-"""What the three sides of a conversation share: its parts, and the ways out.
+"""The state and the outputs that the handlers of a conversation share.
 
 A side is what one peer says, decided: `on_client`, `on_command`, `on_upstream`.
 
@@ -24,12 +24,12 @@ from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
 
-#: Notices of one session that are remembered, so that each is told once.
+#: Number of notices that are stored, so that each is sent once.
 _REMEMBERED_NOTICES = 64
 
 
 class Context:
-    """One conversation's parts. What is to be done gathers in `out`, in order."""
+    """One conversation's state. Effects are collected in `out`, in order."""
 
     def __init__(self, session: str, dialect: Dialect, limits: Limits, now: float, counters: Counters | None) -> None:
         self.session = session
@@ -44,11 +44,11 @@ class Context:
         self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0, timers, limits.reply)
         self.calls = FunctionCalls(limits.calls, timers, limits.call)
         self.downlink = Downlink(dialect, latency_reports=limits.latency_reports, timers=timers)
-        #: From the upstream's ``session.created`` on.
+        #: ``session.created`` has arrived.
         self.connected = False
-        #: From the first ``session.updated`` that confirms a configuration of the client's on.
+        #: The first configuration was confirmed by ``session.updated``.
         self.configured = False
-        #: Why the session is over; None while it goes on.
+        #: Why the session ended; None while it runs.
         self.ending: Ending | None = None
         self.out = Effects()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
@@ -56,7 +56,7 @@ class Context:
 
     @property
     def awaits_reply(self) -> bool:
-        """The model is to reply, and nothing of it has come."""
+        """A reply is expected, and nothing of it has arrived."""
         slot = self.turn.slot
         return slot in (Slot.PROMISED, Slot.REQUESTED) or (slot is Slot.ACTIVE and self.downlink.silent)
 
@@ -72,12 +72,12 @@ class Context:
         self.out.to_client.extend(messages)
 
     def send_audio(self, frame: bytes) -> None:
-        """Send this piece of the agent's audio to the client, after what it has been told so far."""
+        """Send this piece of the agent's audio to the client, after the messages before it."""
         if frame:
             self.out.to_client.append(frame)
 
     def tell_once(self, message: dict[str, Any]) -> None:
-        """Send this to the client unless it was told the same before."""
+        """Send this to the client, unless it was sent before."""
         key = tuple(message.items())
         if key not in self._notices:
             self._notices[key] = None
@@ -87,7 +87,7 @@ class Context:
         self.tell(events.error(code, description))
 
     def end(self, code: int, reason: str) -> None:
-        """Close the session after what is still to be sent. The first reason stands."""
+        """End the session after the remaining output is sent. Only the first call has an effect."""
         if self.ending is None:
             self.ending = Ending(code, reason)
 
@@ -101,24 +101,24 @@ class Context:
         return event_id
 
     def next_event_id(self, purpose: str) -> str:
-        """The ``event_id`` of what is sent next, if it is for this purpose."""
+        """The ``event_id`` that the next `send` with this purpose uses."""
         return f"{self.session[:12]}.{purpose}.{self._sent_events + 1}"
 
     def is_about(self, event_id: str | None, purpose: str) -> bool:
-        """True for the ``event_id`` of something that this gateway sent for this purpose by itself."""
+        """Whether this is the ``event_id`` of an event that was sent for this purpose."""
         return event_id is not None and event_id.startswith(f"{self.session[:12]}.{purpose}.")
 
     # --- to the translators
 
     def accept(self, kind: Kind, message: dict[str, Any], now: float, **details: Any) -> Request:
-        """Take a request in (`OpenRequests.accept`) and publish it. Raises `TooManyRequests`."""
+        """Accept a request (`OpenRequests.accept`) and publish it. Raises `TooManyRequests`."""
         request = self.requests.accept(kind, message, now, **details)
         if self.connected:
             self.publish([request.seq], now)
         return request
 
     def publish(self, seqs: list[int], now: float) -> None:
-        """Hand these requests to the broker (once there is an upstream that could take them)."""
+        """Publish these requests. Call only once the upstream is connected."""
         for seq in seqs:
             self.requests.published(seq, now)
         self.out.to_publish.extend(seqs)

@@ -1,4 +1,4 @@
-"""One conversation: everything a gateway decides, and nothing it does.
+"""One conversation: every decision of a gateway, without I/O.
 
 Feed it what happens (`client_text`, `upstream_event`, `command`, `tick`, `upstream_closed`), then `drain` what is to
 be done, at once and in order: the fence is only as good as the order of the socket behind it.
@@ -60,7 +60,7 @@ class Conversation:
         self.session = session
         self.gateway = gateway
         self.context = context = Context(session, dialect, limits, now, counters)
-        # What the shell needs of it, past the rules here.
+        # Used by the session directly.
         self.downlink, self.counters = context.downlink, context.counters
         self.tell, self.tell_once, self.tell_error, self.end = (
             context.tell,
@@ -86,7 +86,7 @@ class Conversation:
         self._free_since: float | None = now
         self._version = 0
         self._snapshot: tuple[Any, ...] = ()
-        #: As much of it as decides what may go.
+        #: The part of it that decides whether session-state can grant something.
         self._permission: tuple[Any, ...] = ()
         context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
         self._set_heartbeat(now)
@@ -101,7 +101,7 @@ class Conversation:
 
     @property
     def ending(self) -> Ending | None:
-        """Why the session is over; None while it goes on."""
+        """Why the session ended; None while it runs."""
         return self.context.ending
 
     @property
@@ -109,16 +109,16 @@ class Conversation:
         """Code and message of the last error that the upstream sent before the session began."""
         return self._upstream.refusal
 
-    # --- what happens
+    # --- inputs
 
     def client_text(self, frame: bytes, now: float) -> None:
-        """A text frame of the client, of whatever content."""
+        """Handle a text frame of the client, with any content."""
         self._lifetime.heard(now)
         self._client.text(frame, now)
         self._changed(now)
 
     def upstream_frame(self, frame: bytes | str, now: float) -> None:
-        """A text frame of the upstream, of whatever content. What is no event is counted and otherwise ignored."""
+        """Handle a text frame of the upstream. One that is not an event is counted and ignored."""
         try:
             data = read_frame(frame)
         except ValueError:
@@ -127,13 +127,13 @@ class Conversation:
             self.upstream_event(data, now)
 
     def agent_audio(self, delta: OutputAudioDelta, now: float) -> bytes:
-        """A piece of the agent's audio; returns it as the client gets it, empty when nothing of it is to be sent now.
-        Send it after what there is to `drain`, if `has_effects`."""
+        """Handle a piece of the agent's audio. Returns the bytes to send to the client, which may be empty. If
+        `has_effects`, send what `drain` returns first."""
         return self._upstream.audio(delta, now)
 
     def client_audio(self, chunk: bytes, now: float) -> bytes | None:
-        """A binary frame of the client, in its declared format; returns what to send upstream now, which may be empty.
-        None when there is something else to `drain`: an error, or audio that goes among the events."""
+        """Handle a binary frame of the client, in its declared format. Returns the audio to send upstream now (it may
+        be empty), or None if there is something to `drain`: an error, or audio that is sent as an event."""
         self._lifetime.heard(now)
         audio = self._client.user_audio.feed(chunk, now)
         if audio is None:
@@ -141,7 +141,7 @@ class Conversation:
         return audio
 
     def upstream_event(self, data: dict[str, Any], now: float) -> None:
-        """A server event. A malformed or unknown one is counted and otherwise ignored."""
+        """Handle an event of the upstream. A malformed or unknown one is counted and ignored."""
         self._upstream.heard(data, now)
         try:
             event = parse_server_event(data)
@@ -159,12 +159,12 @@ class Conversation:
             self.counters.unknown_event(kind)
 
     def command(self, command: Command, now: float) -> None:
-        """What a translator wants done; twice, late and for settled requests is fine."""
+        """Handle a translator's command. One that arrives twice, late or for a settled request has no effect."""
         self._translators.command(command, now)
         self._changed(now)
 
     def upstream_closed(self, problem: UpstreamProblem, now: float) -> None:
-        """The upstream's socket is gone, or never came: the client hears why, and the session ends."""
+        """The upstream's connection was lost, or could not be opened: tell the client why, and end the session."""
         self.context.turn.disconnected(now)
         if self._errors.session_expired:
             problem = SESSION_OVER
@@ -176,27 +176,27 @@ class Conversation:
         self._changed(now)
 
     def closed(self, now: float) -> None:
-        """The client is gone: the session is over, and nothing of it matters any more."""
+        """The client's connection is closed, and with it the session."""
         self.context.turn.disconnected(now)
         self._changed(now)
 
     def tick(self, now: float) -> None:
-        """Handle what is due; to be called at `deadline`, or later."""
+        """Handle the timers that are due. Call at `deadline` or later."""
         if self.ending is not None or self.context.turn.slot is Slot.CLOSED:
             return
         for timer in self.context.timers.pop_due(now):
             _HANDLERS[timer](self, now)
         self._give_up_overdue(now)
-        # What was given up may have been what others waited for.
+        # Other requests may have waited for one that was given up.
         self._translators.advance(now)
         self._changed(now)
 
     def deadline(self) -> float:
-        """When `tick` has something to do next; `NEVER` when it has not."""
+        """When to call `tick` next; `NEVER` if no timer is set."""
         over = self.ending is not None or self.context.turn.slot is Slot.CLOSED
         return NEVER if over else self.context.timers.deadline()
 
-    # --- what is due
+    # --- timers
 
     def _slot_due(self, now: float) -> None:
         turn = self.context.turn
@@ -243,7 +243,7 @@ class Conversation:
         self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
 
     def _slow_reply_due(self, now: float) -> None:
-        # Audio may have come since the last event: it does not pass `_changed`.
+        # Audio may have arrived since the last event; it does not call `_changed`.
         self._slow_reply.watch(self.context.awaits_reply, now)
         if (waited := self._slow_reply.due(now)) is not None:
             self._client.reply_is_slow(waited)
@@ -257,7 +257,7 @@ class Conversation:
             context.publish(due, now)
 
     def _give_up_overdue(self, now: float) -> None:
-        """Report what could not be carried out in time; also what a timeout has just returned to those that wait."""
+        """Report requests that could not be executed in time, including those that a timeout has just returned."""
         context, requests = self.context, self.context.requests
         for request in requests.settle(requests.overdue(now)):
             context.counters.given_up += 1
@@ -271,20 +271,20 @@ class Conversation:
     def _set_heartbeat(self, now: float) -> None:
         self.context.timers.set(Timer.HEARTBEAT, now + self.context.limits.heartbeat)
 
-    # --- what is to be done
+    # --- outputs
 
     @property
     def has_effects(self) -> bool:
-        """Whether there is something to `drain` for the client; for the path of audio, which has nothing else."""
+        """Whether `drain` would return something for the client. Used on the audio path, which has no other effects."""
         return bool(self.context.out.to_client)
 
     def drain(self) -> Effects:
-        """Everything to be done since the last call. The caller does it, in order."""
+        """The effects since the last call. The caller executes them, in order."""
         out, self.context.out = self.context.out, Effects()
         return out
 
     def client_event(self, seq: int) -> ClientEvent | None:
-        """The event to publish for this request, with the record as it is now; None when it is settled."""
+        """The event to publish for this request, with the current turn record; None if the request is settled."""
         request = self.context.requests.get(seq)
         if request is None:
             return None
@@ -300,7 +300,7 @@ class Conversation:
         )
 
     def record(self) -> TurnRecord:
-        """The turn as it is now."""
+        """The current turn record."""
         context = self.context
         turn, update = context.turn, context.upstream_config.update
         return TurnRecord(
@@ -318,13 +318,13 @@ class Conversation:
             decided_release=self._translators.decided_release,
         )
 
-    # --- inside
+    # --- changes of the turn
 
     def _observed(self, event: ServerEvent, now: float) -> None:
         self._upstream.event(event, now)
 
     def _changed(self, now: float) -> None:
-        """Note whether the turn record changed, and since when the turn is free."""
+        """Record whether the turn record changed, and since when the slot is free."""
         context = self.context
         turn, update = context.turn, context.upstream_config.update
         free = turn.free_for_configuration and not turn.user_speaking and update is None
@@ -352,12 +352,12 @@ class Conversation:
     def _requests_at(self) -> float:
         requests, free_since = self.context.requests, self._free_since
         overdue = requests.overdue_at()
-        # Nothing is published before there is an upstream that could take it.
+        # Nothing is published before the upstream is connected.
         return min(overdue, requests.due_at(free_since)) if self.context.connected else overdue
 
     def _note_urgency(self) -> None:
-        """Whether what changed may be what an intent waits for at session-state. A request that has just been accepted
-        takes the record along by itself."""
+        """Mark the record as urgent if an intent at session-state may wait for this change. A request that was just
+        accepted is published with the record and needs no mark."""
         context = self.context
         turn = context.turn
         permission = (

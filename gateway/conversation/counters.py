@@ -1,4 +1,4 @@
-"""What operators count, kept by the cores without knowing who reads it."""
+"""Counters of the cores. `gateway.metrics` exposes them."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ from gateway.turn.release_gate import Drop
 #: The two ends of a session.
 Peer: TypeAlias = Literal["client", "upstream"]
 
-#: Unknown types that are told; past it they are only counted.
+#: Maximum number of unknown event types that are logged; further ones are only counted.
 _REMEMBERED_TYPES = 64
 
 
 class Cut(StrEnum):
-    """Why a peer was cut."""
+    """Why a connection was aborted."""
 
-    #: It took nothing for too long while there was something for it.
+    #: The peer read nothing for too long while data was waiting.
     STALLED = "stalled"
-    #: Too many messages waited for it.
+    #: Too many messages were queued for the peer.
     OVERFLOWED = "overflowed"
 
 
 def _nobody(_: object) -> None:
-    """An observation that nobody wants."""
+    """Ignore an observation."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """Numbers that only grow; `gateway.metrics` exposes them."""
+    """Counters that only grow."""
 
-    #: Releases that were not sent: the turn was not free after all, or they were settled or on their way.
+    #: Releases that were not sent, because the slot was not free, or their requests were settled or in flight.
     releases_dropped: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
-    #: Peers that did not take what there was for them; their sessions ended.
+    #: Connections that were aborted because the peer did not read.
     cut: dict[tuple[Peer, Cut], int] = field(
         default_factory=lambda: {(peer, why): 0 for peer in get_args(Peer) for why in Cut}
     )
-    #: Creates that lost the race against a response of the upstream's own, and were tried again.
+    #: Creates that collided with an automatic response and were retried.
     collisions_absorbed: int = 0
-    #: Requests that were settled by a response which was not asked for on their behalf: the upstream's own, or one that
-    #: was asked for other requests when their items were there already.
+    #: Requests that were settled by a response that was not created for them: an automatic one, or one that was
+    #: created for other requests after their items were sent.
     answered_by_another: int = 0
     #: Responses that were cancelled because they showed no event for too long.
     silent_responses: int = 0
-    #: Replies that failed and were asked for again.
+    #: Failed replies that were requested again.
     replies_retried: int = 0
     #: Requests that were published again.
     republished: int = 0
-    #: Requests that nobody carried out in time.
+    #: Requests that were not executed in time.
     given_up: int = 0
     #: Upstream events that could not be read.
     malformed_events: int = 0
-    #: Upstream events of types that this server has never heard of.
+    #: Upstream events of unknown types.
     unknown_events: int = 0
-    #: Told the type of each of them once.
+    #: Called once for each unknown type.
     first_unknown: Callable[[str], None] = _nobody
-    #: Told each time a held configuration goes out: seconds from the end of the response to the ``session.update``.
+    #: Called when a held configuration is sent: seconds from the end of the response to the ``session.update``.
     release_latency: Callable[[float], None] = _nobody
     _types: set[str] = field(default_factory=set)
 
     def unknown_event(self, kind: str) -> None:
-        """An upstream event of this type came, which nobody here knows."""
+        """Count an upstream event of an unknown type."""
         self.unknown_events += 1
         if kind not in self._types and len(self._types) < _REMEMBERED_TYPES:
             self._types.add(kind)

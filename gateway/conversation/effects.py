@@ -1,4 +1,4 @@
-"""What a conversation puts out, for its shell to do."""
+"""The effects of a conversation, which the session executes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The session is over: close the client's socket with this, after what is still to be sent."""
+    """The end of a session: the code and reason for closing the client's socket, after the remaining output."""
 
     code: int
     reason: str
@@ -16,13 +16,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamProblem:
-    """Why there is no upstream (any more)."""
+    """Why the upstream's connection failed or ended."""
 
     code: str
     description: str
-    #: For the client's socket: 1000 when trying again cannot help, 1011 when it may.
+    #: Close code for the client: 1000 if a retry cannot help, 1011 if it may.
     close_code: int
-    #: It closed by itself, rather than for a reason that it named.
+    #: The upstream closed without naming a reason.
     early: bool = False
 
 
@@ -32,19 +32,19 @@ SESSION_OVER = UpstreamProblem("session_max_duration", "The upstream's longest s
 
 @dataclass(slots=True)
 class Effects:
-    """What is to be done now, each list in order."""
+    """What to do now, each list in order."""
 
     to_upstream: list[dict[str, Any]] = field(default_factory=list)
     #: Messages, and the agent's audio as bytes.
     to_client: list[dict[str, Any] | bytes] = field(default_factory=list)
     #: The ``seq`` of requests to publish; build each with `Conversation.client_event` at that moment.
     to_publish: list[int] = field(default_factory=list)
-    #: The turn changed (or a heartbeat is due): publish `Conversation.record`, newest wins.
+    #: The turn record changed, or a heartbeat is due: publish `Conversation.record`.
     turn_changed: bool = False
-    #: The change may let something go that waits at session-state: publish it at once.
+    #: Session-state may grant a held intent after this change: publish it without delay.
     turn_urgent: bool = False
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What goes to the client, audio left out."""
+        """The messages for the client, without audio."""
         return [frame for frame in self.to_client if isinstance(frame, dict)]

@@ -1,4 +1,4 @@
-"""How long a session may last, and how long its client may be silent.
+"""The maximum duration of a session, and the maximum silence of its client.
 
 No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 """
@@ -11,7 +11,7 @@ NEVER = float("inf")
 
 
 class Due(Enum):
-    """What time has brought."""
+    """What is due."""
 
     #: The client has sent nothing for too long.
     SILENT = auto()
@@ -22,23 +22,23 @@ class Due(Enum):
 
 
 class Lifetime:
-    """One session's. Tell it of every frame of the client; ask `due` when `deadline` has come."""
+    """The limits of one session. Call `heard` for every frame of the client, and `due` at `deadline`."""
 
     __slots__ = ("_heard_at", "_silence", "_steps")
 
     def __init__(self, now: float, *, silence: float, longest: float, notice: float) -> None:
-        """All in seconds. 0 for no limit; ``notice`` is how long before the end it is announced."""
+        """All times in seconds, 0 for no limit. ``notice`` is the time between the announcement and the end."""
         self._heard_at = now
         self._silence = silence or NEVER
         end = now + (longest or NEVER)
         self._steps = [(end, Due.OVER)] + ([(end - notice, Due.ENDS_SOON)] if 0 < notice < longest else [])
 
     def heard(self, now: float) -> None:
-        """A frame of the client came, of whatever kind."""
+        """The client sent a frame of any kind."""
         self._heard_at = now
 
     def due(self, now: float) -> Due | None:
-        """What is due at ``now``, each thing once, except `Due.SILENT`, with which the session is to end."""
+        """What is due at ``now``. Each value is returned once, except `Due.SILENT`, which ends the session."""
         if self._steps and self._steps[-1][0] <= now:
             return self._steps.pop()[1]
         return Due.SILENT if self._heard_at + self._silence <= now else None

@@ -1,4 +1,4 @@
-"""The bounds of one conversation. Every one is a setting; see `gateway.config`."""
+"""The limits of one conversation. Each is a setting; see `gateway.config`."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from gateway.turn.requests import Patience
 class Limits:
     """Times are in seconds."""
 
-    #: Requests of one session that may be unsettled; a further one is refused with a Warning.
+    #: Maximum number of unsettled requests; a further one is refused with a Warning.
     requests: int = 256
-    #: Function calls that may be open; past it the oldest is forgotten.
+    #: Maximum number of open function calls; beyond it the oldest is forgotten.
     calls: int = 64
-    #: How long the upstream may take to begin the response that its VAD promised.
+    #: Maximum time until the automatic response after a committed turn begins.
     promise: float = 3.0
-    #: How long the upstream may take to answer a ``session.update`` or a ``response.create``.
+    #: Maximum time until a ``session.update``, ``response.create`` or ``response.cancel`` is answered.
     reply: float = 15.0
-    #: How long the upstream may ask to wait before a reply that failed is asked for again; 0 to ask for none again.
+    #: Maximum wait, as named by the upstream, before a failed reply is requested again; 0 for no second attempt.
     retry: float = 5.0
-    #: How long the response that holds the slot may show no event before it is cancelled.
+    #: Maximum time without an event of the active response; then it is cancelled.
     response_silence: float = 30.0
-    #: How long a reply may take to begin before the client is warned, and again each time; 0 for ever.
+    #: Time after which a reply that has not begun causes a Warning, and again each time; 0 for never.
     slow_think: float = 5.0
-    #: Characters that a prompt may have where the dialect truncates prompts; 0 for any number.
+    #: Maximum length of a prompt in characters, in dialects that truncate prompts; 0 for no limit.
     prompt: int = 25_000
-    #: How long a client may take to answer a function call.
+    #: Maximum time until the client answers a function call; 0 for no limit.
     call: float = 30.0
-    #: Between two records of a session in which nothing changes.
+    #: Interval of turn records while nothing changes.
     heartbeat: float = 10.0
-    #: How long a client may send nothing at all, where its dialect ends sessions for that; 0 for ever.
+    #: Maximum time without any frame of the client, in dialects that end sessions for it; 0 for no limit.
     silence: float = 0.0
-    #: How long a session may last, 0 for ever, and how long before that the client is warned.
+    #: Maximum duration of a session (0 for no limit), and how long before its end the client is warned.
     session: float = 0.0
     session_notice: float = 300.0
-    #: Whether a client whose dialect has it is sent ``LatencyReport``.
+    #: Whether ``LatencyReport`` is sent, in dialects that have it.
     latency_reports: bool = True
-    #: How long a client may send no audio while its user speaks.
+    #: Maximum time without audio of the client while its user speaks; then silence is sent in its place.
     audio_gap: float = 2.0
-    #: Bytes of the client's audio that are kept until the session is configured, in the upstream's format.
+    #: Maximum bytes of audio that are kept until the session is configured, in the upstream's format.
     early_audio: int = 480_000
-    #: Whether the greeting is spoken whole, whatever the user says meanwhile.
+    #: Whether the greeting is spoken to its end, although the user speaks.
     greeting_uninterruptible: bool = False
-    #: How the gateway finds the user's turns where the upstream shall not.
+    #: How the gateway detects the user's turns if the upstream does not.
     pauses: EndPointingRules = field(default_factory=EndPointingRules)
     patience: Patience = field(default_factory=Patience)

@@ -1,4 +1,4 @@
-"""Audio of a client that has the upstream's turn detection turned off: the gateway finds the turns and commits them.
+"""The user's turns in sessions without the upstream's turn detection: the gateway detects and commits them.
 
 The audio travels among the other events here, since a commit must come right after the last of its audio.
 """
@@ -17,16 +17,16 @@ from turngate.protocol.openai.server_events import ServerEvent, SpeechStarted, S
 
 
 class ManualTurns:
-    """The user's turns in one session's audio, from the moment at which it is configured so."""
+    """Detects the turns in one session's audio."""
 
     def __init__(self, context: Context, encoding: str, observe: Callable[[ServerEvent, float], None]) -> None:
-        """``observe`` takes what the upstream would send if it did what this does for it."""
+        """``observe`` handles the events that the upstream would send if its turn detection were on."""
         self._context = context
         self._observe = observe
         self._pauses = EndPointer(encoding, context.limits.pauses)
 
     def feed(self, audio: bytes, now: float) -> None:
-        """Audio of the client, in the upstream's format."""
+        """Process audio in the upstream's format."""
         for piece in self._pauses.feed(audio, now):
             match piece:
                 case Mark.BEGIN:
@@ -37,14 +37,14 @@ class ManualTurns:
                     self._context.send(partial(append_event, piece), "append")
 
     def due(self, now: float) -> None:
-        """The timer is due: the turn ends unless audio has come meanwhile."""
+        """The timer is due: end the turn unless audio has arrived meanwhile."""
         if self._pauses.gap(now):
             self._end(now)
         else:
             self._wait_for_audio()
 
     def end_turn(self, now: float) -> None:
-        """The client says that the user's turn is over; nothing happens when there is none."""
+        """End the turn because the client says so. No effect if no turn is open."""
         if self._pauses.speaking:
             self._pauses.end()
             self._end(now)
@@ -55,7 +55,7 @@ class ManualTurns:
     def _begin(self, now: float) -> None:
         self._wait_for_audio()
         self._observe(SpeechStarted(type="input_audio_buffer.speech_started"), now)
-        # With detection, the upstream would do this itself.
+        # With turn detection on, the upstream would cancel it.
         cancel_response(self._context, now)
 
     def _end(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What a client says, decided: accepted as a request, answered here and now, or refused with a code of its dialect."""
+"""Handles the client's messages: each is accepted as a request, answered at once, or refused with an error code."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _DO_NOT_RETRY = 1000
 
 
 class ClientHandler:
-    """The client's half of a context."""
+    """Handles the messages of one conversation's client."""
 
     def __init__(self, context: Context, turns: UserTurns, observe: Callable[[ServerEvent, float], None]) -> None:
-        """``observe`` takes what the upstream would send, were its turn detection on."""
+        """``observe`` handles the events that the upstream would send if its turn detection were on."""
         self._context = context
         self.function_results = FunctionResults(context)
         self.user_audio = UserAudio(context, turns, observe, self._refuse)
         self._settings_seen = False
-        #: The greeting of the first Settings, until it was given.
+        #: The greeting of the first Settings, until it was requested or sent.
         self._greeting: str | None = None
         #: The request for the greeting, until its response has ended.
         self._greeting_seq: int | None = None
         self._greeting_response: str | None = None
 
     def text(self, frame: bytes, now: float) -> None:
-        """One text frame, of whatever content."""
+        """Handle one text frame, with any content."""
         context = self._context
         dialect = context.dialect
         try:
@@ -75,13 +75,13 @@ class ClientHandler:
             )
 
     def configured(self, now: float) -> None:
-        """The first configuration is in force: say the greeting."""
+        """The first configuration is in force: request the greeting, or send it as text."""
         greeting, self._greeting = self._greeting, None
         if greeting is None:
             return
         context = self._context
         if context.dialect.speaks_greeting:
-            # What is asked by ourselves has room of its own, and Settings has just left some.
+            # Own requests have a reserve, and Settings has just been settled, so there is room.
             words = {"type": "InjectAgentMessage", "message": greeting}
             self._greeting_seq = self._accept_response(words, now, exclusive=True, own=True).seq
             if context.limits.greeting_uninterruptible:
@@ -120,12 +120,12 @@ class ClientHandler:
         self._greeting_seq = self._greeting_response = None
         self.user_audio.let_go(now)
 
-    # --- what has no effect
+    # --- requests without effect, and timeouts
 
     def refused(self, request: Request, code: str, description: str, now: float) -> None:
-        """This request, settled now, has no effect: say why."""
+        """Tell the client why this request, which was settled, has no effect."""
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
-            # Unless another has come meanwhile, the next Settings is the first again.
+            # The next Settings is the first again, unless another one is open.
             self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)
             self._greeting = None
         if request.seq == self._greeting_seq:
@@ -136,7 +136,7 @@ class ClientHandler:
             self.function_results.refused(request, now)
 
     def time_is_up(self, due: Due, now: float) -> None:
-        """The client was silent for too long, or the session has lasted (almost) as long as it may."""
+        """The client sent nothing for too long, or the session has reached or almost reached its maximum duration."""
         context, limits = self._context, self._context.limits
         match due:
             case Due.ENDS_SOON:
@@ -161,7 +161,7 @@ class ClientHandler:
                 )
 
     def reply_is_slow(self, waited: float) -> None:
-        """The model has been silent for so long (seconds) although it is to reply."""
+        """The model has not started its reply for ``waited`` seconds: warn the client."""
         self._context.tell(events.warning("SLOW_THINK_REQUEST", f"The model has not replied for {waited:.0f} s."))
 
     # --- one rule per message
@@ -209,7 +209,7 @@ class ClientHandler:
         declared, wanted = message.input_audio, message.output_audio
         check_input(declared.encoding, declared.sample_rate)
         check_output(wanted.encoding, wanted.sample_rate, wanted.container)
-        # The audio that waits for the session is in the upstream's format already.
+        # Audio that is kept for the session has been converted to the upstream's format.
         waiting = self.user_audio.keeps()
         if waiting is not None and speaks_differently(waiting, declared):
             raise ClientProtocolError(
@@ -232,7 +232,7 @@ class ClientHandler:
             context.tell(*context.downlink.end())
 
     def _why_not_now(self, message: InjectAgentMessage) -> str | None:
-        """In whose turn these words would come; None when they may."""
+        """Why this message is refused now (`InjectionRefused`); None if it is accepted."""
         turn = self._context.turn
         if message.behavior == "interrupt":
             return None

@@ -1,4 +1,4 @@
-"""What the translators command, carried out: items in the client's order, releases only into a free turn."""
+"""Executes the translators' commands: items in the client's order, and releases only while the slot is free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from turngate.protocol.openai.client_events import item_create, response_create,
 
 
 class CommandHandler:
-    """The translators' half of a conversation."""
+    """Executes the commands for one conversation."""
 
     def __init__(self, context: Context, client: ClientHandler) -> None:
         self._context = context
@@ -25,11 +25,11 @@ class CommandHandler:
         )
         #: Items that wait for the session to be configured, or for the item of a reply that has begun.
         self._held: list[dict[str, Any]] = []
-        #: The release that was sent (as much of it as may go in one) or dropped last: nobody need wait for it.
+        #: The newest release that was decided: sent, completely or in part, or dropped.
         self.decided_release: str | None = None
 
     def command(self, command: Command, now: float) -> None:
-        """What a translator wants done; twice, late and for settled requests is fine."""
+        """Execute a command. One that arrives twice, late or for a settled request has no effect."""
         if isinstance(command, SendRelease):
             self._release_gate.offer(command)
         else:
@@ -38,13 +38,13 @@ class CommandHandler:
         self._decide_release(now)
 
     def advance(self, now: float) -> None:
-        """Something was given up, or time has passed: what waited for it may go."""
+        """Execute what waited for a request that was given up, or for time to pass."""
         for translated in self._release_gate.advance():
             self._carry_out(translated, now)
         self._decide_release(now)
 
     def send_items(self) -> None:
-        """Send the items that were held, if nothing stands in their way any more. Call it after every change."""
+        """Send the held items if they may be sent now. Call it after every change of the turn."""
         if self._held and self._items_may_go:
             held, self._held = self._held, []
             for item in held:
@@ -73,7 +73,7 @@ class CommandHandler:
     def _send_item(self, item: dict[str, Any]) -> None:
         self._context.out.to_upstream.append(item_create(item, event_id=item["id"]))
 
-    # --- what needs a free turn
+    # --- releases
 
     def _decide_release(self, now: float) -> None:
         self.send_items()
@@ -100,7 +100,7 @@ class CommandHandler:
                 )
             )
         if prepared.full and len(what.configures) > 1:
-            # Each gets an answer of its own: what has an effect is confirmed, and what has none is not.
+            # Each is sent alone, so that only those with an effect are acknowledged.
             context.requests.return_(what.configures, alone=True)
             return
         if prepared.full:
@@ -128,7 +128,7 @@ class CommandHandler:
         context.requests.send(what.configures)
 
     def _waited(self, seq: int) -> bool:
-        """True when the request came before the turn was last freed, so that its end is what let it go."""
+        """Whether the request was accepted before the slot last became free, so that it had to wait for that."""
         context = self._context
         request = context.requests.get(seq)
         return context.configured and request is not None and request.accepted_at < context.turn.since
@@ -137,9 +137,9 @@ class CommandHandler:
         if what.response is None:
             return
         context, overrides = self._context, what.response.overrides
-        # Given words answer nobody but who asked for them.
+        # An injected message answers no other request.
         knows = frozenset[int]() if what.response.exclusive else context.requests.sent()
-        # Raises before anything is sent, should the slot not be free.
+        # Raises before anything is sent if the slot is not free.
         event_id = context.next_event_id("respond")
         context.turn.request_sent(PendingCreate(event_id, what.responds, now, knows, what.response.interrupts))
         context.send(lambda event_id: response_create(overrides, event_id), "respond")

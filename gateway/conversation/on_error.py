@@ -1,4 +1,4 @@
-"""Errors of the upstream, and answers that do not come: what is tried again, and what the client is told."""
+"""Handles the upstream's errors and missing answers: what is retried, and what the client is told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from turngate.protocol.openai.server_events import ErrorDetail
 
 #: The code of an update that the upstream did not answer.
 UPDATE_TIMEOUT = "upstream_timeout"
-#: What the gateway sends by itself; the client did not ask for it and cannot mend it.
+#: Purposes of events that the gateway sends on its own. The client did not cause them and is not told of their errors.
 _OWN_BUSINESS = ("truncate", "void", "commit")
 
 
@@ -30,7 +30,7 @@ class ErrorHandler:
         self.session_expired = False
 
     def error(self, error: ErrorDetail, now: float) -> bool:
-        """True when the error is one of ours and was dealt with; otherwise the client hears of it."""
+        """Handle an error. Returns False if it is not about anything that the gateway sent: tell the client."""
         context = self._context
         turn, code, about = context.turn, error.known_code, error.event_id
         update = context.upstream_config.update
@@ -59,7 +59,7 @@ class ErrorHandler:
         if any(context.is_about(about, purpose) for purpose in _OWN_BUSINESS):
             return True
         if code == ACTIVE_RESPONSE:
-            # Not about a request of ours: the upstream's own response lost.
+            # Not about our create: an automatic response of the upstream could not begin.
             self._turns.answer_refused(now)
             return True
         request = context.requests.owner_of_item(about) if about is not None else None
@@ -88,7 +88,7 @@ class ErrorHandler:
         self._client.refused(request, code, problem, now)
 
     def update_failed(self, code: str, description: str, param: str | None, now: float) -> None:
-        """The update in flight was refused, or never answered: try it again if that can help, or report it."""
+        """The update in flight was refused or not answered: retry it if that can help, or report it."""
         context = self._context
         occupied = not context.turn.free_for_configuration
         refused = context.upstream_config.refuse(code, param, occupied=occupied)
@@ -96,11 +96,11 @@ class ErrorHandler:
         if refused.unannounced:
             context.turn.committed(now)
         if refused.again:
-            # They wait again; the next release is sent without a field that is fixed, and says so.
+            # They wait again. The next attempt omits fields that cannot change, and the client is told.
             context.requests.return_(update.configures)
             return
         if len(update.configures) > 1 and code != UPDATE_TIMEOUT:
-            # What would be accepted alone is accepted, and what is refused alone is refused.
+            # Each is sent alone, so that it gets the answer that it would get alone (P11).
             context.requests.return_(update.configures, alone=True)
             return
         where = f" ({param})" if param else ""

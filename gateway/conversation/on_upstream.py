@@ -1,4 +1,4 @@
-"""What the upstream says, decided: what it does to the turn, what it settles, and what the client hears of it."""
+"""Handles the upstream's events: their effect on the slot, the requests they settle, and what the client is told."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ from turngate.protocol.openai.server_events import (
     UpstreamError,
 )
 
-#: What the model is told of a function call that its user talked over.
+#: The output, for the model, of a function call that was cancelled because the user interrupted.
 _INTERRUPTED = '{"error":"Cancelled: the user interrupted before there was a result."}'
-#: What it is told of a call that was cut off.
+#: The output of a function call whose arguments were cut off.
 _CUT_OFF = '{"error":"The call was cut off before its arguments were complete; it was not made."}'
-#: Of the agent's audio in one message, as the upstream gave it. The client's rate may double it, and many libraries
-#: take no more than 1 MiB.
+#: Maximum audio of the upstream in one message to the client. The client's sample rate can double it, and many
+#: WebSocket libraries accept at most 1 MiB.
 _AUDIO_MAX_BYTES = 256 * 1024
-#: The beginning of the id that a response gets here where the upstream gives it none.
+#: Prefix of the ids that responses without an id get here.
 _UNNAMED = "unnamed-"
 
 
 class UpstreamHandler:
-    """The upstream's half of a context."""
+    """Handles the upstream events of one conversation."""
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class UpstreamHandler:
         self._client = client
         self._translators = translators
         self._turns = turns
-        #: Responses whose id the upstream did not say.
+        #: Number of responses without an id.
         self._unnamed = 0
-        #: Code and message of the last error that came before the session began.
+        #: Code and message of the last error before ``session.created``.
         self.refusal: tuple[str, str] | None = None
 
     def audio(self, delta: OutputAudioDelta, now: float) -> bytes:
-        """A piece of the agent's audio, as the client gets it; empty when nothing of it is to be sent now."""
+        """Handle a piece of the agent's audio. Returns the bytes for the client, which may be empty."""
         context = self._context
         context.turn.heard(delta.response_id, now)
         downlink = context.downlink
@@ -92,15 +92,15 @@ class UpstreamHandler:
         return b""
 
     def heard(self, data: dict[str, Any], now: float) -> None:
-        """Any event of the upstream arrived, also one that is not used here. One that concerns the response that holds
-        the slot shows that it goes on; some name no response (those of a tool that runs at the upstream)."""
+        """Note any event of the response that holds the slot, including types that are not used here: the response
+        makes progress. Events of a tool that runs at the upstream name no response and count for the holder."""
         turn = self._context.turn
         response_id = data.get("response_id", turn.response_id)
         if isinstance(response_id, str) and str(data.get("type")).startswith("response."):
             turn.heard(response_id, now)
 
     def event(self, event: ServerEvent, now: float) -> None:
-        """One server event, in the order of the wire."""
+        """Handle one event. Call in the order of arrival."""
         context = self._context
         discarded = False
         if isinstance(event, ResponseCreated | ResponseDone):
@@ -207,7 +207,7 @@ class UpstreamHandler:
     # --- responses
 
     def _started(self, response: Response, now: float) -> bool:
-        """True when the response is one that nobody needs any more, and is being cancelled."""
+        """A response has begun. Returns True if it is not needed and is being cancelled."""
         context, turn = self._context, self._context.turn
         if not response.is_default:
             turn.side_event(now)
@@ -216,7 +216,7 @@ class UpstreamHandler:
         if turn.slot is Slot.CLOSED:
             return True
         if turn.slot is Slot.CANCELLING:
-            # It was given up before it was announced; its requests wait again.
+            # Its create had expired; its requests wait again.
             return self._discard(response.id, now)
         if self._gives_way(create):
             self._turns.answer_gave_way()
@@ -230,14 +230,14 @@ class UpstreamHandler:
         else:
             self._client.response_began(response.id, create)
             settled = self._answered(create)
-            # Unless another response answered these while our request was on its way. Nobody is answered twice.
+            # Not wanted if another response answered all of them meanwhile: nobody is answered twice.
             wanted = bool(settled) and wanted
         self._failed_replies.began(settled)
         return False if wanted else self._discard(response.id, now)
 
     def _gives_way(self, create: PendingCreate | None) -> bool:
-        """Whether a response that begins now, asked for by ``create`` or by the upstream itself, would speak over the
-        user. The answer to what the user says answers its requests as well."""
+        """Whether a response that begins now (requested by ``create``, or automatic) would speak over the user. Its
+        requests are answered with the user's turn."""
         context = self._context
         allowed = (create is not None and create.interrupts) or not context.upstream_config.user_interrupts
         return context.turn.user_speaking and not allowed
@@ -247,8 +247,8 @@ class UpstreamHandler:
         return True
 
     def _named(self, event: ResponseCreated | ResponseDone) -> ResponseCreated | ResponseDone:
-        """The event with an id for its response, where the upstream left that out: a new one when a response begins;
-        the end is that of the response that holds the slot."""
+        """The event, with an id if its response has none: a new id at the beginning; the end of a response without an
+        id is taken as that of the response that holds the slot."""
         response, holder = event.response, self._context.turn.response_id
         holder_is_unnamed = holder is not None and holder.startswith(_UNNAMED)
         if response.id and not (isinstance(event, ResponseDone) and response.is_default and holder_is_unnamed):
@@ -278,14 +278,14 @@ class UpstreamHandler:
         self._turns.answer_ended(response.id, now, interrupted=response.was_interrupted)
 
     def _answered(self, request: PendingCreate) -> list[Request]:
-        """Settle what a response that we asked for, and that has begun, answers."""
+        """Settle the requests that a response to our create answers; returns those that were open."""
         requests = self._context.requests
         settled = requests.settle({*request.responds, *(request.knows & frozenset(requests.answerable()))})
         self._context.counters.answered_by_another += sum(other.seq not in request.responds for other in settled)
         return settled
 
     def _call(self, request: ServerMessage, now: float) -> None:
-        """The model calls a function: the client is asked, unless there is no such function."""
+        """The model calls a function: pass the call to the client, or answer it if there is no such function."""
         context = self._context
         (function,) = request["functions"]
         call = context.calls.asked(function["id"], function["name"], now)
@@ -295,8 +295,8 @@ class UpstreamHandler:
             self._client.function_results.answer(call, "NON_EXISTENT_FUNCTION_CALLED", now)
 
     def _cancel_calls(self, response_id: str) -> None:
-        """A reply was interrupted after it had asked for functions: the model goes on from what the user says now. It
-        is told, so that it asks again if it still wants to know; a result that comes late is not used."""
+        """Cancel the calls of an interrupted reply. The model gets an error as their output, so that it can call again;
+        a result of the client that arrives later is ignored."""
         context = self._context
         void = context.calls.cancel(context.downlink.calls_of(response_id))
         if void:
@@ -306,7 +306,7 @@ class UpstreamHandler:
             context.send(partial(item_create, output), "void")
 
     def _answer_cut_calls(self, response: Response) -> None:
-        """A function call that was cut off is not passed on: the model is told, so that it can go on."""
+        """Answer function calls that were cut off with an error output. They are not passed to the client."""
         passed_on = self._context.downlink.calls_of(response.id)
         for item in response.output:
             if item.type == "function_call" and item.call_id is not None and item.call_id not in passed_on:

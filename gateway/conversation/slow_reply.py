@@ -1,4 +1,4 @@
-"""A reply that is slow to come: the client is told every so often, so that silence is not mistaken for a dead line.
+"""Warnings about a reply that has not begun.
 
 No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 """
@@ -9,31 +9,32 @@ NEVER = float("inf")
 
 
 class SlowReply:
-    """One session's. Say with `watch` whether a reply is awaited; ask `due` when `deadline` has come."""
+    """The warnings of one session. Call `watch` when it may have changed whether a reply is awaited, `due` at
+    `deadline`."""
 
     __slots__ = ("_due_at", "_interval", "_since")
 
     def __init__(self, interval: float) -> None:
-        """``interval`` is in seconds; 0 for a client that is not told."""
+        """``interval`` between two warnings in seconds; 0 for none."""
         self._interval = interval or NEVER
-        #: When the waiting began; None while nothing is awaited.
+        #: Since when a reply is awaited; None if none is.
         self._since: float | None = None
         self._due_at = NEVER
 
     def watch(self, waiting: bool, now: float) -> None:
-        """Whether the model is to reply and nothing of it has come. To be called whenever that may have changed."""
+        """Set whether a reply is awaited, of which nothing has arrived."""
         if not waiting:
             self._since, self._due_at = None, NEVER
         elif self._since is None:
             self._since, self._due_at = now, now + self._interval
 
     def due(self, now: float) -> float | None:
-        """How long the reply has been awaited (seconds), where the client is to be told so now, else None."""
+        """For how many seconds the reply has been awaited, if a warning is due now; None otherwise."""
         if self._since is None or now < self._due_at:
             return None
         self._due_at = now + self._interval
         return now - self._since
 
     def deadline(self) -> float:
-        """When the client is to be told next; infinity when never."""
+        """When the next warning is due; infinity if none is."""
         return self._due_at

@@ -1,4 +1,4 @@
-"""The user's audio turns: who ends each, who answers it, and what the answer knows.
+"""The user's audio turns: how each ends, which response answers it, and which requests that response includes.
 
 With ``create_response`` the upstream answers a turn by itself, unless something else holds the conversation when the
 turn is committed; a turn that was committed by hand it never answers. The wire does not say which commit a response
@@ -19,26 +19,26 @@ USER_TURN_ENDED = "UserTurnEnded"
 
 
 class UserTurns:
-    """The audio turns of one session. Tell it of the upstream's events, in the order of the wire."""
+    """The audio turns of one session. Call its methods for the upstream's events, in the order of arrival."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: The commit that ends the user's turn because the client said so, until it is answered.
+        #: The ``event_id`` of our commit, until it is answered.
         self._forced: str | None = None
-        #: The turn that the upstream last heard end.
+        #: The item of the newest ``speech_stopped``.
         self._stopped_item: str | None = None
-        #: The upstream may have ended that turn by itself, and our commit is still to come.
+        #: The upstream may have committed that turn by itself before our commit arrived.
         self._crossed = False
-        #: The silence that the upstream commits next, and answers by itself in any case.
+        #: The item of silence that the upstream commits after its idle timeout, and always answers automatically.
         self._idle_item: str | None = None
-        #: What a response that the upstream makes by itself surely knows: the requests whose items were there when the
-        #: audio turn was committed which it answers. None when no audio turn waits for one.
+        #: The requests that the next automatic response certainly includes: their items were in the conversation when
+        #: its audio turn was committed. None if no audio turn waits for an answer.
         self._known_at_commit: set[int] | None = None
-        #: The same of the commit before, while that was not answered either.
+        #: The same for the commit before, if that was not answered either.
         self._known_before: set[int] | None = None
-        #: An audio turn was committed that the upstream should answer by itself, and has not yet.
+        #: An audio turn was committed, and the upstream has not begun its automatic response.
         self._owes_answer = False
-        #: The response that it last made by itself, until the user speaks again.
+        #: The newest automatic response, until the user speaks again.
         self._own_answer: str | None = None
 
     # --- ending a turn
@@ -52,35 +52,35 @@ class UserTurns:
         self._stopped_item = item_id
 
     def idle(self, item_id: str | None) -> None:
-        """The upstream is about to commit silence. By now every commit of ours has been answered."""
+        """The upstream's idle timeout: it is about to commit silence. Every commit of ours has been answered."""
         self._idle_item, self._crossed = item_id, False
 
     def force_commit(self) -> None:
-        """End the user's turn, although the upstream still waits for more of it; nothing when nobody speaks."""
+        """Commit the user's turn although the upstream has not ended it. No effect if the user is not speaking."""
         if self._context.turn.user_speaking:
             self._forced = self._forced or self._context.send(commit_audio, "commit")
 
     def force_end(self, now: float) -> None:
-        """The upstream answers no commit: the user's turn ends here, and somebody must ask for the answer."""
+        """The upstream does not answer the commit: end the user's turn here, and request a response."""
         self._forced = None
         self._context.turn.user_speaking = False
         self.ask(None, now)
 
     def force_refused(self, event_id: str | None) -> bool:
-        """True when this is the commit that was forced: the upstream did not take it, and the turn goes on."""
+        """Whether this is our commit, which the upstream refused; the turn continues."""
         forced = event_id is not None and event_id == self._forced
         if forced:
             self._forced = None
         return forced
 
     def committed(self, event: AudioCommitted, now: float) -> None:
-        """A turn is complete: either the upstream answers it now, or somebody must ask."""
+        """A turn was committed: the upstream answers it automatically, or a response is requested."""
         turn, requests = self._context.turn, self._context.requests
         turn.user_speaking = False
         idle = event.item_id is not None and event.item_id == self._idle_item
         by_itself = self._context.upstream_config.server_responds or idle
         if self._by_hand(event) or not by_itself:
-            # A turn that was committed by hand is never answered by itself.
+            # The upstream does not answer our commits automatically.
             known = set(requests.answerable())
             if (request := self.ask(event.item_id, now)) is not None and self._crossed:
                 self._known_at_commit = known | {request.seq}
@@ -95,8 +95,8 @@ class UserTurns:
             self._known_at_commit.add(request.seq)
 
     def _by_hand(self, event: AudioCommitted) -> bool:
-        """True when this may be our commit. One that crosses the upstream's own makes two, and only the first of them
-        was announced by speech_stopped."""
+        """Whether this may be the answer to our commit. If ours crosses the upstream's own there are two, and only the
+        first was announced by ``speech_stopped``."""
         announced = event.item_id is not None and event.item_id == self._stopped_item
         if self._forced is not None:
             by_both = announced and self._context.upstream_config.server_responds
@@ -108,8 +108,8 @@ class UserTurns:
     # --- answering it
 
     def ask(self, item_id: str | None, now: float) -> Request | None:
-        """A turn is in the conversation (or will be, once ``item_id`` is) that the upstream will not answer by itself.
-        Returns the request for an answer, None when too many are waiting."""
+        """Request a response to a turn that the upstream will not answer automatically. The turn is in the conversation
+        once ``item_id`` is. Returns the request, or None if too many are waiting."""
         try:
             request = self._context.accept(Kind.RESPONSE, {"type": USER_TURN_ENDED}, now, own=True)
         except TooManyRequests:
@@ -123,7 +123,7 @@ class UserTurns:
         return request
 
     def answer_began(self, response_id: str) -> frozenset[int]:
-        """A response of the upstream's own has begun. Returns the requests that it surely answers.
+        """An automatic response has begun. Returns the requests that it certainly answers.
 
         It began at the upstream a little before this gateway hears of it. An item that got there in between looks the
         same from here but is not known to it; so only what surely is counts. Rather asked again than left unanswered.
@@ -134,28 +134,28 @@ class UserTurns:
         return answerable if known is None else answerable & known
 
     def answer_gave_way(self) -> None:
-        """A response began while the user speaks, and is cancelled. The turn that ends next is answered with what it
-        was to answer."""
+        """A response that began while the user speaks is being cancelled. What it was to answer is answered with the
+        user's turn."""
         self._own_answer, self._owes_answer = None, False
         self._known_at_commit = self._known_before = None
 
     def answer_ended(self, response_id: str, now: float, *, interrupted: bool) -> None:
-        """A response of the default conversation has ended, and the turn's slot was told."""
+        """A response of the default conversation has ended. Call after the slot has changed."""
         if interrupted and response_id == self._own_answer:
-            # By speech that had ended before this response was announced: it was for an earlier turn than we thought.
+            # Interrupted by speech that had ended before the response was announced, so it answered an earlier turn.
             self._owes_answer = True
             self._known_at_commit = set(self._context.requests.answerable())
             self._context.turn.committed(now)
 
     def answer_refused(self, now: float) -> None:
-        """A response that the upstream wanted to make by itself met another one. What it begins next is for the turn
+        """An automatic response could not begin because another one was active. The next one answers the turn
         before."""
         if self._known_before is not None:
             self._known_at_commit, self._known_before = self._known_before, None
         self.promise_broken(now)
 
     def promise_broken(self, now: float) -> None:
-        """The upstream did not answer the user's turn by itself: somebody must ask."""
+        """The automatic response did not begin: request one."""
         if self._owes_answer:
             self._owes_answer = False
             self.ask(None, now)

@@ -1,1 +1,1 @@
-"""The shell of one session: its tasks, its timer, its sockets, and what it publishes."""
+"""The I/O of one session: tasks, timer, connections, and publishing."""

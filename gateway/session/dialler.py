@@ -1,4 +1,4 @@
-"""Dialling the upstream, with retries, and naming why it failed."""
+"""Connects to the upstream, with retries, and describes why a connection failed or ended."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from turngate.protocol.openai.errors import LASTING, PASSING
 
 log = structlog.get_logger(__name__)
 
-#: 60 s of 24 kHz pcm16 in base64; no server event is near it.
+#: Maximum size of a server event: 60 s of 24 kHz pcm16 in base64. Real events are far smaller.
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-#: How often an upstream may refuse the upgrade for a reason that may pass, before the client is told.
+#: Number of attempts if the upstream refuses the upgrade for a passing reason.
 _REFUSALS_MAX = 5
-#: The longest wait in seconds that is taken up when a refusal names one (``Retry-After``).
+#: Maximum ``Retry-After`` in seconds that is waited for; the client is told of a longer one.
 _NAMED_WAIT_MAX = 3.0
-#: Statuses below 500 of a refusal that may pass: a timeout, too early, too many requests.
+#: Statuses below 500 that may pass: request timeout, too early, too many requests.
 _PASSING_STATUSES = frozenset({408, 425, 429})
 _NO_RETRY = 1000
 _MAY_RETRY = 1011
 #: Close codes with which OpenAI refuses a key or a model, after the upgrade succeeded.
 _REFUSALS = frozenset({3000, 4000, 4004})
 _SESSION_OVER = 1001
-#: How OpenAI begins the reason of the close at the end of a session's longest duration.
+#: Part of the close reason that OpenAI sends when the maximum duration of a session is reached.
 _MAXIMUM_DURATION = "maximum duration"
 
 
 class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client is told
-    """There is no upstream for this session; ``problem`` says what to tell the client."""
+    """No connection to the upstream is possible; ``problem`` says what to tell the client."""
 
     def __init__(self, problem: UpstreamProblem) -> None:
         super().__init__(problem.description)
@@ -44,7 +44,7 @@ class UpstreamUnavailable(Exception):  # noqa: N818 - an outcome that the client
 
 
 class Dialler:
-    """Opens upstream connections. Wire one per gateway."""
+    """Opens upstream connections. A gateway has one."""
 
     def __init__(
         self, engine: Engine, url: str, headers: Mapping[str, str], *, ping_timeout: float, receive_buffer: int
@@ -57,7 +57,7 @@ class Dialler:
         self._receive_buffer = receive_buffer
 
     async def dial(self) -> Socket:
-        """Connect, and keep trying while trying can help. Bound it with a timeout. Raises `UpstreamUnavailable`."""
+        """Connect, and retry while that can help. Call it with a timeout. Raises `UpstreamUnavailable`."""
         pause, refusals = _FIRST_PAUSE, 0
         while True:
             named = 0.0
@@ -116,19 +116,19 @@ def _named_wait(refused: HandshakeRefused) -> float:
 
 
 def unreachable(url: str) -> UpstreamProblem:
-    """No connection came about in time."""
+    """No connection could be opened in time."""
     host = urlsplit(url).netloc
     return UpstreamProblem("upstream_unreachable", f"The upstream at {host} cannot be reached.", _MAY_RETRY)
 
 
 def stalled() -> UpstreamProblem:
-    """It takes nothing any more, and is cut."""
+    """The upstream stopped reading, and the connection was aborted."""
     return UpstreamProblem("upstream_stalled", "The upstream takes nothing any more.", _MAY_RETRY)
 
 
 def closed(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> UpstreamProblem:
-    """Why the upstream closed; ``refusal`` is the code and message of an error that it sent before the session
-    began."""
+    """Why the upstream closed. ``refusal`` is the code and message of an error that it sent before
+    ``session.created``."""
     code, reason = ended.code, ended.reason
     if refusal is not None:
         close_code = _NO_RETRY if code in _REFUSALS or refusal[0] in LASTING else _MAY_RETRY
@@ -148,7 +148,7 @@ def closed(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> Upstream
 
 
 def may_redial(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> bool:
-    """True when a connection that closed before the session began is worth another try."""
+    """Whether to dial again after a connection that closed before ``session.created``."""
     return (refusal is None or refusal[0] in PASSING) and ended.code not in _REFUSALS
 
 

@@ -1,10 +1,10 @@
 """Fast path for audio: forwards a frame in the receive callback when nothing is queued ahead of it.
 
-Nearly every frame is audio in the middle of speech. The queue, a wake-up and a task would be most of what such a frame
-costs, and would change nothing: everything before it has been handled, and its peer takes more. Wherever that is not so
-(or the library has no `DirectSocket`), the frame is left to the queue, whose reader does the same in order.
+Nearly every frame is audio, and nothing is queued before it. Waking a task for such a frame would cost more than
+handling it. If something is queued, or the peer cannot be written to, or the library has no `DirectSocket`, the frame
+is queued and handled in order by the reader.
 
-Nothing is decided here. It runs for every frame: no allocation that can be avoided, no logging.
+This module takes no decisions. It runs for every frame, so it avoids allocations and does not log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from turngate.protocol.openai.server_events import read_audio_delta
 
 
 class FastPath:
-    """One session's, between one client connection and one upstream connection."""
+    """Forwards the audio of one session between its two connections."""
 
     __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_upstream", "open")
 
@@ -29,25 +29,25 @@ class FastPath:
         hand_over: Callable[[bytes], None],
         fail: Callable[[Exception], None],
     ) -> None:
-        """``hand_over`` has sent what the conversation put out, and then this frame to the client, if it is not empty;
-        ``fail`` ends the session for a defect. Both return at once."""
+        """``hand_over`` queues the conversation's effects, and then this frame for the client if it is not empty;
+        ``fail`` ends the session after an unexpected exception. Both return at once."""
         self._conversation = conversation
         self._clock = clock
         self._client: DirectSocket | None = None
         self._upstream: DirectSocket | None = None
         self._hand_over = hand_over
         self._fail = fail
-        #: The session is configured and goes on.
+        #: The session is configured and has not ended.
         self.open = False
 
     def connect(self, client: DirectSocket | None, upstream: DirectSocket | None) -> None:
-        """Forward between these two connections from now on."""
+        """Forward between these two connections."""
         self._client, self._upstream = client, upstream
         if client is not None and upstream is not None:
             client.on_message, upstream.on_message = self._from_client, self._from_upstream
 
     def _from_client(self, frame: bytes) -> bool:
-        """A binary message of the client."""
+        """Handle a binary message of the client. Returns False to queue it."""
         client, upstream = self._client, self._upstream
         if not self.open or client is None or upstream is None or upstream.blocked or not client.idle:
             return False
@@ -63,7 +63,7 @@ class FastPath:
         return True
 
     def _from_upstream(self, frame: bytes) -> bool:
-        """A text message of the upstream."""
+        """Handle a text message of the upstream. Returns False to queue it."""
         client, upstream = self._client, self._upstream
         if not self.open or client is None or upstream is None or client.blocked or not upstream.idle:
             return False

@@ -1,4 +1,4 @@
-"""One connection of a session: the client's, or the upstream's."""
+"""A leg: one connection of a session, to the client or to the upstream."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from gateway.sockets.send_queue import Frame, SendQueue
 
 
 class Leg:
-    """A socket, and what is to be sent on it."""
+    """A socket and its send queue."""
 
     __slots__ = ("_cutting", "direct", "peer", "queue", "socket")
 
     def __init__(self, peer: Peer, socket: Socket, clock: Callable[[], float], frames_max: int) -> None:
-        """At most ``frames_max`` frames may wait; ``clock`` gives seconds."""
+        """At most ``frames_max`` frames are queued. ``clock`` returns seconds."""
         self.peer = peer
         self.socket = socket
         self.direct: DirectSocket | None = socket.direct
         self.queue = SendQueue(clock, frames_max)
-        #: Set once the connection is being cut.
+        #: Set once the connection is being aborted.
         self._cutting: asyncio.Task[None] | None = None
 
     def add(self, frames: Sequence[Frame]) -> bool:
-        """Queue frames; `flush` them. False when too many wait: `cut` it."""
+        """Queue frames, then call `flush`. Returns False if too many are queued: call `cut`."""
         return self.queue.add(frames)
 
     async def flush(self) -> None:
-        """Send everything that waits. Raises `ConnectionClosed`."""
+        """Send everything that is queued. Raises `ConnectionClosed`."""
         if self.queue.waiting:
             await self.queue.flush(self.socket)
 
@@ -38,6 +38,6 @@ class Leg:
         return self._cutting is not None
 
     def cut(self) -> None:
-        """End the connection at once; returns before it has ended. Its reader gets `ConnectionClosed`."""
+        """Abort the connection without waiting. Its reader gets `ConnectionClosed`."""
         if self._cutting is None:
             self._cutting = asyncio.create_task(self.socket.cut())

@@ -1,7 +1,7 @@
-"""The shell of one session: its connections, its timer, and the order in which things are sent.
+"""One session: its connections, its timer, and the order in which it sends.
 
-`gateway.conversation` decides everything. What it puts out enters one queue per connection at once, and whoever flushes
-sends from the front: so the order of decisions is the order on the wire, whichever task made them.
+`gateway.conversation` takes all decisions. Its effects are added to one queue per connection at once, and every task
+that flushes a queue sends from its front. So the order of decisions is the order on the wire.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from turngate.protocol.openai.client_events import append_audio
 
 log = structlog.get_logger(__name__)
 
-#: Seconds before an upstream that closed before the session began is dialled again.
+#: Seconds before the next attempt after an upstream closed before ``session.created``.
 _REDIAL_PAUSE = 0.1
-#: Seconds between two ticks of a session, at least.
+#: Minimum number of seconds between two ticks.
 _LEAST_PAUSE = 0.05
 
 
 class Session:
-    """One client, one upstream, one conversation. `run` it; hand it commands meanwhile, and `watch` it."""
+    """One client, one upstream, one conversation. Call `run`, and meanwhile `command` and `watch`."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Session:
         messages_max: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Times in seconds; ``messages_max`` may wait for each peer."""
+        """Times in seconds. At most ``messages_max`` messages are queued for each peer."""
         self.conversation = conversation
         self._dial = dial
         self._publisher = publisher
@@ -61,12 +61,13 @@ class Session:
         self._upstream: Leg | None = None
         self._fast_path = FastPath(conversation, clock, self._hand_over_and_wake, self.fail)
         self._woken = asyncio.Event()
-        #: Ticks the conversation at its next deadline, which may have moved to later meanwhile.
+        #: Calls `_tick` at the conversation's deadline as it was when the timer was set.
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
     async def run(self) -> None:
-        """Serve the client until either side is gone or the conversation ends. Returns when both sockets are closed."""
+        """Serve the client until a connection is lost or the conversation ends. Returns when both sockets are
+        closed."""
         conversation = self.conversation
         conversation.tell(events.welcome(conversation.session))
         tasks = [
@@ -84,34 +85,34 @@ class Session:
             await self._close()
 
     def command(self, command: Command) -> None:
-        """A translator's command for this session; returns at once."""
+        """Execute a translator's command. Returns at once."""
         try:
             self.conversation.command(command, self._clock())
         except Exception as error:
-            # A defect that shows in one session must not reach those that share its reader.
+            # An exception in one session must not affect the other sessions of this process.
             self.fail(error)
         else:
             self._hand_over_and_wake()
 
     def watch(self) -> None:
-        """Cut a peer that has taken nothing for too long; to be called now and then."""
+        """Abort the connection of a peer that has read nothing for too long. Call it periodically."""
         for leg in self._legs():
             if leg.queue.stalled(self._stall):
                 self._give_up(leg, Cut.STALLED)
 
     def cut(self) -> None:
-        """End the session at once, whatever is still to be sent."""
+        """Abort both connections, without sending what is queued."""
         for leg in self._legs():
             leg.cut()
 
     def go_away(self) -> None:
-        """The server stops: tell the client, which may connect again elsewhere."""
+        """The server is stopping: tell the client, and end the session."""
         self.conversation.tell_error("SERVER_GOING_AWAY", "The server is shutting down; connect again.")
         self.conversation.end(1012, "SERVER_GOING_AWAY")
         self._hand_over_and_wake()
 
     def fail(self, error: Exception) -> None:
-        """A defect of ours: it ends this session, with a code, and no other."""
+        """End this session after an unexpected exception; tell the client."""
         log.error("session_failed", session=self.conversation.session, exc_info=error)
         self.conversation.tell_error("INTERNAL_SERVER_ERROR", "The session failed; connect again.")
         self.conversation.end(1011, "INTERNAL_SERVER_ERROR")
@@ -136,7 +137,7 @@ class Session:
         leg = self._upstream
         if leg is None:
             return
-        # When it is closed, its reader gets that too, and reports it.
+        # If the connection is closed, its reader gets the same exception and reports it.
         try:  # noqa: SIM105 - runs for every frame
             await leg.queue.send(leg.socket, append_audio(audio), text=True)
         except ConnectionClosed:
@@ -147,7 +148,7 @@ class Session:
     async def _serve_upstream(self) -> None:
         problem = await self._until_upstream_ends()
         if self.conversation.ending is None:
-            # Otherwise the client has been told why the session ends.
+            # Otherwise the client was told why the session ends.
             self.conversation.upstream_closed(problem, self._clock())
         await self._flush()
 
@@ -172,8 +173,8 @@ class Session:
         return leg
 
     async def _read_upstream(self, leg: Leg, patience: asyncio.Timeout) -> ConnectionClosed:
-        """Handle everything that the upstream sends until it closes, and return how it did. ``patience`` ends once the
-        session has begun."""
+        """Handle the upstream's events until it closes; returns how it closed. ``patience`` is switched off by
+        ``session.created``."""
         conversation, receive, clock = self.conversation, leg.socket.recv, self._clock
         while True:
             try:
@@ -188,7 +189,7 @@ class Session:
     # --- sending
 
     def _hand_over_and_wake(self, audio: bytes = b"") -> None:
-        """Queue what the conversation put out, and then this piece of the agent's audio; for callers that cannot wait
+        """Queue the conversation's effects, and then this piece of the agent's audio. For callers that cannot wait
         until it is sent."""
         self._hand_over()
         if audio and not self._client.add([audio]):
@@ -196,14 +197,14 @@ class Session:
         self._woken.set()
 
     async def _flush_when_woken(self) -> None:
-        """Returns when the conversation has ended and everything of it was sent."""
+        """Flush when woken. Returns when the conversation has ended and its output was sent."""
         while self.conversation.ending is None:
             await self._woken.wait()
             self._woken.clear()
             await self._flush()
 
     def _hand_over(self) -> None:
-        """Queue everything that the conversation put out, without waiting."""
+        """Queue the conversation's effects, without waiting."""
         conversation = self.conversation
         out = conversation.drain()
         if not self._client.add(out.to_client):
@@ -220,7 +221,7 @@ class Session:
     async def _flush(self) -> None:
         self._hand_over()
         if self._upstream is not None:
-            # When it is closed, its reader gets that too, and reports it.
+            # If the connection is closed, its reader gets the same exception and reports it.
             with contextlib.suppress(ConnectionClosed):
                 await self._upstream.flush()
         await self._client.flush()
@@ -233,7 +234,7 @@ class Session:
         if self._timer is not None:
             self._timer.cancel()
         ending = self.conversation.ending or Ending(1000, "")
-        # At the same time: an upstream that does not answer its close frame must not hold up the client's.
+        # Both at the same time, so that the client's close frame does not wait for the upstream's answer.
         closing = [self._client.socket.close(ending.code, fit_reason(ending.reason))]
         if self._upstream is not None:
             closing.append(self._upstream.socket.close())
@@ -243,7 +244,7 @@ class Session:
         return [self._client] if self._upstream is None else [self._client, self._upstream]
 
     def _give_up(self, leg: Leg, why: Cut) -> None:
-        """Cut a peer that does not take what is to be sent to it; with it the session ends."""
+        """Abort the connection of a peer that does not read, which ends the session."""
         if leg.was_cut:
             return
         peer: Peer = leg.peer
@@ -251,15 +252,15 @@ class Session:
         log.warning(why, session=self.conversation.session, peer=peer)
         leg.cut()
         if leg is self._upstream:
-            # The client reads, and is told.
+            # The client can still be told.
             self.conversation.upstream_closed(stalled(), self._clock())
             self._hand_over_and_wake()
 
     # --- time
 
     def _set_timer(self) -> None:
-        """Have the conversation ticked in time. A deadline that moves to later costs nothing here: when the timer
-        fires too early it is set again."""
+        """Set the timer for the conversation's deadline. If the deadline has moved to later, the timer is kept, and set
+        again when it fires."""
         deadline = self.conversation.deadline()
         if self._timer is not None:
             if self._timer_at <= deadline:

@@ -1,1 +1,1 @@
-"""WebSockets: two libraries behind one interface, and the queue of each direction."""
+"""WebSockets: two libraries behind one interface, and the send queue."""

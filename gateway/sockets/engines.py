@@ -1,4 +1,4 @@
-"""The two WebSocket libraries that a gateway can run on; ADR 8 says what each costs."""
+"""The WebSocket engines; ADR 8 compares them."""
 
 from __future__ import annotations
 

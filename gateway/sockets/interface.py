@@ -1,8 +1,8 @@
-"""WebSockets as a session sees them, whichever library provides them.
+"""The interface of the WebSocket engines.
 
-`gateway.sockets.engines` lists the engines. An engine hides what its library does differently: its exceptions, what it
-counts, what it gets wrong; the tests run on both. Nothing here imports a library, so an engine in memory can take their
-place: it needs `Engine`, `Server` and `Socket`, and may leave out `DirectSocket`.
+`gateway.sockets.engines` lists the engines. An engine hides the peculiarities of its library: exceptions, counting,
+defects. The tests run on both. This module imports no library, so tests can use an engine in memory, which implements
+`Engine`, `Server` and `Socket`; `DirectSocket` is optional.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from uuid import uuid4
 
-#: The response header that carries a connection's name.
+#: The response header with a session's id.
 NAME_HEADER = "dg-request-id"
-#: Messages of a client that may wait to be read; then its socket is not read until there are fewer than the second.
+#: When the first number of messages is queued, the socket is not read until fewer than the second are.
 CLIENT_QUEUE = (64, 16)
-#: Seconds that a peer may take to answer a close frame.
+#: Maximum number of seconds until a peer answers a close frame.
 CLOSE_TIMEOUT = 2
-#: Seconds for one attempt to connect, handshake included.
+#: Maximum number of seconds for one attempt to connect, including the handshake.
 OPEN_TIMEOUT = 10
-#: Bytes of a message that may be handled directly.
+#: Maximum size in bytes of a message that is handled directly.
 DIRECT_MAX_BYTES = 65_536
-#: What fits into a close frame beside its code.
+#: Maximum size in bytes of the reason in a close frame (RFC 6455, 5.5).
 _REASON_MAX_BYTES = 123
 
 
 class ConnectionClosed(Exception):  # noqa: N818 - an outcome, not a fault
-    """The connection is over, or was when this was tried. ``code`` and ``reason`` are those of the close frame that the
-    peer sent; the code is None when it sent none, or the connection was lost."""
+    """The connection is closed. ``code`` and ``reason`` are those of the peer's close frame; ``code`` is None if it
+    sent none, or if the connection was lost."""
 
     def __init__(self, code: int | None = None, reason: str = "") -> None:
         super().__init__(f"{code or 'lost'} {reason}".rstrip())
@@ -51,60 +51,59 @@ class HandshakeRefused(Exception):  # noqa: N818 - an outcome that callers tell 
 
 
 class DirectSocket(Protocol):
-    """A connection without its queue, where the library gives access to that."""
+    """Access to a connection without its queue of received messages, if the library allows it."""
 
-    #: Called with each whole data message of at most `DIRECT_MAX_BYTES` bytes (binary from a client, text from an
-    #: upstream) while it is being received. Returns True when it has handled the message; otherwise the message is
-    #: queued for `Socket.recv`.
+    #: Called in the receive callback with each complete message of at most `DIRECT_MAX_BYTES` bytes (binary from a
+    #: client, text from an upstream). Returns True if it has handled the message; otherwise the message is queued for
+    #: `Socket.recv`.
     on_message: Callable[[bytes], bool] | None
 
     @property
     def idle(self) -> bool:
-        """True when every queued message has been read, and the reader asks for the next: all before it is handled."""
+        """True if every message before has been handled: the queue is empty, and the reader waits for the next one."""
 
     @property
     def blocked(self) -> bool:
-        """True while the peer takes no more."""
+        """True while the write buffer is full because the peer does not read."""
 
     def post(self, message: bytes, *, text: bool) -> None:
-        """Send a message without waiting. What the peer does not take yet is buffered without a limit, so ask `blocked`
-        first."""
+        """Send a message without waiting. The write buffer has no limit, so check `blocked` first."""
 
 
 class Socket(Protocol):
-    """One connection. `ConnectionClosed` is raised by whatever meets its end."""
+    """One connection. Every method raises `ConnectionClosed` after its end, except `close` and `cut`."""
 
     @property
     def direct(self) -> DirectSocket | None:
-        """The connection without its queue; None where the library does not give access to that."""
+        """Access without the queue; None if the library does not allow it."""
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
-        """The next message; ``decode=False`` leaves text as bytes. Cancelling it loses nothing."""
+        """The next message; ``decode=False`` returns text as bytes. Cancelling it loses no message."""
 
     async def send(self, message: bytes, *, text: bool | None = None) -> None:
-        """Send a message, as text if so said; returns when the peer takes more."""
+        """Send a message. Returns when the write buffer has room again."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close in order, and wait up to `CLOSE_TIMEOUT` for the peer's answer; `fit_reason` makes a reason that fits.
-        Only when nothing is being sent (picows would break that off), and not in a task that may be cancelled (on
-        Python 3.11 it may not notice)."""
+        """Send a close frame, and wait up to `CLOSE_TIMEOUT` for the peer's answer. Shorten the reason with
+        `fit_reason`. Call it only when nothing is being sent (picows would abort that), and not in a task that may be
+        cancelled (Python 3.11 may lose the cancellation)."""
 
     async def cut(self) -> None:
-        """End the connection at once, whatever is being sent."""
+        """Abort the connection at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request on the listening socket, for a page or for a connection."""
+    """A request on the listening socket: plain HTTP, or an upgrade."""
 
     path: str
-    #: The values of a header, whatever its case.
+    #: Returns the values of a header; the name is case-insensitive.
     values: Callable[[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """The response to a request that gets no connection."""
+    """The response to a request that is not upgraded."""
 
     status: HTTPStatus
     content_type: str
@@ -114,62 +113,61 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
-    """How to serve the clients that connect."""
+    """How to serve clients."""
 
-    #: Serves one connection, whose path and name it gets; the connection is closed when it returns.
+    #: Serves one connection, given its path and name. The connection is closed when it returns.
     serve: Callable[[Socket, str, str], Awaitable[None]]
-    #: The response to a request that is to have no connection; None lets it have one.
+    #: Returns the response to a request, or None to upgrade it.
     respond: Callable[[HttpRequest], HttpResponse | None]
-    #: Which of the offered subprotocols to take, if any; none may be offered.
+    #: Selects one of the offered subprotocols, or None.
     subprotocol: Callable[[list[str]], str | None]
-    #: Bytes; a larger message closes the connection with 1009.
+    #: Maximum size of a message in bytes; a larger one closes the connection with 1009.
     message_max: int
-    #: Seconds between two pings, and for the answer to one.
+    #: Seconds between two pings, and until a ping must be answered.
     ping_interval: float
-    #: Bytes that the operating system buffers of what nobody has read yet; the rest stays with the peer.
+    #: Receive buffer of the operating system in bytes.
     receive_buffer: int
 
 
 class Server(Protocol):
-    """A listening socket. Closing it leaves the connections alone."""
+    """A listening socket. Closing it does not close the connections."""
 
     def close(self, close_connections: bool = True) -> None: ...
 
     async def wait_closed(self) -> None:
-        """Wait for the connections to end."""
+        """Wait until all connections are closed."""
 
 
 class Engine(Protocol):
-    """One of the libraries, or a substitute in memory."""
+    """A WebSocket library."""
 
     async def listen(self, listener: socket.socket, options: ListenOptions) -> Server:
-        """Accept clients on this socket from now on."""
+        """Accept clients on this socket."""
 
     async def connect(
         self, url: str, headers: Mapping[str, str], *, message_max: int, ping_timeout: float, receive_buffer: int
     ) -> Socket:
-        """Connect once; for the numbers see `ListenOptions`. Raises `HandshakeRefused`, and OSError or TimeoutError for
-        everything else."""
+        """Connect once. The limits are as in `ListenOptions`. Raises `HandshakeRefused`, OSError or TimeoutError."""
 
 
 def fit_reason(reason: str) -> str:
-    """As much of a reason as a close frame has room for."""
+    """Shorten a reason to the size that a close frame can carry."""
     return reason.encode()[:_REASON_MAX_BYTES].decode(errors="ignore")
 
 
 def limit_receive_buffer(connection: socket.socket, size: int) -> None:
-    """Limit what the operating system buffers; connections that a listening socket accepts inherit its limit.
+    """Limit the receive buffer of the operating system. Connections that a listening socket accepts inherit the limit.
 
-    The default is megabytes, and twice as much in the process: picows doubles its buffer whenever one read has filled
-    it, and hands on every frame that is in it, however many may wait.
+    The default is megabytes, and picows doubles its own buffer whenever one read has filled it and passes on every
+    frame in it, regardless of the number of queued messages.
     """
-    # One that has been closed already needs none.
+    # The socket may have been closed meanwhile.
     with contextlib.suppress(OSError, ValueError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def name_connection(_: object, __: object, response: Any) -> Any:
-    """Give a connection its name; either library calls it with its response to an upgrade."""
+    """Set the response header with the connection's name. Both libraries call it with their response to an upgrade."""
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
         response.headers[NAME_HEADER] = str(uuid4())
     return response

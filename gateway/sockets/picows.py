@@ -1,6 +1,6 @@
 """The engine on `picows`, which needs less than half of the CPU for each frame.
 
-Its API is nearly that of `websockets`. What it gets wrong is set right here, each with a test that both engines pass.
+Its API is nearly that of `websockets`. This module corrects its defects; each has a test that both engines pass.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from gateway.sockets.interface import (
     name_connection,
 )
 
-#: The last frame of a message in several is a continuation.
+#: The last frame of a fragmented message is a continuation.
 _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
-# `_Socket` goes before either kind of connection.
+# `_Socket` is the first base class of both kinds of connection.
 _Connection: Any = object
-#: In bytes; it grows when it has to.
+#: Initial size in bytes; it grows.
 _READ_BUFFER = 4096
 
 
 class _Socket(_Connection):  # type: ignore[misc]
-    """See `gateway.sockets.interface.Socket` and `DirectSocket`. picows keeps its transport to itself, and whether that
-    takes more."""
+    """Implements `gateway.sockets.interface.Socket` and `DirectSocket`. picows does not expose its transport, nor
+    whether writing is paused."""
 
-    #: Of the messages that may be handled directly.
+    #: The opcode of the messages that can be handled directly.
     direct_type: WSMsgType
     on_message: Callable[[bytes], bool] | None = None
     blocked = False
     _queued = 0
-    #: Messages that were read, and those of them that have been handled since: the reader is back for the next.
+    #: Number of messages that were read, and of those that have been handled: the reader has asked for the next one.
     _read = 0
     _handled = 0
 
@@ -83,7 +83,7 @@ class _Socket(_Connection):  # type: ignore[misc]
             raise _closed(closed) from None
 
     async def cut(self) -> None:
-        # Breaks off what is being sent, and with it the connection.
+        # Aborts a send in progress, and the connection.
         await self.close(1011)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -118,8 +118,8 @@ def _closed(closed: PicowsConnectionClosed) -> ConnectionClosed:
 
 
 class _Client(_Socket, ServerConnection):  # type: ignore[misc]
-    """One that closes without a code, as browsers do, is answered with 1000: picows would answer with 0, which is no
-    code, and the browser takes the connection for broken."""
+    """A client's connection. A close frame without a code, as browsers send, is answered with 1000: picows would answer
+    with 0, which is not a valid code, and browsers report an error."""
 
     direct_type = WSMsgType.BINARY
 
@@ -135,18 +135,18 @@ class _Upstream(_Socket, ClientConnection):  # type: ignore[misc]
     direct_type = WSMsgType.TEXT
 
 
-# There is no other way to say of which class its connections shall be.
+# picows has no other way to choose the class of its connections.
 picows.websockets.asyncio.server.ServerConnection = _Client  # type: ignore[misc]
 picows.websockets.asyncio.client.ClientConnection = _Upstream  # type: ignore[misc]
 
 
 class Picows:
-    """See `gateway.sockets.interface.Engine`."""
+    """Implements `gateway.sockets.interface.Engine`."""
 
     async def listen(self, listener: socket.socket, options: ListenOptions) -> Server:
         def process_request(_: object, request: Upgrade) -> Response | None:
             headers = request.headers
-            # Firefox sends `keep-alive, Upgrade`, of which picows understands nothing.
+            # Firefox sends `keep-alive, Upgrade`, which picows does not understand.
             if "upgrade" in [token.strip().lower() for token in ",".join(headers.getall("Connection", [])).split(",")]:
                 headers["Connection"] = "Upgrade"
             answer = options.respond(HttpRequest(request.path, lambda name: headers.getall(name, [])))
@@ -173,8 +173,8 @@ class Picows:
             close_timeout=CLOSE_TIMEOUT,
             server_header="turngate",
             read_buffer_init_size=_READ_BUFFER,
-            # Not uvloop's transport: a server's message of more than 8 KB lends it a buffer which is used again before
-            # it has been sent, when the client takes no more.
+            # Not uvloop's transport: for a message of more than 8 KB picows passes a buffer that it reuses before it
+            # was sent if the client does not read.
             use_aiofastnet=True,
         )
         return server
@@ -182,8 +182,8 @@ class Picows:
     async def connect(
         self, url: str, headers: Mapping[str, str], *, message_max: int, ping_timeout: float, receive_buffer: int
     ) -> Socket:
-        # Cancelled in the middle of a handshake, picows would leave a connection that nobody knows of. So it goes on to
-        # its end, which its own timeouts bound, and is then closed.
+        # If it is cancelled during the handshake, picows leaks the connection. So the handshake runs to its end, which
+        # has timeouts, and the connection is closed then.
         connecting = asyncio.ensure_future(_connect(url, headers, message_max, ping_timeout))
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
@@ -199,7 +199,7 @@ class Picows:
         except OSError:
             raise
         except Exception as error:
-            # Also what is no error of a handshake by its type: for a server that hangs up it is an AssertionError.
+            # Includes exceptions of unexpected types: an AssertionError if the server closes the connection.
             raise ConnectionError(str(error) or type(error).__name__) from error
         limit_receive_buffer(peer.ws_transport.underlying_transport.get_extra_info("socket"), receive_buffer)
         return cast(Socket, peer)
@@ -215,18 +215,18 @@ async def _connect(url: str, headers: Mapping[str, str], message_max: int, ping_
         open_timeout=OPEN_TIMEOUT,
         ping_timeout=ping_timeout,
         close_timeout=CLOSE_TIMEOUT,
-        # It looks for proxies, but not for hosts that are to be reached without.
+        # picows uses proxies from the environment, but ignores `no_proxy`.
         proxy=None if proxy_bypass(parts.netloc.rpartition("@")[2]) else True,
-        # The key is for this host, and for no other that it may name.
+        # The API key must not be sent to another host.
         max_redirects=0,
         read_buffer_init_size=_READ_BUFFER,
-        # A client's messages are always copied; aiofastnet has a TLS of its own, and needs more memory.
+        # Messages are copied anyway when they are masked; aiofastnet has its own TLS and needs more memory.
         use_aiofastnet=False,
     )
     return cast(_Upstream, peer)
 
 
 def _close_unwanted(connecting: asyncio.Future[_Upstream]) -> None:
-    """Close a connection whose dial was given up before it came about."""
+    """Close a connection that was opened after its caller had given up."""
     if not connecting.cancelled() and connecting.exception() is None:
         connecting.result().ws_transport.disconnect(False)

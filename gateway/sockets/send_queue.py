@@ -1,4 +1,4 @@
-"""What is to be sent on one connection, in order."""
+"""The send queue of one connection."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ Frame: TypeAlias = dict[str, Any] | bytes
 
 
 class SendQueue:
-    """The queue of one direction of a session. Whoever flushes sends from the front, so the order of `add` is the order
-    on the wire."""
+    """The frames to send on one connection. Every `flush` sends from the front, so the order of `add` is the order on
+    the wire."""
 
     __slots__ = ("_clock", "_limit", "_lock", "_sending", "_since", "waiting")
 
     def __init__(self, clock: Callable[[], float], limit: int) -> None:
-        """``clock`` gives seconds; ``limit`` frames may wait."""
+        """``clock`` returns seconds. At most ``limit`` frames are queued."""
         self._limit = limit
         self.waiting: deque[Frame] = deque()
         self._clock = clock
         self._lock = asyncio.Lock()
-        #: Sends that have begun and not ended, and when the newest of them began or one ended.
+        #: Number of sends in progress, and when one last began or ended.
         self._sending = 0
         self._since = 0.0
 
     def add(self, frames: Sequence[Frame]) -> bool:
-        """Queue these. False, with none of them queued, when the limit is reached: cut the peer. A batch is accepted or
-        refused as a whole, so a single burst may exceed the limit."""
+        """Queue frames. Returns False, and queues none of them, if the limit is reached: abort the connection. A batch
+        is accepted or refused as a whole, so a single burst may exceed the limit."""
         if frames and len(self.waiting) >= self._limit:
             return False
         self.waiting.extend(frames)
         return True
 
     async def flush(self, peer: Socket) -> None:
-        """Send everything that waits. Raises `ConnectionClosed`."""
+        """Send everything that is queued. Raises `ConnectionClosed`."""
         async with self._lock:
             while self.waiting:
                 frame = self.waiting.popleft()
@@ -50,7 +50,7 @@ class SendQueue:
                     await self.send(peer, orjson.dumps(frame), text=True)
 
     async def send(self, peer: Socket, frame: bytes, *, text: bool) -> None:
-        """Send one frame now, before those that wait: for the user's audio, whose order among them does not matter.
+        """Send one frame before those that are queued: for the user's audio, whose order among them does not matter.
         Raises `ConnectionClosed`."""
         self._sending += 1
         self._since = self._clock()
@@ -61,5 +61,5 @@ class SendQueue:
             self._since = self._clock()
 
     def stalled(self, limit: float) -> bool:
-        """Whether the peer has taken nothing for longer than ``limit`` seconds while something was to be sent."""
+        """Whether the peer has read nothing for more than ``limit`` seconds while something was being sent."""
         return self._sending > 0 and self._clock() - self._since > limit

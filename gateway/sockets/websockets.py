@@ -32,7 +32,7 @@ from gateway.sockets.interface import (
 
 
 class _Socket(Connection):
-    """See `gateway.sockets.interface.Socket`; goes before either kind of connection."""
+    """Implements `gateway.sockets.interface.Socket`; the first base class of both kinds of connection."""
 
     direct = None
 
@@ -66,7 +66,7 @@ def _closed(closed: websockets.exceptions.ConnectionClosed) -> ConnectionClosed:
 
 
 class Websockets:
-    """See `gateway.sockets.interface.Engine`."""
+    """Implements `gateway.sockets.interface.Engine`."""
 
     async def listen(self, listener: socket.socket, options: ListenOptions) -> Server:
         def process_request(_: object, request: Upgrade) -> Response | None:
