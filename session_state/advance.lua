@@ -43,27 +43,28 @@ for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 
 -- 1. The newest record wins, whatever the order of arrival.
 local turn = stored.turn and cjson.decode(stored.turn)
-if ARGV[2] ~= '' then
-  local offered = cjson.decode(ARGV[2])
-  if turn == nil or offered.version > turn.version then
-    turn = offered
-    redis.call('HSET', session_key, 'turn', ARGV[2])
-  end
-  redis.call('ZADD', KEYS[2], now, session)
-  redis.call('PEXPIRE', session_key, ttl)
-end
+local offered = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or nil
+local newer = offered ~= nil and (turn == nil or offered.version > turn.version)
+if newer then turn = offered end
 if turn == nil then
   redis.call('ZREM', KEYS[3], session)
   return { 'unknown', '' }
 end
 if turn.slot == 'closed' then
-  -- The record stays as a tombstone for its time to live, so that an older one that comes late does not bring the session back.
-  for field in pairs(stored) do
-    if field ~= 'turn' then redis.call('HDEL', session_key, field) end
-  end
+  -- All that stays is a small tombstone, for its time to live, so that an older record that comes late does not bring the session
+  -- back. Deleting comes first: a script that has deleted something may write also when Redis is out of memory.
+  redis.call('DEL', session_key)
   redis.call('ZREM', KEYS[2], session)
   redis.call('ZREM', KEYS[3], session)
+  local tombstone = { session = session, gateway = turn.gateway, version = turn.version, slot = turn.slot }
+  redis.call('HSET', session_key, 'turn', cjson.encode(tombstone))
+  redis.call('PEXPIRE', session_key, ttl)
   return { 'settled', turn.gateway }
+end
+if newer then redis.call('HSET', session_key, 'turn', ARGV[2]) end
+if offered then
+  redis.call('ZADD', KEYS[2], now, session)
+  redis.call('PEXPIRE', session_key, ttl)
 end
 
 -- 2. What is open, in the order of the client's asking. Everything else up to last_seq is settled.

@@ -17,6 +17,7 @@ from session_state.store import Step, Store, raise_refusal
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
+from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
 from turngate.process.service import Service, json_response
@@ -50,7 +51,11 @@ def wire(settings: SessionStateSettings, bus: Bus) -> Service:
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
         routes=admin_routes(store),
-        background={"sweeper": Sweeper(store, bus, settings).run, "reclaimer": Reclaimer(bus, settings).run},
+        background={
+            "sweeper": Sweeper(store, bus, settings).run,
+            "reclaimer": Reclaimer(bus, settings).run,
+            "stream limits": StreamLimits(bus, settings).run,
+        },
     )
 
 

@@ -17,6 +17,7 @@ from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
+from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
 from turngate.process.service import Service
@@ -78,7 +79,10 @@ def wire(settings: TranslatorSettings, bus: Bus) -> Service:
         host=settings.translator_host,
         port=settings.translator_port,
         port_setting="TURNGATE_TRANSLATOR_PORT",
-        background={"reclaimer": Reclaimer(bus, settings).run},
+        background={
+            "reclaimer": Reclaimer(bus, settings).run,
+            "stream limits": StreamLimits(bus, settings).run,
+        },
     )
 
 

@@ -27,8 +27,8 @@ KILLABLE = Path(__file__).parents[1] / "killable"
 PATIENCE_SECONDS = 30
 TASKS = {
     "gateway": ("consumer watch", "probe", "publisher", "stall watcher"),
-    "translator": ("consumer watch", "reclaimer", "http"),
-    "session-state": ("consumer watch", "reclaimer", "sweeper", "http"),
+    "translator": ("consumer watch", "reclaimer", "stream limits", "http"),
+    "session-state": ("consumer watch", "reclaimer", "sweeper", "stream limits", "http"),
 }
 
 

@@ -64,6 +64,18 @@ class ConsumerSettings(BrokerSettings):
         ge=1,
         description="An entry that was not handled in this many deliveries is moved to `turngate.dead-letters`.",
     )
+    stream_max_bytes: int = Field(
+        33_554_432,
+        ge=65_536,
+        description="Maximum size of a stream whose entries nobody handles; beyond it the oldest entries are dropped, "
+        "and published again.",
+    )
+    dead_letters_max_bytes: int = Field(
+        4_194_304, ge=65_536, description="Maximum size of `turngate.dead-letters`; beyond it the oldest are dropped."
+    )
+    dead_letter_ttl_ms: int = Field(
+        604_800_000, ge=1_000, description="Entries of `turngate.dead-letters` are dropped after this time."
+    )
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
