@@ -7,6 +7,7 @@ import contextlib
 import structlog
 
 from gateway.admission.keys import read_keys, warn_if_open
+from gateway.admission.origins import Origins
 from gateway.config import GatewaySettings
 from gateway.probe import Probe
 from gateway.server import GatewayServer
@@ -76,6 +77,7 @@ class Gateway:
             lambda: supervisor.healthy and bus.alive(),
             lambda: supervisor.healthy and probe(),
             self._keys,
+            Origins(settings.origins, open_to_anybody=self._keys is None),
         )
         bus.consume(
             commands_stream(settings.gateway_id), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
 
+from gateway.admission.admission import AdmissionLimits
 from gateway.audio.endpointing import EndPointingRules
 from gateway.conversation.limits import Limits
 from gateway.sockets.engines import EngineName
@@ -46,6 +47,12 @@ class GatewaySettings(BrokerSettings):
         None,
         description="A file with more API keys, one per line; lines that start with `#` are ignored. It is read again "
         "after a change; a removed key cannot open new connections.",
+    )
+    allowed_origins: str | None = Field(
+        None,
+        description="Origins of web pages that may connect (`https://example.com`), separated by commas; `*` for any. "
+        "Default: any if there are API keys, otherwise only pages from this machine. Clients that are not browsers "
+        "send no origin, and may always connect.",
     )
     allow_anonymous: bool = Field(
         False, description="Allow starting without API keys on an address that other machines can reach."
@@ -92,6 +99,28 @@ class GatewaySettings(BrokerSettings):
         3_000, ge=50, description="How long to wait for an automatic response of the upstream to start."
     )
     sessions_max: int = Field(1_000, ge=1, description="Sessions of one gateway; a further client gets HTTP 429.")
+    address_sessions_max: int = Field(
+        0,
+        ge=0,
+        description="Sessions of one client address; a further client gets HTTP 429, or close code 1013. 0 for no "
+        "limit.",
+    )
+    address_connects_per_second: float = Field(
+        0,
+        ge=0,
+        description="New connections per second from one client address, with a burst of one second; 0 for no limit.",
+    )
+    key_sessions_max: int = Field(
+        0, ge=0, description="Sessions of one API key; a further client gets HTTP 429. 0 for no limit."
+    )
+    key_connects_per_second: float = Field(
+        0, ge=0, description="New connections per second with one API key, with a burst of one second; 0 for no limit."
+    )
+    trust_forwarded_for: bool = Field(
+        False,
+        description="Take a client's address from `X-Forwarded-For` (its last entry). Only behind a proxy that sets "
+        "it.",
+    )
     session_requests_max: int = Field(
         256, ge=1, description="Unsettled requests of one session; a further one gets the Warning `TOO_MANY_REQUESTS`."
     )
@@ -222,6 +251,24 @@ class GatewaySettings(BrokerSettings):
     def simulated(self) -> bool:
         """Whether the upstream is the simulator."""
         return self.upstream_url is None and self.openai_api_key is None
+
+    @property
+    def origins(self) -> list[str] | None:
+        """The origins that may connect; None for the default."""
+        listed = self.allowed_origins
+        return None if listed is None else [origin.strip() for origin in listed.split(",") if origin.strip()]
+
+    @property
+    def admission(self) -> AdmissionLimits:
+        """The limits on sessions and new connections."""
+        return AdmissionLimits(
+            sessions=self.sessions_max,
+            address_sessions=self.address_sessions_max,
+            key_sessions=self.key_sessions_max,
+            address_rate=self.address_connects_per_second,
+            key_rate=self.key_connects_per_second,
+            trust_forwarded_for=self.trust_forwarded_for,
+        )
 
     @property
     def limits(self) -> Limits:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 import structlog
-from prometheus_client import REGISTRY, Histogram
+from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.admission.admission import Reason
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.counters import Counters
 from gateway.turn.requests import Kind
@@ -38,6 +39,18 @@ _COUNTERS = {
 def counters() -> Counters:
     """Counters that report to this process's registry. All conversations of the process share them."""
     return Counters(release_latency=_RELEASE_LATENCY.observe, first_unknown=_log_unknown)
+
+
+_CLIENTS_REFUSED = Counter(
+    "turngate_clients_refused", "Clients that were refused at the upgrade, by reason.", ["reason"]
+)
+for _reason in Reason:
+    _CLIENTS_REFUSED.labels(_reason.value)
+
+
+def client_refused(reason: Reason) -> None:
+    """Count a client that was refused."""
+    _CLIENTS_REFUSED.labels(reason.value).inc()
 
 
 def _log_unknown(kind: str) -> None:

@@ -14,14 +14,16 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
-from gateway.admission.credentials import Keys, Unauthorized, chosen
+from gateway.admission.admission import Admission
+from gateway.admission.credentials import Keys, chosen
+from gateway.admission.origins import Origins
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
-from gateway.dialect import DIALECTS
+from gateway.dialect import DIALECTS, Dialect
 from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
 from gateway.session.session import Session
-from gateway.sockets.interface import Engine, HttpRequest, HttpResponse, ListenOptions, Server, Socket
+from gateway.sockets.interface import Engine, HttpRequest, HttpResponse, ListenOptions, Server, Socket, fit_reason
 from turngate.protocol.messages import Command
 
 log = structlog.get_logger(__name__)
@@ -29,6 +31,9 @@ log = structlog.get_logger(__name__)
 #: How many looks at a socket fit into the time after which it counts as stalled, and the most seconds between two.
 _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
+#: Close code of a client that is refused after the upgrade.
+_TRY_AGAIN_LATER = 1013
+_UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
 
 
 class GatewayServer:
@@ -43,6 +48,7 @@ class GatewayServer:
         alive: Callable[[], bool],
         ready: Callable[[], bool],
         keys: Keys | None,
+        origins: Origins,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``alive`` says whether the process and its consumers work, ``ready`` whether Redis does too. Without ``keys``
@@ -50,7 +56,7 @@ class GatewayServer:
         self._clock = clock
         self._settings = settings
         self._engine = engine
-        self._keys = keys
+        self._admission = Admission(settings.admission, keys, origins, metrics.client_refused)
         self._limits = settings.limits
         self._dialler = dialler
         self._publisher = publisher
@@ -108,8 +114,18 @@ class GatewayServer:
             for session in self._sessions.values():
                 session.watch()
 
-    async def _serve(self, client: Socket, path: str, name: str) -> None:
-        dialect = DIALECTS[urlsplit(path).path]
+    async def _serve(self, client: Socket, path: str, name: str, address: str) -> None:
+        try:
+            refusal = self._admission.begin(name, address, self._clock())
+            if refusal is not None:
+                log.info("client_refused", reason=refusal.reason)
+                await client.close(_TRY_AGAIN_LATER, fit_reason(refusal.text))
+                return
+            await self._converse(client, DIALECTS[urlsplit(path).path], name)
+        finally:
+            self._admission.end(name)
+
+    async def _converse(self, client: Socket, dialect: Dialect, name: str) -> None:
         settings = self._settings
         conversation = Conversation(name, settings.gateway_id, dialect, self._limits, self._clock(), self._counters)
         session = Session(
@@ -136,7 +152,10 @@ class GatewayServer:
             log.info("session_ended", session=name, sessions=len(self._sessions))
 
     def _respond(self, request: HttpRequest) -> HttpResponse | None:
-        path = urlsplit(request.path).path
+        try:
+            path = urlsplit(request.path).path
+        except ValueError:
+            return _json(HTTPStatus.BAD_REQUEST, {"error": "the request's path cannot be read"})
         if path == "/health":
             return _json(
                 HTTPStatus.OK if self._alive() else HTTPStatus.SERVICE_UNAVAILABLE, {"consumers": self._alive()}
@@ -148,15 +167,14 @@ class GatewayServer:
             return HttpResponse(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
         if path not in DIALECTS:
             return _json(HTTPStatus.NOT_FOUND, {"error": f"no such path; agents converse on {' or '.join(DIALECTS)}"})
-        if self._keys is not None:
-            try:
-                self._keys.admit(request.values("Authorization"), request.values("Sec-WebSocket-Protocol"))
-            except Unauthorized as reason:
-                log.info("client_refused", reason=str(reason))
-                return _json(HTTPStatus.UNAUTHORIZED, {"error": str(reason)}, {"WWW-Authenticate": "Token, Bearer"})
-        if len(self._sessions) >= self._settings.sessions_max:
-            return _json(HTTPStatus.TOO_MANY_REQUESTS, {"error": "this gateway has all the sessions it may have"})
-        return None
+        refusal = self._admission.request(request, self._clock(), token_in_query=DIALECTS[path].token_in_query)
+        if refusal is None and request.values("Upgrade"):
+            return None
+        if refusal is None:
+            self._admission.end(request.name)
+            return _json(HTTPStatus.UPGRADE_REQUIRED, {"error": "agents converse over WebSocket"}, _UPGRADE)
+        log.info("client_refused", reason=refusal.reason)
+        return _json(refusal.status, {"error": refusal.text}, refusal.headers)
 
 
 def _json(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -1,7 +1,8 @@
 """The credential of an upgrade request, in every form that clients send it, and the check against the accepted keys.
 
 Programs send ``Authorization: Token KEY`` (or ``Bearer``). Browsers cannot set headers, so they send
-``Sec-WebSocket-Protocol: token, KEY``. Both schemes are equivalent here, and their case is ignored, since SDKs differ.
+``Sec-WebSocket-Protocol: token, KEY``, or, on ``/openai``, ``?token=KEY`` in the URL: the React component can do
+nothing else. Both schemes are equivalent here, and their case is ignored, since SDKs differ.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ SCHEMES = ("token", "bearer")
 
 #: The characters of a subprotocol (RFC 6455 §4.1, RFC 9110 §5.6.2). Others would fail the handshake later.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: Characters of the name of a key: enough to tell keys apart.
+_NAME_LENGTH = 12
 _HOW = "send `Authorization: Token KEY`, or from a browser the subprotocols `token` and KEY"
 
 
@@ -35,16 +38,19 @@ class Keys:
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str]) -> None:
-        """Authorize a request; the arguments are the values of its two headers. Raises `Unauthorized`."""
-        given = _hash(credential(authorization, subprotocols))
+    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str], tokens: Sequence[str] = ()) -> str:
+        """Authorize a request; the arguments are the values of its two headers, and of ``token`` in its query. Returns
+        a name for the key that does not reveal it. Raises `Unauthorized`."""
+        given = _hash(credential(authorization, subprotocols, tokens))
         # Compare with all keys in constant time, so that the duration reveals nothing about a guess.
         if not sum([hmac.compare_digest(given, known) for known in self._hashes]):
             raise Unauthorized("the key is not one of this server's")
+        return given.hex()[:_NAME_LENGTH]
 
 
-def credential(authorization: Sequence[str], subprotocols: Sequence[str]) -> str:
-    """The key in a request; a header takes precedence over a subprotocol. Raises `Unauthorized` if there is none."""
+def credential(authorization: Sequence[str], subprotocols: Sequence[str], tokens: Sequence[str] = ()) -> str:
+    """The key in a request; a header takes precedence over a subprotocol, and that over the query. Raises
+    `Unauthorized` if there is none."""
     if authorization:
         scheme, _, key = authorization[0].strip().partition(" ")
         if len(authorization) > 1 or scheme.lower() not in SCHEMES or not key.strip():
@@ -52,6 +58,8 @@ def credential(authorization: Sequence[str], subprotocols: Sequence[str]) -> str
         return key.strip()
     names = offered(subprotocols)
     place = next((place for place, name in enumerate(names) if name.lower() in SCHEMES), None)
+    if place is None and len(tokens) == 1:
+        return tokens[0]
     if place is None:
         raise Unauthorized(f"no key; {_HOW}")
     if place + 1 == len(names):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
 
 from gateway.admission.credentials import Keys
+from gateway.admission.origins import is_loopback
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError
 
@@ -31,7 +31,7 @@ def read_keys(settings: GatewaySettings) -> Keys | None:
     if keys:
         return Keys(keys)
     reachable = settings.published_host or settings.gateway_host
-    if not _is_loopback(reachable) and not settings.allow_anonymous:
+    if not is_loopback(reachable) and not settings.allow_anonymous:
         setting = "TURNGATE_PUBLISHED_HOST" if settings.published_host else "TURNGATE_GATEWAY_HOST"
         raise SettingsError(
             f"TURNGATE_API_KEYS: needed, since {setting} {reachable} can be reached from elsewhere; "
@@ -64,9 +64,9 @@ class FileKeys(Keys):
         self._seen = _stamp(file)
         super().__init__(self._read())
 
-    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str]) -> None:
+    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str], tokens: Sequence[str] = ()) -> str:
         self._look()
-        super().admit(authorization, subprotocols)
+        return super().admit(authorization, subprotocols, tokens)
 
     def _look(self) -> None:
         now = self._clock()
@@ -113,10 +113,3 @@ def _lines(file: Path) -> list[str]:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise SettingsError(f"TURNGATE_API_KEYS_FILE: {file}: {reason}") from None
     return [line for line in lines if not line.lstrip().startswith("#")]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -96,9 +96,14 @@ class Socket(Protocol):
 class HttpRequest:
     """A request on the listening socket: plain HTTP, or an upgrade."""
 
+    #: With the query. It may contain a credential: never log it.
     path: str
+    #: The name that the connection gets if it is upgraded.
+    name: str
     #: Returns the values of a header; the name is case-insensitive.
     values: Callable[[str], list[str]]
+    #: The address of the peer; None if the library does not tell it before the upgrade.
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,8 @@ class HttpResponse:
 class ListenOptions:
     """How to serve clients."""
 
-    #: Serves one connection, given its path and name. The connection is closed when it returns.
-    serve: Callable[[Socket, str, str], Awaitable[None]]
+    #: Serves one connection, given its path, name and peer's address. The connection is closed when it returns.
+    serve: Callable[[Socket, str, str, str], Awaitable[None]]
     #: Returns the response to a request, or None to upgrade it.
     respond: Callable[[HttpRequest], HttpResponse | None]
     #: Selects one of the offered subprotocols, or None.
@@ -166,8 +171,18 @@ def limit_receive_buffer(connection: socket.socket, size: int) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
-def name_connection(_: object, __: object, response: Any) -> Any:
+def new_name(headers: Any) -> str:
+    """A name for a connection, kept in the request's headers for `name_connection`."""
+    name = str(uuid4())
+    # A client cannot choose it.
+    if NAME_HEADER in headers:
+        del headers[NAME_HEADER]
+    headers[NAME_HEADER] = name
+    return name
+
+
+def name_connection(_: object, request: Any, response: Any) -> Any:
     """Set the response header with the connection's name. Both libraries call it with their response to an upgrade."""
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-        response.headers[NAME_HEADER] = str(uuid4())
+        response.headers[NAME_HEADER] = request.headers[NAME_HEADER]
     return response

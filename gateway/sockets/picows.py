@@ -36,6 +36,7 @@ from gateway.sockets.interface import (
     Socket,
     limit_receive_buffer,
     name_connection,
+    new_name,
 )
 
 #: The last frame of a fragmented message is a continuation.
@@ -149,14 +150,17 @@ class Picows:
             # Firefox sends `keep-alive, Upgrade`, which picows does not understand.
             if "upgrade" in [token.strip().lower() for token in ",".join(headers.getall("Connection", [])).split(",")]:
                 headers["Connection"] = "Upgrade"
-            answer = options.respond(HttpRequest(request.path, lambda name: headers.getall(name, [])))
+            answer = options.respond(
+                HttpRequest(request.path, new_name(headers), lambda name: headers.getall(name, []))
+            )
             if answer is None:
                 return None
             fields = CIMultiDict({"Content-Type": answer.content_type, **answer.headers})
             return Response(answer.status.value, answer.status.phrase, fields, answer.body)
 
         async def converse(peer: ServerConnection) -> None:
-            await options.serve(cast(Socket, peer), peer.request.path, peer.response.headers[NAME_HEADER])
+            name = peer.response.headers[NAME_HEADER]
+            await options.serve(cast(Socket, peer), peer.request.path, name, str(peer.remote_address[0]))
 
         limit_receive_buffer(listener, options.receive_buffer)
         server: Server = await picows.websockets.serve(

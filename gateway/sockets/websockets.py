@@ -28,6 +28,7 @@ from gateway.sockets.interface import (
     Socket,
     limit_receive_buffer,
     name_connection,
+    new_name,
 )
 
 
@@ -69,8 +70,9 @@ class Websockets:
     """Implements `gateway.sockets.interface.Engine`."""
 
     async def listen(self, listener: socket.socket, options: ListenOptions) -> Server:
-        def process_request(_: object, request: Upgrade) -> Response | None:
-            answer = options.respond(HttpRequest(request.path, request.headers.get_all))
+        def process_request(peer: ServerConnection, request: Upgrade) -> Response | None:
+            name, address = new_name(request.headers), str(peer.remote_address[0])
+            answer = options.respond(HttpRequest(request.path, name, request.headers.get_all, address))
             if answer is None:
                 return None
             fields = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))}
@@ -80,7 +82,8 @@ class Websockets:
         async def converse(peer: ServerConnection) -> None:
             assert peer.request is not None
             assert peer.response is not None
-            await options.serve(cast(Socket, peer), peer.request.path, peer.response.headers[NAME_HEADER])
+            name = peer.response.headers[NAME_HEADER]
+            await options.serve(cast(Socket, peer), peer.request.path, name, str(peer.remote_address[0]))
 
         limit_receive_buffer(listener, options.receive_buffer)
         return await serve(

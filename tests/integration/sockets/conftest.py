@@ -58,7 +58,15 @@ def serving(engine: Engine) -> Serving:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         server = await engine.listen(
-            listener, ListenOptions(serve, respond, chosen, largest, ping, receive_buffer=131_072)
+            listener,
+            ListenOptions(
+                lambda peer, path, name, _: serve(peer, path, name),
+                respond,
+                chosen,
+                largest,
+                ping,
+                receive_buffer=131_072,
+            ),
         )
         try:
             yield port

@@ -1,0 +1,207 @@
+"""Decides who may connect: origin, key, and the limits on sessions and on new connections.
+
+A place is taken when a request is admitted, before its upgrade is answered, so that many requests at once cannot exceed
+a limit together. It is given back when the session ends, or after a while if the upgrade fails.
+
+No I/O and no clock: ``now`` is in seconds with any monotonic origin.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+from gateway.admission.credentials import Keys, Unauthorized
+from gateway.admission.origins import Origins
+from gateway.admission.rates import Rates, retry_after
+from gateway.sockets.interface import HttpRequest
+
+#: Seconds after which an admitted request whose session has not begun loses its place.
+_UPGRADE_SECONDS = 10.0
+#: ``Retry-After`` of a gateway, address or key that has all the sessions it may have, in seconds.
+_FULL_SECONDS = 5.0
+
+
+class Reason(StrEnum):
+    """Why a request is refused; the label of the metric."""
+
+    ORIGIN = "origin"
+    KEY = "key"
+    GATEWAY_FULL = "gateway_full"
+    ADDRESS_FULL = "address_full"
+    ADDRESS_RATE = "address_rate"
+    KEY_FULL = "key_full"
+    KEY_RATE = "key_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is refused, and with what."""
+
+    reason: Reason
+    status: HTTPStatus
+    #: One sentence for the developer of the client.
+    text: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """0 for no limit, except for `sessions`."""
+
+    sessions: int = 1_000
+    address_sessions: int = 0
+    key_sessions: int = 0
+    #: New connections per second.
+    address_rate: float = 0.0
+    key_rate: float = 0.0
+    #: The last address of ``X-Forwarded-For`` is the client's.
+    trust_forwarded_for: bool = False
+
+
+@dataclass(slots=True)
+class _Place:
+    key: str
+    since: float
+    #: None until it is known.
+    address: str | None = None
+
+
+class Admission:
+    """The sessions of one gateway that were admitted, by name."""
+
+    def __init__(
+        self,
+        limits: AdmissionLimits,
+        keys: Keys | None,
+        origins: Origins,
+        refused: Callable[[Reason], None] = lambda _: None,
+    ) -> None:
+        """Without ``keys`` clients need none. ``refused`` is called for every refusal."""
+        self._limits = limits
+        self._keys = keys
+        self._origins = origins
+        self._count = refused
+        self._places: dict[str, _Place] = {}
+        #: Names of places whose session has not begun, the oldest first.
+        self._waiting: dict[str, None] = {}
+        self._addresses: Counter[str] = Counter()
+        self._key_sessions: Counter[str] = Counter()
+        self._address_rates = Rates(limits.address_rate)
+        self._key_rates = Rates(limits.key_rate)
+
+    def __len__(self) -> int:
+        """The number of places that are taken."""
+        return len(self._places)
+
+    def request(self, request: HttpRequest, now: float, *, token_in_query: bool) -> Refusal | None:
+        """Admit a request for a session, or return why not. ``token_in_query``: the key may be in the URL
+        (``?token=``). Call `begin` when the session begins."""
+        refusal = self._refusal(request, now, token_in_query=token_in_query)
+        if refusal is not None:
+            self._count(refusal.reason)
+        return refusal
+
+    def begin(self, name: str, address: str, now: float) -> Refusal | None:
+        """The session of an admitted request begins; its peer has this address. Returns why it is refused after all, if
+        the address was not known before; call `end` in any case."""
+        place = self._places.setdefault(name, _Place("", now))
+        self._waiting.pop(name, None)
+        if place.address is not None:
+            return None
+        refusal = self._check_address(address, now)
+        self._take_address(place, address)
+        if refusal is not None:
+            self._count(refusal.reason)
+        return refusal
+
+    def end(self, name: str) -> None:
+        """The session has ended."""
+        place = self._places.pop(name, None)
+        if place is None:
+            return
+        self._waiting.pop(name, None)
+        _less(self._key_sessions, place.key)
+        if place.address is not None:
+            _less(self._addresses, place.address)
+
+    def _refusal(self, request: HttpRequest, now: float, *, token_in_query: bool) -> Refusal | None:
+        limits = self._limits
+        self._forget(now)
+        if not self._origins.allow(request.values("Origin")):
+            text = "web pages of this origin may not connect; TURNGATE_ALLOWED_ORIGINS lists those that may"
+            return Refusal(Reason.ORIGIN, HTTPStatus.FORBIDDEN, text, {})
+        key = ""
+        if self._keys is not None:
+            try:
+                key = self._keys.admit(
+                    request.values("Authorization"),
+                    request.values("Sec-WebSocket-Protocol"),
+                    _tokens(request.path) if token_in_query else (),
+                )
+            except Unauthorized as reason:
+                headers = {"WWW-Authenticate": "Token, Bearer"}
+                return Refusal(Reason.KEY, HTTPStatus.UNAUTHORIZED, str(reason), headers)
+        address = self._address(request)
+        if address is not None and (refusal := self._check_address(address, now)) is not None:
+            return refusal
+        if len(self._places) >= limits.sessions:
+            return _full(Reason.GATEWAY_FULL, "this gateway has all the sessions it may have")
+        if 0 < limits.key_sessions <= self._key_sessions[key]:
+            return _full(Reason.KEY_FULL, "this key has all the sessions it may have")
+        if wait := self._key_rates.take(key, now):
+            return _too_fast(Reason.KEY_RATE, "too many new connections with this key", wait)
+        self._places[request.name] = place = _Place(key, now)
+        self._waiting[request.name] = None
+        if address is not None:
+            self._take_address(place, address)
+        self._key_sessions[key] += 1
+        return None
+
+    def _address(self, request: HttpRequest) -> str | None:
+        """The client's address, if it is known before the upgrade."""
+        if self._limits.trust_forwarded_for and (forwarded := request.values("X-Forwarded-For")):
+            return forwarded[-1].rpartition(",")[2].strip()
+        return request.peer
+
+    def _check_address(self, address: str, now: float) -> Refusal | None:
+        if 0 < self._limits.address_sessions <= self._addresses[address]:
+            return _full(Reason.ADDRESS_FULL, "this address has all the sessions it may have")
+        if wait := self._address_rates.take(address, now):
+            return _too_fast(Reason.ADDRESS_RATE, "too many new connections from this address", wait)
+        return None
+
+    def _take_address(self, place: _Place, address: str) -> None:
+        place.address = address
+        self._addresses[address] += 1
+
+    def _forget(self, now: float) -> None:
+        """Give back the places of upgrades that failed."""
+        while self._waiting:
+            name = next(iter(self._waiting))
+            if now - self._places[name].since < _UPGRADE_SECONDS:
+                return
+            self.end(name)
+
+
+def _tokens(path: str) -> list[str]:
+    """The values of ``token`` in a request's query."""
+    return parse_qs(urlsplit(path).query).get("token", [])
+
+
+def _full(reason: Reason, text: str) -> Refusal:
+    return _too_fast(reason, text, _FULL_SECONDS)
+
+
+def _too_fast(reason: Reason, text: str, wait: float) -> Refusal:
+    return Refusal(reason, HTTPStatus.TOO_MANY_REQUESTS, text, {"Retry-After": retry_after(wait)})
+
+
+def _less(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if counts[name] <= 0:
+        del counts[name]
