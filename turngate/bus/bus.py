@@ -29,7 +29,7 @@ from turngate.bus import trouble
 from turngate.bus.connection import connect
 from turngate.bus.consumer import Consumer, Handler, Message
 from turngate.bus.consumer_groups import leave
-from turngate.bus.entries import fields_of
+from turngate.bus.entries import fields_of, label_of
 from turngate.bus.readers import FastStreamReaders, Reader, Readers
 from turngate.process.settings import BrokerSettings
 
@@ -157,7 +157,7 @@ class Bus:
         refused: Exception | None = None
         for position, reply in zip(positions, replies, strict=True):
             if not isinstance(reply, Exception):
-                _published.labels(_family(messages[position][0])).inc()
+                _published.labels(label_of(messages[position][0])).inc()
             elif trouble.concerns_server(reply):
                 left.append(position)
                 refused = reply
@@ -243,9 +243,3 @@ class Bus:
             if not reading.reader.alive():
                 await reading.reader.restart()
         log.warning("consumers_revived", streams=[consumer.stream for consumer in self.consumers])
-
-
-def _family(stream: str) -> str:
-    """A stream's name for metrics: the same for all gateways."""
-    first, *middle, last = stream.split(".")
-    return f"{first}.{middle[0]}.{last}" if middle else stream

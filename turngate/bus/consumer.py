@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from turngate.bus import trouble
-from turngate.bus.entries import Entry
+from turngate.bus.entries import Entry, label_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ _TRIES = 5
 #: Characters of a reason that are kept.
 _REASON_MAX = 500
 
+_handled = Counter("turngate_entries_handled", "Entries that were handled and acknowledged.", ["stream"])
 _failed = Counter("turngate_entries_failed", "Deliveries of entries that could not be handled.", ["stream"])
 _dropped = Counter("turngate_entries_dropped", "Entries dropped because Redis refused commands.", ["stream"])
 
@@ -75,11 +76,13 @@ class Consumer(Generic[Message]):
         self.key = key
         self.stream = stream
         self.group = group
+        self.model = model
         self.own = own
         self.on_given_up = on_given_up
         self._redis = redis
         self._parser: TypeAdapter[Message] = TypeAdapter(model)
         self._handler = handler
+        self._label = label_of(stream)
 
     async def deliver(self, entries: Sequence[Entry]) -> dict[bytes, str]:
         """Handle these entries and acknowledge those that are finished. Returns the reasons of those that failed, by
@@ -103,11 +106,12 @@ class Consumer(Generic[Message]):
             else:
                 failed |= {ids[position]: reason for position, reason in reasons.items()}
                 finished = [entry_id for entry_id in ids if entry_id not in failed]
+                _handled.labels(self._label).inc(len(finished))
         if self.own:
             # Nobody delivers an entry of one's own stream again.
             finished += failed
         for entry_id, reason in failed.items():
-            _failed.labels(self.stream).inc()
+            _failed.labels(self._label).inc()
             log.warning("entry_failed", stream=self.stream, entry=entry_id.decode(), reason=reason)
         await self._acknowledge(finished)
         return failed
@@ -158,7 +162,7 @@ class Consumer(Generic[Message]):
         trouble.note(error, f"handle {self.stream}")
         if trouble.kind_of(error) == trouble.UNREACHABLE:
             return []
-        _dropped.labels(self.stream).inc(len(ids))
+        _dropped.labels(self._label).inc(len(ids))
         log.warning("entries_dropped", stream=self.stream, entries=len(ids), reason=reason_of(error))
         return ids
 

@@ -36,3 +36,9 @@ def body_of(fields: Mapping[bytes, bytes]) -> bytes:
         return fields[_KEY]
     shown = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
     return orjson.dumps(shown)
+
+
+def label_of(stream: str) -> str:
+    """A stream's name for metrics: the streams of all gateways have one."""
+    first, *middle, last = stream.split(".")
+    return f"{first}.{middle[0]}.{last}" if middle else stream

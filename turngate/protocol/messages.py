@@ -28,6 +28,15 @@ def commands_stream(gateway: str) -> str:
     return f"{PREFIX}gateway.{gateway}.commands"
 
 
+#: The streams that each service publishes to, for the documentation. `commands_stream` is written ``{gateway}``. What a
+#: service reads is declared where it is wired, by `Bus.consume`.
+PUBLISHES: dict[str, tuple[str, ...]] = {
+    "gateway": (CLIENT_EVENTS, TURNS),
+    "translator": (commands_stream("{gateway}"), DEAD_LETTERS),
+    "session-state": (RELEASES, DEAD_LETTERS),
+}
+
+
 class Value(BaseModel):
     """A frozen message. Unknown fields are ignored, so that different versions of services can run together."""
 
