@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 from prometheus_client import Gauge
+from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -98,9 +99,7 @@ class Sweeper:
             await asyncio.sleep(random.uniform(0.8, 1) * self._interval)
             try:
                 await self.sweep()
-            except Exception as error:
-                if not trouble.concerns_server(error):
-                    raise
+            except (RedisError, OSError, TimeoutError) as error:
                 trouble.note(error, "sweep")
 
     async def sweep(self) -> None:

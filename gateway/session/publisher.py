@@ -10,6 +10,7 @@ import asyncio
 from typing import Protocol
 
 import structlog
+from prometheus_client import Counter
 
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import reason_of
@@ -18,6 +19,11 @@ from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, TurnRe
 
 log = structlog.get_logger(__name__)
 
+_dropped = Counter("turngate_publications_dropped", "Publications dropped because too many waited for Redis.")
+
+#: Publications that wait while Redis does not take them. Beyond it the oldest is dropped: a heartbeat replaces a
+#: record, and a session publishes its request again.
+_WAITING_MAX = 10_000
 #: Messages in one round trip: so few that building them delays no audio.
 _MOST = 32
 
@@ -64,8 +70,8 @@ class Publisher:
         self._add(source, seq)
 
     async def run(self) -> None:
-        """Publish what comes, until cancelled. While Redis refuses or cannot be reached, records wait and are published
-        as they are then; a client event is dropped, since its session publishes it again."""
+        """Publish what comes, until cancelled. What Redis refuses waits, and is published as it is when Redis takes
+        it: the newest record, and the requests that are still open."""
         backoff = Backoff()
         while True:
             await self._some.wait()
@@ -78,8 +84,7 @@ class Publisher:
                 if not concerns_server(error):
                     raise
                 for (_, seq), source in taken.items():
-                    if seq == 0:
-                        self._add(source, 0)
+                    self._add(source, seq)
                 await backoff.pause()
             else:
                 backoff.reset()
@@ -103,6 +108,9 @@ class Publisher:
             self._add(source, 0)
 
     def _add(self, source: Source, seq: int) -> None:
+        if len(self._waiting) >= _WAITING_MAX and (source.session, seq) not in self._waiting:
+            del self._waiting[next(iter(self._waiting))]
+            _dropped.inc()
         self._waiting.setdefault((source.session, seq), source)
         self._some.set()
         self._all_published.clear()

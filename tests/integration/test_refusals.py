@@ -19,7 +19,7 @@ from turngate.bus.consumer import Batch
 from turngate.bus.entries import body_of
 from turngate.process.settings import ConsumerSettings
 from turngate.process.tasks import end
-from turngate.protocol.messages import TURNS, ClientEvent, Slot, TurnRecord, Value
+from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, Slot, TurnRecord, Value
 
 STREAM, GROUP = "turngate.test", "readers"
 
@@ -137,6 +137,39 @@ async def test_a_publisher_pauses_while_the_server_is_full_and_then_publishes_wh
     await end([publishing])
     entries: Any = await bus.redis.xrange(TURNS)
     assert [TurnRecord.model_validate_json(body_of(fields)).version for _, fields in entries] == [7]
+
+
+async def test_a_request_that_was_refused_is_published_as_soon_as_the_server_takes_it(server: Server, bus: Bus) -> None:
+    before = errors("OOM")
+    server.fill()
+    publisher = Publisher(bus, 3_600)
+    publishing = asyncio.ensure_future(publisher.run())
+    publisher.client_event(Talk(), 1)
+
+    async def refused() -> bool:
+        return errors("OOM") > before
+
+    await until(refused)
+    server.free()
+    await publisher.drain(30)
+    await end([publishing])
+    assert await bus.redis.xlen(CLIENT_EVENTS) == 1
+
+
+async def test_what_waits_for_the_server_is_bounded(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.session.publisher._WAITING_MAX", 10)
+    publisher = Publisher(bus, 3_600)
+    before = REGISTRY.get_sample_value("turngate_publications_dropped_total") or 0
+    for seq in range(1, 31):
+        publisher.client_event(Talk(), seq)
+        publisher.client_event(Talk(), seq)
+    assert REGISTRY.get_sample_value("turngate_publications_dropped_total") == before + 20
+    publishing = asyncio.ensure_future(publisher.run())
+    await publisher.drain(30)
+    await end([publishing])
+    entries: Any = await bus.redis.xrange(CLIENT_EVENTS)
+    seqs = [ClientEvent.model_validate_json(body_of(fields)).seq for _, fields in entries]
+    assert seqs == list(range(21, 31)), "the newest"
 
 
 async def test_a_publication_is_tried_again_a_few_times_and_then_raises(
@@ -257,4 +290,79 @@ async def test_what_cannot_be_handled_because_the_server_refuses_is_dropped_afte
         return handled == ["milk"]
 
     await until(done)
+    await bus.stop()
+
+
+async def test_a_process_that_starts_while_the_server_is_full_works_as_soon_as_it_is_not(
+    server: Server, bus: Bus, pauses: list[None]
+) -> None:
+    got: list[str] = []
+
+    async def take(batch: Batch[Thing]) -> None:
+        got.extend(thing.name for thing in batch.messages)
+
+    bus.consume(STREAM, GROUP, Thing, take, records=8)
+    server.fill()
+    starting = asyncio.ensure_future(bus.start())
+
+    async def refused() -> bool:
+        return len(pauses) >= 2
+
+    await until(refused)
+    server.free()
+    await starting
+    assert bus.alive()
+    await bus.publish([(STREAM, Thing(name="tea"))])
+
+    async def read() -> bool:
+        return got == ["tea"]
+
+    await until(read)
+    await bus.stop()
+
+
+async def test_a_lost_group_is_made_again_although_the_server_was_full_meanwhile(server: Server, bus: Bus) -> None:
+    got: list[str] = []
+
+    async def take(batch: Batch[Thing]) -> None:
+        got.extend(thing.name for thing in batch.messages)
+
+    bus.consume(STREAM, GROUP, Thing, take, records=8)
+    await bus.start()
+    watching = asyncio.ensure_future(bus.watch())
+    before = errors("OOM")
+    server.fill()
+    await bus.redis.flushdb()
+
+    async def refused() -> bool:
+        return errors("OOM") > before
+
+    await until(refused)
+    server.free()
+    await bus.publish([(STREAM, Thing(name="tea"))])
+
+    async def read() -> bool:
+        return got == ["tea"]
+
+    await until(read)
+    await end([watching])
+    await bus.stop()
+
+
+async def test_reading_pauses_when_the_stream_is_no_stream(server: Server, bus: Bus, pauses: list[None]) -> None:
+    async def take(batch: Batch[Thing]) -> None:
+        """Nothing to do."""
+
+    bus.consume(STREAM, GROUP, Thing, take, records=8)
+    await bus.start()
+    before = errors(trouble.ONE_COMMAND)
+    await bus.redis.rename(STREAM, "turngate.old")
+    await bus.redis.set(STREAM, "no stream")
+
+    async def failed_often() -> bool:
+        return errors(trouble.ONE_COMMAND) - before >= 4 or not bus.alive()
+
+    await until(failed_often)
+    assert len(pauses) >= errors(trouble.ONE_COMMAND) - before - 1
+    await bus.redis.delete(STREAM)
     await bus.stop()

@@ -170,13 +170,25 @@ class Bus:
         return self.settings.redis_prefix + name
 
     async def start(self) -> None:
-        """Create the groups and start consuming. Redis errors pass through."""
-        await self._create_groups()
-        await self._readers.start()
+        """Create the groups and start consuming. While Redis refuses or cannot be reached, this tries again after
+        pauses."""
+        backoff = trouble.Backoff()
+        while True:
+            try:
+                await self._create_groups()
+                await self._readers.start()
+            except Exception as error:
+                if not trouble.concerns_server(error):
+                    raise
+                trouble.note(error, "start consuming")
+                await self._readers.stop()
+                await backoff.pause()
+            else:
+                return
 
     async def stop(self) -> None:
-        """Stop consuming, when `watch` has ended, and close the connections. Handlers that run are waited for, within a
-        time. Leaves nothing behind, if the server answers soon: no stream of one's own, no name in a group."""
+        """Stop consuming, when `watch` has ended. Handlers that run are waited for, within a time. If the server
+        answers soon, nothing is left behind: no stream of one's own, no name in a group."""
         await self._readers.stop()
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):

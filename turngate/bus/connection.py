@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ReadOnlyError, ResponseError
@@ -40,7 +40,7 @@ class _Reconnects:
 
 
 class _Pauses(_Reconnects):
-    """Pauses after an error reply that concerns the server, since FastStream reads again at once."""
+    """Pauses after an error reply, since FastStream reads again at once."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -50,7 +50,8 @@ class _Pauses(_Reconnects):
         try:
             response = await super().read_response(*args, **options)
         except ResponseError as error:
-            if trouble.concerns_server(error):
+            # After NOGROUP FastStream stops by itself; BUSYGROUP is the usual reply to its start.
+            if not str(error).startswith(("NOGROUP", "BUSYGROUP")):
                 trouble.note(error, "read")
                 await self._backoff.pause()
             raise
@@ -76,15 +77,15 @@ class _ReadingTls(_Pauses, SSLConnection):
 
 def connect(settings: BrokerSettings) -> Redis:
     """The client for commands. Close it with ``aclose()``."""
-    client: Redis = Redis.from_url(
-        str(settings.redis_url),
-        connection_class=_CommandTls if _uses_tls(settings) else _Command,
-        socket_timeout=settings.redis_timeout_ms / 1000,
+    options = {
+        **parse_url(str(settings.redis_url)),
+        "connection_class": _CommandTls if _uses_tls(settings) else _Command,
+        "socket_timeout": settings.redis_timeout_ms / 1000,
         # Only a connection that was lost meanwhile is met here; whoever sends a command tries again after a pause.
-        retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 2),
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 2),
         **_SHARED,
-    )
-    return client
+    }
+    return Redis.from_pool(ConnectionPool(**options))
 
 
 def reading_options(settings: BrokerSettings) -> dict[str, Any]:

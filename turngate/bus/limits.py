@@ -12,6 +12,7 @@ import random
 
 import structlog
 from prometheus_client import Counter, Gauge
+from redis.exceptions import RedisError
 
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
@@ -45,11 +46,8 @@ class StreamLimits:
             await asyncio.sleep(random.uniform(0.8, 1) * _INTERVAL)
             try:
                 await self.enforce()
-            except Exception as error:
-                if not trouble.concerns_server(error):
-                    log.warning("limits_not_enforced", error=f"{type(error).__name__}: {error}")
-                else:
-                    trouble.note(error, "enforce limits")
+            except (RedisError, OSError, TimeoutError) as error:
+                trouble.note(error, "enforce limits")
 
     async def enforce(self) -> None:
         """Look once. Redis errors pass through."""

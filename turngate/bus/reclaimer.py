@@ -22,7 +22,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from turngate.bus import trouble
 from turngate.bus.bus import Bus, consumer_name
@@ -66,13 +66,9 @@ class Reclaimer:
                 try:
                     await self.reclaim(consumer)
                     await self.remove_gone(consumer)
-                except Exception as error:
-                    # The server is away or has lost the group, which `Bus.watch` sees to; or one entry cannot be given
-                    # up now. Both are tried again in the next round.
-                    if trouble.concerns_server(error):
-                        trouble.note(error, f"reclaim {consumer.stream}")
-                    else:
-                        log.warning("reclaim_failed", stream=consumer.stream, error=f"{type(error).__name__}: {error}")
+                except (RedisError, OSError, TimeoutError) as error:
+                    # The server is away or has lost the group; `Bus.watch` sees to both.
+                    trouble.note(error, f"reclaim {consumer.stream}")
 
     async def reclaim(self, consumer: Consumer[Any]) -> None:
         """Take over once what has been idle for too long. Redis errors pass through."""
@@ -107,7 +103,15 @@ class Reclaimer:
 
     async def _give_up(self, consumer: Consumer[Any], entry: Entry, deliveries: int, reason: str) -> None:
         if consumer.on_given_up is not None:
-            await consumer.on_given_up(entry.body)
+            try:
+                await consumer.on_given_up(entry.body)
+            except Exception as error:
+                if trouble.concerns_server(error):
+                    trouble.note(error, f"give up an entry of {consumer.stream}")
+                else:
+                    log.error("not_given_up", stream=consumer.stream, entry=entry.id.decode(), exc_info=error)
+                # It stays pending, in nobody's way.
+                return
         letter = DeadLetter(
             stream=consumer.stream,
             group=consumer.group,

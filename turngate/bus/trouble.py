@@ -91,7 +91,7 @@ def concerns_server(error: BaseException) -> bool:
 
 
 def note(error: BaseException, doing: str) -> None:
-    """Count an error of the server, and log it, at most once per kind and interval."""
+    """Count an error that Redis caused, and log it, at most once per kind and interval."""
     kind = kind_of(error)
     _errors.labels(kind).inc()
     now = time.monotonic()
