@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from turngate.bus.bus import Bus
@@ -13,6 +14,7 @@ from turngate.bus.connection import connect
 from turngate.bus.consumer import Batch
 from turngate.bus.readers import FastStreamReaders
 from turngate.bus.server import require_server
+from turngate.bus.trouble import ONE_COMMAND
 from turngate.process.settings import BrokerSettings, SettingsError, load
 from turngate.process.tasks import end
 from turngate.protocol.messages import Value
@@ -68,6 +70,18 @@ async def test_what_was_published_before_the_first_start_is_read(make: Callable[
     await bench.bus.start()
     assert await bench.next() == "early"
     assert await bench.bus.ready()
+
+
+async def test_what_the_client_library_offers_at_a_start_counts_as_no_refusal(
+    make: Callable[[float], Awaitable[Bench]],
+) -> None:
+    name, labels = "turngate_redis_errors_total", {"kind": ONE_COMMAND}
+    before = REGISTRY.get_sample_value(name, labels)
+    bench = await make(FOREVER)
+    await bench.bus.start()
+    await bench.add("tea")
+    assert await bench.next() == "tea"
+    assert REGISTRY.get_sample_value(name, labels) == before
 
 
 async def test_dead_consumers_are_not_alive_although_the_server_answers(

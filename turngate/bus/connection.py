@@ -40,18 +40,27 @@ class _Reconnects:
 
 
 class _Pauses(_Reconnects):
-    """Pauses after an error reply, since FastStream reads again at once."""
+    """Pauses after an error reply to a command, since FastStream reads again at once."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._backoff = trouble.Backoff()
+        self._greeting = False
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        self._greeting = True
+        try:
+            await super().on_connect_check_health(check_health)  # type: ignore[misc]
+        finally:
+            self._greeting = False
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             response = await super().read_response(*args, **options)
         except ResponseError as error:
-            # After NOGROUP FastStream stops by itself; BUSYGROUP is the usual reply to its start.
-            if not str(error).startswith(("NOGROUP", "BUSYGROUP")):
+            # A server may not know what the client library offers when it connects. After NOGROUP FastStream stops by
+            # itself, and BUSYGROUP is the usual reply to its start.
+            if not self._greeting and not str(error).startswith(("NOGROUP", "BUSYGROUP")):
                 trouble.note(error, "read")
                 await self._backoff.pause()
             raise

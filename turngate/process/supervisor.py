@@ -23,6 +23,8 @@ from turngate.process.tasks import end
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that a process gets to stop in order after a supervised task has ended.
+_STOP_SECONDS = 20.0
 #: Exit code of a process in which a supervised task has ended.
 TASK_ENDED = 1
 
@@ -35,6 +37,8 @@ class Supervisor:
         self._over = asyncio.Event()
         #: The task that ended by itself; None while all of them run.
         self.ended: str | None = None
+        #: Set by `run_supervised`: the time that stopping may take.
+        self.limit: asyncio.Timeout | None = None
 
     @property
     def healthy(self) -> bool:
@@ -76,6 +80,8 @@ class Supervisor:
         log.critical("task_ended", task=task.get_name(), how=how, error=_reason(error), exc_info=error)
         self.ended = task.get_name()
         self._over.set()
+        if self.limit is not None:
+            self.limit.reschedule(asyncio.get_running_loop().time() + _STOP_SECONDS)
 
 
 def run_supervised(serve: Callable[[Supervisor], Awaitable[None]]) -> None:
@@ -94,7 +100,13 @@ async def _run(serve: Callable[[Supervisor], Awaitable[None]]) -> str | None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, supervisor.request_stop)
     try:
-        await serve(supervisor)
+        async with asyncio.timeout(None) as limit:
+            supervisor.limit = limit
+            await serve(supervisor)
+    except TimeoutError:
+        if supervisor.healthy:
+            raise
+        log.critical("stop_timed_out", seconds=_STOP_SECONDS)
     finally:
         await supervisor.end()
     return supervisor.ended

@@ -96,3 +96,25 @@ def test_a_process_that_was_asked_to_stop_exits_normally() -> None:
         await supervisor.wait()
 
     run_supervised(serve)
+
+
+def test_a_process_whose_task_ended_exits_although_it_cannot_stop_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turngate.process.supervisor._STOP_SECONDS", 0.01)
+
+    async def serve(supervisor: Supervisor) -> None:
+        supervisor.start("sweeper", raises)
+        await supervisor.wait()
+        await forever()
+
+    with capture_logs() as logs, pytest.raises(SystemExit) as ended:
+        run_supervised(serve)
+    assert ended.value.code == TASK_ENDED
+    assert "stop_timed_out" in [line["event"] for line in logs]
+
+
+def test_what_a_service_raises_passes_through() -> None:
+    async def serve(_: Supervisor) -> None:
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        run_supervised(serve)
