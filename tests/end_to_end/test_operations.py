@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import Any
 
 import httpx
 import pytest
@@ -49,6 +50,24 @@ async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(own_redis_
             async with asyncio.timeout(30):
                 while broker.keys("turngate.gateway.*") or broker.zscore("turngate:sessions", session) is not None:
                     await asyncio.sleep(0.01)
+
+
+async def test_two_installations_share_a_redis_and_answer_their_own_clients(own_redis_url: str) -> None:
+    stacks = [
+        Stack(redis_url=own_redis_url, translators=1, pace=0, env={"TURNGATE_REDIS_PREFIX": prefix})
+        for prefix in ("blue:", "green:")
+    ]
+    async with stacks[0] as blue, stacks[1] as green:
+        for stack in (blue, green):
+            async with Client(stack) as client:
+                session = (await client.until("Welcome"))["request_id"]
+                await client.configured()
+                assert "Hello" in await client.turn("Hello?")
+                shown = [str(await get(f"{other.session_state_url}/sessions")) for other in (blue, green)]
+                assert [session in sessions for sessions in shown] == [stack is blue, stack is green]
+        with redis.Redis.from_url(own_redis_url) as broker:
+            keys: Any = broker.keys("*")
+        assert all(key.startswith((b"blue:", b"green:")) for key in keys), keys
 
 
 async def test_a_client_that_stops_reading_is_cut_and_its_neighbour_notices_nothing(own_redis_url: str) -> None:
