@@ -21,6 +21,7 @@ from turngate.bus.server import require_server
 from turngate.process import garbage, logging
 from turngate.process.service import listen
 from turngate.process.supervisor import Supervisor, run_supervised
+from turngate.process.urls import without_secrets
 from turngate.protocol.messages import GATEWAYS, Command, commands_stream
 
 log = structlog.get_logger(__name__)
@@ -105,7 +106,10 @@ class Gateway:
                 warn_if_open(self._keys, settings)
                 garbage.settle()
                 log.info(
-                    "started", gateway=settings.gateway_id, upstream=settings.upstream, simulated=settings.simulated
+                    "started",
+                    gateway=settings.gateway_id,
+                    upstream=without_secrets(settings.upstream),
+                    simulated=settings.simulated,
                 )
                 await supervisor.wait()
                 await self._stop()

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from uuid import uuid4
 
-from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl
+from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl, field_validator
 
 from gateway.admission.admission import AdmissionLimits
 from gateway.audio.endpointing import EndPointingRules
@@ -73,6 +73,18 @@ class GatewaySettings(BrokerSettings):
         validation_alias=AliasChoices("TURNGATE_OPENAI_API_KEY", "OPENAI_API_KEY"),
         description="API key for the upstream; `OPENAI_API_KEY` is used if it is not set.",
     )
+
+    @field_validator("openai_api_key")
+    @classmethod
+    def _one_word(cls, key: SecretStr | None) -> SecretStr | None:
+        """A key that was read from a file often ends with a newline, with which no request can be sent."""
+        if key is None:
+            return None
+        word = key.get_secret_value().strip()
+        if not word or not word.isascii() or not word.isprintable() or " " in word:
+            raise ValueError("the key may only have printable ASCII characters, without spaces")
+        return SecretStr(word)
+
     simulator_url: WebsocketUrl = Field(
         WebsocketUrl("ws://127.0.0.1:8083/v1/realtime"),
         description="URL of the simulator, which is used if there is neither a key nor an upstream URL.",
@@ -160,6 +172,12 @@ class GatewaySettings(BrokerSettings):
         ge=0,
         description="A session on `/v1/agent/converse` ends with `CLIENT_MESSAGE_TIMEOUT` if the client sends nothing, "
         "not even `KeepAlive`, for this long; 0 for never.",
+    )
+    component_idle_timeout_ms: int = Field(
+        300_000,
+        ge=0,
+        description="The same on `/openai`, whose clients send no `KeepAlive` while the microphone is off; 0 for "
+        "never.",
     )
     session_length_max_ms: int = Field(
         3_600_000,
@@ -289,6 +307,7 @@ class GatewaySettings(BrokerSettings):
             greeting_uninterruptible=self.greeting_uninterruptible,
             heartbeat=self.heartbeat_ms / 1000,
             silence=self.client_idle_timeout_ms / 1000,
+            component_silence=self.component_idle_timeout_ms / 1000,
             session=self.session_length_max_ms / 1000,
             pauses=EndPointingRules(self.manual_commit_level_dbfs, self.manual_commit_pause_ms / 1000),
             patience=Patience(

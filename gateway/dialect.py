@@ -33,8 +33,8 @@ class Dialect:
     #: Sends ``AgentThinking`` when a reply starts, ``LatencyReport`` for its stages, a ``Warning`` if it is slow to
     #: start, and a copy of each accepted ``FunctionCallResponse``.
     sends_progress: bool
-    #: A client that sends nothing for the idle timeout gets `CLIENT_MESSAGE_TIMEOUT`, which ends the session (True).
-    ends_on_silence: bool
+    #: Clients send ``KeepAlive`` while they have nothing else to send, so a short silence means that they are gone.
+    sends_keep_alive: bool
     #: Sends ``History``, unless the client's ``flags.history`` is false.
     sends_history: bool
     #: Values for what its clients may omit from ``Settings``; None if everything is required.
@@ -60,7 +60,7 @@ AGENT = Dialect(
     speaks_greeting=True,
     sends_extensions=False,
     sends_progress=True,
-    ends_on_silence=True,
+    sends_keep_alive=True,
     sends_history=True,
     truncates_prompts=True,
     token_in_query=False,
@@ -78,7 +78,7 @@ COMPONENT = Dialect(
     speaks_greeting=False,
     sends_extensions=True,
     sends_progress=False,
-    ends_on_silence=False,
+    sends_keep_alive=False,
     sends_history=False,
     truncates_prompts=False,
     token_in_query=True,

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from gateway.admission.credentials import Keys, chosen
 from gateway.admission.origins import Origins
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
+from gateway.descriptors import sessions_that_fit
 from gateway.dialect import DIALECTS, Dialect
 from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
@@ -56,7 +58,8 @@ class GatewayServer:
         self._clock = clock
         self._settings = settings
         self._engine = engine
-        self._admission = Admission(settings.admission, keys, origins, metrics.client_refused)
+        limits = replace(settings.admission, sessions=sessions_that_fit(settings.sessions_max))
+        self._admission = Admission(limits, keys, origins, metrics.client_refused)
         self._limits = settings.limits
         self._dialler = dialler
         self._publisher = publisher

@@ -78,7 +78,7 @@ class Conversation:
         )
         self._lifetime = Lifetime(
             now,
-            silence=limits.silence if dialect.ends_on_silence else 0,
+            silence=limits.silence if dialect.sends_keep_alive else limits.component_silence,
             longest=limits.session,
             notice=limits.session_notice,
         )

@@ -34,6 +34,8 @@ class Limits:
     heartbeat: float = 10.0
     #: Maximum time without any frame of the client, in dialects that end sessions for it; 0 for no limit.
     silence: float = 0.0
+    #: The same for the dialect of the React component.
+    component_silence: float = 0.0
     #: Maximum duration of a session (0 for no limit), and how long before its end the client is warned.
     session: float = 0.0
     session_notice: float = 300.0

@@ -138,6 +138,7 @@ class ClientHandler:
     def time_is_up(self, due: Due, now: float) -> None:
         """The client sent nothing for too long, or the session has reached or almost reached its maximum duration."""
         context, limits = self._context, self._context.limits
+        silence = limits.silence if context.dialect.sends_keep_alive else limits.component_silence
         match due:
             case Due.ENDS_SOON:
                 context.tell(
@@ -156,7 +157,7 @@ class ClientHandler:
             case _:
                 self._give_up(
                     "CLIENT_MESSAGE_TIMEOUT",
-                    f"Nothing came from the client for {limits.silence:.0f} s; send KeepAlive while there is no audio.",
+                    f"Nothing came from the client for {silence:.0f} s; send KeepAlive while there is no audio.",
                     now,
                 )
 

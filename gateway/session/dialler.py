@@ -13,6 +13,7 @@ import structlog
 from gateway.conversation.effects import SESSION_OVER, UpstreamProblem
 from gateway.sockets.interface import ConnectionClosed, Engine, HandshakeRefused, Socket
 from gateway.timers import NEVER
+from turngate.process.urls import without_secrets
 from turngate.protocol.openai.errors import LASTING, PASSING
 
 log = structlog.get_logger(__name__)
@@ -117,8 +118,8 @@ def _named_wait(refused: HandshakeRefused) -> float:
 
 def unreachable(url: str) -> UpstreamProblem:
     """No connection could be opened in time."""
-    host = urlsplit(url).netloc
-    return UpstreamProblem("upstream_unreachable", f"The upstream at {host} cannot be reached.", _MAY_RETRY)
+    address = without_secrets(url)
+    return UpstreamProblem("upstream_unreachable", f"The upstream at {address} cannot be reached.", _MAY_RETRY)
 
 
 def stalled() -> UpstreamProblem:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
+import aiofastnet
 import picows
+import picows.api
 import picows.websockets.asyncio.client
 import picows.websockets.asyncio.server
 from multidict import CIMultiDict
@@ -31,6 +34,7 @@ from gateway.sockets.interface import (
     DirectSocket,
     HandshakeRefused,
     HttpRequest,
+    HttpResponse,
     ListenOptions,
     Server,
     Socket,
@@ -38,6 +42,7 @@ from gateway.sockets.interface import (
     name_connection,
     new_name,
 )
+from gateway.sockets.plain_http import PlainHttp
 
 #: The last frame of a fragmented message is a continuation.
 _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
@@ -55,6 +60,8 @@ class _Socket(_Connection):  # type: ignore[misc]
     direct_type: WSMsgType
     on_message: Callable[[bytes], bool] | None = None
     blocked = False
+    #: Between the first and the last frame of a fragmented message.
+    _fragmented = False
     _queued = 0
     #: Number of messages that were read, and of those that have been handled: the reader has asked for the next one.
     _read = 0
@@ -92,13 +99,21 @@ class _Socket(_Connection):  # type: ignore[misc]
         super().on_ws_connected(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.rsv2 or frame.rsv3:
+            # No extension that uses these bits is negotiated (RFC 6455, 5.2).
+            transport.send_close(WSCloseCode.PROTOCOL_ERROR, b"reserved bits must be 0")
+            transport.disconnect()
+            return
         if frame.fin:
             kind = frame.msg_type
-            small = kind == self.direct_type and frame.payload_size <= DIRECT_MAX_BYTES
+            small = kind == self.direct_type and frame.payload_size <= DIRECT_MAX_BYTES and not self._fragmented
             if small and self.on_message is not None and self.on_message(frame.get_payload_as_bytes()):
                 return
             if kind in _MESSAGES:
                 self._queued += 1
+                self._fragmented = False
+        else:
+            self._fragmented = True
         super().on_ws_frame(transport, frame)
 
     def pause_writing(self) -> None:
@@ -125,19 +140,44 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
     direct_type = WSMsgType.BINARY
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE and not frame.payload_size:
+        if frame.msg_type != WSMsgType.CLOSE:
+            super().on_ws_frame(transport, frame)
+        elif not frame.payload_size:
             transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif not _is_close_code(int.from_bytes(frame.get_payload_as_bytes()[:2], "big")):
+            transport.send_close(WSCloseCode.PROTOCOL_ERROR, b"invalid close code")
             transport.disconnect()
         else:
             super().on_ws_frame(transport, frame)
+
+
+def _is_close_code(code: int) -> bool:
+    """Whether a peer may send this code (RFC 6455, 7.4, and IANA's registry)."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 class _Upstream(_Socket, ClientConnection):  # type: ignore[misc]
     direct_type = WSMsgType.TEXT
 
 
-# picows has no other way to choose the class of its connections.
+# picows has no other way to choose the class of its connections, or to see a request before it does.
 picows.websockets.asyncio.server.ServerConnection = _Client  # type: ignore[misc]
+_respond: ContextVar[Callable[[HttpRequest], HttpResponse | None]] = ContextVar("respond")
+
+
+class _FastNet:
+    """Replaces the module that picows makes connections with: each one of a server is a `PlainHttp` first."""
+
+    create_connection = staticmethod(aiofastnet.create_connection)
+
+    @staticmethod
+    async def create_server(loop: asyncio.AbstractEventLoop, factory: Callable[[], Any], **options: Any) -> Any:
+        respond = _respond.get()
+        return await aiofastnet.create_server(loop, lambda: PlainHttp(factory(), respond), **options)
+
+
+picows.api.aiofastnet = _FastNet  # type: ignore[attr-defined,assignment]
 picows.websockets.asyncio.client.ClientConnection = _Upstream  # type: ignore[misc]
 
 
@@ -163,6 +203,7 @@ class Picows:
             await options.serve(cast(Socket, peer), peer.request.path, name, str(peer.remote_address[0]))
 
         limit_receive_buffer(listener, options.receive_buffer)
+        _respond.set(options.respond)
         server: Server = await picows.websockets.serve(
             converse,
             sock=listener,

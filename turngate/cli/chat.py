@@ -18,6 +18,7 @@ from turngate.cli.errors import FAILED, MISUSED, CommandError, run
 from turngate.cli.functions import Functions, load_functions
 from turngate.cli.lines import read_lines
 from turngate.cli.messages import COMPONENT_PATH, Message, settings, update_prompt
+from turngate.process.text import printable
 
 DEFAULT_URL = "ws://127.0.0.1:8080"
 
@@ -153,4 +154,5 @@ def render(message: Message) -> Text | None:
 
 
 def _said(speaker: str, style: str, words: str) -> Text:
+    words = printable(words)
     return Text.assemble((f"{speaker:>7}", f"bold {style}"), "  ", words)

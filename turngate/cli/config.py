@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 import annotated_types
 import typer
-from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from turngate.cli.services import SERVICES
-from turngate.process.settings import ENV_PREFIX
+from turngate.process.settings import variables
 
 _HEAD = """\
 # Configuration
@@ -55,7 +54,7 @@ def collect() -> list[Setting]:
     found: dict[str, Setting] = {}
     for service in SERVICES:
         for name, field in service.settings().model_fields.items():
-            variable = _variable(name, field)
+            variable = variables(name, field)[0]
             users = (*found[variable].services, service.name) if variable in found else (service.name,)
             found[variable] = Setting(variable, _default(field), _accepts(field), field.description or "", users)
     return list(found.values())
@@ -87,14 +86,6 @@ def _section(title: str, about: str, settings: list[Setting], *, with_services: 
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
-
-
-def _variable(name: str, field: FieldInfo) -> str:
-    """The environment variable of a field: the prefix and its name, or its first alias."""
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        alias = alias.choices[0]
-    return alias if isinstance(alias, str) else f"{ENV_PREFIX}{name.upper()}"
 
 
 def _default(field: FieldInfo) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from turngate.local.environment import for_child
 from turngate.local.logs import LogFile, terminal_line
 from turngate.local.parent_death import dies_with_parent
 
@@ -40,7 +41,10 @@ class Program:
     check: Callable[[], Awaitable[str | None]]
     #: Shown next to the name, such as ``127.0.0.1:8080``.
     address: str = ""
+    #: Added to the environment of this process; the child gets the part that its kind needs.
     env: Mapping[str, str] = field(default_factory=dict)
+    #: Determines which variables it gets: a service's name, or ``broker``; any other program gets no secrets.
+    kind: str = ""
     #: False for programs with another log format, whose output is only written to the file.
     shows_warnings: bool = True
 
@@ -113,7 +117,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **self.program.env, "PYTHONUNBUFFERED": "1"},
+            env=for_child(self.program.kind, {**os.environ, **self.program.env}) | {"PYTHONUNBUFFERED": "1"},
             # Ctrl-C sends SIGINT to the terminal's process group. Only the parent should get it and stop the children.
             start_new_session=True,
         )

@@ -17,8 +17,6 @@ from turngate.local.health import check
 from turngate.local.ports import free_port
 
 _HOST = "127.0.0.1"
-#: Addresses to listen on that are not addresses to connect to.
-_WILDCARD_ADDRESSES = frozenset({"0.0.0.0", "::"})
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,13 @@ def _broker(server: Path, port: int, url: str) -> Program:
         return None
 
     command = tuple(server_command(server, port))
-    return Program("broker", command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False)
+    return Program("broker", command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False, kind="broker")
 
 
 def _service(kind: str, number: int, host: str, port: int, env: Mapping[str, str]) -> Program:
     """One process of a service."""
-    address = f"{_HOST if host in _WILDCARD_ADDRESSES else host}:{port}"
+    reached = {"0.0.0.0": _HOST, "::": "::1"}.get(host, host)
+    address = f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}"
     variable = f"TURNGATE_{kind.replace('-', '_').upper()}"
     return Program(
         name="simulator" if kind == "simulator" else f"{kind}-{number}",
@@ -118,6 +117,7 @@ def _service(kind: str, number: int, host: str, port: int, env: Mapping[str, str
         check=answers(address, "/health" if kind == "simulator" else "/ready"),
         address=address,
         env={**env, f"{variable}_HOST": host, f"{variable}_PORT": str(port)},
+        kind=kind,
     )
 
 

@@ -8,6 +8,8 @@ from collections import deque
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from turngate.process.text import printable
+
 _SHOWN_LEVELS = frozenset({"warning", "error", "critical"})
 _NOT_SHOWN = frozenset({"level", "event", "timestamp", "logger", "service", "exception"})
 _FILE_BYTES = 5_000_000
@@ -15,20 +17,21 @@ _LINES_KEPT = 50
 
 
 def terminal_line(line: str) -> str | None:
-    """The line as the terminal shows it, if it is a warning, an error, or not a log entry; otherwise None."""
+    """The line as the terminal shows it, if it is a warning, an error, or not a log entry; otherwise None. Control
+    characters are escaped, because a line may contain the words of a client or of the upstream."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return line or None
+        return printable(line) or None
     if not isinstance(entry, dict) or "event" not in entry:
-        return line
+        return printable(line)
     if entry.get("level") not in _SHOWN_LEVELS:
         return None
     words = [f"{entry['level']}: {entry['event']}"]
     words += [f"{key}={value}" for key, value in entry.items() if key not in _NOT_SHOWN]
     if trace := str(entry.get("exception", "")).strip():
         words.append(f"({trace.splitlines()[-1].strip()})")
-    return " ".join(words)
+    return printable(" ".join(words))
 
 
 class LogFile:

@@ -1,13 +1,29 @@
-"""Logs: structured events on standard error, JSON for collectors or coloured lines for people."""
+"""Logs: structured events on standard error, JSON for collectors or coloured lines for people.
+
+Lines are written by a thread, so that a reader that has stopped reading standard error does not stop the event loop.
+While it does, the newest lines are dropped, and their number is logged when it reads again.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
+import queue
 import sys
+import threading
+from typing import TextIO
 
 import structlog
+from prometheus_client import Counter
 
 from turngate.process.settings import Settings
+
+#: Lines that may wait to be written.
+_QUEUE_MAX = 10_000
+#: Seconds that the process waits at its end for lines to be written.
+_FLUSH_SECONDS = 1.0
+
+_dropped = Counter("turngate_log_lines_dropped", "Log lines that were dropped because standard error was not read.")
 
 
 def configure(settings: Settings, service: str) -> None:
@@ -30,13 +46,57 @@ def configure(settings: Settings, service: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = QueuedHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
+    atexit.register(handler.flush)
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     for noisy in ("websockets", "uvicorn", "faststream", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.contextvars.bind_contextvars(service=service)
+
+
+class QueuedHandler(logging.Handler):
+    """Formats a line in the caller, and writes it in a thread of its own. Never waits for the stream."""
+
+    def __init__(self, stream: TextIO, lines_max: int = _QUEUE_MAX) -> None:
+        """At most ``lines_max`` lines wait; further ones are dropped and counted."""
+        super().__init__()
+        self._stream = stream
+        self._lines: queue.Queue[str] = queue.Queue(lines_max)
+        self._dropped = 0
+        threading.Thread(target=self._write, name="log writer", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line."""
+        try:
+            self._lines.put_nowait(self.format(record))
+        except queue.Full:
+            self._dropped += 1
+            _dropped.inc()
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait until the queued lines are written, for a bounded time."""
+        waiting = threading.Thread(target=self._lines.join, daemon=True)
+        waiting.start()
+        waiting.join(_FLUSH_SECONDS)
+
+    def _write(self) -> None:
+        while True:
+            line = self._lines.get()
+            try:
+                self._stream.write(line + "\n")
+                if (dropped := self._dropped) and self._lines.empty():
+                    self._dropped -= dropped
+                    self._stream.write(f'{{"level": "warning", "event": "log_lines_dropped", "lines": {dropped}}}\n')
+                self._stream.flush()
+            except (OSError, ValueError):
+                # Standard error is closed: there is nobody to tell.
+                pass
+            finally:
+                self._lines.task_done()

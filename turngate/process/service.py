@@ -49,10 +49,18 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 def listen(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket. Raises `SettingsError` when the address is taken or not ours, naming the setting."""
+    ipv6 = ":" in host
     try:
-        return socket.create_server((host, port), backlog=1024)
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ipv6 else socket.AF_INET,
+            backlog=1024,
+            # `::` means every address of the machine, of either version.
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
-        raise SettingsError(f"{setting}: cannot listen on {host}:{port} ({error.strerror})") from None
+        address = f"[{host}]:{port}" if ipv6 else f"{host}:{port}"
+        raise SettingsError(f"{setting}: cannot listen on {address} ({error.strerror})") from None
 
 
 class _HttpServer(uvicorn.Server):

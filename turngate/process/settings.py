@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, RedisDsn, ValidationError
+from pydantic import AliasChoices, Field, RedisDsn, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from turngate.process.urls import without_secrets
 
 ENV_PREFIX = "TURNGATE_"
 
@@ -84,12 +87,33 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 def load(kind: type[AnySettings], **overrides: Any) -> AnySettings:
     """Read the settings of one service from the environment; ``overrides`` (from the command line) win.
 
-    Raises `SettingsError`, whose text names the first setting that is wrong and what it may be.
+    Raises `SettingsError`, whose text names the first setting that is wrong and what it may be. It does not contain
+    secrets.
     """
     try:
         return kind(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ENV_PREFIX + ".".join(str(part) for part in first["loc"]).upper()
-        given = "" if first["type"] == "missing" else f", not {first['input']!r}"
-        raise SettingsError(f"{name}: {first['msg']}{given}") from None
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        fields = kind.model_fields
+        field = next((own for own, one in fields.items() if name in (own, *variables(own, one))), None)
+        shown = "" if first["type"] == "missing" or field is None else _shown(fields[field], first["input"])
+        variable = variables(field, fields[field])[0] if field is not None else ENV_PREFIX + name.upper()
+        problem = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{variable}: {problem}{shown}") from None
+
+
+def variables(name: str, field: FieldInfo) -> list[str]:
+    """The environment variables that a field is read from, the preferred one first."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return [choice for choice in alias.choices if isinstance(choice, str)]
+    return [alias if isinstance(alias, str) else f"{ENV_PREFIX}{name.upper()}"]
+
+
+def _shown(field: FieldInfo, given: Any) -> str:
+    """The value for an error message, without secrets: a URL may contain a password."""
+    kind = str(field.annotation)
+    if "Secret" in kind:
+        return ""
+    return f", not {without_secrets(str(given))!r}" if "Url" in kind or "Dsn" in kind else f", not {given!r}"

@@ -61,3 +61,11 @@ def test_files_are_bounded_and_start_empty(tmp_path: Path, monkeypatch: pytest.M
     assert all(file.stat().st_size <= 1000 for file in files)
     assert "line 199" in files[0].read_text()
     assert not any("of the run before" in file.read_text() for file in files)
+
+
+@pytest.mark.parametrize("raw", [line("error", reason="a\x1b]0;x\x07\nb"), "a\x1b]0;x\x07"])
+def test_what_others_wrote_cannot_control_the_terminal(raw: str) -> None:
+    shown = terminal_line(raw)
+    assert shown is not None
+    assert shown.isprintable()
+    assert r"\x1b]0;x" in shown
