@@ -148,4 +148,6 @@ def _response_of(cause: dict[str, Any] | None) -> str | None:
         # Nothing of the reply itself has come with it.
         return None
     response = getattr(event, "response", None)
-    return response.id if response is not None else getattr(event, "response_id", None)
+    # One without an id is taken as the response that holds the slot.
+    named = response.id if response is not None else getattr(event, "response_id", None)
+    return named or None
