@@ -18,6 +18,7 @@
 --   ARGV[9] the id for a release, if one is granted   ARGV[10] the most intents that may wait
 --   ARGV[11] a command that answers the request, whatever becomes of it   ARGV[12] the command that carries out a release of
 --   this very intent and no other   ARGV[13] the most entries of the stream
+--   ARGV[14] the most bytes of intents that may wait; a single intent may be larger
 -- Returns
 --   {'granted', gateway, 1 if some were granted before and that lease has ended, intent JSON...} (no intents when ARGV[12] was
 --   published and nothing is left to do), or {outcome, gateway}, the outcome being 'held', 'settled' (the intent is not needed any more), 'idle' (nothing waits), 'full' (the intent was not
@@ -76,7 +77,7 @@ local configuring = not null(turn.configuring_seq) and turn.configuring_seq or 0
 local function on_its_way(seq) return kind_of[seq] == 'configuration' and seq <= configuring end
 
 -- 3. Forget intents that are settled, take the new one in.
-local heads, waiting = {}, 0
+local heads, waiting, bytes = {}, 0, 0
 for field, value in pairs(stored) do
   local seq = tonumber(string.match(field, '^head:(%d+)$'))
   if seq then
@@ -85,6 +86,7 @@ for field, value in pairs(stored) do
     else
       heads[seq] = cjson.decode(value)
       waiting = waiting + 1
+      bytes = bytes + #(stored['body:' .. seq] or '')
     end
   end
 end
@@ -93,7 +95,8 @@ if asked then
   if asked <= turn.last_seq and not kind_of[asked] then
     asked = nil
   elseif not heads[asked] then
-    if waiting >= tonumber(ARGV[10]) then return { 'full', turn.gateway } end
+    local too_large = waiting > 0 and bytes + #ARGV[6] > tonumber(ARGV[14])
+    if waiting >= tonumber(ARGV[10]) or too_large then return { 'full', turn.gateway } end
     heads[asked] = { kind = ARGV[4], since = now, answers = cjson.decode(ARGV[5]) }
     waiting = waiting + 1
     redis.call('HSET', session_key, 'head:' .. asked, cjson.encode(heads[asked]), 'body:' .. asked, ARGV[6])

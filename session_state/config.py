@@ -23,6 +23,11 @@ class ReservationSettings(BrokerSettings):
         ge=1,
         description="Intents of one session held at session-state; the gateway retries a further one later.",
     )
+    session_intents_max_bytes: int = Field(
+        2_097_152,
+        ge=1,
+        description="Size of these intents in Redis; one that is larger by itself is held if nothing else is.",
+    )
 
 
 class SessionStateSettings(ReservationSettings, ConsumerSettings):

@@ -57,6 +57,7 @@ def advance(
     lease: int,
     release_id: str,
     most: int,
+    most_bytes: int = 2**31,
 ) -> Advance:
     """Take in what is new, then grant what may go. Times in ms."""
     if record is not None and (state.turn is None or record.version > state.turn.version):
@@ -74,7 +75,8 @@ def advance(
         del state.held[seq]
     taken = intent is not None and not _settled(turn, intent.seq)
     if taken and intent is not None and intent.seq not in state.held:
-        if len(state.held) >= most:
+        held_bytes = sum(_bytes(held.intent) for held in state.held.values())
+        if len(state.held) >= most or (state.held and held_bytes + _bytes(intent) > most_bytes):
             return Advance("full")
         state.held[intent.seq] = Held(intent, now)
 
@@ -95,6 +97,10 @@ def advance(
     else:
         state.look_again = None
     return Advance(outcome, granted, any(intent.seq in lost for intent in granted))
+
+
+def _bytes(intent: Intent) -> int:
+    return len(intent.model_dump_json().encode())
 
 
 def _open(turn: TurnRecord) -> list[int]:

@@ -205,6 +205,7 @@ class Store:
             asked.answer.model_dump_json() if asked is not None else "",
             asked.alone.model_dump_json() if asked is not None else "",
             settings.stream_max_length,
+            settings.session_intents_max_bytes,
         ]
 
     async def _run(self, calls: Sequence[list[Any]]) -> list[Any]:

@@ -31,7 +31,9 @@ from turngate.protocol.messages import (
 )
 
 #: Long enough that no lease ends by the clock within a history; the rules' own clock stands still too.
-SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6)
+SETTINGS = ReservationSettings(
+    release_lease_ms=600_000, session_ttl_ms=600_000, session_intents_max=6, session_intents_max_bytes=600
+)
 
 
 @pytest.fixture
@@ -130,6 +132,7 @@ class Twins:
             lease=SETTINGS.release_lease_ms,
             release_id=release_id,
             most=SETTINGS.session_intents_max,
+            most_bytes=SETTINGS.session_intents_max_bytes,
         )
         assert got.outcome == expected.outcome
         # What is of one intent alone was told by the script.
@@ -254,6 +257,25 @@ async def test_operators_can_count_what_was_reserved_and_granted(redis: Redis) -
         "by the sweeper": 1,
         "again": 1,
     }
+
+
+async def test_what_one_session_holds_is_bounded_in_bytes(redis: Redis) -> None:
+    store = Store(redis, ReservationSettings(session_intents_max_bytes=100_000))
+    turn = record(1, Slot.ACTIVE, last_seq=9, open_configuration=tuple(range(1, 10)))
+    large, small = "x" * 200_000, "x" * 40_000
+    texts = [large, small]
+
+    async def reserve(seq: int, text: str) -> Outcome:
+        (step,) = await store.reserve(
+            [asks(turn, Intent(seq=seq, configuration=Configuration(append_instructions=text)))]
+        )
+        return step.outcome
+
+    assert [await reserve(seq, text) for seq, text in enumerate(texts, 1)] == [Outcome.HELD, Outcome.FULL]
+    settled = record(2, Slot.ACTIVE, last_seq=9, open_configuration=tuple(range(2, 10)))
+    await store.observe([settled])
+    assert [await reserve(seq, small) for seq in (2, 3, 4)] == [Outcome.HELD, Outcome.HELD, Outcome.FULL]
+    assert await reserve(2, small) == Outcome.HELD, "what is held already takes no more"
 
 
 async def test_silent_sessions_are_forgotten(redis: Redis) -> None:
