@@ -252,6 +252,35 @@ async def test_a_replica_s_connections_are_dropped_so_that_the_next_ones_find_th
     assert await bus.publish([(STREAM, Thing(name="tea"))]) == [None]
 
 
+async def test_reading_goes_on_after_a_failover(server: Server, bus: Bus, pauses: list[None]) -> None:
+    got: list[str] = []
+
+    async def take(batch: Batch[Thing]) -> None:
+        got.extend(thing.name for thing in batch.messages)
+
+    bus.consume(STREAM, GROUP, Thing, take, records=8)
+    await bus.start()
+    watching = asyncio.ensure_future(bus.watch())
+    before = errors("READONLY")
+    server.become_replica()
+
+    async def refused_often() -> bool:
+        return errors("READONLY") - before >= 3
+
+    await until(refused_often)
+    assert not await bus.ready()
+    server.become_master()
+    await bus.publish([(STREAM, Thing(name="tea"))], tries=100)
+
+    async def read() -> bool:
+        return got == ["tea"]
+
+    await until(read)
+    assert await bus.ready()
+    await end([watching])
+    await bus.stop()
+
+
 async def test_a_server_that_refuses_writes_is_not_ready_although_it_answers(server: Server, bus: Bus) -> None:
     assert await bus.ready()
     server.fill()
