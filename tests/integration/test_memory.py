@@ -27,6 +27,7 @@ from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.process.settings import BrokerSettings, ConsumerSettings
+from turngate.process.tasks import end
 from turngate.protocol.messages import (
     CLIENT_EVENTS,
     DEAD_LETTERS,
@@ -212,6 +213,7 @@ async def test_after_many_sessions_redis_holds_what_the_open_ones_need(scarce: s
         redis = await running.enter_async_context(working(wire_translator(translators, Bus.connect(translators))))
         await running.enter_async_context(working(wire_session_state(states, Bus.connect(states))))
         await gateway.bus.start()
+        watching = asyncio.ensure_future(gateway.bus.watch())
         names = [f"session-{number}" for number in range(SESSIONS_HELD)]
         async with asyncio.timeout(60 + SESSIONS_HELD / 20):
             for first in range(0, len(names), 20):
@@ -231,5 +233,6 @@ async def test_after_many_sessions_redis_holds_what_the_open_ones_need(scarce: s
         tombstones = await size_of(redis, SESSION_KEY + "session-*")
         assert tombstones < SESSIONS_HELD * 500
         assert await size_of(redis) - tombstones < 4 * len(PROMPT)
+        await end([watching])
         await gateway.bus.stop()
         await gateway.bus.close()
