@@ -28,6 +28,8 @@ TRANSLATORS = 4
 TURNS = 24
 #: Seconds after which a step is given up; nothing here measures time.
 BUILD, PATIENCE = 900, 120
+#: A translator's script of `turngate.bus.finishing`, in the output of MONITOR, with the address that it came from.
+_ACKNOWLEDGED = re.compile(rb'\[\d+ ([\d.]+):\d+\] "EVALSHA" "\w+" "1" "turngate.client-events" "translator" "\d+-\d+"')
 
 
 class Compose:
@@ -165,7 +167,7 @@ async def acknowledgements(compose: Compose) -> AsyncIterator[Counter[str]]:
 
     async def count(lines: asyncio.StreamReader) -> None:
         async for line in lines:
-            if acknowledged := re.search(rb'\[\d+ ([\d.]+):\d+\] "XACK" "turngate.client-events"', line):
+            if acknowledged := _ACKNOWLEDGED.search(line):
                 seen[acknowledged[1].decode()] += 1
 
     counting = asyncio.create_task(count(monitor.stdout))

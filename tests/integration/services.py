@@ -37,7 +37,11 @@ def client_event(seq: int, gateway: str = "g", **message: Any) -> ClientEvent:
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
     """What the condition says once it says something."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not (found := await condition()):
+            # The time-out's cancellation can be lost in the condition: see `turngate.process.tasks.end`.
+            assert loop.time() < deadline, "it never came"
             await asyncio.sleep(0)
     return found

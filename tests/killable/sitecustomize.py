@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from turngate.process.supervisor import Supervisor
+from turngate.process.tasks import end
 
 _start = Supervisor.start
 _kills: dict[str, asyncio.Event] = {}
@@ -31,7 +32,7 @@ def start(self: Supervisor, name: str, work: Callable[[], Coroutine[Any, Any, No
             await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
-            working.cancel()
+            await end([working])
         if killed.is_set():
             raise RuntimeError("killed by a test")
         await working

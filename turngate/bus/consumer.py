@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 
 from turngate.bus import trouble
 from turngate.bus.entries import Entry, label_of
+from turngate.bus.finishing import finish
 
 log = structlog.get_logger(__name__)
 
@@ -118,13 +119,7 @@ class Consumer(Generic[Message]):
 
     async def remove(self, ids: Sequence[bytes]) -> None:
         """Acknowledge and delete these entries in one step. Redis errors pass through."""
-        if self.own:
-            await self._redis.xdel(self.key, *ids)
-            return
-        async with self._redis.pipeline(transaction=True) as both:
-            both.xack(self.key, self.group, *ids)
-            both.xdel(self.key, *ids)
-            await both.execute()
+        await finish(self._redis, self.key, self.group, ids)
 
     async def _handle(self, messages: Sequence[Message]) -> dict[int, str]:
         """Call the handler; returns the reasons of messages that failed, by position. Raises an error that concerns the

@@ -8,7 +8,7 @@ idle for too long to its own consumer.
 2. If the last allowed delivery fails, for whatever reason (a body that cannot be parsed, a handler that fails), the
    entry is given up with that reason. One that was not even finished in its last delivery (it ended every process that
    took it) is given up without another one.
-3. Giving up is one transaction: written to the dead-letter stream and acknowledged, or neither. Only if Redis refuses
+3. Giving up is one step: written to the dead-letter stream and acknowledged, or neither. Only if Redis refuses
    the write is the entry removed without a dead letter.
 
 Of a consumer that has nothing left, only its name stays in the group; that is removed in the end.
@@ -29,6 +29,7 @@ from turngate.bus.bus import Bus, consumer_name
 from turngate.bus.consumer import Consumer
 from turngate.bus.consumer_groups import remove_silent
 from turngate.bus.entries import Entry, body_of
+from turngate.bus.finishing import bury
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.messages import DEAD_LETTERS, DeadLetter
 
@@ -122,7 +123,15 @@ class Reclaimer:
         )
         written = True
         try:
-            await self._bury(consumer, entry, letter)
+            await bury(
+                self._redis,
+                consumer.key,
+                consumer.group,
+                entry.id,
+                self._bus.key(DEAD_LETTERS),
+                letter.model_dump(),
+                self._settings.stream_max_length,
+            )
         except ResponseError as error:
             if not trouble.concerns_server(error):
                 raise
@@ -138,12 +147,3 @@ class Reclaimer:
             reason=reason,
             dead_letter=written,
         )
-
-    async def _bury(self, consumer: Consumer[Any], entry: Entry, letter: DeadLetter) -> None:
-        fields: dict[Any, Any] = letter.model_dump()
-        maxlen = self._settings.stream_max_length
-        async with self._redis.pipeline(transaction=True) as transaction:
-            transaction.xadd(self._bus.key(DEAD_LETTERS), fields, maxlen=maxlen)
-            transaction.xack(consumer.key, consumer.group, entry.id)
-            transaction.xdel(consumer.key, entry.id)
-            await transaction.execute()
