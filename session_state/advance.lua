@@ -1,40 +1,58 @@
--- One session, one atomic step: take in what is new, then grant what may go.
+-- The reservation rule: who may use a session's slot now, and what has to wait. This script is the only program that changes
+-- the keys of sessions. Redis runs it as one atomic step: nothing else happens in between, and it is never run in part.
 --
--- Every operation of session-state is this script with other arguments: a reservation brings a record, an intent and what its
--- gateway shall be told, a turn record brings a record, the sweeper brings nothing.
+-- In words
+--   A session's gateway says in its turn record what the slot is doing and which of the client's requests are open. What a
+--   request needs a free slot for is an intent: a change of configuration, or a response. Each call of this script takes in what
+--   is new, and then grants everything that may go as one release.
+--   1. Of two turn records, the one with the higher version counts. A session that has closed keeps nothing but a small mark.
+--   2. An intent is open while the turn record lists its number (seq), or has not got as far as that number. Others are settled.
+--   3. Settled intents are forgotten, and the new one is held, unless too many wait already ('full').
+--   4. There is one release at a time. It ends when the gateway has decided it, when nothing in it is open any more, when the
+--      slot is in use, or when its lease ends; then it may be granted again.
+--   5. If the slot is free and no release is outstanding, intents are granted in the order of their numbers:
+--      - nothing goes past an open intent that has not arrived here yet;
+--      - configuration waits for configuration that the upstream has not confirmed yet;
+--      - a response waits until the session is configured and, if it answers a function call, until no other call is unanswered;
+--      - a response waits while the user speaks, with every response behind it; only one that interrupts the user does not.
+--   The sweeper looks at a session again when the lease ends, as long as something waits.
 --
--- Keys it owns
---   KEYS[1] turngate:session:<id>   hash: turn       the newest turn record, JSON
---                                         release    the outstanding release, JSON {id, until, configures, responds}
---                                         head:<seq> of a waiting intent: JSON {kind, since, answers}
---                                         body:<seq> the intent itself, JSON, never parsed here
+-- Lua in short: `local x` declares a variable; a table is a list, counted from 1, or a map; #t is a list's length; .. joins texts;
+-- ~= is "not equal"; nil is "nothing". `redis.call` runs a command; `cjson` reads and writes JSON.
+--
+-- Keys that it owns
+--   KEYS[1] turngate:session:<id>   hash: turn        the newest turn record, JSON
+--                                         release     the outstanding release, JSON {id, until, seqs}
+--                                         head:<seq>  of an intent that waits: JSON {kind, since, answers}
+--                                         body:<seq>  the intent itself, JSON, never parsed here
 --   KEYS[2] turngate:sessions       sorted set: session -> when its last record came (ms)
 --   KEYS[3] turngate:waiting        sorted set: session -> when the sweeper should look at it (ms)
--- A key of somebody else's
---   KEYS[4] the stream of commands for the session's gateway, or ''; written to, and never made
--- Arguments
---   ARGV[1] session   ARGV[2] turn record JSON or ''   ARGV[3] seq of the intent or ''   ARGV[4] its kind
---   ARGV[5] its answers, a JSON array   ARGV[6] the intent JSON   ARGV[7] lease ms   ARGV[8] time to live ms
---   ARGV[9] the id for a release, if one is granted   ARGV[10] the most intents that may wait
---   ARGV[11] a command that answers the request, whatever becomes of it   ARGV[12] the command that carries out a release of
---   this very intent and no other   ARGV[13] the most entries of the stream
---   ARGV[14] the most bytes of intents that may wait; a single intent may be larger
--- Returns
---   {'granted', gateway, 1 if some were granted before and that lease has ended, intent JSON...} (no intents when ARGV[12] was
---   published and nothing is left to do), or {outcome, gateway}, the outcome being 'held', 'settled' (the intent is not needed any more), 'idle' (nothing waits), 'full' (the intent was not
---   taken) or 'unknown' (no record: not free).
---
--- session_state/rules.py is the same in Python; a test plays random histories through both.
+-- A key of another process, only for a reservation
+--   KEYS[4] the stream of commands for the session's gateway; written to, and never created
+-- Its only argument is a JSON object
+--   session, release_id              the session, and the id of the release, if one is granted
+--   lease_ms, ttl_ms                 how long a release, and the record of a silent session, are kept
+--   intents_max, intents_max_bytes   the most intents that may wait, and their bytes; a single intent may be larger
+--   stream_max_length                the most entries of the stream
+--   record                           a turn record, as JSON in a string; left out by the sweeper
+--   intent                           {seq, kind, answers, body}, the body being JSON in a string; only for a reservation
+--   answer, alone                    commands, as JSON in strings: one for the gateway in any case, and one that carries out a
+--                                    release of this very intent and no other; only for a reservation
+-- It returns {outcome, gateway}, the outcome being
+--   'granted'  followed by 1 if some of it was granted before and that lease has ended, else 0, and the bodies of the intents;
+--              without bodies if `alone` was written, so that nothing is left to do
+--   'held'     something waits             'settled'  the intent is not needed any more      'idle'  nothing waits
+--   'full'     the intent was not taken    'unknown'  there is no record, which does not mean that the slot is free
 
-local session_key, session = KEYS[1], ARGV[1]
-local lease, ttl = tonumber(ARGV[7]), tonumber(ARGV[8])
+local given = cjson.decode(ARGV[1])
+local session_key, session, intent = KEYS[1], given.session, given.intent
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local function command(body)
-  redis.call('XADD', KEYS[4], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[13], '*', '__data__', body)
+  redis.call('XADD', KEYS[4], 'NOMKSTREAM', 'MAXLEN', '~', given.stream_max_length, '*', '__data__', body)
 end
-if KEYS[4] ~= '' then command(ARGV[11]) end
+if intent then command(given.answer) end
 
 local function null(value) return value == nil or value == cjson.null end
 
@@ -44,10 +62,10 @@ for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 
 -- 1. The newest record wins, whatever the order of arrival.
 local turn = stored.turn and cjson.decode(stored.turn)
-local offered = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or nil
-local newer = offered ~= nil and (turn == nil or offered.version > turn.version)
+local offered = given.record and cjson.decode(given.record)
+local newer = offered and (not turn or offered.version > turn.version)
 if newer then turn = offered end
-if turn == nil then
+if not turn then
   redis.call('ZREM', KEYS[3], session)
   return { 'unknown', '' }
 end
@@ -59,13 +77,13 @@ if turn.slot == 'closed' then
   redis.call('ZREM', KEYS[3], session)
   local tombstone = { session = session, gateway = turn.gateway, version = turn.version, slot = turn.slot }
   redis.call('HSET', session_key, 'turn', cjson.encode(tombstone))
-  redis.call('PEXPIRE', session_key, ttl)
+  redis.call('PEXPIRE', session_key, given.ttl_ms)
   return { 'settled', turn.gateway }
 end
-if newer then redis.call('HSET', session_key, 'turn', ARGV[2]) end
+if newer then redis.call('HSET', session_key, 'turn', given.record) end
 if offered then
   redis.call('ZADD', KEYS[2], now, session)
-  redis.call('PEXPIRE', session_key, ttl)
+  redis.call('PEXPIRE', session_key, given.ttl_ms)
 end
 
 -- 2. What is open, in the order of the client's asking. Everything else up to last_seq is settled.
@@ -90,17 +108,17 @@ for field, value in pairs(stored) do
     end
   end
 end
-local asked = tonumber(ARGV[3])
+local asked = intent and intent.seq
 if asked then
   if asked <= turn.last_seq and not kind_of[asked] then
     asked = nil
   elseif not heads[asked] then
-    local too_large = waiting > 0 and bytes + #ARGV[6] > tonumber(ARGV[14])
-    if waiting >= tonumber(ARGV[10]) or too_large then return { 'full', turn.gateway } end
-    heads[asked] = { kind = ARGV[4], since = now, answers = cjson.decode(ARGV[5]) }
+    local too_large = waiting > 0 and bytes + #intent.body > given.intents_max_bytes
+    if waiting >= given.intents_max or too_large then return { 'full', turn.gateway } end
+    heads[asked] = { kind = intent.kind, since = now, answers = intent.answers }
     waiting = waiting + 1
-    redis.call('HSET', session_key, 'head:' .. asked, cjson.encode(heads[asked]), 'body:' .. asked, ARGV[6])
-    stored['body:' .. asked] = ARGV[6]
+    redis.call('HSET', session_key, 'head:' .. asked, cjson.encode(heads[asked]), 'body:' .. asked, intent.body)
+    stored['body:' .. asked] = intent.body
   end
 end
 
@@ -155,24 +173,23 @@ if free and not release then
   end
 end
 
-local look_again
+-- 6. Say what came of it, and when the sweeper should look again.
+local look_again = release and release['until'] or now + given.lease_ms
 local result
 if #grant > 0 then
-  redis.call('HSET', session_key, 'release', cjson.encode({ id = ARGV[9], ['until'] = now + lease, seqs = grant }))
-  look_again = now + lease
-  local alone = KEYS[4] ~= '' and #grant == 1 and grant[1] == asked
-  if alone then command(ARGV[12]) end
+  local granted = { id = given.release_id, ['until'] = look_again, seqs = grant }
+  redis.call('HSET', session_key, 'release', cjson.encode(granted))
+  local alone = #grant == 1 and grant[1] == asked
+  if alone then command(given.alone) end
   result = { 'granted', turn.gateway, 0 }
   for _, seq in ipairs(grant) do
     if lost[seq] then result[3] = 1 end
     if not alone then result[#result + 1] = stored['body:' .. seq] end
   end
-elseif asked or (ARGV[3] == '' and waiting > 0) then
-  look_again = release and release['until'] or now + lease
+elseif asked or (not intent and waiting > 0) then
   result = { 'held', turn.gateway }
 else
-  result = { ARGV[3] ~= '' and 'settled' or 'idle', turn.gateway }
-  look_again = release and release['until'] or now + lease
+  result = { intent and 'settled' or 'idle', turn.gateway }
 end
 if waiting > 0 then
   redis.call('ZADD', KEYS[3], look_again, session)

@@ -32,10 +32,6 @@ SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
 _SCRIPT = (Path(__file__).parent / "advance.lua").read_text()
 _SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-#: How many of its arguments are keys.
-_KEYS = 4
-#: Seq, kind, answers and body.
-_NO_INTENT = ("", "", "[]", "")
 
 _reservations = Counter("turngate_reservations", "What reserving the turn came to.", ["outcome"])
 _granted = Counter("turngate_releases_granted", "Releases granted, by what brought it about.", ["by"])
@@ -188,25 +184,26 @@ class Store:
         ]
 
     def _call(self, release_id: str, question: _Question) -> list[Any]:
-        """The keys of the script, then its arguments."""
+        """The number of the script's keys, the keys, and its argument."""
         settings, record, asked = self._settings, question.record, question.reservation
-        return [
-            self._prefix + SESSION_KEY + question.session,
-            self._sessions_key,
-            self._waiting_key,
-            self._prefix + commands_stream(asked.record.gateway) if asked is not None else "",
-            question.session,
-            record.model_dump_json() if record is not None else "",
-            *(_of(asked.intent) if asked is not None else _NO_INTENT),
-            settings.release_lease_ms,
-            settings.session_ttl_ms,
-            release_id,
-            settings.session_intents_max,
-            asked.answer.model_dump_json() if asked is not None else "",
-            asked.alone.model_dump_json() if asked is not None else "",
-            settings.stream_max_length,
-            settings.session_intents_max_bytes,
-        ]
+        keys = [self._prefix + SESSION_KEY + question.session, self._sessions_key, self._waiting_key]
+        given: dict[str, Any] = {
+            "session": question.session,
+            "release_id": release_id,
+            "lease_ms": settings.release_lease_ms,
+            "ttl_ms": settings.session_ttl_ms,
+            "intents_max": settings.session_intents_max,
+            "intents_max_bytes": settings.session_intents_max_bytes,
+            "stream_max_length": settings.stream_max_length,
+        }
+        if record is not None:
+            given["record"] = record.model_dump_json()
+        if asked is not None:
+            keys.append(self._prefix + commands_stream(asked.record.gateway))
+            given["intent"] = _of(asked.intent)
+            given["answer"] = asked.answer.model_dump_json()
+            given["alone"] = asked.alone.model_dump_json()
+        return [len(keys), *keys, orjson.dumps(given)]
 
     async def _run(self, calls: Sequence[list[Any]]) -> list[Any]:
         """The script's reply to each call, or the error that it ended with."""
@@ -224,7 +221,7 @@ class Store:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for call in calls:
                 # As a command: `Pipeline.evalsha` would ask each time whether the server has the script.
-                pipeline.execute_command("EVALSHA", _SHA, _KEYS, *call)
+                pipeline.execute_command("EVALSHA", _SHA, *call)
             return list(await pipeline.execute(raise_on_error=False))
 
     async def _now(self) -> int:
@@ -275,9 +272,14 @@ def _counted(steps: list[Step], by: str) -> list[Step]:
     return steps
 
 
-def _of(intent: Intent) -> tuple[int, str, bytes, str]:
+def _of(intent: Intent) -> dict[str, Any]:
     """An intent as the script takes it."""
-    return intent.seq, kind_of(intent), orjson.dumps(intent.answers), intent.model_dump_json()
+    return {
+        "seq": intent.seq,
+        "kind": kind_of(intent),
+        "answers": intent.answers,
+        "body": intent.model_dump_json(),
+    }
 
 
 def kind_of(intent: Intent) -> str:

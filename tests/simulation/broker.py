@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from session_state.rules import SessionState
+from tests.redis_stub.keyspace import Keyspace
 from tests.simulation.clock import Clock
 from tests.simulation.plan import Weather
 
@@ -26,9 +26,7 @@ class Broker:
     def __init__(self, clock: Clock, random: Random, weather: Weather, hop: float, note: Callable[[str], None]) -> None:
         self.counts: Counter[str] = Counter()
         #: Session-state's keys: they die with the broker.
-        self.sessions: dict[str, SessionState] = {}
-        #: When each session's last record came, in ms.
-        self.seen: dict[str, int] = {}
+        self.keyspace = Keyspace(lambda: round(clock.now * 1_000_000))
         #: Grows each time all data is lost; what was read or sent before belongs to an earlier life.
         self.life = 0
         #: Messages on their way.
@@ -88,8 +86,7 @@ class Broker:
         self.counts["broker deaths"] += 1
         self._note(f"the broker dies for {duration:g} s" if duration else "the broker is emptied")
         self.life += 1
-        self.sessions.clear()
-        self.seen.clear()
+        self.keyspace.clear()
         self._gone_until = max(self._gone_until, self._clock.now + duration)
 
 

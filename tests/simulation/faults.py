@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha1
 from typing import Any, cast
 
 import pytest
@@ -21,11 +22,10 @@ from gateway.turn.release_gate import Drop, ReleaseGate, Sendable, Translated
 from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import Turn
 from gateway.turn.slot_table import STAY, TRANSITIONS, Input
-from session_state import rules
-from session_state.rules import Advance, Outstanding, SessionState
+from session_state import store
 from tests.simulation import services
 from translator.mapping import release as merging
-from turngate.protocol.messages import Configuration, Intent, SendRelease, Slot, TurnRecord
+from turngate.protocol.messages import Configuration, SendRelease, Slot, TurnRecord
 from turngate.protocol.openai.client_events import REQUEST_KEY
 from turngate.protocol.openai.server_events import OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
 
@@ -87,14 +87,16 @@ def _no_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ReleaseGate, "_check", check)
 
 
-def _no_lease(patch: pytest.MonkeyPatch) -> None:
-    # The gateway's retransmission does not mask this one: the intent it brings finds the release outstanding for ever.
-    outstanding_of = rules._outstanding
+def _rule(right: str, wrong: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Another text in the script."""
 
-    def outstanding(turn: TurnRecord, release: Outstanding, now: int) -> bool:
-        return outstanding_of(turn, replace(release, until=now + 1), now)
+    def put_in(patch: pytest.MonkeyPatch) -> None:
+        assert store._SCRIPT.count(right) == 1, f"advance.lua does not say {right!r}"
+        script = store._SCRIPT.replace(right, wrong)
+        patch.setattr(store, "_SCRIPT", script)
+        patch.setattr(store, "_SHA", sha1(script.encode(), usedforsecurity=False).hexdigest())
 
-    patch.setattr(rules, "_outstanding", outstanding)
+    return put_in
 
 
 def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
@@ -160,26 +162,6 @@ def _items_out_of_order(patch: pytest.MonkeyPatch) -> None:
         return [] if request is None or request.translated else [command]
 
     patch.setattr(ReleaseGate, "translated", translated)
-
-
-def _calls_not_joined(patch: pytest.MonkeyPatch) -> None:
-    grant_of = rules._grant
-
-    def grant(state: SessionState, turn: TurnRecord) -> tuple[Intent, ...]:
-        return grant_of(state, turn.model_copy(update={"open_calls": ()}))
-
-    patch.setattr(rules, "_grant", grant)
-
-
-def _versions_ignored(patch: pytest.MonkeyPatch) -> None:
-    advance_of = rules.advance
-
-    def advance(state: SessionState, now: int, *, record: TurnRecord | None = None, **rest: Any) -> Advance:
-        if record is not None:
-            state.turn = None
-        return advance_of(state, now, record=record, **rest)
-
-    patch.setattr(rules, "advance", advance)
 
 
 def _race_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -295,7 +277,8 @@ FAULTS = (
     Fault("the turn is free once a cancel is sent", _cancel_frees),
     Fault("the turn is free once a cancel is refused", _cancel_refused_frees),
     Fault("no fence at the socket", _no_fence),
-    Fault("a release has no lease", _no_lease),
+    # The gateway's retransmission does not mask this one: the intent it brings finds the release outstanding for ever.
+    Fault("a release has no lease", _rule("now < release['until'] and turn", "turn")),
     Fault("the wake-up is lost between storing and telling, and nobody sweeps", _wake_up_lost),
     Fault("configuration is acknowledged when it is sent", _acknowledge_on_send),
     Fault("whatever begins while a create is out is taken for its response", _foreign_is_ours),
@@ -303,8 +286,8 @@ FAULTS = (
     Fault("a response goes without the configuration that was released with it", _response_before_configuration),
     Fault("a translation that comes again is carried out again", _repeats_are_carried_out),
     Fault("items leave in the order of translation", _items_out_of_order),
-    Fault("parallel calls are not joined", _calls_not_joined),
-    Fault("an older record replaces a newer one", _versions_ignored),
+    Fault("parallel calls are not joined", _rule("if not answered[call] then calls_open = true end", "")),
+    Fault("an older record replaces a newer one", _rule("offered.version > turn.version", "true")),
     Fault("a create that lost the race is forgotten", _race_forgotten),
     Fault("the end of the user's turn is forgotten", _user_turn_forgotten),
     Fault("a promise never expires", _promise_for_ever),

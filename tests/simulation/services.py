@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from session_state import rules
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from session_state import store as shipped
+from session_state.config import ReservationSettings
+from session_state.store import WAITING, Reservation
 from tests.simulation.broker import Broker, BrokerGoneError
 from tests.simulation.clock import Clock
 from tests.simulation.plan import Plan
@@ -25,7 +30,6 @@ from turngate.protocol.messages import (
     AddItems,
     ClientEvent,
     Command,
-    Intent,
     RefuseRequest,
     Release,
     TurnRecord,
@@ -33,49 +37,53 @@ from turngate.protocol.messages import (
 )
 
 Steps = Iterator[None]
-_LEASE_MS, _TIME_TO_LIVE_MS, _MOST_INTENTS = 2_000, 45_000, 512
 _SWEEP_INTERVAL = 0.5
 
 
 class Store:
-    """`session_state.store.Store` over the rules' Python form: one atomic step per call."""
+    """`session_state.store.Store`, its calls of the script played on the broker's keys: one atomic step per call."""
 
-    def __init__(self, broker: Broker, clock: Clock) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._clock = clock
         self._releases = 0
+        # Only the calls are made by it.
+        self._calls = shipped.Store(cast("Redis", None), ReservationSettings())
 
-    def reserve(self, record: TurnRecord, intent: Intent) -> Release | None:
-        return self._advance(record.session, record, intent)
+    def reserve(self, asked: Reservation) -> Release | None:
+        """Where the release is of this intent alone, the script has told the gateway."""
+        return self._advance(shipped._Question(asked.record.session, asked.record, asked))
 
     def observe(self, record: TurnRecord) -> Release | None:
-        return self._advance(record.session, record, None)
+        return self._advance(shipped._Question(record.session, record))
 
     def revisit(self, session: str) -> Release | None:
-        return self._advance(session, None, None)
+        return self._advance(shipped._Question(session))
 
     def overdue(self) -> list[str]:
         self._broker.require()
-        now = round(self._clock.now * 1000)
-        sessions = self._broker.sessions
-        return [name for name, state in sessions.items() if state.look_again is not None and state.look_again <= now]
+        keyspace = self._broker.keyspace
+        found = keyspace.execute("ZRANGEBYSCORE", WAITING, 0, keyspace.now_ms)
+        return [session.decode() for session in found]
 
-    def _advance(self, session: str, record: TurnRecord | None, intent: Intent | None) -> Release | None:
-        broker, now = self._broker, round(self._clock.now * 1000)
-        broker.require()
-        if record is not None:
-            broker.seen[session] = now
-        elif now - broker.seen.get(session, now) > _TIME_TO_LIVE_MS:
-            broker.sessions.pop(session, None)
-        state = broker.sessions.setdefault(session, rules.SessionState())
+    def name(self) -> str:
+        """The id for a release."""
         self._releases += 1
-        release_id = f"release-{self._releases}"
-        step = rules.advance(
-            state, now, record=record, intent=intent, lease=_LEASE_MS, release_id=release_id, most=_MOST_INTENTS
-        )
-        if not step.granted or state.turn is None:
-            return None
-        return Release(id=release_id, session=session, gateway=state.turn.gateway, intents=step.granted)
+        return f"release-{self._releases}"
+
+    def _advance(self, question: shipped._Question) -> Release | None:
+        self._broker.require()
+        asked, keyspace = question.reservation, self._broker.keyspace
+        release_id = asked.alone.release if asked is not None else self.name()
+        call = self._calls._call(release_id, question)
+        try:
+            reply = keyspace.execute("EVALSHA", shipped._SHA, *call)
+        except NoScriptError:
+            keyspace.execute("SCRIPT LOAD", shipped._SCRIPT)
+            reply = keyspace.execute("EVALSHA", shipped._SHA, *call)
+        step = shipped._step(release_id, question.session, reply)
+        if step.outcome != "granted" or step.release is not None or asked is None:
+            return step.release
+        return Release(id=release_id, session=question.session, gateway=asked.record.gateway, intents=(asked.intent,))
 
 
 class Translator:
@@ -102,7 +110,11 @@ class Translator:
             yield
             return
         # The same atomic step tells the gateway the answer, and the release where it is of this intent alone.
-        release = self._store.reserve(event.turn, translation.intent)
+        alone = Release(
+            id=self._store.name(), session=event.session, gateway=event.gateway, intents=(translation.intent,)
+        )
+        answer = AddItems(session=event.session, seq=event.seq, items=items, notices=notices)
+        release = self._store.reserve(Reservation(event.turn, translation.intent, answer, merging.merge(alone)))
         if release is not None and release.intents == (translation.intent,):
             self._command(release.gateway, merging.merge(release))
             release = None
@@ -225,7 +237,7 @@ class Services:
 
     def __init__(self, plan: Plan, clock: Clock, random: Random, broker: Broker) -> None:
         self._clock = clock
-        store = Store(broker, clock)
+        store = Store(broker)
         translator, session_state = Translator(broker, store, plan.defaults), SessionState(broker, store)
         self.translators = Processes(plan.translators, plan, clock, random, broker, "translator")
         self.session_states = Processes(plan.session_states, plan, clock, random, broker, "session-state")
