@@ -102,7 +102,8 @@ def reading_options(settings: BrokerSettings) -> dict[str, Any]:
     return {
         "connection_class": _ReadingTls if _uses_tls(settings) else _Reading,
         "socket_timeout": BLOCK_MS / 1000 + settings.redis_timeout_ms / 1000,
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.5), 20),
+        # Without end: FastStream would pause for five seconds, without jitter. Those who send commands report it.
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.5), -1),
         **_SHARED,
     }
 
