@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import redis
 
-from tests.end_to_end.client import Client, get
+from tests.end_to_end.client import PATIENCE_SECONDS, Client, get
 from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -50,6 +51,24 @@ async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(own_redis_
             async with asyncio.timeout(30):
                 while broker.keys("turngate.gateway.*") or broker.zscore("turngate:sessions", session) is not None:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_gateway_whose_task_ends_says_good_bye_and_is_started_again(own_redis_url: str) -> None:
+    env = {"PYTHONPATH": str(Path(__file__).parents[1] / "killable"), "KILL_TASK": "publisher"}
+    async with Stack(redis_url=own_redis_url, translators=1, pace=0, env=env) as stack:
+        gateway = stack.processes["gateway-1"]
+        async with Client(stack) as client:
+            await client.configured()
+            assert gateway.pid is not None
+            os.kill(gateway.pid, signal.SIGUSR1)
+            assert (await client.until("Error"))["code"] == "SERVER_GOING_AWAY"
+            assert await client.until_closed() == 1012
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while gateway.restarts == 0 or await gateway.program.check() is not None:
+                await asyncio.sleep(0.05)
+        async with Client(stack) as client:
+            await client.configured()
+            assert "Hello" in await client.turn("Hello?")
 
 
 async def test_two_installations_share_a_redis_and_answer_their_own_clients(own_redis_url: str) -> None:

@@ -79,6 +79,10 @@ async def test_a_service_that_is_asked_to_stop_exits_normally(broker_url: str, s
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, output = await process.communicate()
         assert (process.returncode, b"task_ended" in output) == (0, False)
+        supervised = {
+            line.removeprefix("supervised: ") for line in output.decode().splitlines() if "supervised: " in line
+        }
+        assert supervised == set(TASKS[service]), "each is killed in the test above"
 
 
 async def test_health_and_readiness_fail_as_soon_as_a_task_has_ended(broker_url: str) -> None:

@@ -1,7 +1,7 @@
 """Makes the supervised tasks of a service process killable, for tests.
 
 Python imports this at start in a process that has this folder in ``PYTHONPATH``. On SIGUSR1 the task that
-``KILL_TASK`` names raises; without that variable, a random one.
+``KILL_TASK`` names raises; without that variable, a random one. Each task is named on standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -23,6 +24,7 @@ _kills: dict[str, asyncio.Event] = {}
 def start(self: Supervisor, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
     """`Supervisor.start` of a task that can be made to raise."""
     killed = _kills[name] = asyncio.Event()
+    print(f"supervised: {name}", file=sys.stderr)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _kill)
 
     async def killable() -> None:

@@ -45,11 +45,6 @@ class Supervisor:
         """False from the moment at which a supervised task has ended by itself."""
         return self.ended is None
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The names of the supervised tasks."""
-        return tuple(self._tasks)
-
     def start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run ``work`` until `end`. Names must be different within a process."""
         if name in self._tasks:
