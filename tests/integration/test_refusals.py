@@ -200,8 +200,13 @@ async def test_what_was_published_is_not_published_again_with_what_was_refused(s
 
 async def test_a_message_that_cannot_be_published_keeps_no_other_from_being(bus: Bus) -> None:
     await bus.redis.set(STREAM, "no stream")
-    bad, good = await bus.publish([(STREAM, Thing(name="tea")), ("turngate.other", Thing(name="tea"))])
-    assert "WRONGTYPE" in str(bad)
+    other = "turngate.other"
+    without_json = Thing.model_construct(name="\ud83d")
+    no_stream, no_json, good = await bus.publish(
+        [(STREAM, Thing(name="tea")), (other, without_json), (other, Thing(name="tea"))]
+    )
+    assert "WRONGTYPE" in str(no_stream)
+    assert "surrogate" in str(no_json)
     assert good is None
     assert await bus.redis.xlen("turngate.other") == 1
 

@@ -60,6 +60,15 @@ class _Reading:
     reader: Reader
 
 
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """A message on its way to a stream, and its position among those published together."""
+
+    position: int
+    stream: str
+    fields: dict[Any, Any]
+
+
 class Bus:
     """The streams of one process, from `start` to `stop`. `watch` must run meanwhile."""
 
@@ -127,11 +136,17 @@ class Bus:
         """
         backoff = trouble.Backoff()
         results: list[Exception | None] = [None] * len(messages)
-        left = list(range(len(messages)))
+        left: list[_Publication] = []
+        for position, (stream, message) in enumerate(messages):
+            try:
+                left.append(_Publication(position, stream, fields_of(message)))
+            except Exception as error:
+                # A message that has no JSON form, such as one with half of a surrogate pair.
+                results[position] = error
         while left:
             tries -= 1
             try:
-                left, refused = await self._add(messages, create, left, results)
+                left, refused = await self._add(left, create, results)
             except Exception as error:
                 if not trouble.concerns_server(error):
                     raise
@@ -144,25 +159,24 @@ class Bus:
         return results
 
     async def _add(
-        self, messages: Sequence[tuple[str, BaseModel]], create: bool, positions: Sequence[int], results: list[Any]
-    ) -> tuple[list[int], Exception | None]:
-        """Publish once the messages at these positions. Returns the positions that the server refused, and why."""
+        self, publications: Sequence[_Publication], create: bool, results: list[Exception | None]
+    ) -> tuple[list[_Publication], Exception | None]:
+        """Publish these once. Returns those that the server refused, and why."""
         maxlen = self.settings.stream_max_length
         async with self.redis.pipeline(transaction=False) as pipeline:
-            for position in positions:
-                stream, message = messages[position]
-                pipeline.xadd(self.key(stream), fields_of(message), maxlen=maxlen, nomkstream=not create)
+            for one in publications:
+                pipeline.xadd(self.key(one.stream), one.fields, maxlen=maxlen, nomkstream=not create)
             replies: list[Any] = await pipeline.execute(raise_on_error=False)
-        left: list[int] = []
+        left: list[_Publication] = []
         refused: Exception | None = None
-        for position, reply in zip(positions, replies, strict=True):
+        for one, reply in zip(publications, replies, strict=True):
             if not isinstance(reply, Exception):
-                _published.labels(label_of(messages[position][0])).inc()
+                _published.labels(label_of(one.stream)).inc()
             elif trouble.concerns_server(reply):
-                left.append(position)
+                left.append(one)
                 refused = reply
             else:
-                results[position] = reply
+                results[one.position] = reply
         return left, refused
 
     def key(self, name: str) -> str:
