@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis as sync_redis
+from structlog.testing import capture_logs
 
 from turngate.bus.connection import connect
 from turngate.bus.server import require_server
@@ -74,3 +75,29 @@ async def test_a_server_that_is_away_is_named_without_its_password() -> None:
 
 async def test_a_cluster_is_refused(clustered: str) -> None:
     assert "is in cluster mode, which is not supported" in await refusal(clustered)
+
+
+async def test_a_server_that_may_evict_keys_is_used_with_a_warning(broker_url: str) -> None:
+    settings = load(BrokerSettings, redis_url=broker_url)
+    admin: Any
+    with sync_redis.Redis.from_url(broker_url) as admin:
+        before = admin.config_get("maxmemory*")
+        try:
+            admin.config_set("maxmemory", 10**9)
+            admin.config_set("maxmemory-policy", "allkeys-lru")
+            with capture_logs() as logs:
+                await check(settings)
+            admin.config_set("maxmemory-policy", "noeviction")
+            with capture_logs() as silence:
+                await check(settings)
+        finally:
+            for name in ("maxmemory", "maxmemory-policy"):
+                admin.config_set(name, before[name])
+    assert [(line["event"], line["policy"]) for line in logs] == [("redis_may_evict", "allkeys-lru")]
+    assert silence == []
+
+
+async def check(settings: BrokerSettings) -> None:
+    redis = connect(settings)
+    await require_server(redis, settings)
+    await redis.aclose()

@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import structlog
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from turngate.process.settings import BrokerSettings, SettingsError
 from turngate.process.urls import without_secrets
+
+log = structlog.get_logger(__name__)
 
 _SECONDS = 5
 
 
 async def require_server(redis: Redis, settings: BrokerSettings) -> None:
-    """Raise `SettingsError` unless a server answers within a few seconds, accepts the password, and is no cluster."""
+    """Raise `SettingsError` unless a server answers within a few seconds, accepts the password, and is no cluster. Warn
+    in the log if it may evict keys."""
     where = f"TURNGATE_REDIS_URL: Redis at {without_secrets(str(settings.redis_url))}"
     try:
         async with asyncio.timeout(_SECONDS):
             await redis.ping()
-            clustered = await _is_cluster(redis)
+            info = await _info(redis)
     except AuthenticationError:
         raise SettingsError(f"{where} refused the user name or the password") from None
     except (RedisError, OSError, TimeoutError) as error:
         raise SettingsError(f"{where} does not answer ({error or type(error).__name__})") from None
-    if clustered:
+    if info.get("cluster_enabled"):
         raise SettingsError(
             f"{where} is in cluster mode, which is not supported: one script uses keys of several hash slots. "
             "Use a single server, with replicas if needed"
         )
+    if info.get("maxmemory") and (policy := info.get("maxmemory_policy")) != "noeviction":
+        log.warning(
+            "redis_may_evict",
+            policy=policy,
+            help="A stream that is evicted takes its consumer groups with it: set maxmemory-policy to noeviction.",
+        )
 
 
-async def _is_cluster(redis: Redis) -> bool:
+async def _info(redis: Redis) -> dict[str, Any]:
+    """What the server says of itself; nothing if INFO is forbidden. A cluster is then noticed by its MOVED replies."""
     try:
-        found = await redis.info("cluster")
-    except RedisError:
-        # INFO may be forbidden; a cluster is then noticed by its MOVED replies.
-        return False
-    return bool(found.get("cluster_enabled"))
+        found: dict[str, Any] = await redis.info()
+    except ResponseError:
+        return {}
+    return found
