@@ -54,6 +54,11 @@ class Publisher:
         self._all_published = asyncio.Event()
         self._all_published.set()
 
+    @property
+    def waiting(self) -> int:
+        """What is not published yet."""
+        return len(self._waiting) + len(self._folding)
+
     def turn(self, source: Source, *, urgent: bool) -> None:
         """Publish the session's turn record, as it is when its place in the queue comes: at once where something may
         wait for it, else with others."""

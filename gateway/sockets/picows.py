@@ -170,7 +170,6 @@ class _FastNet:
     """Replaces the module that picows makes connections with: each one of a server is a `PlainHttp` first."""
 
     create_connection = staticmethod(aiofastnet.create_connection)
-    start_tls = staticmethod(aiofastnet.start_tls)
 
     @staticmethod
     async def create_server(loop: asyncio.AbstractEventLoop, factory: Callable[[], Any], **options: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha1
 from typing import Any, TypeVar
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from tests.redis_stub import scripts
 from tests.redis_stub.stream_commands import StreamCommands
@@ -31,6 +31,9 @@ class Keyspace(StreamCommands):
 
     def __init__(self, now_us: Callable[[], int]) -> None:
         """``now_us`` is the server's clock, in microseconds."""
+        #: Commands that are refused now, by themselves and in scripts, and the error that says so.
+        self.refused: frozenset[str] = frozenset()
+        self.refusal: RedisError = ResponseError("refused")
         self._now_us = now_us
         self._values: dict[bytes, Any] = {}
         #: When a key goes, in ms.
@@ -53,7 +56,9 @@ class Keyspace(StreamCommands):
         command = self._commands.get(name)
         if command is None:
             self._commands[name] = command = self._find(name)
-        return command(*map(encoded, arguments))
+        if name in self.refused:
+            raise self.refusal
+        return command(*[part if type(part) is bytes else encoded(part) for part in arguments])
 
     def _find(self, name: str) -> Callable[..., Any]:
         command: Callable[..., Any] | None = getattr(self, "on_" + name.lower().replace(" ", "_"), None)

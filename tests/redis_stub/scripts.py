@@ -14,25 +14,54 @@ from redis.exceptions import ResponseError
 Execute = Callable[..., Any]
 
 
+_NESTED = (dict, list)
+_PLAIN = (int, bytes)
+#: Decoded texts that are kept; a script gets a copy, which is much cheaper than another conversion.
+_DECODED_MAX = 512
+_COPY = """
+local null = ...
+local function copy(value)
+  if type(value) ~= 'table' or value == null then return value end
+  local made = {}
+  for key, part in pairs(value) do made[key] = copy(part) end
+  return made
+end
+local decoded, number = {}, 0
+return function(decode)
+  return function(text)
+    local found = decoded[text]
+    if found == nil then
+      if number >= LIMIT then decoded, number = {}, 0 end
+      found = decode(text)
+      decoded[text], number = found, number + 1
+    end
+    return copy(found)
+  end
+end
+"""
+
+
 class _Lua:
     """The interpreter of all scripts. One script runs at a time; ``execute`` is the server's that it runs on."""
 
     def __init__(self) -> None:
         self.execute: Execute
         self.runtime = LuaRuntime(unpack_returned_tuples=True, register_eval=False, register_builtins=False)
-        # The array that Redis's cjson calls null is a value of its own, and true in a condition.
+        # What Redis's cjson calls null is a value of its own, and true in a condition.
         self._null = self.runtime.eval("{}")
         self.table = self.runtime.table_from
         functions = {"call": self._call, "pcall": self._protected_call}
         self.runtime.globals().redis = self.table(functions)
-        cjson = {"decode": self._decode, "encode": self._encode, "null": self._null}
+        remembering = self.runtime.execute(_COPY.replace("LIMIT", str(_DECODED_MAX)), self._null)
+        cjson = {"decode": remembering(self._decode), "encode": self._encode, "null": self._null}
         self.runtime.globals().cjson = self.table(cjson)
 
     def compile(self, source: bytes) -> Any:
         return self.runtime.eval(f"function(KEYS, ARGV)\n{source.decode()}\nend")
 
     def _call(self, name: str, *arguments: Any) -> Any:
-        return self._reply(self.execute(name, *arguments))
+        reply = self.execute(name, *arguments)
+        return reply if type(reply) in _PLAIN else self._reply(reply)
 
     def _protected_call(self, name: str, *arguments: Any) -> Any:
         try:
@@ -44,9 +73,11 @@ class _Lua:
         """A reply as scripts see it: `nil` is false there."""
         if reply is None:
             return False
-        if isinstance(reply, list):
-            return self.table([self._reply(part) if isinstance(part, list) else part for part in reply])
-        return reply
+        if type(reply) is not list:
+            return reply
+        if list in map(type, reply):
+            reply = [self._reply(part) for part in reply]
+        return self.table(reply)
 
     def _decode(self, text: str) -> Any:
         return self._lua(orjson.loads(text))
@@ -54,7 +85,11 @@ class _Lua:
     def _lua(self, value: Any) -> Any:
         kind = type(value)
         if kind is dict:
-            return self.table({name: self._lua(part) for name, part in value.items()})
+            if None in value.values():
+                value = {name: self._null if part is None else part for name, part in value.items()}
+            if any(type(part) in _NESTED for part in value.values()):
+                value = {name: self._lua(part) for name, part in value.items()}
+            return self.table(value)
         if kind is list:
             return self.table([self._lua(part) for part in value])
         return self._null if value is None else value
@@ -100,10 +135,11 @@ def compiled(source: bytes) -> Script:
 
 def _plain_reply(value: Any) -> Any:
     """What a script returned, as a client is told: a list ends at its first `nil`, `false` is none."""
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return value.encode()
-    if isinstance(value, bool):
+    if kind is int or value is None:
+        return value
+    if kind is bool:
         return 1 if value else None
-    if lua_type(value) == "table":
-        return [_plain_reply(part) for part in value.values()]
-    return int(value) if isinstance(value, float) else value
+    return int(value) if kind is float else [_plain_reply(part) for part in value.values()]

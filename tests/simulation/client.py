@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pybase64
 
-from tests.simulation.clock import Clock
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.script import Answer, Do, Script, Step
 
 #: How long a step waits for its cue, in seconds.
@@ -24,7 +24,7 @@ class Client:
     def __init__(
         self,
         script: Script,
-        clock: Clock,
+        clock: VirtualLoop,
         say: Callable[[bytes | dict[str, Any]], None],
         audio: Callable[[str], None],
         special: Callable[[Do], None],

@@ -1,13 +1,13 @@
 """Ways to break the real code, from outside, one small thing at a time: does the simulation notice?
 
-Each fault is a mistake that somebody has made or could make. What is patched is production code, except where the
-mistake would be in a shell that the simulation plays itself (`services`).
+Each fault is a mistake that somebody has made or could make. What is patched is production code: here the cores and
+the reservation script, in `faults_in_shells` what runs around them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha1
 from typing import Any, cast
 
@@ -23,19 +23,11 @@ from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import Turn
 from gateway.turn.slot_table import STAY, TRANSITIONS, Input
 from session_state import store
-from tests.simulation import services
+from tests.simulation.faults_in_shells import FAULTS_IN_SHELLS, Fault
 from translator.mapping import release as merging
-from turngate.protocol.messages import Configuration, SendRelease, Slot, TurnRecord
+from turngate.protocol.messages import Configuration, SendRelease, Slot
 from turngate.protocol.openai.client_events import REQUEST_KEY
 from turngate.protocol.openai.server_events import OutputAudioDone, OutputTextDone, Response, ResponseDone, ServerEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """``put_in`` breaks the code until the patch is undone."""
-
-    name: str
-    put_in: Callable[[pytest.MonkeyPatch], None]
 
 
 def _cell(patch: pytest.MonkeyPatch, slot: Slot, what: Input, then: object) -> None:
@@ -97,19 +89,6 @@ def _rule(right: str, wrong: str) -> Callable[[pytest.MonkeyPatch], None]:
         patch.setattr(store, "_SHA", sha1(script.encode(), usedforsecurity=False).hexdigest())
 
     return put_in
-
-
-def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
-    # The gateway's retransmission mends it after some seconds, and the judge wants no such delay in good weather.
-    def observe(self: services.SessionState, record: TurnRecord) -> Iterator[None]:
-        self._store.observe(record)
-        yield
-
-    def sweep(self: services.SessionState, _: object = None) -> Iterator[None]:
-        return iter(())
-
-    patch.setattr(services.SessionState, "observe", observe)
-    patch.setattr(services.SessionState, "sweep", sweep)
 
 
 def _acknowledge_on_send(patch: pytest.MonkeyPatch) -> None:
@@ -271,6 +250,7 @@ def _response_before_configuration(patch: pytest.MonkeyPatch) -> None:
 
 
 FAULTS = (
+    *FAULTS_IN_SHELLS,
     Fault("the turn is free on output_audio.done", _clears_on(OutputAudioDone)),
     Fault("the turn is free on output_text.done", _clears_on(OutputTextDone)),
     Fault("the turn is free on any response's done", _any_done_frees),
@@ -279,7 +259,6 @@ FAULTS = (
     Fault("no fence at the socket", _no_fence),
     # The gateway's retransmission does not mask this one: the intent it brings finds the release outstanding for ever.
     Fault("a release has no lease", _rule("now < release['until'] and turn", "turn")),
-    Fault("the wake-up is lost between storing and telling, and nobody sweeps", _wake_up_lost),
     Fault("configuration is acknowledged when it is sent", _acknowledge_on_send),
     Fault("whatever begins while a create is out is taken for its response", _foreign_is_ours),
     Fault("configuration is merged backwards", _merged_backwards),

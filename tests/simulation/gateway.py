@@ -1,95 +1,70 @@
-"""The gateway: the real conversation, driven as `gateway.session` drives it. Every frame that it
-puts out is held against the official SDKs."""
+"""The gateway: the shipped bus, publisher and conversation; only the sockets are simulated, and so is the shell of a
+session, which moves events between them. Every frame that it puts out is held against the official SDKs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from random import Random
 from typing import Any
 
 import orjson
 
 from gateway.conversation.conversation import Conversation, UpstreamProblem
 from gateway.dialect import Dialect
-from tests.simulation.broker import Broker, BrokerGoneError
-from tests.simulation.clock import Clock
+from gateway.session.publisher import Publisher
 from tests.simulation.history import Entry, History, Said, Where
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
+from tests.simulation.processes import Life, connect
+from tests.simulation.server import Server
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
-from turngate.protocol.messages import CLIENT_EVENTS, TURNS, Command
+from turngate.bus.consumer import Batch
+from turngate.process.settings import BrokerSettings
+from turngate.process.supervisor import Supervisor
+from turngate.protocol.messages import GATEWAYS, Command, commands_stream
 from turngate.protocol.openai.server_events import OutputAudioDelta
 
 NAME = "gw"
-#: A record that nothing waits for may wait so long for others, in seconds.
-_FOLD = 0.25
-#: A connection to a broker that is gone is tried again so often, with this pause in seconds.
-_RETRIES, _PAUSE = 20, 0.3
+#: Commands that are read at a time, and how long a record that nothing waits for may wait for others, in seconds.
+_COMMANDS, _FOLD = 64, 0.25
 
 
-class Publisher:
-    """`gateway.session.publisher.Publisher`: one place per session's turn and one per open request, all that waits at
-    once, and records that nothing waits for with others."""
+class Gateway:
+    """The gateway's process, without sockets. It does not die: that would end its sessions."""
 
-    def __init__(self, clock: Clock, broker: Broker, hop: float) -> None:
-        self._clock = clock
-        self._broker = broker
-        self._hop = hop
-        self._waiting: dict[tuple[str, int], Conversation] = {}
-        self._folding: dict[str, Conversation] = {}
-        self._working = False
+    def __init__(self, server: Server, random: Random, take: Callable[[Command], None]) -> None:
+        """``take`` gets each command."""
+        self.problem = ""
+        self._take = take
+        life = Life(NAME, mortal=False, died=lambda: None)
+        self._bus = connect(server, life, _settings(), random)
+        self.publisher = Publisher(self._bus, _FOLD)
+        self._bus.consume(commands_stream(NAME), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True)
+
+    async def serve(self, started: Callable[[], None]) -> None:
+        """As `gateway.app.Gateway.serve`; ``started`` is called when clients may come."""
+        supervisor = Supervisor()
+        await self._bus.start()
+        supervisor.start("consumer watch", self._bus.watch)
+        supervisor.start("publisher", self.publisher.run)
+        started()
+        await supervisor.wait()
+        self.problem = f"{supervisor.ended} of the gateway ended by itself"
 
     @property
-    def busy(self) -> int:
-        return self._working + len(self._waiting) + len(self._folding)
+    def busy(self) -> str:
+        """Empty when nothing waits to be published."""
+        return "records or requests are not published yet" if self.publisher.waiting else ""
 
-    def turn(self, conversation: Conversation, *, urgent: bool) -> None:
-        session = conversation.session
-        if urgent:
-            self._folding.pop(session, None)
-            self.add(conversation, 0)
-        elif (session, 0) not in self._waiting:
-            if not self._folding:
-                self._clock.later(_FOLD, self._unfold)
-            self._folding[session] = conversation
+    async def _on_commands(self, batch: Batch[Command]) -> None:
+        for command in batch.messages:
+            self._take(command)
 
-    def add(self, conversation: Conversation, seq: int) -> None:
-        """Publish this request, or the turn record where ``seq`` is 0, as it is when its place comes."""
-        self._waiting.setdefault((conversation.session, seq), conversation)
-        if not self._working:
-            self._working = True
-            self._clock.later(0.0, self._work)
 
-    def _unfold(self) -> None:
-        folded, self._folding = self._folding, {}
-        for conversation in folded.values():
-            self.add(conversation, 0)
-
-    def _work(self) -> None:
-        taken, self._waiting = self._waiting, {}
-        messages = [
-            (TURNS if seq == 0 else CLIENT_EVENTS, message)
-            for (_, seq), conversation in taken.items()
-            if (message := conversation.record() if seq == 0 else conversation.client_event(seq)) is not None
-        ]
-        self._working = bool(messages)
-        if messages:
-            self._publish(taken, messages, _RETRIES)
-
-    def _publish(
-        self, taken: dict[tuple[str, int], Conversation], messages: list[tuple[str, Any]], retries: int
-    ) -> None:
-        try:
-            for stream, message in messages:
-                self._broker.publish(stream, message)
-        except BrokerGoneError:
-            if retries:
-                self._clock.later(_PAUSE, lambda: self._publish(taken, messages, retries - 1))
-                return
-            for (session, seq), conversation in taken.items():
-                if seq == 0:
-                    self._waiting.setdefault((session, 0), conversation)
-        # The next ones go when the broker has answered.
-        self._clock.later(self._hop, self._work)
+@cache
+def _settings() -> BrokerSettings:
+    return BrokerSettings()
 
 
 class Session:
@@ -97,7 +72,7 @@ class Session:
     upstream socket, in either direction."""
 
     def __init__(
-        self, plan: Plan, name: str, dialect: Dialect, clock: Clock, publisher: Publisher, history: History
+        self, plan: Plan, name: str, dialect: Dialect, clock: VirtualLoop, publisher: Publisher, history: History
     ) -> None:
         self.conversation = Conversation(name, NAME, dialect, plan.limits, clock.now)
         self.closed = False
@@ -180,7 +155,7 @@ class Session:
             accepted_by_clients(message)
             history.append(Entry(now, Where.CLIENT_GOT, message))
         for seq in out.to_publish:
-            self._publisher.add(self.conversation, seq)
+            self._publisher.client_event(self.conversation, seq)
         if out.turn_changed:
             self._publisher.turn(self.conversation, urgent=out.turn_urgent)
         for event in out.to_upstream:

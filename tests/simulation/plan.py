@@ -16,7 +16,8 @@ from turngate.simulator.behaviour import Behaviour
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What the broker does to messages, and what befalls the processes behind it. Rates are per message or per step."""
+    """What Redis does to messages and commands, and what befalls the processes behind it. Rates are per message or per
+    command."""
 
     loss: float = 0.0
     duplication: float = 0.0
@@ -25,14 +26,16 @@ class Weather:
     latest: float = 0.0
     #: A process dies instead of going on to the next step of its handler.
     death: float = 0.0
-    #: When the broker dies with all its data, and for how long it is gone (0: it is only emptied).
+    #: When the server goes with all its data, and for how long it is gone (0: it is only emptied).
     outages: tuple[tuple[float, float], ...] = ()
+    #: When it begins to refuse commands, for how long, and how: ``OOM``, ``READONLY`` or ``LOADING``.
+    refusals: tuple[tuple[float, float, str], ...] = ()
     #: From then on all is well.
     ends: float = 0.0
 
     @property
     def calm(self) -> bool:
-        return not (self.loss or self.duplication or self.lateness or self.death or self.outages)
+        return not (self.loss or self.duplication or self.lateness or self.death or self.outages or self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def draw(seed: int) -> Plan:
         patience=Patience(give_up=15.0 if hopeless else 60.0),
     )
     hostile = random.random() < 0.25
-    sessions = 1 if random.random() < 0.85 else random.randint(2, 3)
+    sessions = 1 if random.random() < 0.5 else random.randint(2, 3)
     return Plan(
         seed=seed,
         scripts=tuple(
@@ -94,7 +97,7 @@ def draw(seed: int) -> Plan:
         hop=random.choice((0.0003, 0.001, 0.01, 0.04)),
         translators=random.randint(1, 3),
         session_states=random.randint(1, 2),
-        reclaim_after=random.choice((0.5, 5.0)),
+        reclaim_after=random.choice((2.0, 5.0)),
         restart_after=random.choice((0.1, 2.0)),
         hopeless=hopeless,
     )
@@ -113,6 +116,7 @@ def _weather(random: Random, hopeless: bool) -> Weather:
 
     ends = random.uniform(4.0, 20.0)
     outages = random.choice((0, 0, 0, 1) if worst < 0.5 else (0, 1, 2, 3))
+    refusals = random.choice((0, 0, 0, 0, 1) if worst < 0.5 else (0, 0, 1, 2))
     return Weather(
         loss=perhaps(worst),
         duplication=perhaps(worst),
@@ -120,6 +124,10 @@ def _weather(random: Random, hopeless: bool) -> Weather:
         latest=random.choice((0.1, 1.0, 8.0)),
         death=perhaps(worst / 2),
         outages=tuple((random.uniform(0.0, ends), random.choice((0.0, 0.0, 0.5, 3.0))) for _ in range(outages)),
+        refusals=tuple(
+            (random.uniform(0.0, ends), random.uniform(0.1, 3.0), random.choice(("OOM", "READONLY", "LOADING")))
+            for _ in range(refusals)
+        ),
         ends=ends,
     )
 

@@ -39,6 +39,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         replace(weather, duplication=0.0),
         replace(weather, lateness=0.0),
         replace(weather, death=0.0),
+        replace(weather, refusals=()),
     ):
         if calmer != weather:
             yield replace(plan, weather=calmer)

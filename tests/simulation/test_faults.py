@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.faults import FAULTS, Fault
+from tests.simulation.faults import FAULTS
+from tests.simulation.faults_in_shells import Fault
 from tests.simulation.run import play_seed
 
 #: Seeds within which each fault must be caught.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.simulation.clock import Clock
 from tests.simulation.history import Entry, History, Where
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
 from turngate.simulator.frames import Event
 from turngate.simulator.realtime_session import RealtimeSession
@@ -44,7 +44,13 @@ class Upstream:
     """One connection. Both directions keep their order and take their time; ``deliver`` is the gateway's end."""
 
     def __init__(
-        self, plan: Plan, seed: int, clock: Clock, random: Random, history: History, deliver: Callable[[Event], None]
+        self,
+        plan: Plan,
+        seed: int,
+        clock: VirtualLoop,
+        random: Random,
+        history: History,
+        deliver: Callable[[Event], None],
     ) -> None:
         self.core = RealtimeSession(plan.behaviour, seed=seed)
         self.core.record = Log(history)

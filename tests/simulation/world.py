@@ -1,4 +1,4 @@
-"""One seed's world: clients, gateway, broker, services and upstream, from the first message to the last silence."""
+"""One seed's world: clients, gateway, Redis, services and upstream, from the first message to the last silence."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from random import Random
 
 from gateway.turn.release_gate import Drop
 from tests.simulation import gateway
-from tests.simulation.broker import Broker
 from tests.simulation.client import Client
-from tests.simulation.clock import Clock
+from tests.simulation.determinism import determined
 from tests.simulation.history import Entry, History, Where
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
+from tests.simulation.processes import Processes
 from tests.simulation.script import Do, Script
-from tests.simulation.services import Services
+from tests.simulation.server import Server
 from tests.simulation.upstream import Upstream
-from turngate.protocol.messages import Command, Slot, commands_stream
+from turngate.protocol.messages import Command, Slot
 
 _TICK = 0.1
 #: How often to see whether everything rests, in seconds.
@@ -62,7 +63,7 @@ class Line:
         self._clear_since: float | None = None
         history = self.outcome.history
         self.session = gateway.Session(
-            plan, f"{index:02d}session-{plan.seed}", script.dialect, clock, world.publisher, history
+            plan, f"{index:02d}session-{plan.seed}", script.dialect, clock, world.gateway.publisher, history
         )
         self.upstream = Upstream(
             plan, plan.seed * 8 + index, clock, Random(plan.seed * 8 + index), history, self.session.event
@@ -166,49 +167,80 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.clock = Clock()
+        self.clock = VirtualLoop()
         self.lines: list[Line] = []
-        self.broker = Broker(self.clock, Random(plan.seed * 8 + 6), plan.weather, plan.hop, self._note)
-        self.publisher = gateway.Publisher(self.clock, self.broker, plan.hop)
-        self.services = Services(plan, self.clock, Random(plan.seed * 8 + 7), self.broker)
-        self.broker.subscribe({commands_stream(gateway.NAME): self._command})
-        for index in range(len(plan.scripts)):
-            self.lines.append(Line(self, index))
-        self._sessions = {line.session.conversation.session: line.session for line in self.lines}
+        self.server = Server(self.clock, Random(plan.seed * 8 + 6), plan.weather, plan.hop, self._note)
+        self._sessions: dict[str, gateway.Session] = {}
+        #: What was logged that should not happen.
+        self._problems: list[str] = []
 
     def run(self) -> list[Outcome]:
         """Until nothing is outstanding anywhere, or time is up."""
         problem = crash = ""
-        try:
-            problem = self._until_all_rests()
-        except Exception as error:
-            # Whatever a core raises is a finding like any other, with the seed that leads there.
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            crash = f"{type(error).__name__}: {error} ({frame.name} in {frame.filename}:{frame.lineno})"
+        with determined(self.plan.seed, self._problems), self.clock.running():
+            try:
+                self._start()
+                problem = self._until_all_rests()
+            except Exception as error:
+                # Whatever a core raises is a finding like any other, with the seed that leads there.
+                frame = traceback.extract_tb(error.__traceback__)[-1]
+                crash = f"{type(error).__name__}: {error} ({frame.name} in {frame.filename}:{frame.lineno})"
+            self.clock.close()
         for line in self.lines:
-            line.outcome.crash = crash
+            line.outcome.crash = crash or self._crash()
             line.outcome.unfinished = line.resting() or problem
             line.outcome.republished = line.session.conversation.counters.republished
         return [line.outcome for line in self.lines]
 
+    def _start(self) -> None:
+        plan, random = self.plan, Random(self.plan.seed * 8 + 7)
+        self.processes = Processes(plan, self.clock, random, self.server)
+        self.gateway = gateway.Gateway(self.server, random, self._command)
+        self.clock.create_task(self.gateway.serve(lambda: self.clock.later(plan.hop, self._open)))
+
+    def _open(self) -> None:
+        """Clients come."""
+        for index in range(len(self.plan.scripts)):
+            line = Line(self, index)
+            self.lines.append(line)
+            self._sessions[line.session.conversation.session] = line.session
+
     def _until_all_rests(self) -> str:
         """Returns what did not, when time was up."""
         clock, storm = self.clock, self.plan.weather.ends
+        # Whoever rests in a storm goes on resting, but for an outage.
+        weather = self.plan.weather
+        to_come = max(
+            [start for start, _ in weather.outages] + [start for start, _, _ in weather.refusals], default=0.0
+        )
         deadline = storm + _PATIENCE
         while True:
-            look_at = clock.now + _LOOK
-            while clock.now < look_at:
-                clock.step()
-            if clock.now < storm or not all(line.client.finished for line in self.lines):
+            clock.run_until(clock.now + _LOOK)
+            if self._crash():
+                return ""
+            if len(self.lines) < len(self.plan.scripts) or not all(line.client.finished for line in self.lines):
                 deadline = max(deadline, clock.now + _PATIENCE)
                 continue
             problem = self._restless()
+            if not problem and clock.now < to_come:
+                continue
             if not problem or clock.now > deadline:
                 return problem
 
+    def _crash(self) -> str:
+        """What went wrong in a process, if anything did."""
+        found = [
+            *self._problems,
+            *self.clock.problems,
+            self.processes.problem,
+            self.gateway.problem,
+            self.server.problem,
+        ]
+        return next(filter(None, found), "")
+
     def counts(self) -> Counter[str]:
         """What was exercised."""
-        found = Counter(self.broker.counts)
+        found = Counter(self.server.counts)
         for line in self.lines:
             counters = line.session.conversation.counters
             found["collisions"] += counters.collisions_absorbed
@@ -223,13 +255,17 @@ class World:
         for line in self.lines:
             if problem := line.resting():
                 return problem
-        if self.broker.moving or self.publisher.busy or self.services.busy:
-            return "messages are on their way"
-        return ""
+        return self.gateway.busy or self.server.busy()
 
     def _command(self, command: Command) -> None:
-        if (session := self._sessions.get(command.session)) is not None:
+        if (session := self._sessions.get(command.session)) is None:
+            return
+        try:
             session.command(command)
+        except Exception:
+            # The bus isolates it; here it is a finding.
+            self._problems.append(traceback.format_exc(limit=-2))
+            raise
 
     def _note(self, what: str) -> None:
         for line in self.lines:

@@ -78,10 +78,13 @@ class Bus:
         redis: Redis,
         readers: Readers,
         *,
+        name: str | None = None,
         watch_interval: float = _WATCH_INTERVAL,
     ) -> None:
-        """``redis`` is the client for commands."""
+        """``redis`` is the client for commands; ``name``, that of this process within a group, if not
+        `consumer_name`."""
         self.settings = settings
+        self.name = name or consumer_name()
         self.redis = redis
         self._readers = readers
         self._watch_interval = watch_interval
@@ -117,7 +120,7 @@ class Bus:
         """
         key = self.key(stream)
         consumer = Consumer(self.redis, key, stream, group, model, handler, own=own, on_given_up=on_given_up)
-        reader = self._readers.add(key, group, consumer_name(), consumer.deliver, records=records, own=own)
+        reader = self._readers.add(key, group, self.name, consumer.deliver, records=records, own=own)
         self._readings.append(_Reading(consumer, reader))
         return consumer
 
@@ -246,7 +249,7 @@ class Bus:
         if consumer.own:
             await self.redis.unlink(consumer.key)
         else:
-            await leave(self.redis, consumer.key, consumer.group, consumer_name())
+            await leave(self.redis, consumer.key, consumer.group, self.name)
 
     async def _create_groups(self) -> None:
         for consumer in self.consumers:

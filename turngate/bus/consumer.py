@@ -15,6 +15,7 @@ Entries are handled in batches, because a round trip to Redis costs mostly the s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -81,7 +82,7 @@ class Consumer(Generic[Message]):
         self.own = own
         self.on_given_up = on_given_up
         self._redis = redis
-        self._parser: TypeAdapter[Message] = TypeAdapter(model)
+        self._parser: TypeAdapter[Message] = _parser(model)
         self._handler = handler
         self._label = label_of(stream)
 
@@ -177,6 +178,11 @@ class Consumer(Generic[Message]):
                 await backoff.pause()
             else:
                 return
+
+
+@cache
+def _parser(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
 
 
 def reason_of(error: Exception) -> str:

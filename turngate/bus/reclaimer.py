@@ -25,7 +25,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError, ResponseError
 
 from turngate.bus import trouble
-from turngate.bus.bus import Bus, consumer_name
+from turngate.bus.bus import Bus
 from turngate.bus.consumer import Consumer
 from turngate.bus.consumer_groups import remove_silent
 from turngate.bus.entries import Entry, body_of
@@ -79,7 +79,7 @@ class Reclaimer:
         )
         for entry in pending:
             claimed: Any = await self._redis.xclaim(
-                consumer.key, consumer.group, consumer_name(), idle, [entry["message_id"]]
+                consumer.key, consumer.group, self._bus.name, idle, [entry["message_id"]]
             )
             # Empty if another process was faster, or the stream was trimmed beyond the entry.
             for entry_id, fields in claimed:

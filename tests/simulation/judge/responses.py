@@ -52,7 +52,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
         unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
             to_gateway.remove(need)
-            if response.announced is not None:
+            # What a response failed to answer is asked for again.
+            if response.announced is not None and response.status != "failed":
                 told[id(need)] = response.announced
     if facts.outcome.cut_short:
         return

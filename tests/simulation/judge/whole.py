@@ -4,6 +4,7 @@ explain, and in good weather without delay."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from tests.simulation.judge.facts import Facts
 from tests.simulation.judge.violation import Violation
@@ -48,7 +49,7 @@ def _errors(facts: Facts) -> Iterator[Violation]:
             yield Violation("P6", at, f"the client is shown {code}")
         elif not (
             code in _OF_BABBLE
-            or (code == "REQUEST_TIMED_OUT" and (outcome.plan.hopeless or unconfigured))
+            or (code == "REQUEST_TIMED_OUT" and (outcome.plan.hopeless or (unconfigured and not _is_settings(message))))
             or (code == "INVALID_SETTINGS" and any("sessionAudioOutput" in str(message) for message in said))
             or (code == "invalid_value" and any(REFUSED_LANGUAGE in str(message) for message in said))
             or (code == "server_error" and done & {Do.FAIL_CREATE, Do.FAIL_UPDATE})
@@ -56,3 +57,8 @@ def _errors(facts: Facts) -> Iterator[Violation]:
             or (code.startswith("upstream_closed") and outcome.cut_short)
         ):
             yield Violation("P3", at, f"unexpected {message}")
+
+
+def _is_settings(message: dict[str, Any]) -> bool:
+    """Whether an error is about ``Settings``: whatever else comes before them waits for them."""
+    return str(message["description"]).startswith("Settings ")
