@@ -70,7 +70,7 @@ class Conversation:
         )
         self._turns = UserTurns(context)
         self._client = ClientHandler(context, self._turns, self._observed)
-        self._translators = CommandHandler(context, self._client)
+        self._translators = CommandHandler(context, self._client, self._turns)
         self._failed_replies = FailedReplies(context, self._turns)
         self._errors = ErrorHandler(context, self._client, self._turns)
         self._upstream = UpstreamHandler(
@@ -261,7 +261,7 @@ class Conversation:
         context, requests = self.context, self.context.requests
         for request in requests.settle(requests.overdue(now)):
             context.counters.given_up += 1
-            problem = f"{request.message['type']} could not be carried out in time."
+            problem = f"{request.name} could not be carried out in time."
             self._client.refused(request, "REQUEST_TIMED_OUT", problem, now)
 
     def _heartbeat_due(self, now: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.conversation.context import Context
 from gateway.conversation.on_client import ClientHandler
+from gateway.conversation.user_turns import UserTurns
 from gateway.turn.release_gate import Drop, ReleaseGate, Sendable
 from gateway.turn.slot import PendingCreate
 from gateway.turn.upstream_config import Update
@@ -17,8 +18,9 @@ from turngate.protocol.openai.client_events import item_create, response_create,
 class CommandHandler:
     """Executes the commands for one conversation."""
 
-    def __init__(self, context: Context, client: ClientHandler) -> None:
+    def __init__(self, context: Context, client: ClientHandler, turns: UserTurns) -> None:
         self._context = context
+        self._turns = turns
         self._client = client
         self._release_gate = ReleaseGate(
             context.requests, context.turn, lambda: context.upstream_config.update is not None
@@ -143,4 +145,5 @@ class CommandHandler:
         event_id = context.next_event_id("respond")
         context.turn.request_sent(PendingCreate(event_id, what.responds, now, knows, what.response.interrupts))
         context.send(lambda event_id: response_create(overrides, event_id), "respond")
+        self._turns.create_sent()
         context.requests.send(what.responds)

@@ -45,7 +45,8 @@ class ErrorHandler:
         if code == SESSION_EXPIRED:
             self.session_expired = True
             return True
-        if about is None and code == ACTIVE_RESPONSE and turn.pending_create is not None:
+        unnamed = about is None and code == ACTIVE_RESPONSE and turn.pending_create is not None
+        if unnamed and not self._turns.attempt_failed():
             # Only one create can be out.
             self._request_refused(code, error.message, now)
             return True
@@ -80,11 +81,11 @@ class ErrorHandler:
             context.requests.return_(responds)
             return
         for request in context.requests.settle(responds):
-            self._client.refused(request, code, f"{request.message['type']} got no response: {description}", now)
+            self._client.refused(request, code, f"{request.name} got no response: {description}", now)
 
     def _item_refused(self, request: Request, code: str, description: str, now: float) -> None:
         self._context.requests.settle([request.seq])
-        problem = f"{request.message['type']} was refused by the upstream: {description}"
+        problem = f"{request.name} was refused by the upstream: {description}"
         self._client.refused(request, code, problem, now)
 
     def update_failed(self, code: str, description: str, param: str | None, now: float) -> None:
@@ -105,7 +106,7 @@ class ErrorHandler:
             return
         where = f" ({param})" if param else ""
         for request in context.requests.settle(update.configures):
-            problem = f"{request.message['type']} was refused by the upstream: {description}{where}"
+            problem = f"{request.name} was refused by the upstream: {description}{where}"
             self._client.refused(request, code, problem, now)
 
     def create_is_unanswered(self, now: float) -> None:

@@ -38,6 +38,9 @@ class UserTurns:
         self._known_before: set[int] | None = None
         #: An audio turn was committed, and the upstream has not begun its automatic response.
         self._owes_answer = False
+        #: Commits since our last create for which the upstream tries to begin an automatic response, and has not begun
+        #: one.
+        self._attempts = 0
         #: The newest automatic response, until the user speaks again.
         self._own_answer: str | None = None
 
@@ -85,6 +88,7 @@ class UserTurns:
             if (request := self.ask(event.item_id, now)) is not None and self._crossed:
                 self._known_at_commit = known | {request.seq}
             return
+        self._attempts += 1
         could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
         turn.committed(now)
         self._known_before = self._known_at_commit
@@ -129,6 +133,7 @@ class UserTurns:
         same from here but is not known to it; so only what surely is counts. Rather asked again than left unanswered.
         """
         self._own_answer, self._owes_answer = response_id, False
+        self._attempts = max(self._attempts - 1, 0)
         known, self._known_at_commit, self._known_before = self._known_at_commit, None, None
         answerable = frozenset(self._context.requests.answerable())
         return answerable if known is None else answerable & known
@@ -143,9 +148,24 @@ class UserTurns:
         """A response of the default conversation has ended. Call after the slot has changed."""
         if interrupted and response_id == self._own_answer:
             # Interrupted by speech that had ended before the response was announced, so it answered an earlier turn.
-            self._owes_answer = True
+            turn = self._context.turn
+            turn.committed(now)
+            self._owes_answer = turn.slot is Slot.PROMISED
+            if not self._owes_answer:
+                # Our create is out, so an automatic response to the later turn may have collided with it.
+                self.ask(None, now)
             self._known_at_commit = set(self._context.requests.answerable())
-            self._context.turn.committed(now)
+
+    def create_sent(self) -> None:
+        """Our ``response.create`` is sent."""
+        self._attempts = 0
+
+    def attempt_failed(self) -> bool:
+        """A response collided with another, and the error does not say which. Returns True if it may have been an
+        automatic one."""
+        failed = self._attempts > 0
+        self._attempts = max(self._attempts - 1, 0)
+        return failed
 
     def answer_refused(self, now: float) -> None:
         """An automatic response could not begin because another one was active. The next one answers the turn

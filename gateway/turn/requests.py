@@ -54,6 +54,12 @@ class Request:
     on_its_way: bool = False
 
     @property
+    def name(self) -> str:
+        """The type of the client's message, for messages to the client."""
+        kind = str(self.message["type"])
+        return "FunctionCallResponse" if kind == "LateFunctionResult" else kind
+
+    @property
     def in_conversation(self) -> bool:
         """Whether all items of the request are in the upstream's conversation, so that a new response includes them."""
         return (self.translated or self.items_known) and not self.unacknowledged

@@ -106,10 +106,7 @@ class Line:
         state, outcome = self.session.conversation.context, self.outcome
         self.session.tick()
         if len(state.requests):
-            of_the_client = sum(
-                request.message["type"] != "UserTurnEnded" and "error" not in request.message
-                for request in state.requests
-            )
+            of_the_client = sum(not request.own for request in state.requests)
             outcome.most_requests = max(outcome.most_requests, len(state.requests))
             outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
         outcome.most_calls = max(outcome.most_calls, len(state.calls.open))

@@ -30,6 +30,7 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     to_gateway = list(needs)
     # The place at which the gateway learnt of the answer to each need.
     told: dict[int, int] = {}
+    failed = False
     for response in facts.in_order():
         if response.over_user and not response.cancelled and response.over is not None:
             yield Violation("P12", facts.at(response.announced or 0), f"{response.id} speaks over the user")
@@ -43,12 +44,15 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
                 yield Violation("P6", facts.at(response.began), f"{response.id} answers nobody")
             # What it was asked for is what was open when it was asked for.
             open_then = [need for need in needs if _open_at(create.sent, need, told)]
-            if create.words is None and open_then and all(need.is_result for need in open_then):
+            # A reply that failed is asked for again on behalf of those that it was to answer.
+            again = failed and create.words is None
+            if create.words is None and open_then and not again and all(need.is_result for need in open_then):
                 yield from _joined(facts, response, create, open_then)
             if timeline is not None:
                 yield from _configured(facts, create, open_then, timeline)
             if create.words is not None:
                 continue
+        failed = response.status == "failed"
         unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
             to_gateway.remove(need)

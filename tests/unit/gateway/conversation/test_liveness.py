@@ -10,7 +10,7 @@ from gateway.conversation.conversation import Ending, UpstreamProblem
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, Dialect
 from gateway.turn.requests import Patience
-from tests.unit.gateway.bench import RACE, Bench, types
+from tests.unit.gateway.bench import RACE, Bench, committed, types
 from turngate.protocol.messages import Slot
 
 NOTHING_RUNS = "response_cancel_not_active"
@@ -182,6 +182,20 @@ def test_a_race_error_that_names_no_event_is_about_the_only_create_that_is_out()
     assert bench.conversation.counters.collisions_absorbed == 1
     bench.created("resp_1", create)
     assert bench.conversation.record().open_responses == (), "if it was about another, the response is recognised"
+
+
+def test_a_race_error_that_names_no_event_may_be_about_the_upstreams_own_response() -> None:
+    bench = Bench().configured()
+    bench.requested(2)
+    committed(bench)
+    bench.created("resp_vad")
+    bench.event("input_audio_buffer.committed", item_id="audio_2")
+    assert bench.error(RACE).messages == []
+    bench.done("resp_vad", status="cancelled")
+    assert slot(bench) is Slot.REQUESTED, "our create is still out"
+    assert bench.conversation.counters.collisions_absorbed == 0
+    bench.error(RACE)
+    assert slot(bench) is Slot.PROMISED, "the next one is about ours"
 
 
 def test_an_upstream_that_is_gone_has_no_response_to_wait_for() -> None:

@@ -216,3 +216,24 @@ def test_an_interrupted_answer_to_the_first_of_two_turns_leaves_the_second_unans
     bench.event("response.done", response=interrupted | {"status_details": {"reason": "turn_detected"}})
     assert bench.wait(3).to_publish == [5]
     assert bench.conversation.context.requests.answerable() == [5]
+
+
+def test_a_later_turn_whose_answer_may_have_met_our_create_is_asked_for() -> None:
+    """Two turns are committed while our create is out; the answer to the first is cancelled by the second."""
+    bench = Bench().configured()
+    create = bench.requested(2)
+    committed(bench, "audio_1")
+    committed(bench, "audio_2")
+    bench.created("resp_1")
+    response: dict[str, object] = {
+        "id": "resp_1",
+        "status": "cancelled",
+        "status_details": {"type": "cancelled", "reason": "turn_detected"},
+        "conversation_id": "conv",
+        "metadata": None,
+        "output": [],
+    }
+    bench.event("response.done", response=response)
+    assert bench.conversation.record().slot is Slot.REQUESTED
+    bench.error(RACE, create)
+    assert bench.conversation.record().open_responses != (), "somebody asks for the answer to the second turn"
