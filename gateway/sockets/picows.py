@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
@@ -166,20 +167,17 @@ picows.websockets.asyncio.server.ServerConnection = _Client  # type: ignore[misc
 _respond: ContextVar[Callable[[HttpRequest], HttpResponse | None]] = ContextVar("respond")
 
 
-class _FastNet:
-    """Replaces the module that picows makes connections with: each one of a server is a `PlainHttp` first."""
-
-    create_connection = staticmethod(aiofastnet.create_connection)
-
-    @staticmethod
-    async def create_server(loop: asyncio.AbstractEventLoop, factory: Callable[[], Any], **options: Any) -> Any:
-        if (respond := _respond.get(None)) is None:
-            # Another server in this process, such as the upstream of the benchmarks.
-            return await aiofastnet.create_server(loop, factory, **options)
-        return await aiofastnet.create_server(loop, lambda: PlainHttp(factory(), respond), **options)
+async def _create_server(loop: asyncio.AbstractEventLoop, factory: Callable[[], Any], **options: Any) -> Any:
+    """Each connection of the gateway's server is a `PlainHttp` first."""
+    if (respond := _respond.get(None)) is None:
+        # Another server in this process, such as the upstream of the benchmarks.
+        return await aiofastnet.create_server(loop, factory, **options)
+    return await aiofastnet.create_server(loop, lambda: PlainHttp(factory(), respond), **options)
 
 
-picows.api.aiofastnet = _FastNet  # type: ignore[attr-defined,assignment]
+# Of the module that picows makes connections with, one function is replaced.
+_transports = SimpleNamespace(**{**vars(aiofastnet), "create_server": _create_server})
+picows.api.aiofastnet = _transports  # type: ignore[attr-defined,assignment]
 picows.websockets.asyncio.client.ClientConnection = _Upstream  # type: ignore[misc]
 
 
