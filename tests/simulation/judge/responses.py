@@ -103,7 +103,8 @@ def _joined(facts: Facts, response: Response, create: Create, known: list[Need])
     together = {call for other in facts.responses.values() if other.calls & results for call in other.calls}
     for place, message in facts.of_type("FunctionCallRequest"):
         for call in message["functions"]:
-            abandoned = call["id"] not in delivered and f"Result {call['id']}" in taken
+            given_up = facts.outcome.plan.hopeless or f"Result {call['id']}" in taken
+            abandoned = call["id"] not in delivered and given_up
             if call["id"] not in together or abandoned or place > create.sent:
                 continue
             if not _before(delivered.get(call["id"]), create.sent):
