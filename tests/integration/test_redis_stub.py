@@ -52,6 +52,8 @@ class Side:
         return await self._redis.xgroup_create(_STREAM, group, id="0", mkstream=make)
 
     async def read(self, group: str, consumer: str, most: int, noack: bool) -> Any:
+        # Before Redis 7.2, who reads or claims nothing is no consumer yet.
+        await self._redis.xgroup_createconsumer(_STREAM, group, consumer)
         return await self._redis.xreadgroup(group, consumer, {_STREAM: ">"}, count=most, noack=noack)
 
     async def pending(self, group: str) -> Any:
@@ -59,6 +61,7 @@ class Side:
         return [(one["message_id"], one["consumer"], one["times_delivered"]) for one in found]
 
     async def claim(self, group: str, consumer: str, number: int) -> Any:
+        await self._redis.xgroup_createconsumer(_STREAM, group, consumer)
         return await self._redis.xclaim(_STREAM, group, consumer, 0, [self._id(number)])
 
     async def acknowledge(self, group: str, number: int) -> Any:
@@ -80,6 +83,8 @@ class Side:
         return sorted(await consumer_groups.remove_silent(self._redis, _STREAM, group, 0))
 
     async def lose(self) -> Any:
+        # A new stream may use the same ids again.
+        self._ids.clear()
         return await self._redis.unlink(_STREAM)
 
     async def seen(self) -> Any:

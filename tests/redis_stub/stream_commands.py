@@ -79,6 +79,14 @@ class StreamCommands:
         stream.groups[name] = Group(stream.last if start == b"$" else _read(start))
         return b"OK"
 
+    def on_xgroup_createconsumer(self, key: bytes, name: bytes, consumer: bytes) -> Any:
+        if self.stream(key) is None:
+            raise ResponseError("The XGROUP subcommand requires the key to exist.")
+        group = self._group(key, name)
+        new = consumer not in group.seen
+        group.seen.setdefault(consumer, self.now_ms)
+        return int(new)
+
     def on_xgroup(self, subcommand: bytes, *arguments: bytes) -> Any:
         """As scripts write it."""
         if subcommand != b"DELCONSUMER":
