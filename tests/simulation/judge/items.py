@@ -12,6 +12,7 @@ from tests.simulation.judge.violation import Violation
 USER_TURN_ENDED = "UserTurnEnded"
 _TIMED_OUT = "did not answer in time"
 _NOT_DELIVERED = "could not be delivered"
+_NO_FUNCTION = "There is no function of this name"
 _INTERRUPTED = "Cancelled: the user interrupted"
 
 
@@ -104,10 +105,12 @@ class _Sorting:
             if request.kind == "Settings"
             for message in (request.message["agent"].get("context") or {}).get("messages", ())
         }
+        functions_change = sum(request.kind in ("UpdateThink", "Settings") for request in self._facts.requests) > 1
         warnings = [message["description"] for _, message in self._facts.of_type("Warning")]
         for key, item in self._unexplained.items():
             output = item.item.get("output", "")
-            if _in_its_stead(item) and any(f"({key}) " in warning for warning in warnings):
+            answered = _in_its_stead(item) or (_NO_FUNCTION in output and functions_change)
+            if answered and any(f"({key}) " in warning for warning in warnings):
                 self.needs.append(Need(f"timeout of {key}", item, None, is_result=True))
             elif key not in past and not (_INTERRUPTED in output and key in self._cancelled):
                 self._problem(item, f"item {item.item} was asked for by nobody")
@@ -176,14 +179,16 @@ def _words(facts: Facts) -> Iterator[Violation]:
         and "greeting" in request.message["agent"]
         and "sessionAudioOutput" not in request.message["agent"]
     }
-    begun = [create for create in _accepted(facts) if create.words is not None]
+    accepted = [create for create in _accepted(facts) if create.words is not None]
+    begun = _without_failures(accepted)
     said = Counter(create.words for create in begun)
     for words, times in said.items():
         if times > 1:
             yield Violation("P3", 0.0, f"{words!r} was begun {times} times")
-    order = {create.words: place for place, create in enumerate(begun)}
+    # Words whose response failed had their place.
+    order = {create.words: -place for place, create in enumerate(reversed(accepted))}
     errors = reported(facts)
-    last = -1
+    last = -len(accepted)
     for words, request in wanted:
         place = order.get(words)
         if place is None:
@@ -198,10 +203,11 @@ def _words(facts: Facts) -> Iterator[Violation]:
 
 
 def _accepted(facts: Facts) -> list[Create]:
-    accepted = [
-        create for create in facts.creates.values() if create.response is not None and not create.response.gave_way
-    ]
-    # Words of which nothing was heard, because the response failed, are asked for again once.
+    return [create for create in facts.creates.values() if create.response is not None and not create.response.gave_way]
+
+
+def _without_failures(accepted: list[Create]) -> list[Create]:
+    """Words of which nothing was heard, because the response failed, are asked for again once."""
     again = Counter(create.words for create in accepted)
     return [create for create in accepted if not (again[create.words] == 2 and _failed_first(create, accepted))]
 
