@@ -1,6 +1,6 @@
 # Every target installs what it needs into .venv, the first time and whenever the dependencies change.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage simulate fuzz bench soak chaos model test-docker check clean
+.PHONY: help run demo test coverage simulate fuzz bench attack soak chaos model test-docker check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,8 @@ test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests
 chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10)
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
 
+attack: $(VENV)/.dev ## floods, fills and limits on a running gateway; five minutes
+	@ATTACK_FRAMES=500 $(PYTEST) -s tests/attack tests/end_to_end/test_admission.py
 
 soak: $(VENV)/.dev ## check for leaks with SESSIONS (2000) short and STAYING (50) long sessions; five minutes
 	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))

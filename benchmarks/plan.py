@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-PARTS = ("audio", "knee", "control", "restart", "translators", "idle", "startup")
+PARTS = ("audio", "knee", "control", "restart", "flood", "translators", "idle", "startup")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Plan:
         default_factory=lambda: {"restarted (SIGTERM)": signal.SIGTERM, "crashed (SIGKILL)": signal.SIGKILL}
     )
     restart_around: float = 3.0
+    flood_seconds: float = 4.0
     translators: Sequence[int] = (1, 2, 4)
     translators_seconds: float = 4.0
     idle_sessions: int = 1_000
@@ -52,6 +53,7 @@ SMOKE = Plan(
     control_turn=0.8,
     restarts={"crashed (SIGKILL)": signal.SIGKILL},
     restart_around=0.6,
+    flood_seconds=0.5,
     translators=(2,),
     translators_seconds=0.5,
     idle_sessions=20,

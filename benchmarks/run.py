@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.environment import Environment, environment
 from benchmarks.machine import Cores
-from benchmarks.parts import audio, capacity, control, idle, restart, startup, translators
+from benchmarks.parts import audio, capacity, control, flood, idle, restart, startup, translators
 from benchmarks.plan import Plan
 
 Say = Callable[[str], None]
@@ -24,6 +24,7 @@ class Results:
     capacities: dict[str, capacity.Capacity] = field(default_factory=dict)
     control: control.Samples = field(default_factory=dict)
     restarts: dict[str, restart.RestartSample] = field(default_factory=dict)
+    floods: flood.Samples = field(default_factory=dict)
     translators: translators.Samples = field(default_factory=dict)
     idle: idle.IdleSample | None = None
     startup: startup.StartUp | None = None
@@ -91,6 +92,10 @@ async def _restart(on: Environment, results: Results, say: Say) -> None:
     results.restarts = await restart.run(on, results.plan.restarts, results.plan.restart_around, say)
 
 
+async def _flood(on: Environment, results: Results, say: Say) -> None:
+    results.floods = await flood.run(on, results.plan.rounds, results.plan.flood_seconds, say)
+
+
 async def _translators(on: Environment, results: Results, say: Say) -> None:
     plan = results.plan
     results.translators = await translators.run(on, plan.translators, plan.rounds, plan.translators_seconds, say)
@@ -107,5 +112,6 @@ _IN_ENVIRONMENT = {
     "knee": _capacity,
     "control": _control,
     "restart": _restart,
+    "flood": _flood,
     "translators": _translators,
 }

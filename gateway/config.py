@@ -141,6 +141,23 @@ class GatewaySettings(BrokerSettings):
         ge=1,
         description="Messages, without audio, queued for a client or for its upstream. A further one ends the session.",
     )
+    session_requests_max_bytes: int = Field(
+        4_194_304,
+        ge=1_024,
+        description="Size of the unsettled requests of one session, in bytes of JSON; a further one gets the Warning "
+        "`TOO_MANY_REQUESTS`.",
+    )
+    session_queue_max_bytes: int = Field(
+        8_388_608,
+        ge=1_024,
+        description="Bytes queued for a client or for its upstream, because it does not read. More ends the session.",
+    )
+    sessions_max_bytes: int = Field(
+        536_870_912,
+        ge=0,
+        description="Bytes that all sessions of one gateway hold (requests, early audio, queues), measured at least "
+        "once a second; a further client gets HTTP 503. 0 for no limit.",
+    )
     session_calls_max: int = Field(
         64, ge=1, description="Open function calls of one session; beyond it the oldest is forgotten."
     )
@@ -218,6 +235,25 @@ class GatewaySettings(BrokerSettings):
     client_frame_max_bytes: int = Field(
         1_048_576, ge=1_024, description="Maximum size of a client's frame; a larger one closes the session with 1009."
     )
+    client_text_max_bytes: int = Field(
+        262_144,
+        ge=1_024,
+        description="Maximum size of a client's text message; a larger one ends the session with "
+        "`CLIENT_MESSAGE_TOO_LARGE` and 1009.",
+    )
+    client_texts_per_second: float = Field(
+        100,
+        ge=0,
+        description="Text messages of a client per second, and tenfold at once. More ends the session with "
+        "`TOO_MANY_MESSAGES` and 1008. 0 for no limit.",
+    )
+    client_text_bytes_per_second: int = Field(
+        1_048_576, ge=0, description="The same for the bytes of a client's text messages."
+    )
+    client_audio_frames_per_second: float = Field(5_000, ge=0, description="The same for a client's frames of audio.")
+    client_audio_bytes_per_second: int = Field(
+        2_097_152, ge=0, description="The same for the bytes of a client's audio."
+    )
     socket_unread_max_bytes: int = Field(
         131_072,
         ge=8_192,
@@ -281,6 +317,7 @@ class GatewaySettings(BrokerSettings):
         """The limits on sessions and new connections."""
         return AdmissionLimits(
             sessions=self.sessions_max,
+            held_bytes=self.sessions_max_bytes,
             address_sessions=self.address_sessions_max,
             key_sessions=self.key_sessions_max,
             address_rate=self.address_connects_per_second,
@@ -293,6 +330,12 @@ class GatewaySettings(BrokerSettings):
         """The limits of one session, with times in seconds."""
         return Limits(
             requests=self.session_requests_max,
+            request_bytes=self.session_requests_max_bytes,
+            text_bytes=self.client_text_max_bytes,
+            texts_per_second=self.client_texts_per_second,
+            text_bytes_per_second=self.client_text_bytes_per_second,
+            audio_frames_per_second=self.client_audio_frames_per_second,
+            audio_bytes_per_second=self.client_audio_bytes_per_second,
             calls=self.session_calls_max,
             promise=self.promise_grace_ms / 1000,
             reply=self.upstream_reply_timeout_ms / 1000,

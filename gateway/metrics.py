@@ -28,6 +28,7 @@ _COUNTERS = {
     "collisions_absorbed": "Creates that collided with an automatic response of the upstream and were tried again.",
     "answered_by_another": "Requests settled by a response that was not created for them.",
     "republished": "Client events published again because their request was not settled in time.",
+    "floods": "Sessions that ended because their client sent messages that are too large, or too many.",
     "silent_responses": "Responses that were cancelled because they showed no event for too long.",
     "replies_retried": "Replies that failed for a passing reason and were asked for again.",
     "given_up": "Requests reported to the client because they could not be executed in time.",
@@ -60,8 +61,15 @@ def _log_unknown(kind: str) -> None:
 class SessionMetrics(Collector):
     """Collects the metrics of all sessions. Register it once per process."""
 
-    def __init__(self, counters: Counters, conversations: Callable[[], Iterable[Conversation]]) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        conversations: Callable[[], Iterable[Conversation]],
+        held_bytes: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """``held_bytes`` returns what the sessions held when it was last measured."""
         self._counters = counters
+        self._held_bytes = held_bytes
         self._conversations = conversations
 
     def register(self) -> None:
@@ -87,6 +95,11 @@ class SessionMetrics(Collector):
         yield cut
         for name, meaning in _COUNTERS.items():
             yield CounterMetricFamily(f"turngate_{name}", meaning, value=getattr(self._counters, name))
+        yield GaugeMetricFamily(
+            "turngate_held_bytes",
+            "Bytes of requests, early audio and unsent or unread messages of all sessions.",
+            self._held_bytes(),
+        )
         yield from self._sessions()
 
     def _sessions(self) -> Iterator[Metric]:

@@ -26,6 +26,7 @@ from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
 from gateway.session.session import Session
 from gateway.sockets.interface import Engine, HttpRequest, HttpResponse, ListenOptions, Server, Socket, fit_reason
+from gateway.sockets.send_queue import QueueLimits
 from turngate.protocol.messages import Command
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,9 @@ class GatewayServer:
         self._ready = ready
         self._counters = metrics.counters()
         self._metrics = metrics.SessionMetrics(
-            self._counters, lambda: [session.conversation for session in self._sessions.values()]
+            self._counters,
+            lambda: [session.conversation for session in self._sessions.values()],
+            lambda: self._admission.held_bytes,
         )
         self._sessions: dict[str, Session] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -110,12 +113,15 @@ class GatewayServer:
             session.command(command)
 
     async def watch(self) -> None:
-        """Cut peers that do not read, until cancelled."""
+        """Cut peers that do not read, and measure what the sessions hold, until cancelled."""
         pause = min(self._settings.client_stall_ms / 1000 / _STALL_LOOKS, _LONGEST_LOOK)
         while True:
             await asyncio.sleep(pause)
+            held = 0
             for session in self._sessions.values():
                 session.watch()
+                held += session.held_bytes
+            self._admission.held_bytes = held
 
     async def _serve(self, client: Socket, path: str, name: str, address: str) -> None:
         try:
@@ -139,7 +145,7 @@ class GatewayServer:
             upstream_url=settings.upstream,
             connect_timeout=settings.upstream_connect_timeout_ms / 1000,
             stall=settings.client_stall_ms / 1000,
-            messages_max=settings.session_messages_max,
+            queue_limits=QueueLimits(settings.session_messages_max, settings.session_queue_max_bytes),
             clock=self._clock,
         )
         serving = asyncio.current_task()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.load.exchange import EXCHANGES
 from benchmarks.machine import Cores, description
-from benchmarks.parts import audio, control, translators
+from benchmarks.parts import audio, control, flood, translators
 from benchmarks.parts.capacity import LIMIT
 from benchmarks.percentiles import median
 from benchmarks.report import plot, tables
@@ -116,6 +116,13 @@ Client events are written to the stream and commands are read directly, without 
 One of two translators is stopped while sessions repeat their `Settings`:
 
 {tables.restart_table(results.restarts)}
+
+## A client that floods the gateway
+
+{flood.SESSIONS} sessions send and receive audio at 16 kHz while one more client sends as much as it can. It is told,
+and its session ends; it connects again at once.
+
+{tables.flood_table(results.floods)}
 
 ## Idle sessions
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.environment import DIRECT, RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import EXCHANGES
-from benchmarks.parts import audio, control
+from benchmarks.parts import audio, control, flood
 from benchmarks.parts.capacity import Capacity
 from benchmarks.parts.idle import IdleSample
 from benchmarks.parts.restart import RestartSample
@@ -122,6 +122,13 @@ def restart_table(restarts: dict[str, RestartSample]) -> str:
         for name, one in restarts.items()
     )
     return table(head, rows)
+
+
+def flood_table(samples: flood.Samples) -> str:
+    return table(
+        ("one client sends", "p99 of the others, against that without it"),
+        ((kind, f"× {median(ratios):.2f}") for kind, ratios in samples.items()),
+    )
 
 
 def idle_table(sample: IdleSample) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.environment import RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import FUNCTION, SETTINGS, TEXT
-from benchmarks.parts import audio, control
+from benchmarks.parts import audio, control, flood
 from benchmarks.percentiles import median
 from benchmarks.run import Results
 
@@ -93,6 +93,12 @@ def targets(results: Results) -> list[Target]:
             two_translators / one_translator if one_translator and two_translators else None,
             " ×",
             at_least=True,
+        ),
+        Target(
+            "p99 of the audio of others while one client floods the gateway, against that without it",
+            1.5,
+            flood.worst(results.floods),
+            " ×",
         ),
         Target(
             f"CPU of {idle.sessions if idle else 1_000:,} silent sessions, all processes",

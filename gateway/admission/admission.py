@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ORIGIN = "origin"
     KEY = "key"
     GATEWAY_FULL = "gateway_full"
+    GATEWAY_MEMORY = "gateway_memory"
     ADDRESS_FULL = "address_full"
     ADDRESS_RATE = "address_rate"
     KEY_FULL = "key_full"
@@ -54,6 +55,8 @@ class AdmissionLimits:
     """0 for no limit, except for `sessions`."""
 
     sessions: int = 1_000
+    #: Bytes that all sessions hold together.
+    held_bytes: int = 0
     address_sessions: int = 0
     key_sessions: int = 0
     #: New connections per second.
@@ -86,6 +89,8 @@ class Admission:
         self._keys = keys
         self._origins = origins
         self._count = refused
+        #: Bytes that all sessions hold now; whoever measures it sets it.
+        self.held_bytes = 0
         self._places: dict[str, _Place] = {}
         #: Names of places whose session has not begun, the oldest first.
         self._waiting: dict[str, None] = {}
@@ -151,6 +156,10 @@ class Admission:
             return refusal
         if len(self._places) >= limits.sessions:
             return _full(Reason.GATEWAY_FULL, "this gateway has all the sessions it may have")
+        if 0 < limits.held_bytes <= self.held_bytes:
+            text = "the sessions of this gateway hold all the memory they may hold"
+            headers = {"Retry-After": retry_after(_FULL_SECONDS)}
+            return Refusal(Reason.GATEWAY_MEMORY, HTTPStatus.SERVICE_UNAVAILABLE, text, headers)
         if 0 < limits.key_sessions <= self._key_sessions[key]:
             return _full(Reason.KEY_FULL, "this key has all the sessions it may have")
         if wait := self._key_rates.take(key, now):

@@ -12,6 +12,10 @@ class EarlyAudio:
         self._limit = limit
         self._audio = bytearray()
 
+    def __len__(self) -> int:
+        """Bytes that are kept."""
+        return len(self._audio)
+
     def keep(self, audio: bytes) -> bool:
         """Keep this; False if something was dropped."""
         self._audio += audio

@@ -39,7 +39,11 @@ class Context:
         self.timers = timers = Timers()
         self.turn = turn = Turn(now, timers, SlotPatience(limits.promise, limits.reply, limits.response_silence))
         self.requests = OpenRequests(
-            limits.requests, limits.patience, reserve=limits.calls, progress=lambda: turn.progress
+            limits.requests,
+            limits.patience,
+            limit_bytes=limits.request_bytes,
+            reserve=limits.calls,
+            progress=lambda: turn.progress,
         )
         self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0, timers, limits.reply)
         self.calls = FunctionCalls(limits.calls, timers, limits.call)

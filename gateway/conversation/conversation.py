@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.conversation.client_limits import ClientLimits
 from gateway.conversation.context import Context
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import SESSION_OVER, Effects, Ending, UpstreamProblem
@@ -68,6 +69,7 @@ class Conversation:
             context.tell_error,
             context.end,
         )
+        self._client_limits = ClientLimits(context, now)
         self._turns = UserTurns(context)
         self._client = ClientHandler(context, self._turns, self._observed)
         self._translators = CommandHandler(context, self._client, self._turns)
@@ -109,13 +111,24 @@ class Conversation:
         """Code and message of the last error that the upstream sent before the session began."""
         return self._upstream.refusal
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of open requests, and of audio that is kept."""
+        return self.context.requests.bytes + self._client.user_audio.kept_bytes
+
     # --- inputs
 
     def client_text(self, frame: bytes, now: float) -> None:
         """Handle a text frame of the client, with any content."""
         self._lifetime.heard(now)
-        self._client.text(frame, now)
+        if self._client_limits.admit_text(len(frame), now):
+            self._client.text(frame, now)
         self._changed(now)
+
+    def admits_audio(self, size: int, now: float) -> bool:
+        """Whether a binary frame of the client of ``size`` bytes is to be handled (`client_audio`); otherwise `drain`
+        what the client is told. For frames that did not pass directly: a client that sends too many always has such."""
+        return self._client_limits.admit_audio(size, now)
 
     def upstream_frame(self, frame: bytes | str, now: float) -> None:
         """Handle a text frame of the upstream. One that is not an event is counted and ignored."""

@@ -21,7 +21,7 @@ class Cut(StrEnum):
 
     #: The peer read nothing for too long while data was waiting.
     STALLED = "stalled"
-    #: Too many messages were queued for the peer.
+    #: Too much was queued for the peer.
     OVERFLOWED = "overflowed"
 
 
@@ -48,6 +48,8 @@ class Counters:
     silent_responses: int = 0
     #: Failed replies that were requested again.
     replies_retried: int = 0
+    #: Sessions that ended because their client sent too much.
+    floods: int = 0
     #: Requests that were published again.
     republished: int = 0
     #: Requests that were not executed in time.

@@ -14,6 +14,15 @@ class Limits:
 
     #: Maximum number of unsettled requests; a further one is refused with a Warning.
     requests: int = 256
+    #: Maximum size of the unsettled requests in bytes of JSON; a further one is refused with a Warning.
+    request_bytes: int = 4_194_304
+    #: Maximum size of a text message in bytes; a larger one ends the session.
+    text_bytes: int = 262_144
+    #: What the client may send per second, and tenfold at once; more ends the session. 0 for no limit.
+    texts_per_second: float = 100.0
+    text_bytes_per_second: float = 1_048_576.0
+    audio_frames_per_second: float = 5_000.0
+    audio_bytes_per_second: float = 2_097_152.0
     #: Maximum number of open function calls; beyond it the oldest is forgotten.
     calls: int = 64
     #: Maximum time until the automatic response after a committed turn begins.

@@ -70,7 +70,8 @@ class ClientHandler:
             context.tell(
                 events.warning(
                     "TOO_MANY_REQUESTS",
-                    f"{context.limits.requests} requests of this session are waiting; this one was not accepted.",
+                    f"{len(context.requests)} requests of this session are waiting ({context.requests.bytes:,} bytes); "
+                    "this one was not accepted.",
                 )
             )
 

@@ -90,6 +90,11 @@ class UserAudio:
             self._adopt(formats, now)
             self._handle_early(now)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of audio that is kept."""
+        return len(self._early)
+
     def keeps(self) -> InputAudio | None:
         """The format of the audio that waits for the first configuration; None if none waits."""
         return None if self._context.configured or self._converter is None else self._converter.format

@@ -11,16 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.allowance import Allowance
 from gateway.conversation.conversation import Conversation
 from gateway.sockets.interface import DirectSocket
 from turngate.protocol.openai.client_events import append_audio
 from turngate.protocol.openai.server_events import read_audio_delta
 
+#: What a client may send per second to pass directly, in bytes, of which every frame costs some; no conversation needs
+#: more. What is beyond it is queued, and handled in turn with the frames of other sessions.
+_BYTES_PER_SECOND = 262_144
+_FRAME_COSTS = 256
+
 
 class FastPath:
     """Forwards the audio of one session between its two connections."""
 
-    __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_upstream", "open")
+    __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_share", "_upstream", "open")
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class FastPath:
         ``fail`` ends the session after an unexpected exception. Both return at once."""
         self._conversation = conversation
         self._clock = clock
+        self._share = Allowance(_BYTES_PER_SECOND, clock(), burst=1.0)
         self._client: DirectSocket | None = None
         self._upstream: DirectSocket | None = None
         self._hand_over = hand_over
@@ -51,8 +58,11 @@ class FastPath:
         client, upstream = self._client, self._upstream
         if not self.open or client is None or upstream is None or upstream.blocked or not client.idle:
             return False
+        now = self._clock()
+        if not self._share.spend(_FRAME_COSTS + len(frame), now):
+            return False
         try:
-            audio = self._conversation.client_audio(frame, self._clock())
+            audio = self._conversation.client_audio(frame, now)
         except Exception as error:
             self._fail(error)
             return True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.conversation.counters import Peer
 from gateway.sockets.interface import DirectSocket, Socket
-from gateway.sockets.send_queue import Frame, SendQueue
+from gateway.sockets.send_queue import Frame, QueueLimits, SendQueue
 
 
 class Leg:
@@ -15,17 +15,17 @@ class Leg:
 
     __slots__ = ("_cutting", "direct", "peer", "queue", "socket")
 
-    def __init__(self, peer: Peer, socket: Socket, clock: Callable[[], float], frames_max: int) -> None:
-        """At most ``frames_max`` frames are queued. ``clock`` returns seconds."""
+    def __init__(self, peer: Peer, socket: Socket, clock: Callable[[], float], limits: QueueLimits) -> None:
+        """``clock`` returns seconds."""
         self.peer = peer
         self.socket = socket
         self.direct: DirectSocket | None = socket.direct
-        self.queue = SendQueue(clock, frames_max)
+        self.queue = SendQueue(clock, limits)
         #: Set once the connection is being aborted.
         self._cutting: asyncio.Task[None] | None = None
 
     def add(self, frames: Sequence[Frame]) -> bool:
-        """Queue frames, then call `flush`. Returns False if too many are queued: call `cut`."""
+        """Queue frames, then call `flush`. Returns False if too much is queued: call `cut`."""
         return self.queue.add(frames)
 
     async def flush(self) -> None:

@@ -19,7 +19,9 @@ from gateway.session.dialler import UpstreamUnavailable, closed, may_redial, sta
 from gateway.session.fast_path import FastPath
 from gateway.session.leg import Leg
 from gateway.session.publisher import Publisher
+from gateway.session.share import LoopShare
 from gateway.sockets.interface import ConnectionClosed, Socket, fit_reason
+from gateway.sockets.send_queue import QueueLimits
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Command
 from turngate.protocol.openai.client_events import append_audio
@@ -45,19 +47,19 @@ class Session:
         upstream_url: str,
         connect_timeout: float,
         stall: float,
-        messages_max: int,
+        queue_limits: QueueLimits,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Times in seconds. At most ``messages_max`` messages are queued for each peer."""
+        """Times in seconds. ``queue_limits`` hold for each peer."""
         self.conversation = conversation
         self._dial = dial
         self._publisher = publisher
         self._upstream_url = upstream_url
         self._connect_timeout = connect_timeout
         self._stall = stall
-        self._messages_max = messages_max
+        self._queue_limits = queue_limits
         self._clock = clock
-        self._client = Leg("client", client, clock, messages_max)
+        self._client = Leg("client", client, clock, queue_limits)
         self._upstream: Leg | None = None
         self._fast_path = FastPath(conversation, clock, self._hand_over_and_wake, self.fail)
         self._woken = asyncio.Event()
@@ -95,10 +97,19 @@ class Session:
             self._hand_over_and_wake()
 
     def watch(self) -> None:
-        """Abort the connection of a peer that has read nothing for too long. Call it periodically."""
+        """Abort the connection of a peer that has read nothing for too long, or too little. Call it periodically."""
         for leg in self._legs():
             if leg.queue.stalled(self._stall):
                 self._give_up(leg, Cut.STALLED)
+            elif leg.socket.unsent > self._queue_limits.bytes:
+                self._give_up(leg, Cut.OVERFLOWED)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that this session holds: received and not handled, requests, audio that waits, and what is queued."""
+        return self.conversation.held_bytes + sum(
+            leg.socket.unread + leg.socket.unsent + leg.queue.bytes for leg in self._legs()
+        )
 
     def cut(self) -> None:
         """Abort both connections, without sending what is queued."""
@@ -123,15 +134,24 @@ class Session:
     async def _read_client(self) -> None:
         await self._flush()
         conversation, receive, clock = self.conversation, self._client.socket.recv, self._clock
+        share = LoopShare()
         while True:
             frame = await receive()
             if isinstance(frame, str):
                 conversation.client_text(frame.encode(), clock())
                 await self._flush()
-            elif (audio := conversation.client_audio(frame, clock())) is None:
+            elif (
+                not conversation.admits_audio(len(frame), clock())
+                or (audio := conversation.client_audio(frame, clock())) is None
+            ):
                 await self._flush()
             elif audio:
                 await self._append(audio)
+            if conversation.ending is not None:
+                # What the client has sent after that has no effect.
+                return
+            if share.spent(len(frame)):
+                await asyncio.sleep(0)
 
     async def _append(self, audio: bytes) -> None:
         leg = self._upstream
@@ -168,7 +188,7 @@ class Session:
             return unreachable(self._upstream_url)
 
     def _connect(self, socket: Socket) -> Leg:
-        self._upstream = leg = Leg("upstream", socket, self._clock, self._messages_max)
+        self._upstream = leg = Leg("upstream", socket, self._clock, self._queue_limits)
         self._fast_path.connect(self._client.direct, leg.direct)
         return leg
 
@@ -176,6 +196,7 @@ class Session:
         """Handle the upstream's events until it closes; returns how it closed. ``patience`` is switched off by
         ``session.created``."""
         conversation, receive, clock = self.conversation, leg.socket.recv, self._clock
+        share = LoopShare()
         while True:
             try:
                 frame = await receive(decode=False)
@@ -185,6 +206,8 @@ class Session:
             if conversation.connected and patience.when() is not None:
                 patience.reschedule(None)
             await self._flush()
+            if share.spent(len(frame)):
+                await asyncio.sleep(0)
 
     # --- sending
 

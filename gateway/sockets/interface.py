@@ -17,12 +17,13 @@ from uuid import uuid4
 
 #: The response header with a session's id.
 NAME_HEADER = "dg-request-id"
-#: When the first number of messages is queued, the socket is not read until fewer than the second are.
-CLIENT_QUEUE = (64, 16)
 #: Maximum number of seconds until a peer answers a close frame.
 CLOSE_TIMEOUT = 2
 #: Maximum number of seconds for one attempt to connect, including the handshake.
 OPEN_TIMEOUT = 10
+#: Frames per second of a client that are no message: pings, pongs, and parts of a message; tenfold at once. More is a
+#: violation of policy (close code 1008).
+CONTROL_FRAMES_PER_SECOND = 200.0
 #: Maximum size in bytes of a message that is handled directly.
 DIRECT_MAX_BYTES = 65_536
 #: Maximum size in bytes of the reason in a close frame (RFC 6455, 5.5).
@@ -76,6 +77,14 @@ class Socket(Protocol):
     @property
     def direct(self) -> DirectSocket | None:
         """Access without the queue; None if the library does not allow it."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes of messages that were received and wait for `recv`; 0 if the library does not tell."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes in the write buffer. It has no limit for what the library sends by itself, such as pongs."""
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """The next message; ``decode=False`` returns text as bytes. Cancelling it loses no message."""

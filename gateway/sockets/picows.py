@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -25,9 +26,10 @@ from picows.websockets import ClientConnection, InvalidStatus, Response, ServerC
 from picows.websockets import ConnectionClosed as PicowsConnectionClosed
 from picows.websockets import Request as Upgrade
 
+from gateway.allowance import Allowance
 from gateway.sockets.interface import (
-    CLIENT_QUEUE,
     CLOSE_TIMEOUT,
+    CONTROL_FRAMES_PER_SECOND,
     DIRECT_MAX_BYTES,
     NAME_HEADER,
     OPEN_TIMEOUT,
@@ -45,10 +47,15 @@ from gateway.sockets.interface import (
 )
 from gateway.sockets.plain_http import PlainHttp
 
+_CONTROL = (WSMsgType.PING, WSMsgType.PONG)
 #: The last frame of a fragmented message is a continuation.
 _MESSAGES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 # `_Socket` is the first base class of both kinds of connection.
 _Connection: Any = object
+#: When the first number of messages is queued, the socket is not read until no more than the second are.
+_QUEUE = (64, 16)
+#: Bytes of messages that may wait before the socket is not read any more. picows counts messages only.
+_UNREAD_MAX_BYTES = 524_288
 #: Initial size in bytes; it grows.
 _READ_BUFFER = 4096
 
@@ -64,6 +71,9 @@ class _Socket(_Connection):  # type: ignore[misc]
     #: Between the first and the last frame of a fragmented message.
     _fragmented = False
     _queued = 0
+    #: Bytes of the messages that wait for `recv`, and whether reading is paused for them.
+    unread = 0
+    _full = False
     #: Number of messages that were read, and of those that have been handled: the reader has asked for the next one.
     _read = 0
     _handled = 0
@@ -71,6 +81,11 @@ class _Socket(_Connection):  # type: ignore[misc]
     @property
     def direct(self) -> DirectSocket:
         return cast(DirectSocket, self)
+
+    @property
+    def unsent(self) -> int:
+        size: int = self.ws_transport.underlying_transport.get_write_buffer_size()
+        return size
 
     @property
     def idle(self) -> bool:
@@ -83,6 +98,11 @@ class _Socket(_Connection):  # type: ignore[misc]
         except PicowsConnectionClosed as closed:
             raise _closed(closed) from None
         self._read += 1
+        self.unread -= len(message.encode()) if isinstance(message, str) else len(message)
+        # picows may have paused reading too, for the number of messages.
+        if self._full and self.unread < _UNREAD_MAX_BYTES and self._queued - self._read <= _QUEUE[1]:
+            self._full = False
+            self.ws_transport.underlying_transport.resume_reading()
         return message
 
     async def send(self, message: bytes, *, text: bool | None = None) -> None:
@@ -116,6 +136,12 @@ class _Socket(_Connection):  # type: ignore[misc]
         else:
             self._fragmented = True
         super().on_ws_frame(transport, frame)
+        if frame.msg_type in _MESSAGES:
+            self.unread += frame.payload_size
+            # Between two frames of a message its reader waits for the rest.
+            if self.unread >= _UNREAD_MAX_BYTES and not self._full and not self._fragmented:
+                self._full = True
+                self.ws_transport.underlying_transport.pause_reading()
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -140,8 +166,18 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
 
     direct_type = WSMsgType.BINARY
 
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._control_frames = Allowance(CONTROL_FRAMES_PER_SECOND, time.monotonic())
+        super().on_ws_connected(transport)
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type != WSMsgType.CLOSE:
+        kind = frame.msg_type
+        if (kind in _CONTROL or not frame.fin) and not self._control_frames.spend(1, time.monotonic()):
+            transport.send_close(WSCloseCode.POLICY_VIOLATION, b"too many control frames or fragments")
+            transport.disconnect()
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind != WSMsgType.CLOSE:
             super().on_ws_frame(transport, frame)
         elif not frame.payload_size:
             transport.send_close(WSCloseCode.OK)
@@ -175,6 +211,14 @@ async def _create_server(loop: asyncio.AbstractEventLoop, factory: Callable[[], 
     return await aiofastnet.create_server(loop, lambda: PlainHttp(factory(), respond), **options)
 
 
+async def _ws_create_server(*given: Any, **options: Any) -> Any:
+    """The gateway answers pings itself, since it counts them."""
+    if _respond.get(None) is not None:
+        options["enable_auto_pong"] = False
+    return await picows.api.ws_create_server(*given, **options)
+
+
+picows.ws_create_server = _ws_create_server
 # Of the module that picows makes connections with, one function is replaced.
 _transports = SimpleNamespace(**{**vars(aiofastnet), "create_server": _create_server})
 picows.api.aiofastnet = _transports  # type: ignore[attr-defined,assignment]
@@ -212,7 +256,7 @@ class Picows:
             select_subprotocol=lambda _, names: options.subprotocol(list(names)),
             compression=None,
             max_size=options.message_max,
-            max_queue=CLIENT_QUEUE,
+            max_queue=_QUEUE,
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_interval,
             close_timeout=CLOSE_TIMEOUT,

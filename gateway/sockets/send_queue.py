@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
@@ -15,16 +16,27 @@ from gateway.sockets.interface import Socket
 Frame: TypeAlias = dict[str, Any] | bytes
 
 
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How much may be queued for one peer that does not read."""
+
+    frames: int = 1_024
+    bytes: int = 8_388_608
+
+
 class SendQueue:
     """The frames to send on one connection. Every `flush` sends from the front, so the order of `add` is the order on
     the wire."""
 
-    __slots__ = ("_clock", "_limit", "_lock", "_sending", "_since", "waiting")
+    __slots__ = ("_clock", "_limits", "_lock", "_sending", "_since", "bytes", "waiting")
 
-    def __init__(self, clock: Callable[[], float], limit: int) -> None:
-        """``clock`` returns seconds. At most ``limit`` frames are queued."""
-        self._limit = limit
-        self.waiting: deque[Frame] = deque()
+    def __init__(self, clock: Callable[[], float], limits: QueueLimits) -> None:
+        """``clock`` returns seconds."""
+        self._limits = limits
+        #: Payloads, and whether they are text.
+        self.waiting: deque[tuple[bytes, bool]] = deque()
+        #: Their size.
+        self.bytes = 0
         self._clock = clock
         self._lock = asyncio.Lock()
         #: Number of sends in progress, and when one last began or ended.
@@ -32,22 +44,25 @@ class SendQueue:
         self._since = 0.0
 
     def add(self, frames: Sequence[Frame]) -> bool:
-        """Queue frames. Returns False, and queues none of them, if the limit is reached: abort the connection. A batch
-        is accepted or refused as a whole, so a single burst may exceed the limit."""
-        if frames and len(self.waiting) >= self._limit:
+        """Queue frames. Returns False, and queues none of them, if a limit is reached: abort the connection. A batch
+        is accepted or refused as a whole, so a single burst may exceed the limits."""
+        if not frames:
+            return True
+        if len(self.waiting) >= self._limits.frames or self.bytes >= self._limits.bytes:
             return False
-        self.waiting.extend(frames)
+        for frame in frames:
+            payload, text = (frame, False) if isinstance(frame, bytes) else (orjson.dumps(frame), True)
+            self.waiting.append((payload, text))
+            self.bytes += len(payload)
         return True
 
     async def flush(self, peer: Socket) -> None:
         """Send everything that is queued. Raises `ConnectionClosed`."""
         async with self._lock:
             while self.waiting:
-                frame = self.waiting.popleft()
-                if isinstance(frame, bytes):
-                    await self.send(peer, frame, text=False)
-                else:
-                    await self.send(peer, orjson.dumps(frame), text=True)
+                payload, text = self.waiting.popleft()
+                self.bytes -= len(payload)
+                await self.send(peer, payload, text=text)
 
     async def send(self, peer: Socket, frame: bytes, *, text: bool) -> None:
         """Send one frame before those that are queued: for the user's audio, whose order among them does not matter.

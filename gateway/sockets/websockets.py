@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -12,12 +13,15 @@ from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
+from websockets.protocol import Event
 
+from gateway.allowance import Allowance
 from gateway.sockets.interface import (
-    CLIENT_QUEUE,
     CLOSE_TIMEOUT,
+    CONTROL_FRAMES_PER_SECOND,
     NAME_HEADER,
     OPEN_TIMEOUT,
     ConnectionClosed,
@@ -31,11 +35,23 @@ from gateway.sockets.interface import (
     new_name,
 )
 
+#: When the first number of messages is queued, the socket is not read until no more than the second are. The library
+#: does not count bytes.
+_QUEUE = (16, 4)
+
+
+_CONTROL = (Opcode.PING, Opcode.PONG)
+
 
 class _Socket(Connection):
     """Implements `gateway.sockets.interface.Socket`; the first base class of both kinds of connection."""
 
     direct = None
+    unread = 0
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
 
     async def recv(self, decode: bool | None = None) -> Any:
         try:
@@ -54,7 +70,17 @@ class _Socket(Connection):
 
 
 class _Client(_Socket, ServerConnection):
-    pass
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._control_frames = Allowance(CONTROL_FRAMES_PER_SECOND, time.monotonic())
+
+    def process_event(self, event: Event) -> None:
+        control = isinstance(event, Frame) and (event.opcode in _CONTROL or not event.fin)
+        if control and not self._control_frames.spend(1, time.monotonic()):
+            self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many control frames or fragments")
+            self.send_data()
+        else:
+            super().process_event(event)
 
 
 class _Upstream(_Socket, ClientConnection):
@@ -94,7 +120,7 @@ class Websockets:
             select_subprotocol=lambda _, names: cast(Any, options.subprotocol(list(names))),
             compression=None,
             max_size=options.message_max,
-            max_queue=CLIENT_QUEUE,
+            max_queue=_QUEUE,
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_interval,
             close_timeout=CLOSE_TIMEOUT,

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import orjson
+
 
 class Kind(Enum):
     """What settles a request: a confirmed configuration, or a response."""
@@ -38,6 +40,8 @@ class Request:
     own: bool = False
     #: True if only a response created for this request settles it.
     exclusive: bool = False
+    #: Of the message, in bytes of JSON.
+    size: int = 0
     #: The turn's progress when the request was accepted, in seconds.
     progress_before: float = 0.0
     attempts: int = 0
@@ -66,7 +70,7 @@ class Request:
 
 
 class TooManyRequests(Exception):  # noqa: N818 - a regular outcome, not an error of this program
-    """The limit of open requests is reached. The caller reports it to the client; the message was not accepted."""
+    """A limit of open requests is reached. The caller reports it to the client; the message was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +100,22 @@ class OpenRequests:
         limit: int,
         patience: Patience | None = None,
         *,
+        limit_bytes: int = 4_194_304,
         reserve: int = 0,
         progress: Callable[[], float] = _none,
     ) -> None:
-        """``limit`` bounds the client's requests. Requests made by the gateway may use a ``reserve`` beyond it, so that
-        function results waiting for an unanswered call cannot block the timeout of that call. ``progress`` returns for
-        how many seconds the turn has made progress so far."""
+        """``limit`` and ``limit_bytes`` bound the client's requests. Requests made by the gateway may use a ``reserve``
+        beyond the first, and are not counted against the second, so that function results waiting for an unanswered
+        call cannot block the timeout of that call. ``progress`` returns for how many seconds the turn has made progress
+        so far."""
         self.last_seq = 0
         #: Number of settled requests.
         self.settled = 0
         self._limit = limit
+        self._limit_bytes = limit_bytes
         self._reserve = reserve
+        #: The size of their messages, in bytes of JSON.
+        self.bytes = 0
         self._patience = patience or Patience()
         self._progress = progress
         self._open: dict[int, Request] = {}
@@ -124,19 +133,32 @@ class OpenRequests:
     def accept(self, kind: Kind, message: dict[str, Any], now: float, *, own: bool = False, **details: Any) -> Request:
         """Add a request with the next ``seq``; ``own`` if the gateway made it. The caller publishes it next. Raises
         `TooManyRequests`."""
+        size = len(orjson.dumps(message))
         if len(self._open) >= self._limit + (self._reserve if own else 0):
+            raise TooManyRequests
+        if self.bytes + size > self._limit_bytes and not own:
             raise TooManyRequests
         self.last_seq += 1
         request = Request(
-            self.last_seq, kind, message, now, own=own, published_at=now, progress_before=self._progress(), **details
+            self.last_seq,
+            kind,
+            message,
+            now,
+            own=own,
+            size=size,
+            published_at=now,
+            progress_before=self._progress(),
+            **details,
         )
         self._open[request.seq] = request
+        self.bytes += size
         return request
 
     def settle(self, seqs: Iterable[int]) -> list[Request]:
         """Remove these requests; returns those that were open, in order."""
         settled = [request for seq in sorted(seqs) if (request := self._open.pop(seq, None)) is not None]
         self.settled += len(settled)
+        self.bytes -= sum(request.size for request in settled)
         return settled
 
     def open(self, kind: Kind) -> tuple[int, ...]:

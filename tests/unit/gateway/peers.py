@@ -11,6 +11,8 @@ class Stuck:
     """A peer that sends what it is given, and takes nothing until `go_on` is set; `cut` breaks it off."""
 
     direct = None
+    unread = 0
+    unsent = 0
 
     def __init__(self, *sends: str | bytes) -> None:
         self.taken: list[bytes] = []

@@ -12,6 +12,7 @@ from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
+from gateway.sockets.send_queue import QueueLimits
 from tests.unit.gateway.bench import SETTINGS
 
 #: What clients' libraries take at most by default.
@@ -44,6 +45,7 @@ class Peer:
             await self.arrived.wait_for(lambda: what in self.told)
 
     direct = None
+    unread = unsent = 0
 
     async def cut(self) -> None: ...
 
@@ -79,7 +81,7 @@ class Line:
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=60,
-            messages_max=100,
+            queue_limits=QueueLimits(100),
         )
         self._running = asyncio.create_task(session.run())
 

@@ -15,6 +15,7 @@ from gateway.conversation.counters import Cut
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
+from gateway.sockets.send_queue import QueueLimits
 from tests.unit.gateway.peers import Stuck
 
 MOST = 10
@@ -47,7 +48,7 @@ class Scene:
             upstream_url="ws://nowhere",
             connect_timeout=60,
             stall=stall,
-            messages_max=MOST,
+            queue_limits=QueueLimits(MOST),
         )
         self.unused = unused
 
@@ -103,6 +104,47 @@ async def test_of_an_upstream_for_which_too_much_waits_the_client_is_told(monkey
     errors = [message["code"] for message in map(orjson.loads, client.taken) if message["type"] == "Error"]
     assert errors == ["upstream_stalled"], "and nothing of the connection that was then lost"
     assert client.closed_with == 1011
+
+
+class Flooding(Stuck):
+    """A client that always has one more message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+        self.go_on.set()
+
+    async def recv(self, decode: bool | None = None) -> str | bytes:
+        self.sent += 1
+        return '{"type":"KeepAlive"}'
+
+
+async def test_others_are_served_while_a_client_sends_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, upstream = Flooding(), Stuck('{"type":"session.created","session":{}}')
+    scene = Scene(client, upstream, monkeypatch)
+    running = asyncio.create_task(scene.session.run())
+    most = last = 0
+    while not running.done():
+        await asyncio.sleep(0)
+        most, last = max(most, client.sent - last), client.sent
+    assert 0 < most <= 16
+    assert client.closed_with == 1008
+    errors = [message["code"] for message in map(orjson.loads, client.taken) if message["type"] == "Error"]
+    assert errors[-1:] == ["TOO_MANY_MESSAGES"]
+    assert 1_000 < client.sent <= 1_016
+
+
+async def test_a_peer_that_is_owed_too_many_bytes_by_its_library_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, upstream = Stuck(), Stuck('{"type":"session.created","session":{}}')
+    scene = Scene(client, upstream, monkeypatch)
+    running = asyncio.create_task(scene.session.run())
+    await client.sending.wait()
+    client.unsent = 9_000_000
+    assert scene.session.held_bytes >= 9_000_000
+    scene.session.watch()
+    async with asyncio.timeout(30):
+        await running
+    assert scene.cuts["client", Cut.OVERFLOWED] == 1
 
 
 async def test_when_both_take_nothing_both_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,14 @@ from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
 from gateway.sockets.interface import ConnectionClosed
+from gateway.sockets.send_queue import QueueLimits
 
 
 class Peer:
     """A socket that takes everything, and hears nothing until it is closed or hung up."""
 
     direct = None
+    unread = unsent = 0
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -54,7 +56,7 @@ async def test_an_upstream_that_does_not_answer_its_close_does_not_hold_up_the_c
         upstream_url="ws://nowhere",
         connect_timeout=60,
         stall=60,
-        messages_max=100,
+        queue_limits=QueueLimits(100),
     )
     running = asyncio.create_task(session.run())
     async with asyncio.timeout(30):

@@ -12,6 +12,7 @@ from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
+from gateway.sockets.send_queue import QueueLimits
 
 KEEP_ALIVE = '{"type":"KeepAlive"}'
 
@@ -33,6 +34,7 @@ class Peer:
         self.told.append(orjson.loads(message))
 
     direct = None
+    unread = unsent = 0
 
     async def cut(self) -> None: ...
 
@@ -68,7 +70,7 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
         upstream_url="ws://nowhere",
         connect_timeout=60,
         stall=60,
-        messages_max=100,
+        queue_limits=QueueLimits(100),
     )
     async with asyncio.timeout(30):
         await session.run()

@@ -5,21 +5,33 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.sockets.send_queue import SendQueue
+from gateway.sockets.send_queue import QueueLimits, SendQueue
 from tests.unit.gateway.peers import Stuck
 
 
 def test_a_burst_is_taken_whole_and_nothing_more_once_the_limit_waits() -> None:
-    queue = SendQueue(lambda: 0.0, limit=2)
+    queue = SendQueue(lambda: 0.0, QueueLimits(2))
     assert queue.add([{"n": n} for n in range(5)])
     assert not queue.add([{"n": 5}])
-    assert list(queue.waiting) == [{"n": n} for n in range(5)]
+    assert list(queue.waiting) == [(b'{"n":%d}' % n, True) for n in range(5)]
     assert queue.add([]), "nothing needs no room"
+
+
+async def test_what_waits_is_bounded_in_bytes_too() -> None:
+    queue, peer = SendQueue(lambda: 0.0, QueueLimits(frames=100, bytes=1_000)), Stuck()
+    assert queue.add([bytes(600)])
+    assert queue.add([{"text": "ü" * 300}]), "a burst is taken whole"
+    assert queue.bytes == 600 + 2 * 300 + len('{"text":""}')
+    assert not queue.add([b"more"])
+    peer.go_on.set()
+    await queue.flush(peer)
+    assert queue.bytes == 0
+    assert queue.add([b"more"])
 
 
 async def test_a_peer_is_stalled_only_while_something_is_sent_that_it_does_not_take() -> None:
     now = 0.0
-    queue, peer = SendQueue(lambda: now, limit=2), Stuck()
+    queue, peer = SendQueue(lambda: now, QueueLimits(2)), Stuck()
     assert not queue.stalled(1)
     sending = asyncio.create_task(queue.send(peer, b"", text=False))
     await peer.sending.wait()
@@ -33,7 +45,7 @@ async def test_a_peer_is_stalled_only_while_something_is_sent_that_it_does_not_t
 
 
 async def test_what_waits_leaves_in_order_whoever_flushes() -> None:
-    queue, peer = SendQueue(lambda: 0.0, limit=100), Stuck()
+    queue, peer = SendQueue(lambda: 0.0, QueueLimits(100)), Stuck()
     queue.add([{"n": 0}, {"n": 1}])
     flushing: list[asyncio.Task[Any]] = [asyncio.create_task(queue.flush(peer)) for _ in range(2)]
     await peer.sending.wait()
