@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 #: Seconds of the rate that may come at once.
-_BURST = 10.0
+_BURST = 2.0
 
 
 class Allowance:
-    """Units that may be spent: ``rate`` per second, and those of ten seconds at once.
+    """Units that may be spent: ``rate`` per second, and those of two seconds at once.
 
     Spending costs one subtraction. What time has added is counted only when everything else is used up.
 

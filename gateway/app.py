@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import structlog
@@ -32,8 +33,9 @@ _FAREWELL = 3.0
 _PROBE_INTERVAL = 1.0
 #: Seconds that the upstream may take to answer a ping, at least.
 _PING_TIMEOUT = 20.0
-#: Commands that are read at a time.
+#: Commands that are read at a time, and those that are executed before audio is served.
 _COMMANDS = 64
+_COMMANDS_AT_ONCE = 8
 
 
 def run(settings: GatewaySettings) -> None:
@@ -85,7 +87,9 @@ class Gateway:
         )
 
     async def _on_commands(self, batch: Batch[Command]) -> None:
-        for command in batch.messages:
+        for number, command in enumerate(batch.messages):
+            if number and number % _COMMANDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
             self._server.command(command)
 
     async def serve(self) -> None:

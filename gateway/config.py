@@ -244,15 +244,15 @@ class GatewaySettings(BrokerSettings):
     client_texts_per_second: float = Field(
         100,
         ge=0,
-        description="Text messages of a client per second, and tenfold at once. More ends the session with "
-        "`TOO_MANY_MESSAGES` and 1008. 0 for no limit.",
+        description="Text messages of a client per second, and those of two seconds at once. More ends the session "
+        "with `TOO_MANY_MESSAGES` and 1008. 0 for no limit.",
     )
     client_text_bytes_per_second: int = Field(
         1_048_576, ge=0, description="The same for the bytes of a client's text messages."
     )
     client_audio_frames_per_second: float = Field(5_000, ge=0, description="The same for a client's frames of audio.")
     client_audio_bytes_per_second: int = Field(
-        2_097_152, ge=0, description="The same for the bytes of a client's audio."
+        2_097_152, ge=0, description="The same for the bytes of a client's audio, but those of ten seconds at once."
     )
     socket_unread_max_bytes: int = Field(
         131_072,

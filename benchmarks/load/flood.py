@@ -24,7 +24,7 @@ _AHEAD = 262_144
 #: Messages that it sends before it looks at what it got.
 _AT_ONCE = 64
 #: Seconds between two connections of a client.
-_PAUSE = 0.2
+_PAUSE = 1.0
 _TEXT, _BINARY, _PING = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING
 
 

@@ -11,6 +11,8 @@ from gateway.conversation.context import Context
 #: Close codes (RFC 6455, 7.4.1).
 _POLICY_VIOLATION = 1008
 _TOO_BIG = 1009
+#: Seconds of the rate of audio bytes that may come at once: some clients send a recording as fast as they can.
+_AUDIO_BURST = 10.0
 
 
 class ClientLimits:
@@ -24,7 +26,7 @@ class ClientLimits:
         self._texts = Allowance(limits.texts_per_second, now)
         self._text_bytes = Allowance(limits.text_bytes_per_second, now)
         self._audio_frames = Allowance(limits.audio_frames_per_second, now)
-        self._audio_bytes = Allowance(limits.audio_bytes_per_second, now)
+        self._audio_bytes = Allowance(limits.audio_bytes_per_second, now, burst=_AUDIO_BURST)
 
     def admit_text(self, size: int, now: float) -> bool:
         """Whether a text message of this size is to be handled. Otherwise the client was told, and the session ends."""

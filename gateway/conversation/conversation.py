@@ -312,6 +312,11 @@ class Conversation:
             turn=self.record(),
         )
 
+    def size(self, seq: int) -> int:
+        """Bytes of this request's message; 0 if it is settled, or for the turn record."""
+        request = self.context.requests.get(seq)
+        return request.size if request is not None else 0
+
     def record(self) -> TurnRecord:
         """The current turn record."""
         context = self.context

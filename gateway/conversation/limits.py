@@ -18,7 +18,7 @@ class Limits:
     request_bytes: int = 4_194_304
     #: Maximum size of a text message in bytes; a larger one ends the session.
     text_bytes: int = 262_144
-    #: What the client may send per second, and tenfold at once; more ends the session. 0 for no limit.
+    #: What the client may send per second; more ends the session. 0 for no limit.
     texts_per_second: float = 100.0
     text_bytes_per_second: float = 1_048_576.0
     audio_frames_per_second: float = 5_000.0

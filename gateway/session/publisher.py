@@ -7,6 +7,7 @@ records of one session fold into the newest, and an event that could not be publ
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -24,8 +25,9 @@ _dropped = Counter("turngate_publications_dropped", "Publications dropped becaus
 #: Publications that wait while Redis does not take them. Beyond it the oldest is dropped: a heartbeat replaces a
 #: record, and a session publishes its request again.
 _WAITING_MAX = 10_000
-#: Messages in one round trip: so few that building them delays no audio.
+#: Messages in one round trip, and bytes of requests: so few that building them delays no audio.
 _MOST = 32
+_MOST_BYTES = 131_072
 
 
 class Source(Protocol):
@@ -36,6 +38,9 @@ class Source(Protocol):
     def client_event(self, seq: int) -> ClientEvent | None: ...
 
     def record(self) -> TurnRecord: ...
+
+    def size(self, seq: int) -> int:
+        """Bytes of this request, roughly."""
 
 
 class Publisher:
@@ -80,11 +85,11 @@ class Publisher:
         backoff = Backoff()
         while True:
             await self._some.wait()
-            taken = {key: self._waiting.pop(key) for key in list(self._waiting)[:_MOST]}
+            taken, messages = self._take()
             if not self._waiting:
                 self._some.clear()
             try:
-                await self._publish(taken)
+                await self._publish(messages)
             except Exception as error:
                 if not concerns_server(error):
                     raise
@@ -120,9 +125,14 @@ class Publisher:
         self._some.set()
         self._all_published.clear()
 
-    async def _publish(self, taken: dict[tuple[str, int], Source]) -> None:
+    def _take(self) -> tuple[dict[tuple[str, int], Source], list[tuple[str, TurnRecord | ClientEvent]]]:
+        """What is published next, with its messages."""
+        taken: dict[tuple[str, int], Source] = {}
         messages: list[tuple[str, TurnRecord | ClientEvent]] = []
-        for (session, seq), source in taken.items():
+        size = 0
+        while self._waiting and len(taken) < _MOST and size < _MOST_BYTES:
+            key = session, seq = next(iter(self._waiting))
+            taken[key] = source = self._waiting.pop(key)
             try:
                 message = source.record() if seq == 0 else source.client_event(seq)
             except Exception as error:
@@ -131,6 +141,10 @@ class Publisher:
                 continue
             if message is not None:
                 messages.append((TURNS if seq == 0 else CLIENT_EVENTS, message))
+                size += source.size(seq)
+        return taken, messages
+
+    async def _publish(self, messages: Sequence[tuple[str, TurnRecord | ClientEvent]]) -> None:
         # One try: what is published after a pause is newer.
         for failed in await self._bus.publish(messages, tries=1):
             if failed is not None:

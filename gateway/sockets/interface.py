@@ -21,9 +21,10 @@ NAME_HEADER = "dg-request-id"
 CLOSE_TIMEOUT = 2
 #: Maximum number of seconds for one attempt to connect, including the handshake.
 OPEN_TIMEOUT = 10
-#: Frames per second of a client that are no message: pings, pongs, and parts of a message; tenfold at once. More is a
-#: violation of policy (close code 1008).
-CONTROL_FRAMES_PER_SECOND = 200.0
+#: Pings and pongs of a client per second, and parts of messages; twice as many at once. More is a violation of policy
+#: (close code 1008).
+CONTROL_FRAMES_PER_SECOND = 50.0
+FRAGMENTS_PER_SECOND = 500.0
 #: Maximum size in bytes of a message that is handled directly.
 DIRECT_MAX_BYTES = 65_536
 #: Maximum size in bytes of the reason in a close frame (RFC 6455, 5.5).

@@ -31,6 +31,7 @@ from gateway.sockets.interface import (
     CLOSE_TIMEOUT,
     CONTROL_FRAMES_PER_SECOND,
     DIRECT_MAX_BYTES,
+    FRAGMENTS_PER_SECOND,
     NAME_HEADER,
     OPEN_TIMEOUT,
     ConnectionClosed,
@@ -167,15 +168,21 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
     direct_type = WSMsgType.BINARY
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._control_frames = Allowance(CONTROL_FRAMES_PER_SECOND, time.monotonic())
+        now = time.monotonic()
+        self._control_frames = Allowance(CONTROL_FRAMES_PER_SECOND, now)
+        self._fragments = Allowance(FRAGMENTS_PER_SECOND, now)
         super().on_ws_connected(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if (kind in _CONTROL or not frame.fin) and not self._control_frames.spend(1, time.monotonic()):
-            transport.send_close(WSCloseCode.POLICY_VIOLATION, b"too many control frames or fragments")
-            transport.disconnect()
-        elif kind == WSMsgType.PING:
+        control = kind in _CONTROL
+        if control or not frame.fin:
+            allowance = self._control_frames if control else self._fragments
+            if not allowance.spend(1, time.monotonic()):
+                transport.send_close(WSCloseCode.POLICY_VIOLATION, b"too many control frames or fragments")
+                transport.disconnect()
+                return
+        if kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind != WSMsgType.CLOSE:
             super().on_ws_frame(transport, frame)

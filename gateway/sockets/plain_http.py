@@ -17,6 +17,23 @@ from gateway.sockets.interface import OPEN_TIMEOUT, HttpRequest, HttpResponse
 _HEAD_MAX = 16_384
 _END = b"\r\n\r\n"
 
+#: Bytes that are read from a client at a time. The frames in them are handled before other connections are read, and
+#: picows would read as much as its buffer holds, which grows.
+_READ_MAX = 4_096
+
+
+class LimitedReads(asyncio.BufferedProtocol):
+    """Passes everything on to another protocol, and has no more than `_READ_MAX` bytes read at a time."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._get_buffer: Callable[[int], memoryview] = protocol.get_buffer
+        for name in ("buffer_updated", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+            setattr(self, name, getattr(protocol, name))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        buffer = self._get_buffer(sizehint)
+        return buffer if len(buffer) <= _READ_MAX else buffer[:_READ_MAX]
+
 
 class PlainHttp(asyncio.Protocol):
     """The protocol of one new connection, until its first request is read."""
@@ -72,7 +89,7 @@ class PlainHttp(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         protocol, data = self._protocol, memoryview(bytes(self._head))
-        self._transport.set_protocol(protocol)
+        self._transport.set_protocol(LimitedReads(protocol))
         protocol.connection_made(self._transport)
         while data and not self._transport.is_closing():
             buffer = memoryview(protocol.get_buffer(len(data)))

@@ -22,6 +22,7 @@ from gateway.allowance import Allowance
 from gateway.sockets.interface import (
     CLOSE_TIMEOUT,
     CONTROL_FRAMES_PER_SECOND,
+    FRAGMENTS_PER_SECOND,
     NAME_HEADER,
     OPEN_TIMEOUT,
     ConnectionClosed,
@@ -72,15 +73,19 @@ class _Socket(Connection):
 class _Client(_Socket, ServerConnection):
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
-        self._control_frames = Allowance(CONTROL_FRAMES_PER_SECOND, time.monotonic())
+        now = time.monotonic()
+        self._control_frames = Allowance(CONTROL_FRAMES_PER_SECOND, now)
+        self._fragments = Allowance(FRAGMENTS_PER_SECOND, now)
 
     def process_event(self, event: Event) -> None:
-        control = isinstance(event, Frame) and (event.opcode in _CONTROL or not event.fin)
-        if control and not self._control_frames.spend(1, time.monotonic()):
-            self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many control frames or fragments")
-            self.send_data()
-        else:
-            super().process_event(event)
+        control = isinstance(event, Frame) and event.opcode in _CONTROL
+        if control or (isinstance(event, Frame) and not event.fin):
+            allowance = self._control_frames if control else self._fragments
+            if not allowance.spend(1, time.monotonic()):
+                self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many control frames or fragments")
+                self.send_data()
+                return
+        super().process_event(event)
 
 
 class _Upstream(_Socket, ClientConnection):

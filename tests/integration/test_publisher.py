@@ -31,6 +31,9 @@ class Talk:
     def record(self) -> TurnRecord:
         return TurnRecord(session=self.session, gateway="g", version=self.version, slot=Slot.IDLE)
 
+    def size(self, seq: int) -> int:
+        return 0
+
     def client_event(self, seq: int) -> ClientEvent | None:
         return client_event(seq, type="InjectUserMessage", content="tea") if seq != 9 else None
 

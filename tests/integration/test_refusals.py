@@ -112,6 +112,9 @@ class Talk:
     def record(self) -> TurnRecord:
         return TurnRecord(session="s", gateway="g", version=self.version, slot=Slot.IDLE)
 
+    def size(self, seq: int) -> int:
+        return 0
+
     def client_event(self, seq: int) -> ClientEvent | None:
         return client_event(seq, type="KeepAlive")
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 import session_state.app
 import turngate.bus.consumer
 from gateway.session import publisher
-from gateway.session.publisher import Publisher, Source
+from gateway.session.publisher import Publisher
 from session_state.app import Sweeper
 from session_state.store import Step, Store
 from translator.app import Translator
@@ -53,9 +53,9 @@ def _publisher_dies(patch: pytest.MonkeyPatch) -> None:
     # As a task that nobody supervises: the first error ends it, and nobody hears of that.
     publish_of = Publisher._publish
 
-    async def publish(self: Publisher, taken: dict[tuple[str, int], Source]) -> None:
+    async def publish(self: Publisher, messages: Any) -> None:
         try:
-            await publish_of(self, taken)
+            await publish_of(self, messages)
         except RedisError:
             await asyncio.Event().wait()
 

@@ -14,6 +14,7 @@ Entries are handled in batches, because a round trip to Redis costs mostly the s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -33,6 +34,8 @@ Message = TypeVar("Message")
 
 #: How often the handler is called, and an acknowledgement sent, while Redis refuses or cannot be reached.
 _TRIES = 5
+#: Bytes of messages that are parsed before others in this process are served.
+_UNBROKEN_MAX_BYTES = 131_072
 #: Characters of a reason that are kept.
 _REASON_MAX = 500
 
@@ -92,7 +95,13 @@ class Consumer(Generic[Message]):
         failed: dict[bytes, str] = {}
         ids: list[bytes] = []
         messages: list[Message] = []
+        unbroken = 0
         for entry in entries:
+            unbroken += len(entry.body)
+            if unbroken > _UNBROKEN_MAX_BYTES:
+                # Others in this process are served between large messages.
+                unbroken = 0
+                await asyncio.sleep(0)
             try:
                 messages.append(self._parser.validate_json(entry.body))
             except ValueError as error:
