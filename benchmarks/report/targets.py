@@ -95,7 +95,7 @@ def targets(results: Results) -> list[Target]:
             at_least=True,
         ),
         Target(
-            "p99 of the audio of others while one client sends KeepAlive, or texts of 1 MB, without a pause: without it",
+            "p99 of a frame while another client floods (KeepAlive, texts of 1 MB), against without it",
             1.5,
             flood.worst(results.floods),
             " ×",

@@ -110,8 +110,14 @@ async def test_a_frame_of_20_mb_closes_its_session_and_no_other(stack: Stack) ->
         assert "Hello" in await neighbour.turn("Hello?")
 
 
-async def test_a_burst_of_10_000_messages_is_answered_message_by_message(stack: Stack) -> None:
-    async with Client(stack) as neighbour, Client(stack) as client:
+async def test_a_burst_of_10_000_messages_is_answered_message_by_message(own_redis_url: str) -> None:
+    """Where the rate of messages has no limit."""
+    env = {"TURNGATE_CLIENT_TEXTS_PER_SECOND": "0", "TURNGATE_CLIENT_TEXT_BYTES_PER_SECOND": "0"}
+    async with (
+        Stack(redis_url=own_redis_url, translators=1, pace=0, env=env) as stack,
+        Client(stack) as neighbour,
+        Client(stack) as client,
+    ):
         await neighbour.configured()
         await client.configured()
 

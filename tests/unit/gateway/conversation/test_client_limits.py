@@ -82,6 +82,8 @@ def test_what_a_session_holds_is_known_in_bytes() -> None:
     }
     made.client_text(orjson.dumps(settings), 0.0)
     assert 400 < made.held_bytes - before < 1_000
+    assert made.size(1) == made.held_bytes - before
+    assert made.size(0) == 0, "a turn record's is not counted"
     for _ in range(5):
         made.client_text(orjson.dumps({"type": "InjectUserMessage", "content": "x" * 100}), 0.0)
     warnings = [
