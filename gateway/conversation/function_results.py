@@ -45,13 +45,13 @@ class FunctionResults:
                 events.warning("UNKNOWN_FUNCTION_CALL", f"No function call waits for {known}; the result was not used.")
             )
 
-    def refused(self, request: Request, now: float) -> None:
-        """This request, which brought a result, is settled without effect. The model is told, unless it has the result
-        or was told already."""
+    def refused(self, request: Request, now: float, *, item_refused: bool) -> None:
+        """This request, which brought a result, is settled without effect. The model is told, unless it has the result,
+        gets it now, or was told already. ``item_refused``: the upstream refused the item with the result."""
         call = self._context.calls.get(request.message["id"])
         if call is None:
             return
-        if request.own:
+        if request.own or (request.translated and not item_refused):
             self._context.calls.delivered(call.id)
         else:
             self.answer(call, "FUNCTION_RESULT_REFUSED", now)

@@ -123,8 +123,9 @@ class ClientHandler:
 
     # --- requests without effect, and timeouts
 
-    def refused(self, request: Request, code: str, description: str, now: float) -> None:
-        """Tell the client why this request, which was settled, has no effect."""
+    def refused(self, request: Request, code: str, description: str, now: float, *, item_refused: bool = False) -> None:
+        """Tell the client why this request, which was settled, has no effect. ``item_refused``: the upstream refused an
+        item of it."""
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
             # The next Settings is the first again, unless another one is open.
             self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)
@@ -134,7 +135,7 @@ class ClientHandler:
         self.user_audio.withdraw(request.seq)
         self._refuse(code, description)
         if request.message["type"] == "FunctionCallResponse":
-            self.function_results.refused(request, now)
+            self.function_results.refused(request, now, item_refused=item_refused)
 
     def time_is_up(self, due: Due, now: float) -> None:
         """The client sent nothing for too long, or the session has reached or almost reached its maximum duration."""

@@ -86,7 +86,7 @@ class ErrorHandler:
     def _item_refused(self, request: Request, code: str, description: str, now: float) -> None:
         self._context.requests.settle([request.seq])
         problem = f"{request.name} was refused by the upstream: {description}"
-        self._client.refused(request, code, problem, now)
+        self._client.refused(request, code, problem, now, item_refused=True)
 
     def update_failed(self, code: str, description: str, param: str | None, now: float) -> None:
         """The update in flight was refused or not answered: retry it if that can help, or report it."""

@@ -84,10 +84,11 @@ class _Sorting:
             # Nobody wanted it any more, and the client had been told so.
             return
         item = self._unexplained.pop(key, None)
-        if is_result and item is not None and _in_its_stead(item):
-            # The call was answered in the client's stead before: this is a late result.
-            self._unexplained[key] = item
-            late = next((text for text in self._unexplained if text.endswith("\n" + content)), "")
+        late = next((text for text in self._unexplained if is_result and text.endswith("\n" + content)), "")
+        if is_result and ((item is not None and _in_its_stead(item)) or (item is None and late)):
+            # The call was answered in the client's stead before, or that was given up: this is a late result.
+            if item is not None:
+                self._unexplained[key] = item
             item = self._unexplained.pop(late, None)
             content = late
         arrived = item is not None and item.added is not None

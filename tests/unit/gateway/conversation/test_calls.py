@@ -92,6 +92,16 @@ def test_the_model_is_told_of_a_result_that_is_refused_and_the_client_may_answer
     assert bench.say(type="FunctionCallResponse", id="call_1", content="1").to_publish == [4]
 
 
+def test_a_result_that_is_on_its_way_when_its_request_times_out_is_not_sent_again_as_an_error() -> None:
+    bench = called("call_1")
+    bench.say(type="FunctionCallResponse", id="call_1", content="1")
+    bench.translated(2, "out_1")
+    out = bench.wait(61)
+    assert [message["code"] for message in out.messages if "code" in message] == ["REQUEST_TIMED_OUT"]
+    assert bench.conversation.client_event(3) is None, "no error is to be sent as its result"
+    assert bench.conversation.record().open_calls == ()
+
+
 def test_a_call_that_cannot_be_answered_at_all_is_closed() -> None:
     bench = called("call_1")
     bench.say(type="FunctionCallResponse", id="call_1", content="1")
