@@ -104,7 +104,10 @@ class UpstreamHandler:
         context = self._context
         discarded = False
         if isinstance(event, ResponseCreated | ResponseDone):
-            event = self._named(event)
+            named = self._named(event)
+            if isinstance(event, ResponseDone) and event.response.id and named is not event:
+                context.downlink.is_over(event.response.id, now)
+            event = named
         if isinstance(event, UpstreamError):
             if not context.connected:
                 self.refusal = (event.code, event.error.message or "no reason given")

@@ -226,6 +226,10 @@ class Downlink:
                     messages += self._say(reply, item_id, words.strip(), now)
         return messages + self._errors.release(but=code)
 
+    def is_over(self, response_id: str, now: float) -> None:
+        """This response, of which nothing is known, is over: nothing of it will be sent."""
+        self._replies[response_id] = Reply(response_id, now, closed=True)
+
     def cut(self) -> None:
         """The newest reply is cancelled or interrupted: nothing more of it will be sent."""
         if self._current is not None:

@@ -57,11 +57,13 @@ class Dialler:
         self._ping_timeout = ping_timeout
         self._receive_buffer = receive_buffer
 
-    async def dial(self) -> Socket:
-        """Connect, and retry while that can help. Call it with a timeout. Raises `UpstreamUnavailable`."""
+    async def dial(self, until: float) -> Socket:
+        """Connect, and retry while that can help, until this moment of the event loop's clock, at which the caller
+        gives up. Raises `UpstreamUnavailable`."""
         pause, refusals = _FIRST_PAUSE, 0
+        now = asyncio.get_running_loop().time
         while True:
-            named = 0.0
+            wait = random.uniform(pause / 2, pause)
             try:
                 return await self._engine.connect(
                     self._url,
@@ -74,12 +76,14 @@ class Dialler:
                 log.warning("upstream_not_reached", status=refused.status)
                 refusals += 1
                 named = _named_wait(refused)
+                wait = max(wait, named)
                 problem = _refused(refused)
-                if problem.close_code == _NO_RETRY or refusals == _REFUSALS_MAX or named > _NAMED_WAIT_MAX:
+                lasting = problem.close_code == _NO_RETRY or refusals == _REFUSALS_MAX or named > _NAMED_WAIT_MAX
+                if lasting or now() + wait >= until:
                     raise UpstreamUnavailable(problem) from None
             except (OSError, TimeoutError) as error:
                 log.warning("upstream_not_reached", error=str(error) or type(error).__name__)
-            await asyncio.sleep(max(named, random.uniform(pause / 2, pause)))
+            await asyncio.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 

@@ -41,7 +41,7 @@ class Session:
         self,
         conversation: Conversation,
         client: Socket,
-        dial: Callable[[], Awaitable[Socket]],
+        dial: Callable[[float], Awaitable[Socket]],
         publisher: Publisher,
         *,
         upstream_url: str,
@@ -50,7 +50,8 @@ class Session:
         queue_limits: QueueLimits,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Times in seconds. ``queue_limits`` hold for each peer."""
+        """``dial`` connects to the upstream until the given moment of the event loop's clock. Times in seconds;
+        ``queue_limits`` hold for each peer."""
         self.conversation = conversation
         self._dial = dial
         self._publisher = publisher
@@ -175,9 +176,10 @@ class Session:
     async def _until_upstream_ends(self) -> UpstreamProblem:
         conversation = self.conversation
         try:
-            async with asyncio.timeout(self._connect_timeout) as patience:
+            until = asyncio.get_running_loop().time() + self._connect_timeout
+            async with asyncio.timeout_at(until) as patience:
                 while True:
-                    leg = self._connect(await self._dial())
+                    leg = self._connect(await self._dial(until))
                     ended = await self._read_upstream(leg, patience)
                     if conversation.connected or not may_redial(ended, conversation.refusal):
                         return closed(ended, conversation.refusal)

@@ -17,6 +17,7 @@ from translator.mapping.release import merge
 from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
 from turngate.protocol.messages import AddItems, Intent, RefuseRequest, Release
+from turngate.protocol.openai.frames import read_frame
 from turngate.protocol.openai.server_events import OutputAudioDelta
 
 #: Steps for which one set of ids is in use.
@@ -84,8 +85,20 @@ class Session:
         self._now += 0.02
         if event.get("type") in ("response.output_audio.delta", "response.audio.delta"):
             return
+        if self._random.random() < 0.03:
+            self._unreadable(event)
+            return
         self.conversation.upstream_event(event, self._now)
         self._watch(event)
+
+    def _unreadable(self, event: dict[str, Any]) -> None:
+        """The event as a frame that is no JSON, or not quite."""
+        frame = upstream_events.unreadable(self._random, event)
+        self.conversation.upstream_frame(frame, self._now)
+        try:
+            self._watch(read_frame(frame))
+        except ValueError:
+            self._watch()
 
     def _agent_audio(self) -> None:
         random = self._random

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -30,6 +31,23 @@ def event(random: Random, request_ids: tuple[str, ...] = (), epoch: int = 0) -> 
     if random.random() < 0.1:
         made = damaged(random, made)
     return made if isinstance(made, dict) else {"type": made}
+
+
+def unreadable(random: Random, made: dict[str, Any]) -> bytes:
+    """The event as a server sends it that does not write JSON well: cut off, with half of a surrogate pair, with a
+    number that is none, with bytes that are no text, or twice."""
+    text = json.dumps(made)
+    match random.randrange(5):
+        case 0:
+            return text[: random.randrange(len(text))].encode()
+        case 1:
+            return text.replace('"x"', '"\\ud83d"').replace('": "', '": "\\udc00', 1).encode()
+        case 2:
+            return text.replace(": 0", ": NaN").replace(": null", ": Infinity").encode()
+        case 3:
+            return text.encode()[:-1] + b"\xff\xfe}"
+        case _:
+            return (text + text).encode()
 
 
 def response_id(random: Random, epoch: int) -> str:

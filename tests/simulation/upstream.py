@@ -12,6 +12,7 @@ from tests.simulation.plan import Plan
 from turngate.simulator.frames import Event
 from turngate.simulator.realtime_session import RealtimeSession
 from turngate.simulator.record import Record, Slot
+from turngate.simulator.sickness import SERVER_ERROR
 
 
 class Log(Record):
@@ -94,7 +95,7 @@ class Upstream:
         kind = event["type"]
         if kind in self._failing:
             self._failing.discard(kind)
-            self._say(self.core.reject(event, self._clock.now))
+            self._say(self.core.reject(event, SERVER_ERROR, self._clock.now))
         else:
             self._say(self.core.receive(event, self._clock.now))
 

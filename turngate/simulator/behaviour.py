@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ class Behaviour:
     transcription_delay: float = 0.3
     #: From ``response.done`` to ``rate_limits.updated``. The live service sends it after the end of a response.
     rate_limits_delay: float = 0.04
-    #: Lifetime of a session; it ends with close code 1001.
+    #: Lifetime of a session, and how it ends: close code 1001, an ``error`` event before it, or the event alone.
     session_seconds: float = 3600.0
+    session_end: Literal["close", "error_then_close", "error"] = "error_then_close"
     #: When the server's automatic response finds another one active: send nothing (True) or an ``error`` event (False).
     #: The real service does not document which.
     auto_create_fails_silently: bool = False

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from turngate.process.settings import Settings
 from turngate.simulator.behaviour import Behaviour
+from turngate.simulator.faults import Fault
 
 
 class SimulatorSettings(Settings):
@@ -27,8 +30,14 @@ class SimulatorSettings(Settings):
         le=100,
         description="Factor on the simulator's delays: 1 is realistic, 0 is as fast as possible.",
     )
-    simulator_session_seconds: float = Field(
-        3600.0, gt=0, description="Maximum duration of a session in seconds; it ends with close code 1001."
+    simulator_session_seconds: float = Field(3600.0, gt=0, description="Maximum duration of a session in seconds.")
+    simulator_session_end: Literal["close", "error_then_close", "error"] = Field(
+        "error_then_close",
+        description="How a session of that duration ends: an `error` event `session_expired` and close code 1001, or "
+        "one of them alone.",
+    )
+    simulator_fault: Fault | None = Field(
+        None, description="A fault that every connection has; see the simulator's README for the list."
     )
     simulator_auto_create_fails_silently: bool = Field(
         False,
@@ -51,6 +60,7 @@ class SimulatorSettings(Settings):
         return Behaviour(
             pace=self.simulator_pace,
             session_seconds=self.simulator_session_seconds,
+            session_end=self.simulator_session_end,
             auto_create_fails_silently=self.simulator_auto_create_fails_silently,
             race_window=self.simulator_race_window_ms / 1000,
             record_entries=self.simulator_record_entries,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import orjson
 from websockets.asyncio.server import ServerConnection
 
-from turngate.simulator.faults import FaultInjector
 from turngate.simulator.frames import Event
 from turngate.simulator.realtime_session import Close, RealtimeSession
+from turngate.simulator.sickness import Sickness
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,11 @@ class Clock:
 class Connection:
     """One WebSocket connection and its session."""
 
-    def __init__(
-        self, socket: ServerConnection, session: RealtimeSession, injector: FaultInjector, clock: Clock
-    ) -> None:
+    def __init__(self, socket: ServerConnection, session: RealtimeSession, sickness: Sickness, clock: Clock) -> None:
         self._socket = socket
         self._session = session
-        self._injector = injector
+        self._sickness = sickness
+        session.sicken_replies(sickness.reply)
         self._clock = clock
 
     async def run(self) -> None:
@@ -49,7 +48,7 @@ class Connection:
         ending = await self._send(session.connect(self._clock.now()))
         while ending is None:
             ending = await self._send(await self._next()) or session.closing
-        if self._injector.aborts and session.closing is None:
+        if self._sickness.aborts and session.closing is None:
             self._socket.transport.abort()
         else:
             await self._socket.close(ending.code, ending.reason)
@@ -62,26 +61,28 @@ class Connection:
                 frame = await self._socket.recv()
         except TimeoutError:
             return session.advance(clock.now())
-        if self._injector.fault and isinstance(frame, str) and (event := _refused(frame, self._injector)) is not None:
-            return session.reject(event, clock.now())
+        event = _event(frame) if self._sickness.fault is not None else None
+        if event is not None:
+            if self._sickness.loses(event):
+                return session.advance(clock.now())
+            if (refused := self._sickness.refuses(event)) is not None:
+                error, named = refused
+                return session.reject(event, error, clock.now(), named=named)
         return session.receive(frame, clock.now())
 
     async def _send(self, events: Iterable[Event]) -> Close | None:
         for event in events:
-            if self._injector.drops(event):
-                continue
-            if ending := self._injector.close_before(event):
-                return ending
-            await self._socket.send(orjson.dumps(event), text=True)
-            if ending := self._injector.close_after(event):
-                return ending
+            for frame in self._sickness.frames(event):
+                if isinstance(frame, Close):
+                    return frame
+                await self._socket.send(frame, text=True)
         return None
 
 
-def _refused(frame: str, injector: FaultInjector) -> Event | None:
-    """The event in the frame, if the connection's fault refuses it."""
+def _event(frame: str | bytes) -> Event | None:
+    """The event in a frame; None if it has none."""
     try:
         event = orjson.loads(frame)
     except ValueError:
         return None
-    return event if isinstance(event, dict) and injector.refuses(event) else None
+    return event if isinstance(event, dict) else None

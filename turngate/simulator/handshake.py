@@ -64,6 +64,13 @@ def refused_key() -> HandshakeError:
     return HandshakeError("invalid_api_key", "Incorrect API key provided.", _UNAUTHORIZED)
 
 
+def no_credit() -> HandshakeError:
+    """The error for an account without credit."""
+    return HandshakeError(
+        "insufficient_quota", "You exceeded your current quota, please check your plan and billing details.", _REFUSED
+    )
+
+
 def _key(headers: Mapping[str, str], subprotocols: Iterable[str]) -> str | None:
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():

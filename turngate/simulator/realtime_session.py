@@ -16,6 +16,7 @@ from turngate.simulator.frames import Event
 from turngate.simulator.input_audio import InputAudio
 from turngate.simulator.items import Item, Items
 from turngate.simulator.record import Record
+from turngate.simulator.replies import ReplyPlan
 from turngate.simulator.response_options import Origin
 from turngate.simulator.response_stream import ResponseStream
 from turngate.simulator.responses import Responses
@@ -106,6 +107,10 @@ class RealtimeSession:
         active = self._responses.active
         return active.accepted_at if active and active.options.origin != "client" else None
 
+    def sicken_replies(self, sicken: Callable[[ReplyPlan], ReplyPlan]) -> None:
+        """Have this change what each reply is to be."""
+        self._responses.sicken = sicken
+
     def connect(self, now: float) -> list[Event]:
         """Start the session; returns ``session.created``."""
         self._scheduler.run_until(now)
@@ -138,14 +143,12 @@ class RealtimeSession:
             self._scheduler.emit("error", error=refused.body(event_id))
         return self._scheduler.take()
 
-    def reject(self, event: Event, now: float) -> list[Event]:
-        """Answer a client event with a ``server_error`` and ignore it otherwise: an injected fault."""
+    def reject(self, event: Event, refused: RefusedError, now: float, *, named: bool = True) -> list[Event]:
+        """Answer a client event with this error, which names it if ``named``, and ignore it otherwise: a fault of the
+        connection."""
         self._scheduler.run_until(now)
         self.record.received(event, self, now)
-        refused = RefusedError(
-            "server_error", "The server had an error while processing your request.", kind="server_error"
-        )
-        self._scheduler.emit("error", error=refused.body(event.get("event_id")))
+        self._scheduler.emit("error", error=refused.body(event.get("event_id") if named else None))
         return self._scheduler.take()
 
     def advance(self, now: float) -> list[Event]:
@@ -172,8 +175,13 @@ class RealtimeSession:
 
     def _expire(self) -> None:
         minutes = self._behaviour.session_seconds / 60
-        self.closing = Close(1001, f"Your session hit the maximum duration of {minutes:g} minutes.")
-        self._scheduler.stop()
+        reason = f"Your session hit the maximum duration of {minutes:g} minutes."
+        if self._behaviour.session_end != "close":
+            expired = RefusedError("session_expired", reason)
+            self._scheduler.emit("error", error=expired.body(None))
+        if self._behaviour.session_end != "error":
+            self.closing = Close(1001, reason)
+            self._scheduler.stop()
 
     def _update_session(self, event: Event) -> None:
         responses = self._responses

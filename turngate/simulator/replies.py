@@ -41,6 +41,14 @@ class ReplyPlan:
 
     outputs: tuple[str | Call, ...]
     ending: Literal["completed", "failed", "incomplete"] = "completed"
+    #: Why it is incomplete.
+    reason: str = "max_output_tokens"
+    #: With what it failed: the ``error`` of ``status_details``; None for a server error.
+    error: Event | None = None
+    #: Text instead of audio, whatever was asked for.
+    text_only: bool = False
+    #: Seconds that ``response.created`` comes late.
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

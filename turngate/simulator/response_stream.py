@@ -7,6 +7,7 @@ A response holds the slot of the default conversation from its acceptance, which
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from turngate.simulator.behaviour import Behaviour
@@ -61,7 +62,8 @@ class ResponseStream:
         self._status = plan.ending
         self._reason: Reason | None = None
         self._script = self._steps()
-        self._timer: Timer = scheduler.call_later(behaviour.wait(behaviour.created_delay), self._step)
+        delay = behaviour.wait(behaviour.created_delay) + plan.late
+        self._timer: Timer = scheduler.call_later(delay, self._step)
         self._cancel_timer: Timer | None = None
 
     @property
@@ -107,7 +109,10 @@ class ResponseStream:
         context = OutputContext(self._scheduler, self._behaviour, self._items, self.id, index)
         if isinstance(output, Call):
             return FunctionCall(context, output)
-        return Message(context, output, self.options)
+        options = self.options
+        if self._plan.text_only:
+            options = replace(options, session={**options.session, "output_modalities": ["text"]})
+        return Message(context, output, options)
 
     def _announce(self) -> None:
         self.announced = True
@@ -137,9 +142,9 @@ class ResponseStream:
             return "cancelled", {"type": "cancelled", "reason": self._reason}
         match self._status:
             case "failed":
-                return "failed", {"type": "failed", "error": _SERVER_ERROR}
+                return "failed", {"type": "failed", "error": self._plan.error or _SERVER_ERROR}
             case "incomplete":
-                return "incomplete", {"type": "incomplete", "reason": "max_output_tokens"}
+                return "incomplete", {"type": "incomplete", "reason": self._plan.reason}
             case _:
                 return "completed", None
 

@@ -13,7 +13,7 @@ from turngate.simulator.behaviour import Behaviour
 from turngate.simulator.errors import RefusedError
 from turngate.simulator.frames import Event
 from turngate.simulator.items import Items
-from turngate.simulator.replies import plan_reply, unanswered_input
+from turngate.simulator.replies import ReplyPlan, plan_reply, unanswered_input
 from turngate.simulator.response_options import Origin, ResponseOptions, context
 from turngate.simulator.response_stream import Reason, ResponseStream
 from turngate.simulator.scheduler import Scheduler
@@ -39,6 +39,8 @@ class Responses:
         #: The response that holds the slot of the default conversation.
         self.active: ResponseStream | None = None
         self.out_of_band: dict[str, ResponseStream] = {}
+        #: Changes what a reply is to be: a fault of the connection.
+        self.sicken: Callable[[ReplyPlan], ReplyPlan] = lambda plan: plan
 
     @property
     def voice_locked(self) -> bool:
@@ -57,7 +59,7 @@ class Responses:
         if not options.in_conversation and len(self.out_of_band) >= self._behaviour.max_out_of_band:
             raise RefusedError("rate_limit_exceeded", "Too many out-of-band responses are in progress.")
         heard = unanswered_input(context(request, self._items))
-        plan = plan_reply(heard, options.session, options.instructions)
+        plan = self.sicken(plan_reply(heard, options.session, options.instructions))
         stream = ResponseStream(
             self._scheduler, self._behaviour, self._items, self._conversation_id, options, plan, self._done
         )

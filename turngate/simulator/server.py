@@ -21,12 +21,13 @@ from websockets.typing import Subprotocol
 from turngate.process.settings import ENV_PREFIX, SettingsError
 from turngate.simulator.config import SimulatorSettings
 from turngate.simulator.connection import Clock, Connection
-from turngate.simulator.faults import Fault, FaultInjector, Faults
+from turngate.simulator.faults import Fault, Faults
 from turngate.simulator.frames import Event
-from turngate.simulator.handshake import SUBPROTOCOL, AccessPolicy, HandshakeError, refused_key
+from turngate.simulator.handshake import SUBPROTOCOL, AccessPolicy, HandshakeError, no_credit, refused_key
 from turngate.simulator.pages import page
 from turngate.simulator.realtime_session import RealtimeSession
 from turngate.simulator.sessions import Sessions
+from turngate.simulator.sickness import Sickness
 
 PATH = "/v1/realtime"
 #: Maximum frame size in bytes: an append of 15 MiB of audio as base64 in JSON.
@@ -36,6 +37,13 @@ _PING_INTERVAL = 20.3
 #: Timeout of one closing handshake, and of all of them together in `Simulator.stop`, in seconds.
 _CLOSE_TIMEOUT, _STOP_TIMEOUT = 1.0, 1.5
 
+#: HTTP status and headers of faults that refuse the upgrade.
+_REFUSED_UPGRADES: dict[Fault | None, tuple[int, dict[str, str]]] = {
+    Fault.HTTP_302: (302, {"Location": "https://example.com/"}),
+    Fault.HTTP_429: (429, {"Retry-After": "1"}),
+    Fault.HTTP_503: (503, {}),
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,7 +51,7 @@ class Simulator:
     """A running simulator. Use it as an asynchronous context manager, or call `start` and `stop`."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
-        self.faults = Faults()
+        self.faults = Faults(settings.simulator_fault)
         self.sessions = Sessions(settings.simulator_record_sessions)
         self._settings = settings
         self._behaviour = settings.behaviour()
@@ -114,12 +122,16 @@ class Simulator:
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if urlsplit(request.path).path.rstrip("/") == PATH:
-            if not self.faults.take_503():
+            refusal = _REFUSED_UPGRADES.get(self.faults.next())
+            if refusal is None:
                 return None
-            status, body = 503, cast(Event, {"error": "The service is unavailable."})
+            self.faults.take()
+            status, headers = refusal
+            body = cast(Event, {"error": {"message": "The upgrade is refused.", "code": None}})
         else:
-            status, body = page(request.path, self.sessions, self.faults)
+            (status, body), headers = page(request.path, self.sessions, self.faults), {}
         response = connection.respond(status, orjson.dumps(body).decode())
+        response.headers.update(headers)
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"
         return response
@@ -127,27 +139,29 @@ class Simulator:
     async def _connected(self, socket: ServerConnection) -> None:
         self._sockets.add(socket)
         try:
-            await self._serve(socket, self.faults.take())
+            await self._serve(socket, Sickness(self.faults.take()))
         except ConnectionClosed:
             pass
         finally:
             self._sockets.discard(socket)
 
-    async def _serve(self, socket: ServerConnection, injector: FaultInjector) -> None:
+    async def _serve(self, socket: ServerConnection, sickness: Sickness) -> None:
         request = socket.request
         assert request is not None
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         try:
             model = self._access.admit(request.path, request.headers, [name.strip() for name in offered.split(",")])
-            if injector.fault is Fault.REFUSE_KEY:
+            if sickness.fault is Fault.REFUSE_KEY:
                 raise refused_key()
+            if sickness.fault is Fault.INSUFFICIENT_QUOTA:
+                raise no_credit()
         except HandshakeError as refused:
             await _refuse(socket, refused)
             return
         session = RealtimeSession(self._behaviour, seed=secrets.randbits(48), model=model)
         entry = self.sessions.begin(session, model, self._clock.now())
         try:
-            await Connection(socket, session, injector, self._clock).run()
+            await Connection(socket, session, sickness, self._clock).run()
         finally:
             entry.end(self._clock.now(), socket.close_code)
             log.debug("session ended", session=entry.id, close_code=socket.close_code)

@@ -72,6 +72,9 @@ class Vad:
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
         count = len(samples) // self._frame
+        if not count:
+            self._rest = samples.copy()
+            return
         self._rest = samples[count * self._frame :].copy()
         frames = samples[: count * self._frame].astype(np.float32).reshape(count, self._frame)
         loud_frames = np.einsum("ij,ij->i", frames, frames) >= self._floor

@@ -44,8 +44,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return paused
 
 
-async def dialled(engine: Engine) -> Any:
-    return await Dialler(cast(Any, engine), "ws://x/", {}, ping_timeout=1, receive_buffer=1).dial()
+async def dialled(engine: Engine, until: float = float("inf")) -> Any:
+    return await Dialler(cast(Any, engine), "ws://x/", {}, ping_timeout=1, receive_buffer=1).dial(until)
 
 
 async def refused(engine: Engine) -> UpstreamProblem:
@@ -60,6 +60,15 @@ async def test_a_refusal_that_stays_is_told_at_once(status: int, pauses: list[fl
     problem = await refused(engine)
     assert (problem.code, problem.close_code, engine.dialled) == ("upstream_refused", 1000, 1)
     assert f"HTTP {status}" in problem.description
+    assert pauses == []
+
+
+async def test_when_no_time_is_left_the_last_refusal_is_told(pauses: list[float]) -> None:
+    engine = Engine(HandshakeRefused(429, retry_after="2"))
+    with pytest.raises(UpstreamUnavailable) as unavailable:
+        await dialled(engine, asyncio.get_running_loop().time() + 1)
+    assert "HTTP 429" in unavailable.value.problem.description
+    assert engine.dialled == 1
     assert pauses == []
 
 

@@ -70,7 +70,7 @@ class Line:
         publisher: Any = type("Publisher", (), {"turn": lambda *_, **__: None, "client_event": lambda *_: None})()
         client: Any = self.client
 
-        async def dial() -> Any:
+        async def dial(until: float) -> Any:
             return self.upstream
 
         session = Session(

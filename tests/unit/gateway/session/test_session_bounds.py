@@ -61,7 +61,7 @@ class Scene:
         out = self.conversation.context.out
         (out.to_client if self._told_to == "client" else out.to_upstream).append({"type": "Told"})
 
-    async def _dial(self) -> Any:
+    async def _dial(self, until: float) -> Any:
         return self.upstream
 
 

@@ -42,7 +42,7 @@ async def test_an_upstream_that_does_not_answer_its_close_does_not_hold_up_the_c
     client.may_close.set()
     dialled = asyncio.Event()
 
-    async def dial() -> Any:
+    async def dial(until: float) -> Any:
         dialled.set()
         return upstream
 

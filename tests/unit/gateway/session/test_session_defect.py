@@ -56,7 +56,7 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
     client: Any = Peer(says)
     unused: Any = None
 
-    async def dial() -> Any:
+    async def dial(until: float) -> Any:
         if where == "command":
             session.command(unused)
         await asyncio.Future[None]()

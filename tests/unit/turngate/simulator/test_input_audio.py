@@ -113,12 +113,12 @@ class TestTurns:
         assert client.wait(60) == []
         assert "input_audio_buffer.speech_stopped" in kinds(client.hear(silence(200)))
 
-    @pytest.mark.parametrize("size", [20, 33, 100, 2000])
-    def test_how_audio_is_cut_into_appends_does_not_matter(self, size: int) -> None:
+    #: In samples: an AudioWorklet's frame, frames of 256 bytes, of 5, 10, 20, 33 and 100 ms, and all at once.
+    @pytest.mark.parametrize("step", [1, 120, 128, 240, 480, 792, 2_400, 48_000])
+    def test_how_audio_is_cut_into_appends_does_not_matter(self, step: int) -> None:
         samples = np.concatenate(
             [np.frombuffer(pybase64.b64decode(part), "<i2") for part in (silence(310), sound(500), silence(440))]
         )
-        step = 24 * size
         appends = [
             pybase64.b64encode_as_string(samples[start : start + step].tobytes())
             for start in range(0, len(samples), step)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from turngate import simulator
 from turngate.simulator.behaviour import Behaviour
 from turngate.simulator.faults import MAX_ARMED, Fault, Faults
 from turngate.simulator.pages import page
@@ -51,12 +54,16 @@ class TestFaults:
         faults = Faults()
         assert page("/faults?next=silent&count=2", Sessions(1), faults)[1]["armed"] == ["silent", "silent"]
         page("/faults?next=refuse_key", Sessions(1), faults)
-        assert [faults.take().fault for _ in range(4)] == [Fault.SILENT, Fault.SILENT, Fault.REFUSE_KEY, None]
+        assert [faults.take() for _ in range(4)] == [Fault.SILENT, Fault.SILENT, Fault.REFUSE_KEY, None]
 
     def test_disarming(self) -> None:
         faults = Faults()
         faults.arm(Fault.SILENT, 3)
         assert page("/faults?clear", Sessions(1), faults)[1]["armed"] == []
+
+    def test_the_readme_lists_every_fault(self) -> None:
+        readme = (Path(simulator.__file__).parent / "README.md").read_text("utf-8")
+        assert [fault for fault in Fault if f"| `{fault}` |" not in readme] == []
 
     def test_it_is_bounded(self) -> None:
         faults = Faults()
@@ -71,12 +78,10 @@ class TestFaults:
         assert status == 400
         assert named in body["error"]
 
-    def test_only_a_503_is_taken_before_the_handshake(self) -> None:
-        faults = Faults()
-        assert faults.take_503() is False
-        faults.arm(Fault.SILENT, 1)
-        assert faults.take_503() is False
-        assert faults.take().fault is Fault.SILENT
+    def test_the_next_one_can_be_seen_before_it_is_taken(self) -> None:
+        faults = Faults(always=Fault.TEXT_ONLY)
+        assert faults.next() is faults.take() is Fault.TEXT_ONLY, "where none is armed, the one that all have"
         faults.arm(Fault.HTTP_503, 1)
-        assert faults.take_503() is True
+        assert faults.next() is Fault.HTTP_503
+        assert faults.take() is Fault.HTTP_503
         assert faults.armed() == []
