@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from gateway.conversation.limits import Limits
@@ -12,6 +12,7 @@ from tests.simulation.script import Script
 from translator.mapping.defaults import Defaults
 from translator.mapping.turn_detection import TurnDetection
 from turngate.simulator.behaviour import Behaviour
+from turngate.simulator.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Plan:
     restart_after: float
     #: The broker's data may outlive the patience of the gateway: requests may be given up.
     hopeless: bool = False
+    #: What ails the upstream.
+    sickness: Fault | None = None
 
 
 def draw(seed: int) -> Plan:
@@ -74,6 +77,9 @@ def draw(seed: int) -> Plan:
         heartbeat=random.choice((2.0, 10.0)),
         patience=Patience(give_up=15.0 if hopeless else 60.0),
     )
+    sickness = _sickness(Random(seed * 8 + 5))
+    if sickness is not None:
+        limits = replace(limits, reply=3.0, response_silence=4.0)
     hostile = random.random() < 0.25
     sessions = 1 if random.random() < 0.5 else random.randint(2, 3)
     return Plan(
@@ -100,7 +106,25 @@ def draw(seed: int) -> Plan:
         reclaim_after=random.choice((2.0, 5.0)),
         restart_after=random.choice((0.1, 2.0)),
         hopeless=hopeless,
+        sickness=sickness,
     )
+
+
+#: Those after which a session must come to rest: its turn becomes free, and its requests are carried out or told.
+_SICKNESSES = (
+    Fault.DONE_MISSING,
+    Fault.CREATED_THEN_SILENCE,
+    Fault.CANCEL_UNANSWERED,
+    Fault.CREATE_UNANSWERED,
+    Fault.RACE_WITHOUT_EVENT_ID,
+    Fault.LATE_CREATED,
+    Fault.DONE_UNREADABLE,
+    Fault.REFUSED_FUNCTION_RESULT,
+)
+
+
+def _sickness(random: Random) -> Fault | None:
+    return random.choice(_SICKNESSES) if random.random() < 0.06 else None
 
 
 def _weather(random: Random, hopeless: bool) -> Weather:

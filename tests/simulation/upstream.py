@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
 from tests.simulation.history import Entry, History, Where
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
+from turngate.protocol.openai.frames import read_frame
 from turngate.simulator.frames import Event
 from turngate.simulator.realtime_session import RealtimeSession
 from turngate.simulator.record import Record, Slot
-from turngate.simulator.sickness import SERVER_ERROR
+from turngate.simulator.sickness import SERVER_ERROR, Sickness
 
 
 class Log(Record):
@@ -55,6 +56,8 @@ class Upstream:
     ) -> None:
         self.core = RealtimeSession(plan.behaviour, seed=seed)
         self.core.record = Log(history)
+        self._sickness = Sickness(plan.sickness)
+        self.core.sicken_replies(self._sickness.reply)
         self.on_the_wire = 0
         self._plan = plan
         self._clock = clock
@@ -93,6 +96,13 @@ class Upstream:
 
     def _receive(self, event: Event) -> None:
         kind = event["type"]
+        if self._sickness.fault is not None:
+            if self._sickness.loses(event):
+                return
+            if (refused := self._sickness.refuses(event)) is not None:
+                error, named = refused
+                self._say(self.core.reject(event, error, self._clock.now, named=named))
+                return
         if kind in self._failing:
             self._failing.discard(kind)
             self._say(self.core.reject(event, SERVER_ERROR, self._clock.now))
@@ -113,9 +123,15 @@ class Upstream:
             self._say(self.core.advance(self._clock.now))
 
     def _arrive(self, events: list[Event]) -> None:
-        for event in events:
+        for event in events if self._sickness.fault is None else self._sick(events):
             if self._open:
                 self._deliver(event)
+
+    def _sick(self, events: list[Event]) -> Iterator[Event]:
+        for event in events:
+            for frame in self._sickness.frames(event):
+                if isinstance(frame, bytes):
+                    yield read_frame(frame)
 
     def _travel(self, direction: int, then: Callable[[], None]) -> None:
         plan, clock = self._plan, self._clock

@@ -24,12 +24,14 @@ def check(facts: Facts) -> Iterator[Violation]:
         yield Violation("crash", end, outcome.crash)
         return
     if outcome.unfinished:
-        yield Violation("alive", end, outcome.unfinished)
+        yield Violation("alive" if outcome.plan.sickness is None else "P10", end, outcome.unfinished)
     limits = outcome.plan.limits
     if outcome.most_client_requests > limits.requests or outcome.most_requests > limits.requests + limits.calls:
         yield Violation("P8", end, f"{outcome.most_requests} requests were kept, where {limits.requests} may be")
     if outcome.most_calls > limits.calls:
         yield Violation("P8", end, f"{outcome.most_calls} calls were kept, where {limits.calls} may be")
+    if outcome.plan.sickness is not None:
+        return
     configured = bool(facts.of_type("SettingsApplied"))
     if outcome.plan.weather.calm and configured and outcome.republished:
         yield Violation("prompt", end, f"{outcome.republished} requests had to be published again in good weather")

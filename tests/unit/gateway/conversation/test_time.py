@@ -185,3 +185,15 @@ def test_a_request_is_given_up_without_an_upstream_too() -> None:
     assert bench.wait(59).messages == []
     assert [message["code"] for message in bench.wait(1).messages] == ["REQUEST_TIMED_OUT"]
     assert bench.out.to_publish == []
+
+
+def test_a_transcript_that_waits_for_an_earlier_one_is_told_after_a_while() -> None:
+    bench = Bench().configured()
+    for item in ("user_1", "user_2"):
+        bench.event("input_audio_buffer.speech_stopped", item_id=item, audio_end_ms=0)
+    told = bench.event(
+        "conversation.item.input_audio_transcription.completed", item_id="user_2", content_index=0, transcript="Two."
+    )
+    assert [message for message in told.messages if message["type"] == "ConversationText"] == []
+    told = bench.wait(3)
+    assert [message["content"] for message in told.messages if message["type"] == "ConversationText"] == ["Two."]
