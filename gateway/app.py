@@ -20,10 +20,10 @@ from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
 from turngate.process import garbage, logging
-from turngate.process.service import listen
+from turngate.process.service import HttpServer, Readiness, application, listen
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
-from turngate.protocol.messages import GATEWAYS, Command, commands_stream
+from turngate.protocol.messages import GATEWAYS, SESSION_STATES, TRANSLATORS, Command, commands_stream
 
 log = structlog.get_logger(__name__)
 
@@ -71,20 +71,25 @@ class Gateway:
         self._bus = bus
         self._keys = read_keys(settings)
         self._publisher = Publisher(bus, settings.turn_fold_ms / 1000)
-        self._probe = probe = Probe(bus.ready, _PROBE_INTERVAL)
+        self._probe = Probe(lambda: bus.ready(TRANSLATORS, SESSION_STATES), _PROBE_INTERVAL)
         self._server = GatewayServer(
             settings,
             engine,
             _dialler(settings, engine),
             self._publisher,
-            lambda: supervisor.healthy and bus.alive(),
-            lambda: supervisor.healthy and probe(),
+            self._alive,
             self._keys,
             Origins(settings.origins, open_to_anybody=self._keys is None),
         )
         bus.consume(
             commands_stream(settings.gateway_id), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True
         )
+
+    def _alive(self) -> bool:
+        return self._supervisor.healthy and self._bus.alive()
+
+    async def _readiness(self) -> Readiness:
+        return Readiness(self._supervisor.healthy and self._probe(), self._bus.missing)
 
     async def _on_commands(self, batch: Batch[Command]) -> None:
         for number, command in enumerate(batch.messages):
@@ -95,10 +100,20 @@ class Gateway:
     async def serve(self) -> None:
         """Accept clients until the process should stop. Raises `SettingsError`."""
         settings, supervisor = self._settings, self._supervisor
+        internal = HttpServer(application("gateway", self._alive, self._readiness))
         try:
-            with contextlib.closing(
-                listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
-            ) as listener:
+            with (
+                contextlib.closing(
+                    listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
+                ) as listener,
+                contextlib.closing(
+                    listen(
+                        settings.gateway_internal_host,
+                        settings.gateway_internal_port,
+                        "TURNGATE_GATEWAY_INTERNAL_PORT",
+                    )
+                ) as internal_listener,
+            ):
                 await require_server(self._bus.redis, settings)
                 await self._bus.start()
                 await self._probe.ask()
@@ -106,6 +121,7 @@ class Gateway:
                 supervisor.start("probe", self._probe.run)
                 supervisor.start("publisher", self._publisher.run)
                 supervisor.start("stall watcher", self._server.watch)
+                serving = supervisor.start("http", lambda: internal.serve(sockets=[internal_listener]))
                 await self._server.start(listener)
                 warn_if_open(self._keys, settings)
                 garbage.settle()
@@ -117,13 +133,15 @@ class Gateway:
                 )
                 await supervisor.wait()
                 await self._stop()
+                internal.should_exit = True
+                await asyncio.wait([serving])
+                await supervisor.end()
+                await self._bus.stop()
                 log.info("stopped", gateway=settings.gateway_id)
         finally:
             await self._bus.close()
 
     async def _stop(self) -> None:
-        """Say good-bye to every client, publish the last records, and leave nothing behind in Redis."""
+        """Say good-bye to every client, and publish the last records."""
         await self._server.stop(_FAREWELL)
         await self._publisher.drain(_FAREWELL)
-        await self._supervisor.end()
-        await self._bus.stop()

@@ -28,8 +28,12 @@ class GatewaySettings(BrokerSettings):
     """The service itself, its upstream, and the limits of its sessions."""
 
     gateway_host: str = Field("127.0.0.1", description="Address to listen on.")
-    gateway_port: int = Field(
-        8080, ge=0, le=65535, description="Port for clients, health and metrics; 0 takes any free one."
+    gateway_port: int = Field(8080, ge=0, le=65535, description="Port for clients; 0 takes any free one.")
+    gateway_internal_host: str = Field(
+        "127.0.0.1", description="Address to listen on for probes and metrics; clients need not reach it."
+    )
+    gateway_internal_port: int = Field(
+        8084, ge=0, le=65535, description="Port for probes and metrics; 0 takes any free one."
     )
     socket_engine: EngineName = Field(
         "picows",

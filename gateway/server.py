@@ -1,4 +1,4 @@
-"""The listening socket: accepts clients, answers health and metrics over HTTP on the same port, lists the sessions."""
+"""The listening socket for clients. Over plain HTTP it says only whether the gateway lives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import orjson
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
 from gateway.admission.admission import Admission
@@ -49,13 +48,12 @@ class GatewayServer:
         dialler: Dialler,
         publisher: Publisher,
         alive: Callable[[], bool],
-        ready: Callable[[], bool],
         keys: Keys | None,
         origins: Origins,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``alive`` says whether the process and its consumers work, ``ready`` whether Redis does too. Without ``keys``
-        anybody may connect. ``clock`` gives seconds."""
+        """``alive`` says whether the process and its consumers work. Without ``keys`` anybody may connect. ``clock``
+        gives seconds."""
         self._clock = clock
         self._settings = settings
         self._engine = engine
@@ -65,7 +63,6 @@ class GatewayServer:
         self._dialler = dialler
         self._publisher = publisher
         self._alive = alive
-        self._ready = ready
         self._counters = metrics.counters()
         self._metrics = metrics.SessionMetrics(
             self._counters,
@@ -166,14 +163,9 @@ class GatewayServer:
         except ValueError:
             return _json(HTTPStatus.BAD_REQUEST, {"error": "the request's path cannot be read"})
         if path == "/health":
-            return _json(
-                HTTPStatus.OK if self._alive() else HTTPStatus.SERVICE_UNAVAILABLE, {"consumers": self._alive()}
-            )
-        if path == "/ready":
-            ready = self._ready()
-            return _json(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"ready": ready})
-        if path == "/metrics":
-            return HttpResponse(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
+            alive = self._alive()
+            status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
+            return HttpResponse(status, "text/plain", b"ok\n" if alive else b"unavailable\n")
         if path not in DIALECTS:
             return _json(HTTPStatus.NOT_FOUND, {"error": f"no such path; agents converse on {' or '.join(DIALECTS)}"})
         refusal = self._admission.request(request, self._clock(), token_in_query=DIALECTS[path].token_in_query)

@@ -52,7 +52,7 @@ async def run(cores: Cores, rounds: int, say: Callable[[str], None]) -> StartUp:
 
 
 async def _turngate_run(cores: Cores) -> float:
-    kinds = ("GATEWAY", "SESSION_STATE", "SIMULATOR")
+    kinds = ("GATEWAY", "GATEWAY_INTERNAL", "SESSION_STATE", "SIMULATOR")
     ports = {f"TURNGATE_{kind}_PORT": str(free_port()) for kind in kinds}
     env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED} | ports
     mine = os.sched_getaffinity(0)
@@ -64,7 +64,7 @@ async def _turngate_run(cores: Cores) -> float:
             *(sys.executable, "-m", "turngate.cli.app", "run"), env=env, cwd=folder, stdout=asyncio.subprocess.DEVNULL
         )
         try:
-            await _until_ready(process, f"http://127.0.0.1:{ports['TURNGATE_GATEWAY_PORT']}/ready")
+            await _until_ready(process, f"http://127.0.0.1:{ports['TURNGATE_GATEWAY_INTERNAL_PORT']}/ready")
             return clock() - began
         finally:
             os.sched_setaffinity(0, mine)

@@ -35,7 +35,7 @@ class ResourceCounts:
         for name, child in self._stack.processes.items():
             found[f"{name}: restarts"] = child.restarts
             if name != "broker":
-                found[f"{name}: tasks"] = await metric(f"http://{child.program.address}", "turngate_tasks")
+                found[f"{name}: tasks"] = await metric(f"http://{child.program.internal_address}", "turngate_tasks")
         found["Redis: keys"] = await self._redis.dbsize()
         for stream in await self._streams():
             for group in await self._groups(stream):

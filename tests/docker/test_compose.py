@@ -120,7 +120,7 @@ def test_everything_gets_healthy(compose: Compose) -> None:
     for service in ("redis", "simulator", "session-state", "translator", "gateway"):
         for container in compose.containers(service):
             assert health(container) == "healthy", f"{service} {container}"
-    assert check(f"http://127.0.0.1:{compose.port}/ready", timeout=10) is None
+    assert check(f"http://127.0.0.1:{compose.port}/health", timeout=10) is None
 
 
 def test_published_for_others_it_needs_keys(compose: Compose) -> None:

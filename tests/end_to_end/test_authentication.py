@@ -140,8 +140,10 @@ async def test_who_brings_no_good_key_is_told_before_the_upgrade(
 
 async def test_the_probes_need_no_key_and_what_is_not_there_is_still_not_there(locked: Locked) -> None:
     async with httpx.AsyncClient(trust_env=False, base_url=locked.environment.base) as http:
-        for page in ("/health", "/ready", "/metrics"):
-            assert (await http.get(page)).status_code == 200
+        answer = await http.get("/health")
+        assert (answer.status_code, answer.text) == (200, "ok\n")
+        for page in ("/ready", "/metrics", "/sessions"):
+            assert (await http.get(page)).status_code == 404, "they have a port of their own"
         assert (await http.get("/v2/agent")).status_code == 404
         assert "WWW-Authenticate" in (await http.get(AGENT)).headers
 

@@ -31,7 +31,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
 
 async def status(stack: Stack, page: str) -> int:
     async with httpx.AsyncClient(trust_env=False) as http:
-        return (await http.get(stack.gateway_url.replace("ws://", "http://") + page)).status_code
+        return (await http.get(stack.internal_url("gateway") + page)).status_code
 
 
 async def until_status(stack: Stack, page: str, code: int) -> None:

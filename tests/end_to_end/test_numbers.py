@@ -36,7 +36,7 @@ async def stack(redis_url: str) -> AsyncIterator[Stack]:
 
 def pages(stack: Stack) -> dict[str, str]:
     return {
-        "gateway": stack.gateway_url.replace("ws://", "http://"),
+        "gateway": stack.internal_url("gateway"),
         "session-state": stack.session_state_url,
         "translator": stack.translator_urls[0],
     }

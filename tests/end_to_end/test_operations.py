@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 def http_of(stack: Stack) -> dict[str, str]:
     return {
-        "gateway": stack.gateway_url.replace("ws://", "http://"),
+        "gateway": stack.internal_url("gateway"),
         "session-state": stack.session_state_url,
         "translator": stack.translator_urls[0],
     }
@@ -35,6 +35,18 @@ async def test_every_service_says_that_it_lives_and_is_ready(stack: Stack) -> No
     for service, url in http_of(stack).items():
         for page in ("/health", "/ready", "/metrics"):
             assert (await fetch(url + page)).status_code == 200, f"{service}{page}"
+
+
+async def test_a_gateway_without_translators_is_not_ready_and_says_so(own_redis_url: str) -> None:
+    async with Stack(redis_url=own_redis_url, translators=1, pace=0, restarts=False) as stack:
+        ready, translator = f"{stack.internal_url('gateway')}/ready", stack.processes["translator-1"].pid
+        assert translator is not None
+        os.kill(translator, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (answer := await fetch(ready)).status_code == 200:
+                await asyncio.sleep(0.05)
+        assert (answer.status_code, answer.json()["missing"]) == (503, ["translator"])
+        assert (await fetch(f"{stack.internal_url('gateway')}/health")).status_code == 200
 
 
 async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(own_redis_url: str) -> None:

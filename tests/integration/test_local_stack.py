@@ -89,7 +89,7 @@ class Run:
 
 @contextlib.contextmanager
 def running(folder: Path, **env: str) -> Iterator[Run]:
-    ports = {"GATEWAY": free_port(), "SESSION_STATE": free_port(), "SIMULATOR": free_port()}
+    ports = {kind: free_port() for kind in ("GATEWAY", "GATEWAY_INTERNAL", "SESSION_STATE", "SIMULATOR")}
     run = Run(folder, ports, **env)
     try:
         yield run
@@ -117,7 +117,7 @@ def test_it_becomes_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
         assert f"ws://127.0.0.1:{run.ports['GATEWAY']}/openai" in said
         assert "no OPENAI_API_KEY: replies come from the simulator" in said
         assert f"chat --url ws://127.0.0.1:{run.ports['GATEWAY']}" in said
-        for kind, path in (("GATEWAY", "ready"), ("SESSION_STATE", "ready"), ("SIMULATOR", "health")):
+        for kind, path in (("GATEWAY", "health"), ("GATEWAY_INTERNAL", "ready"), ("SESSION_STATE", "ready")):
             assert check(f"http://127.0.0.1:{run.ports[kind]}/{path}") is None
         children = run.children()
         assert len(children) == 6

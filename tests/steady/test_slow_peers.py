@@ -83,8 +83,9 @@ class Slow:
                 left, still = now, still + 1 if now == left else 0
 
     async def cuts(self, peer: str) -> float:
-        base = self._stack.gateway_url.replace("ws://", "http://")
-        return await metric(base, "turngate_peers_cut_total", peer=peer, reason="stalled")
+        return await metric(
+            self._stack.internal_url("gateway"), "turngate_peers_cut_total", peer=peer, reason="stalled"
+        )
 
     @property
     def _pid(self) -> int:

@@ -39,6 +39,10 @@ log = structlog.get_logger(__name__)
 _WATCH_INTERVAL = 0.5
 #: Milliseconds that a stream of one process's own outlives its last renewal.
 _OWN_STREAM_MS = 60_000
+#: The key that says that a group has a member which lives, and how many milliseconds it outlives its last renewal. What
+#: Redis knows of a group's members does not tell: before 7.2 a blocked read is no sign of life.
+_READS = "turngate:reads:"
+_READS_MS = 5_000
 #: Seconds that a process which stops gives the server to take its names out of the groups.
 _LEAVE_SECONDS = 3
 #: Seconds that the server may take to answer the question whether it can be written to.
@@ -89,6 +93,8 @@ class Bus:
         self._readers = readers
         self._watch_interval = watch_interval
         self._readings: list[_Reading] = []
+        #: The groups without a member, when `ready` last looked.
+        self.missing: tuple[str, ...] = ()
 
     @classmethod
     def connect(cls, settings: BrokerSettings) -> Bus:
@@ -223,15 +229,23 @@ class Bus:
         nevertheless."""
         return all(reading.reader.alive() for reading in self._readings)
 
-    async def ready(self) -> bool:
-        """True if every stream is read and the server can be written to: one that is out of memory answers pings."""
+    async def ready(self, *groups: str) -> bool:
+        """True if every stream is read, the server can be written to (one that is out of memory answers pings), and
+        each of these groups has a member that lives; `missing` names those that have none."""
         try:
-            async with asyncio.timeout(_READY_SECONDS):
-                await self.redis.set(self.key("turngate:ready"), 1, px=_OWN_STREAM_MS)
+            async with asyncio.timeout(_READY_SECONDS), self.redis.pipeline(transaction=False) as pipeline:
+                pipeline.set(self.key("turngate:ready"), 1, px=_OWN_STREAM_MS)
+                for group in groups:
+                    pipeline.exists(self.key(_READS + group))
+                _, *members = await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             trouble.note(error, "check readiness")
             return False
-        return self.alive()
+        missing = tuple(group for group, living in zip(groups, members, strict=True) if not living)
+        if missing != self.missing:
+            log.warning("services_missing", missing=missing) if missing else log.info("services_complete")
+        self.missing = missing
+        return not missing and self.alive()
 
     async def watch(self) -> None:
         """Start readers again whose group was lost, and renew streams of one's own, until cancelled."""
@@ -264,6 +278,8 @@ class Bus:
         for consumer in self.consumers:
             if consumer.own:
                 await self.redis.pexpire(consumer.key, _OWN_STREAM_MS)
+            else:
+                await self.redis.set(self.key(_READS + consumer.group), 1, px=_READS_MS)
 
     async def _revive(self) -> None:
         # Reads the whole of the new stream: nothing that was published since the loss is skipped.

@@ -41,6 +41,8 @@ class Program:
     check: Callable[[], Awaitable[str | None]]
     #: Shown next to the name, such as ``127.0.0.1:8080``.
     address: str = ""
+    #: Where its probes and metrics are, if not at `address`.
+    internal_address: str = ""
     #: Added to the environment of this process; the child gets the part that its kind needs.
     env: Mapping[str, str] = field(default_factory=dict)
     #: Determines which variables it gets: a service's name, or ``broker``; any other program gets no secrets.

@@ -27,6 +27,8 @@ class Layout:
     redis_url: str
     #: ``host:port`` by kind of service, in order of number.
     addresses: Mapping[str, tuple[str, ...]]
+    #: The same of their probes and metrics.
+    internal_addresses: Mapping[str, tuple[str, ...]]
 
 
 def lay_out(
@@ -60,8 +62,16 @@ def lay_out(
         kind: str, count: int, extra: Mapping[str, str] | None = None, host: str = _HOST
     ) -> tuple[Program, ...]:
         given = ports.get(kind) or pick_port()
+        internal = (ports.get("gateway-internal") or pick_port()) if kind == "gateway" else 0
         return tuple(
-            _service(kind, number, host, given if number == 1 else pick_port(), {**shared, **(extra or {})})
+            _service(
+                kind,
+                number,
+                host,
+                given if number == 1 else pick_port(),
+                {**shared, **(extra or {})},
+                internal_port=(internal if number == 1 else pick_port()) if kind == "gateway" else None,
+            )
             for number in range(1, count + 1)
         )
 
@@ -89,6 +99,11 @@ def lay_out(
         addresses={
             kind: tuple(program.address for program in programs) for kind, programs in kinds.items() if programs
         },
+        internal_addresses={
+            kind: tuple(program.internal_address for program in programs)
+            for kind, programs in kinds.items()
+            if programs
+        },
     )
 
 
@@ -105,18 +120,23 @@ def _broker(server: Path, port: int, url: str) -> Program:
     return Program("broker", command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False, kind="broker")
 
 
-def _service(kind: str, number: int, host: str, port: int, env: Mapping[str, str]) -> Program:
-    """One process of a service."""
+def _service(
+    kind: str, number: int, host: str, port: int, env: Mapping[str, str], *, internal_port: int | None
+) -> Program:
+    """One process of a service. ``internal_port`` is that of its probes, if it is not ``port``."""
     reached = {"0.0.0.0": _HOST, "::": "::1"}.get(host, host)
     address = f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}"
     variable = f"TURNGATE_{kind.replace('-', '_').upper()}"
+    internal_address = address if internal_port is None else f"{_HOST}:{internal_port}"
+    internal = {} if internal_port is None else {f"{variable}_INTERNAL_PORT": str(internal_port)}
     return Program(
         name="simulator" if kind == "simulator" else f"{kind}-{number}",
         command=(sys.executable, "-m", "turngate.cli.app", kind),
         # The simulator depends on nothing, so it is ready when it is alive.
-        check=answers(address, "/health" if kind == "simulator" else "/ready"),
+        check=answers(internal_address, "/health" if kind == "simulator" else "/ready"),
         address=address,
-        env={**env, f"{variable}_HOST": host, f"{variable}_PORT": str(port)},
+        internal_address=internal_address,
+        env={**env, f"{variable}_HOST": host, f"{variable}_PORT": str(port), **internal},
         kind=kind,
     )
 

@@ -36,7 +36,11 @@ class StackConfig:
         load(TranslatorSettings)
         read_keys(gateway)
         self.simulator, self.upstream = gateway.simulated, gateway.upstream
-        self.ports = {"gateway": gateway.gateway_port, "session-state": session_state.session_state_port}
+        self.ports = {
+            "gateway": gateway.gateway_port,
+            "gateway-internal": gateway.gateway_internal_port,
+            "session-state": session_state.session_state_port,
+        }
         self.gateway_host = gateway.gateway_host
         if self.simulator:
             self.ports["simulator"] = load(SimulatorSettings).simulator_port

@@ -92,6 +92,11 @@ class Stack:
     def gateway_urls(self) -> tuple[str, ...]:
         return tuple(f"ws://{address}" for address in self.layout.addresses["gateway"])
 
+    def internal_url(self, kind: str, number: int = 1) -> str:
+        """Where probes and metrics of a process are, such as ``http://127.0.0.1:8084``; ``kind`` is a service's
+        name."""
+        return f"http://{self.layout.internal_addresses[kind][number - 1]}"
+
     @property
     def session_state_url(self) -> str:
         """The admin HTTP of the first session-state process, such as ``http://127.0.0.1:8082``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,13 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
         raise SettingsError(f"{setting}: cannot listen on {address} ({error.strerror})") from None
 
 
-class _HttpServer(uvicorn.Server):
-    """Leaves signals to the supervisor."""
+class HttpServer(uvicorn.Server):
+    """Serves an application; leaves signals to the supervisor. Set ``should_exit`` to end `serve`."""
+
+    def __init__(self, application: Starlette) -> None:
+        super().__init__(
+            uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -86,10 +91,7 @@ def run(wire: Callable[[], Service]) -> None:
 
 async def serve(service: Service, supervisor: Supervisor) -> None:
     """Start the service and its HTTP, wait until it should stop, and stop it. Raises `SettingsError`."""
-    config = uvicorn.Config(
-        application(service, supervisor), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
-    )
-    http = _HttpServer(config)
+    http = HttpServer(service_application(service, supervisor))
     listener = listen(service.host, service.port, service.port_setting)
     try:
         await require_server(service.bus.redis, service.bus.settings)
@@ -111,19 +113,42 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
         await service.bus.close()
 
 
-def application(service: Service, supervisor: Supervisor) -> Starlette:
-    """The HTTP of a service: health, readiness, metrics, and its own routes."""
+def service_application(service: Service, supervisor: Supervisor) -> Starlette:
+    """The HTTP of this service."""
+
+    async def readiness() -> Readiness:
+        return Readiness(supervisor.healthy and await service.bus.ready())
+
+    return application(service.name, lambda: supervisor.healthy and service.bus.alive(), readiness, service.routes)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a process can do its work now, and which services it needs and does not see."""
+
+    ready: bool
+    missing: Sequence[str] = ()
+
+
+def application(
+    name: str,
+    alive: Callable[[], bool],
+    readiness: Callable[[], Awaitable[Readiness]],
+    routes: Sequence[Route] = (),
+) -> Starlette:
+    """The HTTP of a process for operators: health, readiness, metrics, and its own routes."""
 
     async def health(_: Request) -> Response:
-        alive = supervisor.healthy and service.bus.alive()
-        return json_response({"service": service.name, "consumers": alive}, 200 if alive else 503)
+        lives = alive()
+        return json_response({"service": name, "consumers": lives}, 200 if lives else 503)
 
     async def ready(_: Request) -> Response:
-        is_ready = supervisor.healthy and await service.bus.ready()
-        return json_response({"service": service.name, "ready": is_ready}, 200 if is_ready else 503)
+        found = await readiness()
+        told = {"service": name, "ready": found.ready, **({"missing": found.missing} if found.missing else {})}
+        return json_response(told, 200 if found.ready else 503)
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     own = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
-    return Starlette(routes=[*own, *service.routes])
+    return Starlette(routes=[*own, *routes])

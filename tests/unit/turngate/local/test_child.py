@@ -47,7 +47,7 @@ def make(mode: str, reports: Reports, *, env: dict[str, str] | None = None, fold
     address = f"127.0.0.1:{port}"
     command = (sys.executable, FAKE_SERVICE, str(port), mode)
     return Child(
-        Program("service", command, answers(address, "/ready"), address, env or {}), reports, log_folder=folder
+        Program("service", command, answers(address, "/ready"), address, env=env or {}), reports, log_folder=folder
     )
 
 

@@ -55,6 +55,7 @@ def fake_service(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[
             ),
             "redis://nowhere/0",
             {},
+            {},
         )
         monkeypatch.setattr(stack_module, "lay_out", lambda *_, **__: laid_out)
 
