@@ -20,6 +20,7 @@ from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
 from turngate.process import garbage, logging
+from turngate.process.model_ends import announced_ends, warn_of_ends
 from turngate.process.service import HttpServer, Readiness, application, listen
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
@@ -47,6 +48,15 @@ def run(settings: GatewaySettings) -> None:
         await Gateway(settings, supervisor, Bus.connect(settings), ENGINES[settings.socket_engine]).serve()
 
     run_supervised(wired)
+
+
+async def _warn_of_ends(settings: GatewaySettings) -> None:
+    """Tell the operator when the model ends. What the upstream says of it is asked once, and may be missing."""
+    announced = {}
+    if settings.openai_api_key is not None and not settings.simulated:
+        announced = await announced_ends(settings.upstream, settings.openai_api_key.get_secret_value())
+    if not settings.simulated:
+        warn_of_ends([settings.upstream_model], announced)
 
 
 def _dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
@@ -124,6 +134,7 @@ class Gateway:
                 serving = supervisor.start("http", lambda: internal.serve(sockets=[internal_listener]))
                 await self._server.start(listener)
                 warn_if_open(self._keys, settings)
+                asking = asyncio.create_task(_warn_of_ends(settings))
                 garbage.settle()
                 log.info(
                     "started",
@@ -132,6 +143,7 @@ class Gateway:
                     simulated=settings.simulated,
                 )
                 await supervisor.wait()
+                asking.cancel()
                 await self._stop()
                 internal.should_exit = True
                 await asyncio.wait([serving])

@@ -20,6 +20,7 @@ from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
+from turngate.process.model_ends import warn_of_ends
 from turngate.process.service import Service
 from turngate.protocol.messages import (
     CLIENT_EVENTS,
@@ -57,6 +58,7 @@ class _Sender(Value):
 def run(settings: TranslatorSettings) -> None:
     """Run a translator until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
     logging.configure(settings, "translator")
+    warn_of_ends(filter(None, [settings.transcription_model]))
     service.run(lambda: wire(settings, Bus.connect(settings)))
 
 

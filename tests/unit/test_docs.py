@@ -155,3 +155,21 @@ def test_compose_passes_every_setting_to_its_services() -> None:
         if not determined.fullmatch(setting.variable) and setting.variable not in passed[service] | shared
     ]
     assert lacking == []
+
+
+#: What a line of the README connects with, and the program of a test that does the same.
+_CONNECTS = {
+    "new DeepgramClient({ apiKey, baseUrl: ": "tests/javascript/conversation.mjs",
+    "new WebSocket(": "tests/javascript/browser_handshake.mjs",
+    "agent_rest=": "tests/end_to_end/test_deepgram_sdk.py",
+    "production=": "tests/python_sdks/sdk_5.py",
+    "agent._websocket_url = ": "tests/python_sdks/sdk_4.py",
+    '.agent.websocket.v("1")': "tests/python_sdks/sdk_4.py",
+    "?token=": "tests/end_to_end/test_secrets.py",
+}
+
+
+@pytest.mark.parametrize(("line", "program"), _CONNECTS.items())
+def test_every_way_to_connect_in_the_readme_is_what_a_test_does(line: str, program: str) -> None:
+    assert line in (_ROOT / "README.md").read_text("utf-8")
+    assert line in (_ROOT / program).read_text("utf-8")

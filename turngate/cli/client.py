@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from turngate.cli.errors import MISUSED, CommandError, refusal
 from turngate.cli.messages import KEEP_ALIVE, Message
+from turngate.process.urls import without_secrets
 
 #: Seconds between `KeepAlive` messages. The protocol requires one every 8 s while no audio is sent.
 KEEP_ALIVE_S = 5.0
@@ -86,6 +87,7 @@ async def open_agent(
     refused.
     """
     address = url.rstrip("/") + path
+    shown = without_secrets(address)
     try:
         connection = await connect(
             address,
@@ -96,13 +98,13 @@ async def open_agent(
             proxy=None if _is_loopback(address) else True,
         )
     except InvalidURI:
-        raise CommandError(f"--url {url}: not a WebSocket address (ws://host:port)", MISUSED) from None
+        raise CommandError(f"--url {without_secrets(url)}: not a WebSocket address (ws://host:port)", MISUSED) from None
     except InvalidStatus as refused:
         words = refusal(refused.response.status_code, refused.response.body)
         remedy = " (--api-key, or TURNGATE_API_KEY)" if refused.response.status_code == HTTPStatus.UNAUTHORIZED else ""
-        raise CommandError(f"{address} refused the connection: {words}{remedy}") from None
+        raise CommandError(f"{shown} refused the connection: {words}{remedy}") from None
     except (OSError, InvalidHandshake, EOFError) as failure:
-        raise CommandError(f"cannot connect to {address}: {_reason(failure)}; is `turngate run` running?") from None
+        raise CommandError(f"cannot connect to {shown}: {_reason(failure)}; is `turngate run` running?") from None
     keeping_alive = asyncio.create_task(_keep_alive(connection))
     try:
         async with connection:

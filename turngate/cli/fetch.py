@@ -9,6 +9,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from turngate.cli.errors import MISUSED, CommandError, refusal
+from turngate.process.urls import without_secrets
 
 TIMEOUT_S = 5.0
 
@@ -21,19 +22,20 @@ async def fetch_json(url: str, *, option: str) -> Any:
 
     Raises `CommandError`, which names ``option``, the command-line option that contains the address.
     """
+    shown = without_secrets(url)
     if not url.startswith(("http://", "https://")):
-        raise CommandError(f"{option} {url}: not an HTTP address (http://host:port)", MISUSED)
+        raise CommandError(f"{option} {shown}: not an HTTP address (http://host:port)", MISUSED)
     try:
         return json.loads(await asyncio.to_thread(_get, url))
     except HTTPError as refused:
         with refused:
-            raise CommandError(f"{url} answered {refusal(refused.code, refused.read())} ({option})") from None
+            raise CommandError(f"{shown} answered {refusal(refused.code, refused.read())} ({option})") from None
     except (URLError, OSError) as failure:
         reason = getattr(failure, "reason", failure)
         words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        raise CommandError(f"cannot read {url}: {words.lower()}; is it running there? ({option})") from None
+        raise CommandError(f"cannot read {shown}: {words.lower()}; is it running there? ({option})") from None
     except ValueError:
-        raise CommandError(f"{url} did not answer with JSON ({option})") from None
+        raise CommandError(f"{shown} did not answer with JSON ({option})") from None
 
 
 def _get(url: str) -> bytes:
