@@ -53,7 +53,11 @@ async def status(url: str) -> int:
 
 async def test_requests_that_wait_are_bounded_in_bytes_and_the_process_takes_no_more_sessions(engine: str) -> None:
     """The upstream of the load generator answers no ``response.create``, so every request waits."""
-    env = {"TURNGATE_SOCKET_ENGINE": engine, "TURNGATE_SESSIONS_MAX_BYTES": "2000000"}
+    env = {
+        "TURNGATE_SOCKET_ENGINE": engine,
+        "TURNGATE_SESSIONS_MAX_BYTES": "2000000",
+        "TURNGATE_CLIENT_TEXT_BYTES_PER_SECOND": "0",
+    }
     async with Generator() as generator, turngate(generator.url, CORES, translators=1, env=env) as stack:
         url = stack.gateway_url
         async with generator.sessions(0), await configured(url) as client:
