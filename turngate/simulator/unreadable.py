@@ -17,7 +17,8 @@ _MESSAGE: dict[str, Any] = {"id": "item_x", "type": "message", "role": "assistan
 
 
 def _response(**fields: Any) -> Shape:
-    return lambda event: orjson.dumps({**event, "response": {**event["response"], **fields}})
+    # Not with orjson, which does not write what is nested deeply.
+    return lambda event: json.dumps({**event, "response": {**event["response"], **fields}}).encode()
 
 
 def _output(*items: Any) -> Shape:
@@ -40,8 +41,36 @@ def _without(name: str) -> Shape:
     return without
 
 
-def _cut_off(event: Event) -> bytes:
-    return orjson.dumps(event)[:-40]
+def _cut_off(*, keeps: float) -> Shape:
+    def cut(event: Event) -> bytes:
+        frame = orjson.dumps(event)
+        return frame[: round(len(frame) * keeps)]
+
+    return cut
+
+
+def _instead(response: Any) -> Shape:
+    return lambda event: orjson.dumps({**event, "response": response})
+
+
+def _no_response(event: Event) -> bytes:
+    return orjson.dumps({"type": event["type"], "event_id": event["event_id"]})
+
+
+def _nested(value: Any, levels: int) -> Any:
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def _written_badly(value: str) -> Shape:
+    """With a value that is not JSON."""
+
+    def write(event: Event) -> bytes:
+        frame = orjson.dumps({**event, "response": {**event["response"], "usage": "?"}})
+        return frame.replace(b'"?"', value.encode())
+
+    return write
 
 
 SHAPES: tuple[Shape, ...] = (
@@ -65,5 +94,23 @@ SHAPES: tuple[Shape, ...] = (
     _without("id"),
     _without("status"),
     _response(conversation_id=5),
-    _cut_off,
+    _response(id=["resp"]),
+    _response(status={"type": "completed"}),
+    _response(status_details={"error": {"code": ["x"], "message": {"a": 1}, "type": None}}),
+    _output({"id": "item_x", "type": "function_call", "call_id": 7, "name": None, "arguments": _nested(1, 300)}),
+    _output(_nested({"id": "item_x"}, 500)),
+    _written_badly("NaN"),
+    _written_badly("-Infinity"),
+    _written_badly("9" * 5_000),
+    _written_badly('"\\udc00", "big": ' + "9" * 30),
+    _written_badly("[" * 2_000 + "]" * 2_000),
+    _written_badly("'many'"),
+    lambda event: b"\xef\xbb\xbf" + orjson.dumps(event),
+    lambda event: orjson.dumps(event) * 2,
+    _instead(None),
+    _instead(["resp"]),
+    _no_response,
+    _cut_off(keeps=0.95),
+    _cut_off(keeps=0.5),
+    _cut_off(keeps=0.1),
 )

@@ -34,7 +34,13 @@ def _text_or_empty(value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else _text(value)
+    if not isinstance(value, dict | list):
+        return _text(value)
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        # It is nested more deeply than orjson writes.
+        return None
 
 
 def _integer(value: Any) -> Any:

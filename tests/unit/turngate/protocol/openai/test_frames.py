@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from turngate.protocol.openai.frames import read_frame
@@ -26,6 +27,22 @@ def test_half_of_a_surrogate_pair_is_replaced(frame: bytes | str, data: dict[str
     assert read_frame(frame) == data
 
 
+@pytest.mark.parametrize(
+    ("frame", "data"),
+    [
+        (b'\xef\xbb\xbf{"n":1}', {"n": 1}),
+        (b'{"n":NaN,"m":-Infinity}', {"n": None, "m": None}),
+        (rb'{"t":"\ud83d","n":-7,"big":100000000000000000000}', {"t": "\ufffd", "n": -7, "big": 1e20}),
+        (b'{"n":NaN,"huge":' + b"9" * 5_000 + b"}", {"n": None, "huge": float("inf")}),
+    ],
+)
+def test_what_orjson_does_not_read_is_read_as_it_would_be(frame: bytes, data: dict[str, Any]) -> None:
+    """Whatever is read can be written again."""
+    read = read_frame(frame)
+    assert read == data
+    assert orjson.dumps(read)
+
+
 @pytest.mark.parametrize("frame", [b"", b"[]", b"1", b'"x"', b"{", b'{"type":"response.created"', b"[" * 100_000])
 def test_what_is_no_json_object_is_refused(frame: bytes) -> None:
     with pytest.raises(ValueError, match="the frame is no"):
@@ -39,6 +56,11 @@ def test_what_is_no_json_object_is_refused(frame: bytes) -> None:
             b'{"type": "response.done", "response": {"object":"x","id": "resp_1", "output": [{"id": "it',
             {"id": "resp_1"},
         ),
+        (
+            b'{"type":"response.done","response":{"id":"resp_1","status":"cancelled","status_details":{"type":"cance',
+            {"id": "resp_1", "status": "cancelled"},
+        ),
+        (b'{"type":"response.done","response":{"status":"failed","output":[{"id":"i"}],"id":"r"', {"status": "failed"}),
         (b'{"response":{"output":[{"id":"item_1"}],"id":"resp_1"},"type":"response.done",}', {}),
         (b'{"type":"response.done",', {}),
     ],

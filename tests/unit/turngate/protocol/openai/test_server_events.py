@@ -152,6 +152,13 @@ def test_arguments_that_are_no_text_are_written_as_json() -> None:
     assert Item.model_validate({"arguments": {"city": "Rome"}}).arguments == '{"city":"Rome"}'
 
 
+def test_arguments_that_cannot_be_written_are_absent() -> None:
+    nested: Any = 1
+    for _ in range(300):
+        nested = [nested]
+    assert Item.model_validate({"arguments": nested}).arguments is None
+
+
 @pytest.mark.parametrize(
     "data",
     [
