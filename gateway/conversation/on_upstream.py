@@ -77,6 +77,8 @@ class UpstreamHandler:
         """Handle a piece of the agent's audio. Returns the bytes for the client, which may be empty."""
         context = self._context
         context.turn.heard(delta.response_id, now)
+        if not delta.pcm:
+            return b""
         downlink = context.downlink
         before = downlink.audio(delta.response_id, delta.item_id, now)
         if before is None or context.ending is not None:

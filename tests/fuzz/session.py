@@ -6,11 +6,12 @@ from random import Random
 from typing import Any
 
 import orjson
+import pybase64
 
 from gateway.conversation.conversation import Conversation, Effects, UpstreamProblem
 from gateway.conversation.limits import Limits
 from gateway.dialect import DIALECTS
-from tests.fuzz import client_frames, upstream_events
+from tests.fuzz import client_frames, mutations, upstream_events
 from tests.fuzz.watcher import Watcher
 from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
@@ -18,10 +19,12 @@ from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
 from turngate.protocol.messages import AddItems, Intent, RefuseRequest, Release
 from turngate.protocol.openai.frames import read_frame
-from turngate.protocol.openai.server_events import OutputAudioDelta
+from turngate.protocol.openai.server_events import read_audio_delta
 
 #: Steps for which one set of ids is in use.
 _EPOCH = 25
+#: The shares of upstream events that are changed, and of those that are not quite JSON.
+_MUTATED, _UNREADABLE = 0.2, 0.03
 #: Milliseconds of a piece of the agent's audio.
 _PIECE_MS = 20
 _LIMITS = Limits(requests=16, calls=4, silence=300.0, session=5000.0)
@@ -81,19 +84,22 @@ class Session:
         self._watcher.client_frame(frame, out, accepted, place)
 
     def _upstream(self, event: dict[str, Any]) -> None:
-        self.frames += 1
-        self._now += 0.02
+        """An event of the upstream, as a frame: as it is, changed, or unreadable."""
         if event.get("type") in ("response.output_audio.delta", "response.audio.delta"):
             return
-        if self._random.random() < 0.03:
-            self._unreadable(event)
-            return
-        self.conversation.upstream_event(event, self._now)
-        self._watch(event)
+        random = self._random
+        kind = random.random()
+        if kind < _UNREADABLE:
+            frame = upstream_events.unreadable(random, event)
+        elif kind < _UNREADABLE + _MUTATED:
+            frame = mutations.frame(random, event)
+        else:
+            frame = orjson.dumps(event)
+        self._upstream_frame(frame)
 
-    def _unreadable(self, event: dict[str, Any]) -> None:
-        """The event as a frame that is no JSON, or not quite."""
-        frame = upstream_events.unreadable(self._random, event)
+    def _upstream_frame(self, frame: bytes) -> None:
+        self.frames += 1
+        self._now += 0.02
         self.conversation.upstream_frame(frame, self._now)
         try:
             self._watch(read_frame(frame))
@@ -102,13 +108,25 @@ class Session:
 
     def _agent_audio(self) -> None:
         random = self._random
-        self.frames += 1
         epoch = self._step // _EPOCH * 4
         response, item = upstream_events.response_id(random, epoch), f"item_{epoch + random.randrange(4)}"
-        delta = OutputAudioDelta(response, item, bytes(48 * _PIECE_MS))
+        event = {
+            "type": "response.output_audio.delta",
+            "response_id": response,
+            "item_id": item,
+            "delta": pybase64.b64encode_as_string(bytes(48 * _PIECE_MS)),
+        }
+        if random.random() < 0.1:
+            event["delta"] = random.choice(("?", "A", "", event["delta"][:-1]))
+        delta = read_audio_delta(orjson.dumps(event))
+        if delta is None:
+            self._upstream_frame(orjson.dumps(event))
+            return
+        self.frames += 1
         audio = self.conversation.agent_audio(delta, self._now)
-        self._watch({"type": "response.output_audio.delta", "response_id": response, "item_id": item})
-        self._watcher.audio(response, item, _PIECE_MS if audio else 0)
+        self._watch(event)
+        if delta.pcm:
+            self._watcher.audio(response, item, _PIECE_MS if audio else 0)
 
     def _user_audio(self) -> None:
         self.frames += 1

@@ -10,7 +10,13 @@ import orjson
 from gateway.conversation.conversation import Conversation, Effects
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.deepgram import ClientProtocolError, parse_client_message
-from turngate.protocol.openai.server_events import OutputItemAdded, UpstreamProtocolError, parse_server_event
+from turngate.protocol.openai.server_events import (
+    OutputAudioDelta,
+    OutputItemAdded,
+    ResponseDone,
+    UpstreamProtocolError,
+    parse_server_event,
+)
 
 _CLOSE_CODES = {1000, 1011, 1012}
 
@@ -43,6 +49,8 @@ class Watcher:
         self._dead: set[str] = set()
         #: ``AgentStartedSpeaking`` that an item caused whose response its event does not name.
         self._nameless = 0
+        #: The response that held the slot before the event.
+        self._holder: str | None = None
         #: How often a reply may still end; a greeting that is only shown ends without having begun.
         self._endable = 0 if conversation.context.dialect.speaks_greeting else 1
 
@@ -56,7 +64,8 @@ class Watcher:
             if event["type"] == "conversation.item.truncate":
                 assert event["item_id"] in self._forwarded, f"{event['item_id']} had not begun"
                 assert 0 <= event["audio_end_ms"] <= self._forwarded[event["item_id"]]
-        self._speech(out, _response_of(cause), cause)
+        self._speech(out, self._response_of(cause), cause)
+        self._holder = self._conversation.context.turn.response_id
         for message in out.messages:
             if message["type"] == "ConversationText" and message["role"] == "assistant":
                 self._words_of(message["content"])
@@ -110,7 +119,8 @@ class Watcher:
                 spoken = [kind for kind in kinds if kind in ("AgentStartedSpeaking", "ConversationText")]
                 assert not spoken, f"{spoken} of {response} after its end"
         if "UserStartedSpeaking" in kinds:
-            assert kinds[-1] == "UserStartedSpeaking" or "Error" in kinds
+            agent = {"AgentStartedSpeaking", "AgentAudioDone", "ConversationText"}
+            assert not agent.intersection(kinds[kinds.index("UserStartedSpeaking") :]) or "Error" in kinds
             self._dead |= self._known
         kind = cause.get("type") if cause is not None else None
         if response is not None and kind in ("response.done", "response.output_audio.done", "response.audio.done"):
@@ -136,18 +146,25 @@ class Watcher:
         if self._seen % self._judge_every == 0:
             accepted(orjson.loads(orjson.dumps(frame)))
 
-
-def _response_of(cause: dict[str, Any] | None) -> str | None:
-    if cause is None:
-        return None
-    try:
-        event = parse_server_event(cause)
-    except UpstreamProtocolError:
-        return None
-    if event is None or isinstance(event, OutputItemAdded):
-        # Nothing of the reply itself has come with it.
-        return None
-    response = getattr(event, "response", None)
-    # One without an id is taken as the response that holds the slot.
-    named = response.id if response is not None else getattr(event, "response_id", None)
-    return named or None
+    def _response_of(self, cause: dict[str, Any] | None) -> str | None:
+        """The response that something of comes with this event."""
+        if cause is None:
+            return None
+        try:
+            event = parse_server_event(cause)
+        except UpstreamProtocolError:
+            return None
+        empty = isinstance(event, OutputAudioDelta) and not event.pcm
+        if event is None or empty or isinstance(event, OutputItemAdded):
+            return None
+        if (
+            isinstance(event, ResponseDone)
+            and event.response.is_default
+            and (self._holder or "").startswith("unnamed-")
+        ):
+            # The end of one that began without an id.
+            return self._holder
+        response = getattr(event, "response", None)
+        # One without an id is taken as the response that holds the slot.
+        named = response.id if response is not None else getattr(event, "response_id", None)
+        return named or None

@@ -161,3 +161,12 @@ def test_a_call_that_a_completed_reply_made_after_the_user_spoke_up_is_requested
     ]
     assert bench.conversation.record().open_calls == ("call_1",)
     assert bench.conversation.record().slot is Slot.IDLE
+
+
+def test_a_piece_without_audio_is_nothing_that_could_be_heard() -> None:
+    """It announces no speech, and its item is not truncated, which the upstream would refuse."""
+    bench = Bench().configured()
+    bench.created("resp_1")
+    assert bench.audio("resp_1", "item_1", 0).to_client == []
+    out = bench.event("input_audio_buffer.speech_started", item_id="audio_1", audio_start_ms=0)
+    assert "conversation.item.truncate" not in types(out.to_upstream)
