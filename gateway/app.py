@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from gateway.admission.keys import read_keys, warn_if_open
 from gateway.admission.origins import Origins
 from gateway.config import GatewaySettings
+from gateway.drain import Drain
 from gateway.probe import Probe
 from gateway.server import GatewayServer
 from gateway.session.dialler import Dialler, with_model
@@ -21,7 +25,7 @@ from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
 from turngate.process import garbage, logging
 from turngate.process.model_ends import announced_ends, warn_of_ends
-from turngate.process.service import HttpServer, Readiness, application, listen
+from turngate.process.service import HttpServer, Readiness, application, json_response, listen
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
 from turngate.protocol.messages import GATEWAYS, SESSION_STATES, TRANSLATORS, Command, commands_stream
@@ -91,6 +95,12 @@ class Gateway:
             self._keys,
             Origins(settings.origins, open_to_anybody=self._keys is None),
         )
+        self._drain = Drain(
+            lambda: self._server.sessions,
+            self._server.close_listener,
+            settings.drain_grace_ms / 1000,
+            settings.drain_ms / 1000,
+        )
         bus.consume(
             commands_stream(settings.gateway_id), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True
         )
@@ -99,7 +109,13 @@ class Gateway:
         return self._supervisor.healthy and self._bus.alive()
 
     async def _readiness(self) -> Readiness:
-        return Readiness(self._supervisor.healthy and self._probe(), self._bus.missing)
+        ready = self._supervisor.healthy and not self._drain.begun and self._probe()
+        return Readiness(ready, self._bus.missing)
+
+    async def _on_drain(self, _: Request) -> Response:
+        """``GET /drain``: drain, and answer when it is done. For a hook that runs before the process is stopped."""
+        await asyncio.shield(self._supervisor.request_drain())
+        return json_response({"service": "gateway", "sessions": len(self._server.sessions)})
 
     async def _on_commands(self, batch: Batch[Command]) -> None:
         for number, command in enumerate(batch.messages):
@@ -110,7 +126,8 @@ class Gateway:
     async def serve(self) -> None:
         """Accept clients until the process should stop. Raises `SettingsError`."""
         settings, supervisor = self._settings, self._supervisor
-        internal = HttpServer(application("gateway", self._alive, self._readiness))
+        routes = [Route("/drain", self._on_drain)]
+        internal = HttpServer(application("gateway", self._alive, self._readiness, routes))
         try:
             with (
                 contextlib.closing(
@@ -136,6 +153,7 @@ class Gateway:
                 warn_if_open(self._keys, settings)
                 asking = asyncio.create_task(_warn_of_ends(settings))
                 garbage.settle()
+                supervisor.drain = self._drain
                 log.info(
                     "started",
                     gateway=settings.gateway_id,

@@ -206,6 +206,18 @@ class GatewaySettings(BrokerSettings):
         description="Maximum duration of a session; the client gets a Warning five minutes before. 0 for the "
         "upstream's limit.",
     )
+    drain_grace_ms: int = Field(
+        5_000,
+        ge=0,
+        description="A gateway that is asked to stop (SIGTERM) says at once that it is not ready, and accepts clients "
+        "for this long, until load balancers have noticed.",
+    )
+    drain_ms: int = Field(
+        600_000,
+        ge=0,
+        description="Its sessions go on for at most this long; then the last reply may end, and clients are told "
+        "`SERVER_GOING_AWAY`. A second SIGTERM, or SIGINT, stops it at once.",
+    )
     audio_gap_ms: int = Field(
         2_000,
         ge=100,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -72,6 +72,7 @@ class GatewayServer:
         self._sessions: dict[str, Session] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        self._closed = False
 
     async def start(self, listener: socket.socket) -> None:
         """Accept clients from now on. Run `watch` meanwhile."""
@@ -87,11 +88,21 @@ class GatewayServer:
         self._server = await self._engine.listen(listener, options)
         self._metrics.register()
 
+    @property
+    def sessions(self) -> Collection[Session]:
+        return self._sessions.values()
+
+    def close_listener(self) -> None:
+        """Accept no more clients."""
+        if self._server is not None and not self._closed:
+            self._closed = True
+            self._server.close(close_connections=False)
+
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
         if self._server is None:
             return
-        self._server.close(close_connections=False)
+        self.close_listener()
         for session in self._sessions.values():
             session.go_away()
         if self._serving:

@@ -106,6 +106,12 @@ class Session:
                 self._give_up(leg, Cut.OVERFLOWED)
 
     @property
+    def replying(self) -> bool:
+        """Whether the agent is in the middle of a reply: generated, or played by the client."""
+        context = self.conversation.context
+        return context.replying or context.downlink.playout.ends_at(self._clock()) > self._clock()
+
+    @property
     def held_bytes(self) -> int:
         """Bytes that this session holds: received and not handled, requests, audio that waits, and what is queued."""
         return self.conversation.held_bytes + sum(

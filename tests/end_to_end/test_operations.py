@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from websockets.asyncio.client import connect
 
 from tests.end_to_end.client import PATIENCE_SECONDS, Client, get
 from turngate.local.stack import Stack
@@ -28,7 +29,7 @@ def http_of(stack: Stack) -> dict[str, str]:
 
 async def fetch(url: str) -> httpx.Response:
     async with httpx.AsyncClient(trust_env=False) as http:
-        return await http.get(url)
+        return await http.get(url, timeout=PATIENCE_SECONDS)
 
 
 async def test_every_service_says_that_it_lives_and_is_ready(stack: Stack) -> None:
@@ -63,6 +64,81 @@ async def test_a_gateway_that_stops_says_so_and_leaves_nothing_behind(own_redis_
             async with asyncio.timeout(30):
                 while broker.keys("turngate.gateway.*") or broker.zscore("turngate:sessions", session) is not None:
                     await asyncio.sleep(0.01)
+
+
+async def until_ready_is(stack: Stack, status: int) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await fetch(f"{stack.internal_url('gateway')}/ready")).status_code != status:
+            await asyncio.sleep(0.05)
+
+
+async def accepts(stack: Stack) -> bool:
+    """Whether the gateway takes one more client."""
+    try:
+        client = await connect(f"{stack.gateway_url}/openai")
+    except OSError:
+        return False
+    await client.close()
+    return True
+
+
+def drains(redis_url: str, longest_ms: int) -> Stack:
+    env = {"TURNGATE_DRAIN_MS": str(longest_ms)}
+    return Stack(redis_url=redis_url, translators=1, pace=0.1, restarts=False, env=env)
+
+
+async def test_a_gateway_that_is_asked_to_stop_lets_its_sessions_end(own_redis_url: str) -> None:
+    async with drains(own_redis_url, 60_000) as stack, Client(stack) as client:
+        await client.configured()
+        gateway = stack.processes["gateway-1"]
+        assert gateway.pid is not None
+        os.kill(gateway.pid, signal.SIGTERM)
+        await until_ready_is(stack, 503)
+        assert (await fetch(f"{stack.internal_url('gateway')}/health")).status_code == 200
+        assert "Still there" in await client.turn("Still there?"), "it goes on"
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await accepts(stack):
+                await asyncio.sleep(0.05)
+        assert "And now" in await client.turn("And now?")
+        await client.socket.close()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await gateway.given_up.wait()
+        assert client.of_type("Error") == []
+
+
+async def test_a_reply_may_end_when_the_time_for_draining_is_over(own_redis_url: str) -> None:
+    async with drains(own_redis_url, 1_000) as stack, Client(stack) as client:
+        await client.configured()
+        await client.say(type="InjectUserMessage", content="[say 200 words]")
+        await client.until("AgentStartedSpeaking")
+        pid = stack.processes["gateway-1"].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        assert (await client.until("Error"))["code"] == "SERVER_GOING_AWAY"
+        assert len(client.of_type("AgentAudioDone")) == 1, "before that, the reply came to its end"
+        assert await client.until_closed() == 1012
+
+
+async def test_who_asks_twice_is_not_kept_waiting(own_redis_url: str) -> None:
+    async with drains(own_redis_url, 600_000) as stack, Client(stack) as client:
+        await client.configured()
+        pid = stack.processes["gateway-1"].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        await until_ready_is(stack, 503)
+        os.kill(pid, signal.SIGTERM)
+        assert (await client.until("Error"))["code"] == "SERVER_GOING_AWAY"
+        assert await client.until_closed() == 1012
+
+
+async def test_a_hook_can_drain_before_the_process_is_stopped(own_redis_url: str) -> None:
+    async with drains(own_redis_url, 600_000) as stack, Client(stack) as client:
+        await client.configured()
+        hook = asyncio.create_task(fetch(f"{stack.internal_url('gateway')}/drain"))
+        await until_ready_is(stack, 503)
+        assert not hook.done()
+        await client.socket.close()
+        assert (await hook).json() == {"service": "gateway", "sessions": 0}
 
 
 async def test_a_gateway_whose_task_ends_says_good_bye_and_is_started_again(own_redis_url: str) -> None:

@@ -46,6 +46,7 @@ async def running(service: str, task: str, redis_url: str) -> AsyncIterator[asyn
         "KILL_TASK": task,
         "TURNGATE_REDIS_URL": redis_url,
         "TURNGATE_GATEWAY_PORT": "0",
+        "TURNGATE_DRAIN_GRACE_MS": "0",
         f"TURNGATE_{variable}_PORT": str(port),
     }
     command = (sys.executable, "-m", "turngate.cli.app", service)

@@ -86,7 +86,9 @@ def lay_out(
         }
     session_states = services("session-state", counts["session-state"])
     translators = services("translator", counts["translator"])
-    gateways = services("gateway", counts["gateway"], upstream, gateway_host)
+    # Whoever stops a stack on this machine does not wait for its conversations.
+    at_once = {"TURNGATE_DRAIN_GRACE_MS": "0", "TURNGATE_DRAIN_MS": "0"}
+    gateways = services("gateway", counts["gateway"], {**at_once, **shared, **upstream}, gateway_host)
     kinds = {
         "simulator": simulators,
         "session-state": session_states,

@@ -37,6 +37,10 @@ class Supervisor:
         self._over = asyncio.Event()
         #: The task that ended by itself; None while all of them run.
         self.ended: str | None = None
+        #: What a process does before it stops, when it is asked to: it may take long, and its tasks run meanwhile.
+        self.drain: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._terminated = False
         #: Set by `run_supervised`: the time that stopping may take.
         self.limit: asyncio.Timeout | None = None
 
@@ -54,8 +58,22 @@ class Supervisor:
         return task
 
     def request_stop(self) -> None:
-        """Have `wait` return: the process was asked to stop."""
+        """Have `wait` return: the process was asked to stop at once."""
         self._over.set()
+
+    def request_drain(self) -> asyncio.Task[None]:
+        """Start `drain`, if it was not started before. Returns its task."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(), name="drain")
+        return self._draining
+
+    def terminate(self) -> None:
+        """The process was asked to stop: it drains first, and is stopped at once if it is asked again."""
+        if self._terminated:
+            self.request_stop()
+        else:
+            self._terminated = True
+            self.request_drain().add_done_callback(lambda _: self.request_stop())
 
     async def wait(self) -> None:
         """Return when the process should stop: it was asked to, or a supervised task has ended. From then on a task
@@ -65,7 +83,11 @@ class Supervisor:
     async def end(self) -> None:
         """Cancel the tasks and return when all have ended. May be called more than once."""
         self._over.set()
-        await end(self._tasks.values())
+        await end([*self._tasks.values(), *([self._draining] if self._draining is not None else [])])
+
+    async def _drain(self) -> None:
+        if self.drain is not None:
+            await self.drain()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         if self._over.is_set():
@@ -80,7 +102,8 @@ class Supervisor:
 
 
 def run_supervised(serve: Callable[[Supervisor], Awaitable[None]]) -> None:
-    """Run a service in an event loop of its own. SIGTERM and SIGINT request a stop.
+    """Run a service in an event loop of its own. SIGTERM requests a stop after `Supervisor.drain`; a second one, or
+    SIGINT, requests it at once.
 
     ``serve`` starts the service and its tasks, awaits `Supervisor.wait`, and stops the service; what it raises passes
     through. The supervised tasks are ended afterwards. Exits the process with `TASK_ENDED` if one of them ended before.
@@ -92,8 +115,9 @@ def run_supervised(serve: Callable[[Supervisor], Awaitable[None]]) -> None:
 
 async def _run(serve: Callable[[Supervisor], Awaitable[None]]) -> str | None:
     supervisor = Supervisor()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, supervisor.request_stop)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, supervisor.terminate)
+    loop.add_signal_handler(signal.SIGINT, supervisor.request_stop)
     try:
         async with asyncio.timeout(None) as limit:
             supervisor.limit = limit

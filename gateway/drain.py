@@ -1,0 +1,64 @@
+"""How a gateway empties before it stops: it is not ready any more, takes no new sessions, and lets the others end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that replies may take to end when the time is over.
+_LAST_REPLIES = 10.0
+#: Seconds between two looks at the sessions.
+_LOOK = 0.05
+
+
+class Draining(Protocol):
+    """A session as far as draining needs it."""
+
+    @property
+    def replying(self) -> bool:
+        """Whether the agent is in the middle of a reply."""
+
+
+class Drain:
+    """Call it once. Load balancers see that the process is not ready; new clients are accepted for ``grace`` seconds
+    more; sessions go on for ``longest`` seconds at most, and a reply that runs then may end."""
+
+    def __init__(
+        self,
+        sessions: Callable[[], Collection[Draining]],
+        close_listener: Callable[[], None],
+        grace: float,
+        longest: float,
+    ) -> None:
+        """``close_listener`` is called when no more clients are accepted."""
+        self.begun = False
+        self._sessions = sessions
+        self._close_listener = close_listener
+        self._grace = grace
+        self._longest = longest
+
+    async def __call__(self) -> None:
+        """Returns when no session is left, or time is up."""
+        self.begun = True
+        log.info("draining", sessions=len(self._sessions()), grace=self._grace, longest=self._longest)
+        await asyncio.sleep(self._grace)
+        self._close_listener()
+        if not await _within(self._longest, lambda: not self._sessions()):
+            await _within(min(_LAST_REPLIES, self._longest), lambda: not any(one.replying for one in self._sessions()))
+        log.info("drained", sessions=len(self._sessions()))
+
+
+async def _within(seconds: float, reached: Callable[[], bool]) -> bool:
+    """Wait until this is reached; returns whether it was in time."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    while not reached():
+        if clock() >= until:
+            return False
+        await asyncio.sleep(_LOOK)
+    return True
