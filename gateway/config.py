@@ -45,7 +45,9 @@ class GatewaySettings(BrokerSettings):
         "container.",
     )
     api_keys: SecretStr | None = Field(
-        None, description="API keys for clients, separated by commas. Without any keys, clients need none."
+        None,
+        description="API keys for clients, separated by commas. Without any keys, clients need none. A key may be "
+        "followed by a space and `latency_reports=0`, for clients that cannot read `LatencyReport`.",
     )
     api_keys_file: Path | None = Field(
         None,

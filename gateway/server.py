@@ -144,7 +144,10 @@ class GatewayServer:
 
     async def _converse(self, client: Socket, dialect: Dialect, name: str) -> None:
         settings = self._settings
-        conversation = Conversation(name, settings.gateway_id, dialect, self._limits, self._clock(), self._counters)
+        limits = self._limits
+        if not self._admission.key_options(name).latency_reports:
+            limits = replace(limits, latency_reports=False)
+        conversation = Conversation(name, settings.gateway_id, dialect, limits, self._clock(), self._counters)
         session = Session(
             conversation,
             client,

@@ -15,7 +15,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
-from gateway.admission.credentials import Keys, Unauthorized
+from gateway.admission.credentials import KeyOptions, Keys, Unauthorized
 from gateway.admission.origins import Origins
 from gateway.admission.rates import Rates, retry_after
 from gateway.sockets.interface import HttpRequest
@@ -123,6 +123,11 @@ class Admission:
         if refusal is not None:
             self._count(refusal.reason)
         return refusal
+
+    def key_options(self, name: str) -> KeyOptions:
+        """The options of the key with which this session was admitted."""
+        place = self._places.get(name)
+        return KeyOptions() if self._keys is None or place is None else self._keys.options(place.key)
 
     def end(self, name: str) -> None:
         """The session has ended."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 SCHEMES = ("token", "bearer")
 
@@ -25,15 +26,32 @@ class Unauthorized(Exception):  # noqa: N818 - a regular answer to the client, n
     """The request is not authorized. The text is one line for the developer of the client, without the key."""
 
 
-class Keys:
-    """The accepted keys. Only their hashes are stored."""
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """What is different for clients with one key."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    #: Whether ``LatencyReport`` is sent, where the settings send it.
+    latency_reports: bool = True
+
+
+_NO_OPTIONS = KeyOptions()
+
+
+class Keys:
+    """The accepted keys, and their options. Only hashes of keys are stored."""
+
+    def __init__(self, keys: Mapping[str, KeyOptions]) -> None:
         self.replace(keys)
 
-    def replace(self, keys: Iterable[str]) -> None:
+    def replace(self, keys: Mapping[str, KeyOptions]) -> None:
         """Accept these keys from now on, and no others."""
-        self._hashes = [_hash(key) for key in keys]
+        hashed = {_hash(key): options for key, options in keys.items()}
+        self._hashes = list(hashed)
+        self._options = {known.hex()[:_NAME_LENGTH]: options for known, options in hashed.items()}
+
+    def options(self, name: str) -> KeyOptions:
+        """The options of the key with this name, which `admit` returned."""
+        return self._options.get(name, _NO_OPTIONS)
 
     def __len__(self) -> int:
         return len(self._hashes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
-from gateway.admission.credentials import Keys
+from gateway.admission.credentials import KeyOptions, Keys
 from gateway.admission.origins import is_loopback
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError
@@ -25,7 +25,7 @@ def read_keys(settings: GatewaySettings) -> Keys | None:
     Raises `SettingsError` for keys that cannot be read, and if there are none on an address that others can reach.
     """
     listed, file = settings.api_keys, settings.api_keys_file
-    keys = _named("TURNGATE_API_KEYS", listed.get_secret_value().split(",")) if listed is not None else []
+    keys = _named("TURNGATE_API_KEYS", listed.get_secret_value().split(",")) if listed is not None else {}
     if file is not None:
         return FileKeys(keys, file)
     if keys:
@@ -54,7 +54,9 @@ class FileKeys(Keys):
     """Keys from the settings and from a file, which may change while the gateway runs. If the file becomes invalid,
     this is logged and the previous keys stay."""
 
-    def __init__(self, listed: Sequence[str], file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, listed: Mapping[str, KeyOptions], file: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """``listed`` are accepted in addition to the file's. Raises `SettingsError` if the file is invalid now."""
         self._listed = listed
         self._file = file
@@ -84,8 +86,8 @@ class FileKeys(Keys):
         else:
             log.info("keys_read_again", keys=len(self))
 
-    def _read(self) -> list[str]:
-        return [*self._listed, *_named("TURNGATE_API_KEYS_FILE", _lines(self._file))]
+    def _read(self) -> dict[str, KeyOptions]:
+        return {**self._listed, **_named("TURNGATE_API_KEYS_FILE", _lines(self._file))}
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:
@@ -97,13 +99,31 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _named(setting: str, entries: list[str]) -> list[str]:
-    keys = [key for entry in entries if (key := entry.strip())]
+def _named(setting: str, entries: list[str]) -> dict[str, KeyOptions]:
+    """The keys in these entries, each a key and, after a space, its options."""
+    keys: dict[str, KeyOptions] = {}
+    for entry in entries:
+        key, _, options = entry.strip().partition(" ")
+        if key:
+            keys[key] = _options(setting, options)
     if not keys:
         raise SettingsError(f"{setting}: there is no key in it")
-    if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+    if not all(key.isascii() and key.isprintable() for key in keys):
         raise SettingsError(f"{setting}: a key may only have printable ASCII characters, without spaces")
     return keys
+
+
+def _options(setting: str, given: str) -> KeyOptions:
+    options = given.split()
+    if not options:
+        return KeyOptions()
+    if options != ["latency_reports=0"]:
+        # The rest of the line may be part of a key.
+        raise SettingsError(
+            f"{setting}: a key may only have printable ASCII characters, without spaces; after a space there is only "
+            "the option latency_reports=0"
+        )
+    return KeyOptions(latency_reports=False)
 
 
 def _lines(file: Path) -> list[str]:

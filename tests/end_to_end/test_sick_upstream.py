@@ -134,6 +134,18 @@ async def test_the_client_is_told_why_the_session_ends(impatient: Stack, fault: 
     await get(f"{impatient.simulator_url}/faults?clear")
 
 
+@pytest.mark.parametrize("form", ["close", "error_then_close", "error"])
+async def test_the_end_of_the_upstreams_session_is_told_once_and_after_the_reply(redis_url: str, form: str) -> None:
+    env = {"TURNGATE_SIMULATOR_SESSION_SECONDS": "3", "TURNGATE_SIMULATOR_SESSION_END": form}
+    url = f"{redis_url.rpartition('/')[0]}/3"
+    async with Stack(redis_url=url, translators=1, pace=0.1, env=env) as stack, Client(stack) as client:
+        await client.configured()
+        assert "Hello" in await client.turn("Hello?")
+        assert (await client.until("Error"))["code"] == "session_max_duration"
+        assert await client.until_closed() == 1000
+        assert len(client.of_type("Error")) == 1
+
+
 async def test_an_end_that_cannot_be_read_is_an_end(impatient: Stack) -> None:
     """Each of its shapes, in one session."""
     await arm(impatient, Fault.DONE_UNREADABLE)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from gateway.admission.admission import Admission, AdmissionLimits, Reason, Refusal
-from gateway.admission.credentials import Keys
+from gateway.admission.credentials import KeyOptions, Keys
 from gateway.admission.origins import Origins
 from gateway.admission.rates import Rates, retry_after
 from gateway.sockets.interface import HttpRequest
@@ -24,7 +24,10 @@ class Gate:
         self.refused: list[Reason] = []
         self.now = 0.0
         self.admission = Admission(
-            limits or AdmissionLimits(), Keys(keys) if keys else None, origins, self.refused.append
+            limits or AdmissionLimits(),
+            Keys(dict.fromkeys(keys, KeyOptions())) if keys else None,
+            origins,
+            self.refused.append,
         )
         self._peer = peer
         self._requests = 0
@@ -108,6 +111,13 @@ def test_a_key_has_a_rate_and_is_told_when_to_come_back() -> None:
     gate.now = 0.5
     assert gate.request(Authorization="Token one") is None
     assert gate.refused == [Reason.KEY_RATE]
+
+
+def test_a_session_has_the_options_of_its_key() -> None:
+    gate = Gate(None, "one")
+    assert gate.admission.key_options("session-1") == KeyOptions()
+    assert gate.request(Authorization="Token one") is None
+    assert gate.admission.key_options("session-1") == KeyOptions()
 
 
 def test_a_wrong_key_takes_no_place() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.admission.credentials import Keys, Unauthorized, chosen, credential, offered
+from gateway.admission.credentials import KeyOptions, Keys, Unauthorized, chosen, credential, offered
 
 KEY = "k3y-of_A.b~1"
 SESSION = "x-deepgram-session-id,0b7c7e5e-3e0a-4f3e-9a43-1f3f8f6f5c11"
@@ -68,7 +68,7 @@ def test_what_is_missing_or_unreadable_is_told_in_one_line_without_the_key(
 
 
 def test_any_of_the_keys_is_good_and_no_other() -> None:
-    keys = Keys(["first", KEY, "last"])
+    keys = Keys(dict.fromkeys(["first", KEY, "last"], KeyOptions()))
     for good in ("first", KEY, "last"):
         keys.admit([f"Token {good}"], [])
     for bad in ("firs", "first ", "FIRST", KEY[:-1], KEY + "x", "first,last", "\udcff"):
@@ -85,7 +85,7 @@ def test_every_key_is_compared_whichever_fits(monkeypatch: pytest.MonkeyPatch) -
         return given == known
 
     monkeypatch.setattr("gateway.admission.credentials.hmac.compare_digest", compare)
-    Keys(["one", "two", "three"]).admit(["Token one"], [])
+    Keys(dict.fromkeys(["one", "two", "three"], KeyOptions())).admit(["Token one"], [])
     assert len(compared) == 3
     assert {len(known) for known in compared} == {32}
 

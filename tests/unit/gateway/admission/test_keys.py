@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway.admission.credentials import Unauthorized
+from gateway.admission.credentials import KeyOptions, Unauthorized
 from gateway.admission.keys import FileKeys, read_keys, warn_if_open
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError, load
@@ -43,6 +43,18 @@ def test_keys_come_from_a_list_and_from_a_file(monkeypatch: pytest.MonkeyPatch, 
     assert len(keys) == 4
     assert all(admits(keys, key) for key in ("one", "two", "three", "four"))
     assert not admits(keys, "five")
+
+
+def test_a_key_may_have_an_option_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNGATE_API_KEYS", "old latency_reports=0, new")
+    keys = read_keys(settings())
+    assert keys is not None
+    old, new = (keys.admit([f"Token {key}"], []) for key in ("old", "new"))
+    assert (keys.options(old).latency_reports, keys.options(new).latency_reports) == (False, True)
+    monkeypatch.setenv("TURNGATE_API_KEYS", "secret key")
+    with pytest.raises(SettingsError, match="without spaces") as refused:
+        read_keys(settings())
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
@@ -120,7 +132,7 @@ def changing(file: Path, content: str = "one\n") -> tuple[FileKeys, Clock]:
     """Keys of a file, and the time, which the first look has just seen."""
     file.write_text(content)
     clock = Clock()
-    return FileKeys(["always"], file, clock), clock
+    return FileKeys({"always": KeyOptions()}, file, clock), clock
 
 
 def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
