@@ -23,10 +23,10 @@ from gateway.conversation.on_command import CommandHandler
 from gateway.conversation.on_error import UPDATE_TIMEOUT, ErrorHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.slow_reply import SlowReply
+from gateway.conversation.turn_records import TurnRecords
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
 from gateway.timers import NEVER, Timer
-from gateway.turn.requests import Kind
 from turngate.protocol.messages import ClientEvent, Command, Slot, TurnRecord
 from turngate.protocol.openai.frames import read_frame
 from turngate.protocol.openai.server_events import (
@@ -86,10 +86,7 @@ class Conversation:
         )
         self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
-        self._version = 0
-        self._snapshot: tuple[Any, ...] = ()
-        #: The part of it that decides whether session-state can grant something.
-        self._permission: tuple[Any, ...] = ()
+        self._records = TurnRecords(session, gateway, context, self._translators)
         context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
         self._set_heartbeat(now)
 
@@ -319,22 +316,7 @@ class Conversation:
 
     def record(self) -> TurnRecord:
         """The current turn record."""
-        context = self.context
-        turn, update = context.turn, context.upstream_config.update
-        return TurnRecord(
-            session=self.session,
-            gateway=self.gateway,
-            version=self._version,
-            slot=turn.slot,
-            response_id=turn.response_id,
-            user_speaking=turn.user_speaking,
-            open_calls=self.context.calls.open,
-            configuring_seq=max(update.configures) if update is not None else None,
-            last_seq=self.context.requests.last_seq,
-            open_configuration=self.context.requests.open(Kind.CONFIGURATION),
-            open_responses=self.context.requests.open(Kind.RESPONSE),
-            decided_release=self._translators.decided_release,
-        )
+        return self._records.record()
 
     # --- changes of the turn
 
@@ -350,46 +332,13 @@ class Conversation:
         self._slow_reply.watch(context.awaits_reply, now)
         context.timers.set(Timer.SLOW_REPLY, self._slow_reply.deadline())
         context.timers.set(Timer.REQUESTS, self._requests_at())
-        snapshot = (
-            turn.slot,
-            turn.response_id,
-            turn.user_speaking,
-            self.context.calls.open,
-            update.configures if update is not None else (),
-            self.context.requests.last_seq,
-            self.context.requests.open(Kind.CONFIGURATION),
-            self.context.requests.open(Kind.RESPONSE),
-            self._translators.decided_release,
-        )
-        if snapshot != self._snapshot:
-            self._snapshot = snapshot
-            self._version += 1
-            self.context.out.turn_changed = True
-            self._note_urgency()
+        self._records.note_change()
 
     def _requests_at(self) -> float:
         requests, free_since = self.context.requests, self._free_since
         overdue = requests.overdue_at()
         # Nothing is published before the upstream is connected.
         return min(overdue, requests.due_at(free_since)) if self.context.connected else overdue
-
-    def _note_urgency(self) -> None:
-        """Mark the record as urgent if an intent at session-state may wait for this change. A request that was just
-        accepted is published with the record and needs no mark."""
-        context = self.context
-        turn = context.turn
-        permission = (
-            turn.free_for_configuration,
-            turn.free_for_response,
-            context.upstream_config.update is None,
-            context.calls.open,
-            context.requests.settled,
-            self._translators.decided_release,
-        )
-        if permission != self._permission:
-            self._permission = permission
-            if turn.free_for_configuration and context.requests.some_wait:
-                context.out.turn_urgent = True
 
 
 _HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {

@@ -1,0 +1,82 @@
+"""The turn record of one session: what the other services are told of its turn and its open requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.conversation.context import Context
+from gateway.conversation.on_command import CommandHandler
+from gateway.turn.requests import Kind
+from turngate.protocol.messages import TurnRecord
+
+
+class TurnRecords:
+    """Numbers the records, and notes in the context's effects when there is a new one."""
+
+    def __init__(self, session: str, gateway: str, context: Context, translators: CommandHandler) -> None:
+        self._session = session
+        self._gateway = gateway
+        self._context = context
+        self._translators = translators
+        self._version = 0
+        self._snapshot: tuple[Any, ...] = ()
+        #: The part of it that decides whether session-state can grant something.
+        self._permission: tuple[Any, ...] = ()
+
+    def record(self) -> TurnRecord:
+        """The current record."""
+        context = self._context
+        turn, update = context.turn, context.upstream_config.update
+        return TurnRecord(
+            session=self._session,
+            gateway=self._gateway,
+            version=self._version,
+            slot=turn.slot,
+            response_id=turn.response_id,
+            user_speaking=turn.user_speaking,
+            open_calls=context.calls.open,
+            configuring_seq=max(update.configures) if update is not None else None,
+            last_seq=context.requests.last_seq,
+            open_configuration=context.requests.open(Kind.CONFIGURATION),
+            open_responses=context.requests.open(Kind.RESPONSE),
+            decided_release=self._translators.decided_release,
+        )
+
+    def note_change(self) -> None:
+        """Something has happened: note whether the record is a new one, and whether it is urgent."""
+        context = self._context
+        turn, update = context.turn, context.upstream_config.update
+        snapshot = (
+            turn.slot,
+            turn.response_id,
+            turn.user_speaking,
+            context.calls.open,
+            update.configures if update is not None else (),
+            context.requests.last_seq,
+            context.requests.open(Kind.CONFIGURATION),
+            context.requests.open(Kind.RESPONSE),
+            self._translators.decided_release,
+        )
+        if snapshot != self._snapshot:
+            self._snapshot = snapshot
+            self._version += 1
+            context.out.turn_changed = True
+            self._note_urgency()
+
+    def _note_urgency(self) -> None:
+        """Mark the record as urgent if an intent at session-state may wait for this change. A request that was just
+        accepted is published with the record and needs no mark."""
+        context = self._context
+        turn = context.turn
+        permission = (
+            turn.free_for_configuration,
+            turn.free_for_response,
+            context.upstream_config.update is None,
+            context.calls.open,
+            context.requests.settled,
+            self._translators.decided_release,
+        )
+        if permission != self._permission:
+            self._permission = permission
+            if turn.free_for_configuration and context.requests.some_wait:
+                context.out.turn_urgent = True
