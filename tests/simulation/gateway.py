@@ -28,6 +28,8 @@ from turngate.protocol.openai.server_events import OutputAudioDelta
 NAME = "gw"
 #: Commands that are read at a time, and how long a record that nothing waits for may wait for others, in seconds.
 _COMMANDS, _FOLD = 64, 0.25
+#: Of the frames that go out, one in so many is held against the official SDKs.
+_JUDGE_EVERY = 5
 
 
 class Gateway:
@@ -83,6 +85,7 @@ class Session:
         self._publisher = publisher
         self._history = history
         self._early_audio: list[str] = []
+        self._messages = 0
 
     # --- what happens
 
@@ -148,11 +151,11 @@ class Session:
     def _hand_over(self) -> list[dict[str, Any]]:
         out, now, history = self.conversation.drain(), self._clock.now, self._history
         for event in out.to_upstream:
-            accepted_by_openai(event)
+            self._judge(accepted_by_openai, event)
             history.append(Entry(now, Where.GATEWAY_SENT, event))
             self.send(event)
         for message in out.messages:
-            accepted_by_clients(message)
+            self._judge(accepted_by_clients, message)
             history.append(Entry(now, Where.CLIENT_GOT, message))
         for seq in out.to_publish:
             self._publisher.client_event(self.conversation, seq)
@@ -166,6 +169,12 @@ class Session:
             history.append(Entry(now, Where.FAULT, f"the session ends: {ending.code} {ending.reason}"))
             self._clock.later(0.0, self.client_gone)
         return out.messages
+
+    def _judge(self, accepted: Callable[[dict[str, Any]], object], message: dict[str, Any]) -> None:
+        """Hold one message in so many against the official SDKs, which takes long."""
+        self._messages += 1
+        if self._messages % _JUDGE_EVERY == 0:
+            accepted(message)
 
     def _after(self, messages: list[dict[str, Any]]) -> None:
         for message in messages:

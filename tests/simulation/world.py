@@ -20,7 +20,7 @@ from tests.simulation.server import Server
 from tests.simulation.upstream import Upstream
 from turngate.protocol.messages import Command, Slot
 
-_TICK = 0.1
+_TICK = 0.2
 #: How often to see whether everything rests, in seconds.
 _LOOK = 0.25
 #: After the last step and the last fault, everything must be over within this, in seconds.

@@ -37,12 +37,14 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at the consumers.
 _WATCH_INTERVAL = 0.5
+#: Looks between two renewals.
+_LOOKS_PER_RENEWAL = 4
 #: Milliseconds that a stream of one process's own outlives its last renewal.
 _OWN_STREAM_MS = 60_000
 #: The key that says that a group has a member which lives, and how many milliseconds it outlives its last renewal. What
 #: Redis knows of a group's members does not tell: before 7.2 a blocked read is no sign of life.
 _READS = "turngate:reads:"
-_READS_MS = 5_000
+_READS_MS = 6_000
 #: Seconds that a process which stops gives the server to take its names out of the groups.
 _LEAVE_SECONDS = 3
 #: Seconds that the server may take to answer the question whether it can be written to.
@@ -248,14 +250,16 @@ class Bus:
         return not missing and self.alive()
 
     async def watch(self) -> None:
-        """Start readers again whose group was lost, and renew streams of one's own, until cancelled."""
+        """Start readers again whose group was lost, and renew what says that this process lives, until cancelled."""
+        looks = 0
         while True:
             await asyncio.sleep(self._watch_interval)
+            looks += 1
             try:
-                if self.alive():
-                    await self._renew()
-                else:
+                if not self.alive():
                     await self._revive()
+                elif looks % _LOOKS_PER_RENEWAL == 0:
+                    await self._renew()
             except (RedisError, OSError, TimeoutError) as error:
                 trouble.note(error, "watch consumers")
 
