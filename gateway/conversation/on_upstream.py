@@ -95,9 +95,13 @@ class UpstreamHandler:
 
     def heard(self, data: dict[str, Any], now: float) -> None:
         """Note any event of the response that holds the slot, including types that are not used here: the response
-        makes progress. Events of a tool that runs at the upstream name no response and count for the holder."""
+        makes progress. Events of a tool that runs at the upstream name no response and count for the holder, and so do
+        all if that began without an id."""
         turn = self._context.turn
-        response_id = data.get("response_id", turn.response_id)
+        response, response_id = data.get("response"), turn.response_id
+        if response_id is None or not response_id.startswith(_UNNAMED):
+            named = response.get("id") if isinstance(response, dict) else response_id
+            response_id = data.get("response_id", named)
         if isinstance(response_id, str) and str(data.get("type")).startswith("response."):
             turn.heard(response_id, now)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pybase64
 
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.script import Answer, Do, Script, Step
@@ -26,7 +25,7 @@ class Client:
         script: Script,
         clock: VirtualLoop,
         say: Callable[[bytes | dict[str, Any]], None],
-        audio: Callable[[str], None],
+        audio: Callable[[bytes], None],
         special: Callable[[Do], None],
         silence: float,
     ) -> None:
@@ -126,8 +125,8 @@ class Client:
 
 
 @lru_cache
-def sound(loud: float, quiet: float) -> str:
-    """Seconds of noise, then of silence; pcm16 at 24 kHz in base64."""
+def sound(loud: float, quiet: float) -> bytes:
+    """Seconds of noise, then of silence; pcm16 at 24 kHz."""
     samples = np.zeros(round((loud + quiet) * 24_000), np.int16)
     samples[: round(loud * 24_000)] = 8_000
-    return pybase64.b64encode_as_string(samples.tobytes())
+    return samples.tobytes()

@@ -4,11 +4,12 @@ session, which moves events between them. Every frame that it puts out is held a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from random import Random
 from typing import Any
 
 import orjson
+import pybase64
 
 from gateway.conversation.conversation import Conversation, UpstreamProblem
 from gateway.dialect import Dialect
@@ -64,6 +65,12 @@ class Gateway:
             self._take(command)
 
 
+@lru_cache
+def _append(audio: bytes) -> dict[str, Any]:
+    """The same few sounds come again and again."""
+    return {"type": "input_audio_buffer.append", "audio": pybase64.b64encode_as_string(audio)}
+
+
 @cache
 def _settings() -> BrokerSettings:
     return BrokerSettings()
@@ -84,7 +91,6 @@ class Session:
         self._clock = clock
         self._publisher = publisher
         self._history = history
-        self._early_audio: list[str] = []
         self._messages = 0
 
     # --- what happens
@@ -99,13 +105,13 @@ class Session:
         self._history.insert(place, Entry(now, Where.CLIENT_SENT, Said(message, tuple(replies))))
         self._after(replies)
 
-    def audio(self, chunk: str) -> None:
-        """Audio of the client, in base64 already: it passes unchanged."""
-        self._early_audio.append(chunk)
-        if self.conversation.configured:
-            early, self._early_audio = self._early_audio, []
-            for waiting in early:
-                self.send({"type": "input_audio_buffer.append", "audio": waiting})
+    def audio(self, chunk: bytes) -> None:
+        """A binary frame of the client."""
+        audio = self.conversation.client_audio(chunk, self._clock.now)
+        if audio:
+            self.send(_append(audio))
+        elif audio is None:
+            self.flush()
 
     def event(self, event: dict[str, Any]) -> None:
         """An event of the upstream."""

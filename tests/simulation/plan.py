@@ -62,8 +62,9 @@ class Plan:
     restart_after: float
     #: The broker's data may outlive the patience of the gateway: requests may be given up.
     hopeless: bool = False
-    #: What ails the upstream.
+    #: What ails the upstream, and how many of its responses, or of our requests (0 for all).
     sickness: Fault | None = None
+    sickness_times: int = 1
 
 
 def draw(seed: int) -> Plan:
@@ -77,16 +78,19 @@ def draw(seed: int) -> Plan:
         heartbeat=random.choice((2.0, 10.0)),
         patience=Patience(give_up=15.0 if hopeless else 60.0),
     )
-    sickness = _sickness(Random(seed * 8 + 5))
+    sickness, times, patient = _sickness(Random(seed * 8 + 5))
     if sickness is not None:
-        limits = replace(limits, reply=3.0, response_silence=4.0)
+        patience = limits.patience if patient else Patience(give_up=12.0)
+        limits = replace(limits, reply=3.0, response_silence=4.0, patience=patience)
     hostile = random.random() < 0.25
     sessions = 1 if random.random() < 0.5 else random.randint(2, 3)
+    scripts = [
+        script.draw(random, "abc"[index], call_timeout=limits.call, hostile=hostile) for index in range(sessions)
+    ]
     return Plan(
         seed=seed,
-        scripts=tuple(
-            script.draw(random, "abc"[index], call_timeout=limits.call, hostile=hostile) for index in range(sessions)
-        ),
+        # Responses to silence that never end well would keep a session from its rest.
+        scripts=tuple(scripts if sickness is None else map(script.without_idle_timeout, scripts)),
         weather=weather,
         behaviour=_behaviour(random),
         limits=limits,
@@ -107,6 +111,7 @@ def draw(seed: int) -> Plan:
         restart_after=random.choice((0.1, 2.0)),
         hopeless=hopeless,
         sickness=sickness,
+        sickness_times=times,
     )
 
 
@@ -120,11 +125,15 @@ _SICKNESSES = (
     Fault.LATE_CREATED,
     Fault.DONE_UNREADABLE,
     Fault.REFUSED_FUNCTION_RESULT,
+    Fault.VAD_STUCK,
 )
 
 
-def _sickness(random: Random) -> Fault | None:
-    return random.choice(_SICKNESSES) if random.random() < 0.06 else None
+def _sickness(random: Random) -> tuple[Fault | None, int, bool]:
+    """What ails the upstream, how often, and whether requests are waited for long."""
+    if random.random() >= 0.06:
+        return None, 1, True
+    return random.choice(_SICKNESSES), random.choice((1, 1, 3, 0)), random.random() < 0.5
 
 
 def _weather(random: Random, hopeless: bool) -> Weather:

@@ -88,6 +88,14 @@ def draw(random: Random, name: str, *, call_timeout: float, hostile: bool) -> Sc
     return _Writer(random, name, call_timeout, hostile).script()
 
 
+def without_idle_timeout(given: Script) -> Script:
+    """The same script, in which the upstream never responds to silence."""
+    for step in given.steps:
+        if step.message is not None:
+            step.message.get("agent", {}).pop("idleTimeoutMs", None)
+    return given
+
+
 class _Writer:
     def __init__(self, random: Random, name: str, call_timeout: float, hostile: bool) -> None:
         self._random = random

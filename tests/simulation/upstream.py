@@ -56,7 +56,7 @@ class Upstream:
     ) -> None:
         self.core = RealtimeSession(plan.behaviour, seed=seed)
         self.core.record = Log(history)
-        self._sickness = Sickness(plan.sickness)
+        self._sickness = Sickness(plan.sickness, plan.sickness_times)
         self.core.sicken_replies(self._sickness.reply)
         self.on_the_wire = 0
         self._plan = plan

@@ -6,6 +6,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from gateway.turn.release_gate import Drop
 from tests.simulation import gateway
@@ -25,6 +26,8 @@ _TICK = 0.2
 _LOOK = 0.25
 #: After the last step and the last fault, everything must be over within this, in seconds.
 _PATIENCE = 90.0
+#: The same where the upstream is sick for good: what is tried again takes its time each time.
+_PATIENCE_WITH_SICK = 240.0
 #: The silence that ends a turn, with a margin, by kind of detection.
 _SILENCE = {"server_vad": 0.24, "semantic_vad": 0.84}
 
@@ -49,6 +52,32 @@ class Outcome:
     republished: int = 0
     #: The longest that a request waited although nothing was in its way, in seconds.
     longest_wait: float = 0.0
+    #: The longest that the turn was taken, or the user was speaking, without any event of the upstream; and the longest
+    #: that a request waited, without the time in which replies made progress. In seconds.
+    longest_standstill: float = 0.0
+    longest_unsettled: float = 0.0
+
+
+class Progress:
+    """What the upstream lets move, by its events alone."""
+
+    def __init__(self, now: float) -> None:
+        #: When its last event arrived.
+        self.moved_at = now
+        #: Seconds in which the running response showed events.
+        self.seconds = 0.0
+        self._running: str | None = None
+        self._heard_at = now
+
+    def event(self, event: dict[str, Any], now: float) -> None:
+        """An event of the upstream arrived."""
+        self.moved_at = now
+        response = event.get("response") or {}
+        if event["type"] == "response.created" and response.get("conversation_id") is not None:
+            self._running, self._heard_at = response["id"], now
+        elif self._running is not None and event.get("response_id", response.get("id")) == self._running:
+            self.seconds += now - self._heard_at
+            self._heard_at = now
 
 
 class Line:
@@ -61,12 +90,15 @@ class Line:
         self._world = world
         #: Since when nothing is in the way of a request.
         self._clear_since: float | None = None
+        self._progress = Progress(clock.now)
+        #: What it was when each request was first seen.
+        self._progress_before: dict[int, float] = {}
         history = self.outcome.history
         self.session = gateway.Session(
             plan, f"{index:02d}session-{plan.seed}", script.dialect, clock, world.gateway.publisher, history
         )
         self.upstream = Upstream(
-            plan, plan.seed * 8 + index, clock, Random(plan.seed * 8 + index), history, self.session.event
+            plan, plan.seed * 8 + index, clock, Random(plan.seed * 8 + index), history, self._event
         )
         self.session.send = self.upstream.send
         self.session.told = lambda message: self.client.told(message)
@@ -111,10 +143,31 @@ class Line:
             outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
         outcome.most_calls = max(outcome.most_calls, len(state.calls.open))
         outcome.longest_wait = max(outcome.longest_wait, self._waiting())
+        if outcome.plan.sickness is not None and not self.session.closed:
+            self._measure()
         if self.session.closed:
             self._end()
         else:
             self._world.clock.later(_TICK, self._tick)
+
+    def _event(self, event: dict[str, Any]) -> None:
+        if self.outcome.plan.sickness is not None:
+            self._progress.event(event, self._world.clock.now)
+        self.session.event(event)
+
+    def _measure(self) -> None:
+        """How long nothing has moved, and how long requests have waited."""
+        state, outcome, progress = self.session.conversation.context, self.outcome, self._progress
+        now = self._world.clock.now
+        if state.turn.slot in (Slot.IDLE, Slot.UNCONFIGURED) and not state.turn.user_speaking:
+            progress.moved_at = now
+        outcome.longest_standstill = max(outcome.longest_standstill, now - progress.moved_at)
+        for request in state.requests:
+            before = self._progress_before.setdefault(request.seq, progress.seconds)
+            waited = now - request.accepted_at - (progress.seconds - before)
+            # What is on its way waits for an answer, which has a time of its own.
+            if not request.on_its_way:
+                outcome.longest_unsettled = max(outcome.longest_unsettled, waited)
 
     def _waiting(self) -> float:
         """For how long a request has been waiting now although nothing is in its way, in seconds."""
@@ -210,13 +263,14 @@ class World:
         to_come = max(
             [start for start, _ in weather.outages] + [start for start, _, _ in weather.refusals], default=0.0
         )
-        deadline = storm + _PATIENCE
+        patience = _PATIENCE if self.plan.sickness is None else _PATIENCE_WITH_SICK
+        deadline = storm + patience
         while True:
             clock.run_until(clock.now + _LOOK)
             if self._crash():
                 return ""
             if len(self.lines) < len(self.plan.scripts) or not all(line.client.finished for line in self.lines):
-                deadline = max(deadline, clock.now + _PATIENCE)
+                deadline = max(deadline, clock.now + patience)
                 continue
             problem = self._restless()
             if not problem and clock.now < to_come:

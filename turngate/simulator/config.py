@@ -39,6 +39,9 @@ class SimulatorSettings(Settings):
     simulator_fault: Fault | None = Field(
         None, description="A fault that every connection has; see the simulator's README for the list."
     )
+    simulator_fault_times: int = Field(
+        1, ge=0, description="How many responses, requests or results of a connection a fault is about; 0 for all."
+    )
     simulator_auto_create_fails_silently: bool = Field(
         False,
         description="When an automatic response finds another one active: send nothing (true) or an `error` event.",

@@ -13,7 +13,8 @@ MAX_ARMED = 1_000
 
 
 class Fault(StrEnum):
-    """A fault of one connection. "The first" is the first of the connection."""
+    """A fault of one connection. "The first" is the first of the connection, or as many as
+    ``TURNGATE_SIMULATOR_FAULT_TIMES`` says."""
 
     #: The upgrade is answered with this HTTP status; 429 with ``Retry-After: 1``.
     HTTP_302 = "http_302"

@@ -139,7 +139,7 @@ class Simulator:
     async def _connected(self, socket: ServerConnection) -> None:
         self._sockets.add(socket)
         try:
-            await self._serve(socket, Sickness(self.faults.take()))
+            await self._serve(socket, Sickness(self.faults.take(), self._settings.simulator_fault_times))
         except ConnectionClosed:
             pass
         finally:

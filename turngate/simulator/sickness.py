@@ -6,6 +6,7 @@ No I/O: `turngate.simulator.connection` calls it for each event.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -32,8 +33,8 @@ def _incomplete(reason: str, *, empty: bool = False) -> Callable[[ReplyPlan], Re
     return lambda plan: replace(plan, outputs=() if empty else plan.outputs, ending="incomplete", reason=reason)
 
 
-#: What the first reply becomes.
-_FIRST_REPLY: dict[Fault, Callable[[ReplyPlan], ReplyPlan]] = {
+#: What a reply becomes.
+_REPLIES: dict[Fault, Callable[[ReplyPlan], ReplyPlan]] = {
     Fault.INCOMPLETE_CONTENT_FILTER: _incomplete("content_filter"),
     Fault.INCOMPLETE_MAX_OUTPUT_TOKENS: _incomplete("max_output_tokens"),
     Fault.INCOMPLETE_WITHOUT_OUTPUT: _incomplete("content_filter", empty=True),
@@ -53,14 +54,14 @@ _RACE = RefusedError(
     "conversation_already_has_active_response", "Conversation already has an active response in progress."
 )
 _TOO_LONG = RefusedError("string_above_max_length", "Invalid 'item.output': string too long.", param="item.output")
-#: The client's event whose first one is refused, the error, and whether that names the event.
+#: The client's event that is refused, the error, and whether that names the event.
 _REFUSED: dict[Fault, tuple[str, RefusedError, bool]] = {
     Fault.ERROR_UPDATE: ("session.update", SERVER_ERROR, True),
     Fault.ERROR_CREATE: ("response.create", SERVER_ERROR, True),
     Fault.RACE_WITHOUT_EVENT_ID: ("response.create", _RACE, False),
     Fault.REFUSED_FUNCTION_RESULT: ("conversation.item.create", _TOO_LONG, True),
 }
-#: Faults in which events of the first response are lost.
+#: Faults in which events of a response are lost.
 _LOSING = {Fault.DONE_MISSING, Fault.CREATED_THEN_SILENCE, Fault.CANCEL_UNANSWERED}
 _CLOSES_AFTER = {
     Fault.CLOSE_IN_RESPONSE: ".delta",
@@ -73,13 +74,17 @@ _CLOSES_BEFORE = {Fault.CLOSE_BEFORE_CREATED: "session.created", Fault.CLOSE_BEF
 class Sickness:
     """The fault of one connection. Without one it has no effect."""
 
-    def __init__(self, fault: Fault | None) -> None:
+    def __init__(self, fault: Fault | None, times: int = 1) -> None:
+        """``times``: how many replies, requests or results it is about, from the first on; 0 for all."""
         self.fault = fault
+        self._times = times or sys.maxsize
         self._replies = 0
-        self._refused = False
-        #: The first response, of which events are lost, until its end.
+        #: Client events that were lost or refused.
+        self._refused = 0
+        #: The response of which events are lost, until its end.
         self._response: str | None = None
-        self._dones = 0
+        #: Responses of which events are lost, or that end in another way.
+        self._responses = 0
         self._user_speaks = False
 
     @property
@@ -92,15 +97,15 @@ class Sickness:
         self._replies += 1
         if self.fault is Fault.TEXT_ONLY:
             return replace(plan, text_only=True)
-        change = _FIRST_REPLY.get(self.fault) if self.fault is not None and self._replies == 1 else None
+        change = _REPLIES.get(self.fault) if self.fault is not None and self._replies <= self._times else None
         return plan if change is None else change(plan)
 
     def loses(self, event: Event) -> bool:
         """Whether the server never gets this event of the client."""
         kind = event.get("type")
         match self.fault:
-            case Fault.CREATE_UNANSWERED if kind == "response.create" and not self._refused:
-                self._refused = True
+            case Fault.CREATE_UNANSWERED if kind == "response.create" and self._refused < self._times:
+                self._refused += 1
                 return True
             case Fault.CANCEL_UNANSWERED:
                 return kind == "response.cancel"
@@ -110,13 +115,13 @@ class Sickness:
 
     def refuses(self, event: Event) -> tuple[RefusedError, bool] | None:
         """The error with which to answer this event of the client, and whether it names the event."""
-        if self.fault is None or self._refused or (refused := _REFUSED.get(self.fault)) is None:
+        if self.fault is None or self._refused >= self._times or (refused := _REFUSED.get(self.fault)) is None:
             return None
         kind, error, named = refused
         item = event.get("item")
         if event.get("type") != kind or (item and item.get("type") != "function_call_output"):
             return None
-        self._refused = True
+        self._refused += 1
         return error, named
 
     def frames(self, event: Event) -> Iterator[bytes | Close]:
@@ -129,11 +134,11 @@ class Sickness:
         if self._drops(event, kind):
             return
         if self.fault is Fault.DONE_UNREADABLE and kind == "response.done":
-            yield SHAPES[self._dones % len(SHAPES)](event)
-            self._dones += 1
+            yield SHAPES[self._responses % len(SHAPES)](event)
+            self._responses += 1
             return
-        if self.fault is Fault.MCP_APPROVAL_REQUEST and kind == "response.done" and not self._dones:
-            self._dones += 1
+        if self.fault is Fault.MCP_APPROVAL_REQUEST and kind == "response.done" and self._responses < self._times:
+            self._responses += 1
             yield orjson.dumps(_approval(event))
         yield orjson.dumps(event)
         if self.fault is not None and kind.endswith(_CLOSES_AFTER.get(self.fault, "?")):
@@ -150,8 +155,8 @@ class Sickness:
             return True
         if self.fault not in _LOSING:
             return False
-        if kind == "response.created" and not self._dones:
-            self._dones = 1
+        if kind == "response.created" and self._response is None and self._responses < self._times:
+            self._responses += 1
             self._response = event["response"]["id"]
             return False
         if kind == "response.done" and event["response"]["id"] == self._response:

@@ -17,6 +17,9 @@ REQUEST_KEY = "turngate"
 _REFUSALS = ("Error", "InjectionRefused")
 _REFUSING_WARNINGS = ("TOO_MANY_REQUESTS", "UNKNOWN_FUNCTION_CALL", "FORCE_END_TURN_UNSUPPORTED")
 
+#: How late the gateway's timers are at most, in seconds.
+_TICK = 0.1
+
 Event = dict[str, Any]
 
 
@@ -44,6 +47,10 @@ class Create:
     #: The error that it got.
     refused: Event | None = None
     refused_at: int | None = None
+    #: The gateway learnt of its response.
+    announced: int | None = None
+    #: A cancel without a name was sent because nothing answered it.
+    given_up: bool = False
     response: Response | None = None
 
     @property
@@ -72,11 +79,13 @@ class Response:
     cancelled: bool = False
     #: It was announced while the user spoke, and may not speak then.
     over_user: bool = False
+    #: It was announced when its create had been given up.
+    late: bool = False
 
     @property
     def gave_way(self) -> bool:
-        """It was cancelled for the user's turn, and whatever it was to answer waits for the answer to that."""
-        return self.over_user and self.cancelled
+        """It was cancelled for the user's turn, or for coming late, and whatever it was to answer waits for another."""
+        return self.cancelled and (self.over_user or self.late)
 
     #: The function calls that it asked for.
     calls: set[str] = field(default_factory=set)
@@ -190,6 +199,9 @@ class _Reader:
     def _cancel_sent(self, place: int, event: Event) -> None:
         if (response := self.facts.responses.get(event.get("response_id", ""))) is not None:
             response.cancelled = True
+        if "response_id" not in event:
+            for create in self.facts.creates.values():
+                create.given_up |= create.refused_at is None and create.announced is None
 
     def _update_sent(self, place: int, event: Event) -> None:
         self.facts.updates[event["event_id"]] = Update(event, place)
@@ -245,6 +257,10 @@ class _Reader:
             if words is not None and request.kind == "InjectAgentMessage"
         )
         response.over_user = self._speaking and not interrupts
+        if (create := response.create) is not None:
+            create.announced = place
+            waited = self.facts.at(place) - self.facts.at(create.sent)
+            response.late = create.given_up or waited > self.facts.outcome.plan.limits.reply + _TICK
 
     def _speech_started(self, place: int, event: Event) -> None:
         self._speaking = True

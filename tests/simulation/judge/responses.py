@@ -22,6 +22,7 @@ from tests.simulation.judge.configuration import Timeline
 from tests.simulation.judge.facts import Create, Facts, Item, Response
 from tests.simulation.judge.items import Need, excused, reported
 from tests.simulation.judge.violation import Violation
+from turngate.simulator.faults import Fault
 
 
 def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterator[Violation]:
@@ -31,6 +32,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     # The place at which the gateway learnt of the answer to each need.
     told: dict[int, int] = {}
     failed = False
+    # What begins about when its create is given up is asked for again, whoever was first.
+    repeats = facts.outcome.plan.sickness is Fault.LATE_CREATED
     for response in facts.in_order():
         if response.over_user and not response.cancelled and response.over is not None:
             yield Violation("P12", facts.at(response.announced or 0), f"{response.id} speaks over the user")
@@ -40,7 +43,7 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
         if create is not None:
             needed = any(_before(need.item.added, response.began) for need in to_gateway)
             superfluous = create.words is None and not needed and not response.cancelled
-            if superfluous and response.status == "completed":
+            if superfluous and response.status == "completed" and not repeats:
                 yield Violation("P6", facts.at(response.began), f"{response.id} answers nobody")
             # What it was asked for is what was open when it was asked for.
             open_then = [need for need in needs if _open_at(create.sent, need, told)]

@@ -17,6 +17,7 @@ from tests.simulation.judge.facts import Facts, Response, is_aside
 from tests.simulation.judge.violation import Violation
 
 _RACE = "conversation_already_has_active_response"
+_FOR_EVER = float("inf")
 
 
 def check(facts: Facts) -> Iterator[Violation]:
@@ -25,9 +26,13 @@ def check(facts: Facts) -> Iterator[Violation]:
 
 
 def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
-    grace = facts.outcome.plan.limits.promise
-    running: set[str] = set()
-    unanswered: set[str] = set()
+    grace, reply = facts.outcome.plan.limits.promise, facts.outcome.plan.limits.reply
+    # What holds the turn, and until when at most. Where the upstream is well, until its end is told.
+    running: dict[str, float] = {}
+    unanswered: dict[str, float] = {}
+    sent: dict[str, float] = {}
+    #: Our cancels, and the responses that they name.
+    cancels: dict[str, str | None] = {}
     updating = False
     responds = True
     promised_until = -1.0
@@ -39,12 +44,14 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
             kind = what["type"]
             if kind == "input_audio_buffer.commit":
                 commits.add(what["event_id"])
+            elif kind == "response.cancel":
+                cancels[what["event_id"]] = what.get("response_id")
             elif kind in ("response.create", "session.update"):
-                holder = next(iter(running | unanswered), None)
+                holder = next(_holding(at, running, unanswered), None)
                 if holder is not None or at < promised_until:
                     yield Violation("P1", at, f"{kind} leaves although {holder or 'a promised response'} has the turn")
                 if kind == "response.create":
-                    unanswered.add(what["event_id"])
+                    sent[what["event_id"]], unanswered[what["event_id"]] = at, _FOR_EVER
                 else:
                     if updating:
                         yield Violation("P2", at, "a second session.update leaves before the first is answered")
@@ -53,11 +60,14 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
             kind = what["type"]
             if kind == "response.created":
                 response = what["response"]
-                running.add(response["id"])
-                unanswered.discard(_request(response))
+                # Whichever ran before is over, though its end may have been lost.
+                running = {response["id"]: _FOR_EVER}
+                unanswered.pop(_request(response), None)
+                # It took the turn before these: they fail, whether that is told or not.
+                unanswered = {create: sent[create] + reply for create in unanswered}
                 promised_until = -1.0
             elif kind == "response.done":
-                running.discard(what["response"]["id"])
+                running.pop(what["response"]["id"], None)
             elif kind == "session.updated":
                 updating = False
                 detection = what["session"]["audio"]["input"]["turn_detection"]
@@ -66,19 +76,32 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
                 idle = what["item_id"]
             elif kind == "input_audio_buffer.committed":
                 # Where the turn is taken, the upstream's own create is the one that fails: no promise.
+                taken = any(_holding(at, running, unanswered))
                 if commits:
                     commits.pop()
-                elif (responds or what["item_id"] == idle) and not running and not unanswered:
+                elif (responds or what["item_id"] == idle) and not taken:
                     promised_until = at + grace
             elif kind == "error":
                 error = what["error"]
-                commits.discard(error["event_id"])
-                if error["event_id"] in unanswered:
-                    unanswered.discard(error["event_id"])
-                    if error["code"] == _RACE and not running:
+                about, raced = error["event_id"], error["code"] == _RACE
+                commits.discard(about)
+                if about in unanswered or (raced and about is None and len(unanswered) == 1):
+                    unanswered = {create: until for create, until in unanswered.items() if about not in (create, None)}
+                    if raced and not any(_holding(at, running)):
                         promised_until = at + grace
-                elif error["event_id"] in facts.updates:
+                elif about in facts.updates:
                     updating = False
+                elif about in cancels:
+                    # The upstream does not run what was to be cancelled: its end is on its way, or was lost.
+                    named = cancels.pop(about)
+                    for response_id in running if named is None else running.keys() & {named}:
+                        running[response_id] = at + grace
+                    if named is None:
+                        unanswered = dict.fromkeys(unanswered, at + grace)
+
+
+def _holding(at: float, *holders: dict[str, float]) -> Iterator[str]:
+    return (name for held in holders for name, until in held.items() if at < until)
 
 
 def _at_the_upstream(facts: Facts) -> Iterator[Violation]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tests.simulation.judge import liveness
 from tests.simulation.judge.facts import Facts
 from tests.simulation.judge.violation import Violation
 from tests.simulation.script import REFUSED_LANGUAGE, Do
@@ -31,6 +32,7 @@ def check(facts: Facts) -> Iterator[Violation]:
     if outcome.most_calls > limits.calls:
         yield Violation("P8", end, f"{outcome.most_calls} calls were kept, where {limits.calls} may be")
     if outcome.plan.sickness is not None:
+        yield from liveness.check(facts)
         return
     configured = bool(facts.of_type("SettingsApplied"))
     if outcome.plan.weather.calm and configured and outcome.republished:

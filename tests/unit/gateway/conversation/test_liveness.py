@@ -204,6 +204,24 @@ def test_an_upstream_that_is_gone_has_no_response_to_wait_for() -> None:
     assert bench.created("resp_1").to_upstream == []
 
 
+def test_what_happens_beside_a_response_is_no_progress_of_it() -> None:
+    bench = Bench().configured()
+    bench.created("resp_1")
+    bench.now += 20
+    bench.created("aside_1", conversation=None)
+    bench.done("aside_1", conversation=None)
+    assert "response.cancel" in types(bench.wait(11).to_upstream)
+
+
+def test_events_that_name_a_response_are_progress_of_one_that_began_without_a_name() -> None:
+    bench = Bench().configured()
+    bench.event("response.created", response={})
+    for _ in range(3):
+        bench.now += 20
+        bench.event("response.content_part.added", response_id="resp_1")
+    assert bench.wait(11).to_upstream == []
+
+
 # --- requests
 
 
