@@ -218,8 +218,10 @@ class Conversation:
                 if turn.silence_due(now):
                     self._upstream.response_is_silent(now)
             case _:
+                response_id = turn.response_id
                 if turn.cancel_expired(now):
                     self.tell(*self.downlink.end())
+                    self._turns.answer_lost(response_id, now)
                 else:
                     self.upstream_closed(_SICK, now)
 

@@ -43,6 +43,8 @@ class UserTurns:
         self._attempts = 0
         #: The newest automatic response, until the user speaks again.
         self._own_answer: str | None = None
+        #: The newest turn was committed while the one before still waited for an answer.
+        self._overtaken = False
 
     # --- ending a turn
 
@@ -91,7 +93,7 @@ class UserTurns:
         self._attempts += 1
         could_answer = turn.free_for_configuration or turn.slot is Slot.PROMISED
         turn.committed(now)
-        self._known_before = self._known_at_commit
+        self._known_before, self._overtaken = self._known_at_commit, self._known_at_commit is not None
         self._known_at_commit = set(requests.answerable())
         if could_answer:
             self._owes_answer = True
@@ -156,9 +158,16 @@ class UserTurns:
                 self.ask(None, now)
             self._known_at_commit = set(self._context.requests.answerable())
 
+    def answer_lost(self, response_id: str | None, now: float) -> None:
+        """The end of this response was lost, and the slot is free. If it was automatic and began after two turns, it
+        may have answered the first of them, and have been interrupted by the second."""
+        if response_id == self._own_answer and self._overtaken:
+            self._overtaken = False
+            self.ask(None, now)
+
     def create_sent(self) -> None:
-        """Our ``response.create`` is sent."""
-        self._attempts = 0
+        """Our ``response.create`` is sent. Its response knows all turns that were committed."""
+        self._attempts, self._overtaken = 0, False
 
     def attempt_failed(self) -> bool:
         """A response collided with another, and the error does not say which. Returns True if it may have been an

@@ -34,8 +34,8 @@ async def impatient(redis_url: str) -> AsyncIterator[Stack]:
         yield running
 
 
-async def arm(stack: Stack, fault: Fault, count: int = 1) -> None:
-    await get(f"{stack.simulator_url}/faults?clear&next={fault}&count={count}")
+async def arm(stack: Stack, fault: Fault, count: int = 1, times: int = 1) -> None:
+    await get(f"{stack.simulator_url}/faults?clear&next={fault}&count={count}&times={times}")
 
 
 @dataclass(frozen=True)
@@ -177,3 +177,65 @@ async def test_a_turn_whose_end_the_upstream_does_not_notice_is_ended(impatient:
         await client.until("UserStartedSpeaking")
         reply = await client.until("ConversationText", lambda message: message["role"] == "assistant")
         assert "I heard you speak" in reply["content"]
+
+
+#: Faults of a reply, and the code of what the client is told of it.
+OF_REPLIES = {
+    Fault.DONE_MISSING: "REPLY_STALLED",
+    Fault.CREATED_THEN_SILENCE: "REPLY_STALLED",
+    Fault.INCOMPLETE_CONTENT_FILTER: "REPLY_INCOMPLETE",
+    Fault.INCOMPLETE_WITHOUT_OUTPUT: "REPLY_INCOMPLETE",
+    Fault.FAILED_RATE_LIMIT: None,
+    Fault.FAILED_SERVER_ERROR: None,
+    Fault.TEXT_ONLY: "REPLY_WITHOUT_AUDIO",
+}
+
+
+@pytest.mark.parametrize("fault", OF_REPLIES)
+async def test_the_reply_to_a_spoken_turn_holds_nothing_up(impatient: Stack, fault: Fault) -> None:
+    """An update that was held during it, and the next turn, are carried out."""
+    code = OF_REPLIES[fault]
+    await arm(impatient, fault)
+    async with Client(impatient) as client:
+        await client.configured()
+        await client.socket.send(tone(24_000, 440.0))
+        await client.socket.send(bytes(48_000))
+        await client.until("UtteranceEnd")
+        await client.say(type="UpdatePrompt", prompt="Be brief.")
+        await client.until("PromptUpdated")
+        await client.say(type="InjectUserMessage", content="What are your instructions?")
+        await client.until("ConversationText", lambda message: "Be brief" in message["content"])
+        codes = {message["code"] for kind in ("Error", "Warning") for message in client.of_type(kind)}
+        assert codes == ({code} if code is not None else set())
+
+
+async def test_a_function_call_that_is_cut_off_is_not_made(impatient: Stack) -> None:
+    await arm(impatient, Fault.INCOMPLETE_MAX_OUTPUT_TOKENS)
+    async with Client(impatient) as client:
+        await client.configured(functions=True)
+        await client.say(type="InjectUserMessage", content='[call get_weather {"city": "Oslo"}]')
+        assert (await client.until("Warning"))["code"] == "REPLY_INCOMPLETE"
+        await client.until("AgentAudioDone")
+        assert client.of_type("FunctionCallRequest") == []
+        # The model knows that it was not made.
+        assert "cut off" in await client.turn("And now?")
+
+
+async def test_a_reply_that_fails_again_and_again_is_told_each_time(impatient: Stack) -> None:
+    await arm(impatient, Fault.FAILED_SERVER_ERROR, times=3)
+    async with Client(impatient) as client:
+        await client.configured()
+        await client.say(type="InjectUserMessage", content="One?")
+        assert (await client.until("Error"))["code"] == "server_error"
+        # Of this one the first attempt fails.
+        assert "Two" in await client.turn("Two?")
+        assert len(client.of_type("Error")) == 1
+
+
+async def test_ends_that_are_all_missing_cost_time_only(impatient: Stack) -> None:
+    await arm(impatient, Fault.DONE_MISSING, times=0)
+    async with Client(impatient, "/v1/agent/converse") as client:
+        await client.configured()
+        for number in range(3):
+            assert f"Number {number}" in await client.turn(f"Number {number}?")
+        assert client.of_type("Error") == []

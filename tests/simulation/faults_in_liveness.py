@@ -94,5 +94,5 @@ FAULTS_IN_LIVENESS = (
     Fault("the requests of a create that nobody answers are kept back", _unanswered_is_kept),
     Fault("no request is ever given up", _nothing_is_given_up),
     Fault("a user who is not heard any more is waited for", _user_is_waited_for),
-    Fault("a response that comes after its time is taken for the upstream's own", _expired_is_a_stranger),
+    Fault("a response that comes after its time is taken for the upstream's own", _expired_is_a_stranger, first=600),
 )

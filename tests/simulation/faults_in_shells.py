@@ -30,6 +30,8 @@ class Fault:
 
     name: str
     put_in: Callable[[pytest.MonkeyPatch], None]
+    #: The seed to begin with, for one that is seldom met.
+    first: int = 0
 
 
 class _NoPause:

@@ -66,6 +66,11 @@ class Plan:
     sickness: Fault | None = None
     sickness_times: int = 1
 
+    @property
+    def gives_up(self) -> bool:
+        """Whether requests may be given up in such weather."""
+        return self.hopeless or self.limits.patience.give_up < Patience().give_up
+
 
 def draw(seed: int) -> Plan:
     """The plan of this seed: the same one every time."""
@@ -131,7 +136,7 @@ _SICKNESSES = (
 
 def _sickness(random: Random) -> tuple[Fault | None, int, bool]:
     """What ails the upstream, how often, and whether requests are waited for long."""
-    if random.random() >= 0.06:
+    if random.random() >= 0.1:
         return None, 1, True
     return random.choice(_SICKNESSES), random.choice((1, 1, 3, 0)), random.random() < 0.5
 

@@ -21,7 +21,8 @@ from tests.simulation.server import Server
 from tests.simulation.upstream import Upstream
 from turngate.protocol.messages import Command, Slot
 
-_TICK = 0.2
+#: How late the gateway's timers are at most, in seconds.
+TICK = 0.2
 #: How often to see whether everything rests, in seconds.
 _LOOK = 0.25
 #: After the last step and the last fault, everything must be over within this, in seconds.
@@ -52,8 +53,8 @@ class Outcome:
     republished: int = 0
     #: The longest that a request waited although nothing was in its way, in seconds.
     longest_wait: float = 0.0
-    #: The longest that the turn was taken, or the user was speaking, without any event of the upstream; and the longest
-    #: that a request waited, without the time in which replies made progress. In seconds.
+    #: The longest that the turn was taken, or the user was speaking, without any event of the upstream and any audio of
+    #: the client; and the longest that a request waited, without the time in which replies made progress. In seconds.
     longest_standstill: float = 0.0
     longest_unsettled: float = 0.0
 
@@ -107,13 +108,13 @@ class Line:
             script,
             clock,
             self.session.text,
-            self.session.audio,
+            self._audio,
             self._special,
             _SILENCE[plan.defaults.turn_detection.kind],
         )
         self.session.flush()
         clock.later(plan.distance * 3, self.upstream.connect)
-        clock.later(_TICK, self._tick)
+        clock.later(TICK, self._tick)
 
     def resting(self) -> str:
         """Empty when nothing is outstanding; otherwise what is."""
@@ -148,12 +149,17 @@ class Line:
         if self.session.closed:
             self._end()
         else:
-            self._world.clock.later(_TICK, self._tick)
+            self._world.clock.later(TICK, self._tick)
 
     def _event(self, event: dict[str, Any]) -> None:
         if self.outcome.plan.sickness is not None:
             self._progress.event(event, self._world.clock.now)
         self.session.event(event)
+
+    def _audio(self, chunk: bytes) -> None:
+        # A user who is heard goes on speaking, as far as anybody can tell.
+        self._progress.moved_at = self._world.clock.now
+        self.session.audio(chunk)
 
     def _measure(self) -> None:
         """How long nothing has moved, and how long requests have waited."""

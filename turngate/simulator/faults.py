@@ -56,7 +56,7 @@ class Fault(StrEnum):
     CANCEL_UNANSWERED = "cancel_unanswered"
     #: Every ``response.done`` has a value of a wrong type, or is no JSON; another shape each time.
     DONE_UNREADABLE = "done_unreadable"
-    #: The first response is ``incomplete``, with some output.
+    #: The first response is ``incomplete``, with some output; a function call is cut off.
     INCOMPLETE_CONTENT_FILTER = "incomplete_content_filter"
     INCOMPLETE_MAX_OUTPUT_TOKENS = "incomplete_max_output_tokens"
     #: The same, with none.
@@ -78,10 +78,12 @@ class Fault(StrEnum):
 class Faults:
     """The armed faults, in the order in which they were armed. Each new connection takes one."""
 
-    def __init__(self, always: Fault | None = None) -> None:
-        """``always`` is the fault of connections for which none is armed."""
+    def __init__(self, always: Fault | None = None, times: int = 1) -> None:
+        """``always`` is the fault of connections for which none is armed; ``times`` is how many responses, requests or
+        results of a connection a fault is about, 0 for all."""
         self._armed: deque[Fault] = deque()
         self._always = always
+        self._usual_times = self.times = times
 
     def arm(self, fault: Fault, count: int) -> int:
         """Arm the fault for ``count`` more connections; returns the number of armed faults, at most `MAX_ARMED`."""
@@ -89,7 +91,9 @@ class Faults:
         return len(self._armed)
 
     def disarm(self) -> None:
+        """Forget the armed faults, and another `times` than the usual one."""
         self._armed.clear()
+        self.times = self._usual_times
 
     def next(self) -> Fault | None:
         """The fault of the next connection."""

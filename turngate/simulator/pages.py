@@ -3,7 +3,8 @@
 - ``/health``, ``/ready``: 200 while it runs.
 - ``/sessions``: a summary of every session; ``/record``: every session with its event record; ``/record/<session>``:
   one session.
-- ``/faults``: the armed faults; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms all.
+- ``/faults``: the armed faults; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms all. With
+  ``times=<n>`` faults are about so many responses, requests or results from now on, 0 for all.
 
 The WebSocket library provides requests without their body, so everything is a GET with a query.
 """
@@ -42,6 +43,10 @@ def page(target: str, sessions: Sessions, faults: Faults) -> Page:
 def _faults(query: dict[str, list[str]], faults: Faults) -> Page:
     if "clear" in query:
         faults.disarm()
+    times = query.get("times", [str(faults.times)])[0]
+    if not times.isdecimal():
+        return 400, {"error": f"times: must be a number, not '{times}'."}
+    faults.times = int(times)
     if "next" in query:
         name, count = query["next"][0], query.get("count", ["1"])[0]
         if name not in list(Fault):

@@ -51,7 +51,7 @@ class Simulator:
     """A running simulator. Use it as an asynchronous context manager, or call `start` and `stop`."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
-        self.faults = Faults(settings.simulator_fault)
+        self.faults = Faults(settings.simulator_fault, settings.simulator_fault_times)
         self.sessions = Sessions(settings.simulator_record_sessions)
         self._settings = settings
         self._behaviour = settings.behaviour()
@@ -139,7 +139,7 @@ class Simulator:
     async def _connected(self, socket: ServerConnection) -> None:
         self._sockets.add(socket)
         try:
-            await self._serve(socket, Sickness(self.faults.take(), self._settings.simulator_fault_times))
+            await self._serve(socket, Sickness(self.faults.take(), self.faults.times))
         except ConnectionClosed:
             pass
         finally:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import orjson
 
+from turngate.simulator.calls import Call
 from turngate.simulator.errors import RefusedError
 from turngate.simulator.faults import Fault
 from turngate.simulator.frames import Event
@@ -30,7 +31,16 @@ def _failed(code: str, message: str) -> Callable[[ReplyPlan], ReplyPlan]:
 
 
 def _incomplete(reason: str, *, empty: bool = False) -> Callable[[ReplyPlan], ReplyPlan]:
-    return lambda plan: replace(plan, outputs=() if empty else plan.outputs, ending="incomplete", reason=reason)
+    def change(plan: ReplyPlan) -> ReplyPlan:
+        outputs = () if empty else (*plan.outputs[:-1], *map(_cut_off, plan.outputs[-1:]))
+        return replace(plan, outputs=outputs, ending="incomplete", reason=reason)
+
+    return change
+
+
+def _cut_off(output: str | Call) -> str | Call:
+    """The last output of a response that is cut off: of a function call, some of its arguments."""
+    return output if isinstance(output, str) else replace(output, arguments=output.arguments[:-2])
 
 
 #: What a reply becomes.

@@ -10,15 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.history import Entry, Said, Where
-from tests.simulation.world import Outcome
+from tests.simulation.world import TICK, Outcome
 
 REQUEST_KEY = "turngate"
 #: Replies in the very instant of a message that mean: not accepted.
 _REFUSALS = ("Error", "InjectionRefused")
 _REFUSING_WARNINGS = ("TOO_MANY_REQUESTS", "UNKNOWN_FUNCTION_CALL", "FORCE_END_TURN_UNSUPPORTED")
-
-#: How late the gateway's timers are at most, in seconds.
-_TICK = 0.1
 
 Event = dict[str, Any]
 
@@ -260,7 +257,7 @@ class _Reader:
         if (create := response.create) is not None:
             create.announced = place
             waited = self.facts.at(place) - self.facts.at(create.sent)
-            response.late = create.given_up or waited > self.facts.outcome.plan.limits.reply + _TICK
+            response.late = create.given_up or waited > self.facts.outcome.plan.limits.reply + TICK
 
     def _speech_started(self, place: int, event: Event) -> None:
         self._speaking = True

@@ -24,6 +24,9 @@ from tests.simulation.judge.items import Need, excused, reported
 from tests.simulation.judge.violation import Violation
 from turngate.simulator.faults import Fault
 
+#: Where a response begins about when its create is given up, or its end is lost, asking again is right.
+_ASKED_AGAIN = (Fault.LATE_CREATED, Fault.DONE_MISSING, Fault.CREATED_THEN_SILENCE, Fault.CANCEL_UNANSWERED)
+
 
 def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterator[Violation]:
     """Walk through the responses as they began."""
@@ -32,8 +35,7 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     # The place at which the gateway learnt of the answer to each need.
     told: dict[int, int] = {}
     failed = False
-    # What begins about when its create is given up is asked for again, whoever was first.
-    repeats = facts.outcome.plan.sickness is Fault.LATE_CREATED
+    repeats = facts.outcome.plan.sickness in _ASKED_AGAIN
     for response in facts.in_order():
         if response.over_user and not response.cancelled and response.over is not None:
             yield Violation("P12", facts.at(response.announced or 0), f"{response.id} speaks over the user")
@@ -106,7 +108,7 @@ def _joined(facts: Facts, response: Response, create: Create, known: list[Need])
     together = {call for other in facts.responses.values() if other.calls & results for call in other.calls}
     for place, message in facts.of_type("FunctionCallRequest"):
         for call in message["functions"]:
-            given_up = facts.outcome.plan.hopeless or f"Result {call['id']}" in taken
+            given_up = facts.outcome.plan.gives_up or f"Result {call['id']}" in taken
             abandoned = call["id"] not in delivered and given_up
             if call["id"] not in together or abandoned or place > create.sent:
                 continue

@@ -15,6 +15,7 @@ from typing import Any
 from tests.simulation.history import Where
 from tests.simulation.judge.facts import Facts, Response, is_aside
 from tests.simulation.judge.violation import Violation
+from tests.simulation.world import TICK
 
 _RACE = "conversation_already_has_active_response"
 _FOR_EVER = float("inf")
@@ -76,7 +77,7 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
                 idle = what["item_id"]
             elif kind == "input_audio_buffer.committed":
                 # Where the turn is taken, the upstream's own create is the one that fails: no promise.
-                taken = any(_holding(at, running, unanswered))
+                taken = any(_holding(at - TICK, running, unanswered))
                 if commits:
                     commits.pop()
                 elif (responds or what["item_id"] == idle) and not taken:

@@ -204,6 +204,32 @@ def test_an_upstream_that_is_gone_has_no_response_to_wait_for() -> None:
     assert bench.created("resp_1").to_upstream == []
 
 
+def test_a_second_spoken_turn_is_answered_if_the_end_of_the_answer_to_the_first_was_lost() -> None:
+    """The second may have interrupted it, which only its end would have told."""
+    bench = Bench().configured()
+    committed(bench, "audio_1")
+    committed(bench, "audio_2")
+    bench.created("resp_1")
+    cancel = cancels(bench.wait(30).to_upstream)[0]
+    bench.error(NOTHING_RUNS, cancel["event_id"])
+    bench.wait(3)
+    assert slot(bench) is Slot.IDLE
+    (asked,) = bench.conversation.record().open_responses
+    bench.translated(asked)
+    bench.release(responds=(asked,))
+    assert slot(bench) is Slot.REQUESTED
+
+
+def test_one_spoken_turn_whose_answer_is_lost_is_not_answered_twice() -> None:
+    bench = Bench().configured()
+    committed(bench, "audio_1")
+    bench.created("resp_1")
+    cancel = cancels(bench.wait(30).to_upstream)[0]
+    bench.error(NOTHING_RUNS, cancel["event_id"])
+    bench.wait(3)
+    assert bench.conversation.record().open_responses == ()
+
+
 def test_what_happens_beside_a_response_is_no_progress_of_it() -> None:
     bench = Bench().configured()
     bench.created("resp_1")

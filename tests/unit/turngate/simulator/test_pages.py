@@ -61,6 +61,15 @@ class TestFaults:
         faults.arm(Fault.SILENT, 3)
         assert page("/faults?clear", Sessions(1), faults)[1]["armed"] == []
 
+    def test_how_often_a_connection_is_struck(self) -> None:
+        faults = Faults(times=2)
+        page("/faults?next=create_unanswered&times=0", Sessions(1), faults)
+        assert faults.times == 0
+        page("/faults?next=silent", Sessions(1), faults)
+        assert faults.times == 0
+        page("/faults?clear", Sessions(1), faults)
+        assert faults.times == 2
+
     def test_the_readme_lists_every_fault(self) -> None:
         readme = (Path(simulator.__file__).parent / "README.md").read_text("utf-8")
         assert [fault for fault in Fault if f"| `{fault}` |" not in readme] == []
@@ -71,7 +80,13 @@ class TestFaults:
         assert faults.arm(Fault.SILENT, 1) == MAX_ARMED
 
     @pytest.mark.parametrize(
-        ("query", "named"), [("next=nope", "nope"), ("next=silent&count=0", "count"), ("next=silent&count=x", "count")]
+        ("query", "named"),
+        [
+            ("next=nope", "nope"),
+            ("next=silent&count=0", "count"),
+            ("next=silent&count=x", "count"),
+            ("times=x", "times"),
+        ],
     )
     def test_a_wrong_query_is_reported(self, query: str, named: str) -> None:
         status, body = page(f"/faults?{query}", Sessions(1), Faults())
