@@ -108,8 +108,9 @@ def _joined(facts: Facts, response: Response, create: Create, known: list[Need])
     together = {call for other in facts.responses.values() if other.calls & results for call in other.calls}
     for place, message in facts.of_type("FunctionCallRequest"):
         for call in message["functions"]:
-            given_up = facts.outcome.plan.gives_up or f"Result {call['id']}" in taken
-            abandoned = call["id"] not in delivered and given_up
+            # A result that is given up is replaced by an error afterwards.
+            lost = call["id"] not in delivered and f"Result {call['id']}" in taken
+            abandoned = facts.outcome.plan.gives_up or lost
             if call["id"] not in together or abandoned or place > create.sent:
                 continue
             if not _before(delivered.get(call["id"]), create.sent):
