@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.admission.authentication import Authentication
 from gateway.admission.keys import read_keys, warn_if_open
 from gateway.admission.origins import Origins
+from gateway.admission.token_secrets import read_tokens
 from gateway.config import GatewaySettings
 from gateway.drain import Drain
 from gateway.probe import Probe
@@ -79,7 +81,8 @@ class Gateway:
     """Every part of a gateway process, connected."""
 
     def __init__(self, settings: GatewaySettings, supervisor: Supervisor, bus: Bus, engine: Engine) -> None:
-        """Raises `SettingsError` for keys that cannot be read, or are missing where they are needed."""
+        """Raises `SettingsError` for keys, secrets or names that cannot be read, and keys that are missing where they
+        are needed."""
         self._settings = settings
         self._supervisor = supervisor
         self._bus = bus
@@ -92,7 +95,7 @@ class Gateway:
             _dialler(settings, engine),
             self._publisher,
             self._alive,
-            self._keys,
+            Authentication(self._keys, read_tokens(settings, open_to_anybody=self._keys is None)),
             Origins(settings.origins, open_to_anybody=self._keys is None),
         )
         self._drain = Drain(

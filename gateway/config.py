@@ -54,6 +54,18 @@ class GatewaySettings(BrokerSettings):
         description="A file with more API keys, one per line; lines that start with `#` are ignored. It is read again "
         "after a change; a removed key cannot open new connections.",
     )
+    token_secret: SecretStr | None = Field(
+        None,
+        description="Secrets that sign the short-lived tokens of `POST /v1/auth/grant`, separated by commas, each of at "
+        "least 32 characters and the same for all gateways. The first signs; the tokens of all are accepted.",
+    )
+    token_secret_file: Path | None = Field(
+        None, description="A file with such secrets, one per line, before the others. It is read again after a change."
+    )
+    names_file: Path | None = Field(
+        None,
+        description="A JSON or TOML file that maps clients' names of voices and models to the upstream's.",
+    )
     allowed_origins: str | None = Field(
         None,
         description="Origins of web pages that may connect (`https://example.com`), separated by commas; `*` for any. "

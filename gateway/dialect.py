@@ -39,8 +39,8 @@ class Dialect:
     sends_history: bool
     #: Values for what its clients may omit from ``Settings``; None if everything is required.
     omitted: Omitted | None
-    #: The key may be in the URL (``?token=``), for clients that can send it nowhere else.
-    token_in_query: bool
+    #: The key may be in the URL (``?token=``), for clients that can send it nowhere else. Short-lived tokens always may.
+    key_in_query: bool
     #: A prompt that is too long is truncated with a ``Warning`` (True), or sent unchanged (False).
     truncates_prompts: bool
 
@@ -63,7 +63,7 @@ AGENT = Dialect(
     sends_keep_alive=True,
     sends_history=True,
     truncates_prompts=True,
-    token_in_query=False,
+    key_in_query=False,
     omitted=None,
 )
 
@@ -81,7 +81,7 @@ COMPONENT = Dialect(
     sends_keep_alive=False,
     sends_history=False,
     truncates_prompts=False,
-    token_in_query=True,
+    key_in_query=True,
     omitted=Omitted(
         audio={
             "input": {"encoding": "linear16", "sample_rate": 16_000},

@@ -1,31 +1,32 @@
-"""The listening socket for clients. Over plain HTTP it says only whether the gateway lives."""
+"""The listening socket for clients. `gateway.pages` answers plain HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import orjson
 import structlog
 
 from gateway import metrics
 from gateway.admission.admission import Admission
-from gateway.admission.credentials import Keys, chosen
+from gateway.admission.authentication import Authentication
+from gateway.admission.credentials import chosen
 from gateway.admission.origins import Origins
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
 from gateway.descriptors import sessions_that_fit
 from gateway.dialect import DIALECTS, Dialect
+from gateway.pages import Pages
 from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
 from gateway.session.session import Session
-from gateway.sockets.interface import Engine, HttpRequest, HttpResponse, ListenOptions, Server, Socket, fit_reason
+from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
+from gateway.think_models import think_models
 from turngate.protocol.messages import Command
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,6 @@ _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
 #: Close code of a client that is refused after the upgrade.
 _TRY_AGAIN_LATER = 1013
-_UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
 
 
 class GatewayServer:
@@ -48,21 +48,22 @@ class GatewayServer:
         dialler: Dialler,
         publisher: Publisher,
         alive: Callable[[], bool],
-        keys: Keys | None,
+        authentication: Authentication,
         origins: Origins,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``alive`` says whether the process and its consumers work. Without ``keys`` anybody may connect. ``clock``
-        gives seconds."""
+        """``alive`` says whether the process and its consumers work. ``clock`` gives seconds. Raises `SettingsError`
+        for a table of names that cannot be read."""
         self._clock = clock
         self._settings = settings
         self._engine = engine
         limits = replace(settings.admission, sessions=sessions_that_fit(settings.sessions_max))
-        self._admission = Admission(limits, keys, origins, metrics.client_refused)
+        self._admission = Admission(limits, authentication, origins, metrics.client_refused)
+        models = think_models(settings.upstream_model, settings.names_file)
+        self._pages = Pages(self._admission, models, alive, clock)
         self._limits = settings.limits
         self._dialler = dialler
         self._publisher = publisher
-        self._alive = alive
         self._counters = metrics.counters()
         self._metrics = metrics.SessionMetrics(
             self._counters,
@@ -79,7 +80,7 @@ class GatewayServer:
         settings = self._settings
         options = ListenOptions(
             serve=self._serve,
-            respond=self._respond,
+            respond=self._pages.respond,
             subprotocol=chosen,
             message_max=settings.client_frame_max_bytes,
             ping_interval=settings.client_ping_interval_ms / 1000,
@@ -170,27 +171,3 @@ class GatewayServer:
             del self._sessions[name]
             self._serving.discard(serving)
             log.info("session_ended", session=name, sessions=len(self._sessions))
-
-    def _respond(self, request: HttpRequest) -> HttpResponse | None:
-        try:
-            path = urlsplit(request.path).path
-        except ValueError:
-            return _json(HTTPStatus.BAD_REQUEST, {"error": "the request's path cannot be read"})
-        if path == "/health":
-            alive = self._alive()
-            status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
-            return HttpResponse(status, "text/plain", b"ok\n" if alive else b"unavailable\n")
-        if path not in DIALECTS:
-            return _json(HTTPStatus.NOT_FOUND, {"error": f"no such path; agents converse on {' or '.join(DIALECTS)}"})
-        refusal = self._admission.request(request, self._clock(), token_in_query=DIALECTS[path].token_in_query)
-        if refusal is None and request.values("Upgrade"):
-            return None
-        if refusal is None:
-            self._admission.end(request.name)
-            return _json(HTTPStatus.UPGRADE_REQUIRED, {"error": "agents converse over WebSocket"}, _UPGRADE)
-        log.info("client_refused", reason=refusal.reason)
-        return _json(refusal.status, {"error": refusal.text}, refusal.headers)
-
-
-def _json(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(status, "application/json", orjson.dumps(body), headers or {})

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
 
-from gateway.admission.credentials import KeyOptions, Keys, Unauthorized
+from gateway.admission.authentication import Authentication, Forbidden
+from gateway.admission.credentials import KeyOptions, Unauthorized
 from gateway.admission.origins import Origins
 from gateway.admission.rates import Rates, retry_after
 from gateway.sockets.interface import HttpRequest
@@ -80,13 +80,13 @@ class Admission:
     def __init__(
         self,
         limits: AdmissionLimits,
-        keys: Keys | None,
+        authentication: Authentication,
         origins: Origins,
         refused: Callable[[Reason], None] = lambda _: None,
     ) -> None:
-        """Without ``keys`` clients need none. ``refused`` is called for every refusal."""
+        """``refused`` is called for every refusal."""
         self._limits = limits
-        self._keys = keys
+        self._authentication = authentication
         self._origins = origins
         self._count = refused
         #: Bytes that all sessions hold now; whoever measures it sets it.
@@ -98,17 +98,42 @@ class Admission:
         self._key_sessions: Counter[str] = Counter()
         self._address_rates = Rates(limits.address_rate)
         self._key_rates = Rates(limits.key_rate)
+        self._grant_rates = Rates(limits.key_rate)
 
     def __len__(self) -> int:
         """The number of places that are taken."""
         return len(self._places)
 
-    def request(self, request: HttpRequest, now: float, *, token_in_query: bool) -> Refusal | None:
-        """Admit a request for a session, or return why not. ``token_in_query``: the key may be in the URL
-        (``?token=``). Call `begin` when the session begins."""
-        refusal = self._refusal(request, now, token_in_query=token_in_query)
+    def request(self, request: HttpRequest, now: float, *, key_in_query: bool) -> Refusal | None:
+        """Admit a request for a session, or return why not. ``key_in_query``: a key may be in the URL
+        (``?token=``), as tokens always may. Call `begin` when the session begins."""
+        refusal = self._refusal(request, now, key_in_query=key_in_query)
         if refusal is not None:
             self._count(refusal.reason)
+        return refusal
+
+    def foreign(self, request: HttpRequest) -> Refusal | None:
+        """Why a request of a web page is refused; None if its origin may connect, or it is of no page."""
+        if self._origins.allow(request.values("Origin")):
+            return None
+        text = "web pages of this origin may not connect; TURNGATE_ALLOWED_ORIGINS lists those that may"
+        return Refusal(Reason.ORIGIN, HTTPStatus.FORBIDDEN, text, {})
+
+    def grant(self, request: HttpRequest, ttl: float, now: float) -> tuple[str, int] | Refusal:
+        """A token for the key of this request, and the seconds for which it is valid, or why there is none. A key may
+        ask for as many tokens as it may open connections, each counted by itself."""
+        refusal = self.foreign(request)
+        try:
+            name = "" if refusal is not None else self._authentication.maker(request)
+        except Unauthorized as reason:
+            refusal = _unauthorized(reason)
+        except Forbidden as reason:
+            refusal = Refusal(Reason.KEY, HTTPStatus.FORBIDDEN, str(reason), {})
+        if refusal is None and (wait := self._grant_rates.take(name, now)):
+            refusal = _too_fast(Reason.KEY_RATE, "too many tokens with this key", wait)
+        if refusal is None:
+            return self._authentication.grant(name, ttl)
+        self._count(refusal.reason)
         return refusal
 
     def begin(self, name: str, address: str, now: float) -> Refusal | None:
@@ -127,7 +152,7 @@ class Admission:
     def key_options(self, name: str) -> KeyOptions:
         """The options of the key with which this session was admitted."""
         place = self._places.get(name)
-        return KeyOptions() if self._keys is None or place is None else self._keys.options(place.key)
+        return self._authentication.options("" if place is None else place.key)
 
     def end(self, name: str) -> None:
         """The session has ended."""
@@ -139,23 +164,15 @@ class Admission:
         if place.address is not None:
             _less(self._addresses, place.address)
 
-    def _refusal(self, request: HttpRequest, now: float, *, token_in_query: bool) -> Refusal | None:
+    def _refusal(self, request: HttpRequest, now: float, *, key_in_query: bool) -> Refusal | None:
         limits = self._limits
         self._forget(now)
-        if not self._origins.allow(request.values("Origin")):
-            text = "web pages of this origin may not connect; TURNGATE_ALLOWED_ORIGINS lists those that may"
-            return Refusal(Reason.ORIGIN, HTTPStatus.FORBIDDEN, text, {})
-        key = ""
-        if self._keys is not None:
-            try:
-                key = self._keys.admit(
-                    request.values("Authorization"),
-                    request.values("Sec-WebSocket-Protocol"),
-                    _tokens(request.path) if token_in_query else (),
-                )
-            except Unauthorized as reason:
-                headers = {"WWW-Authenticate": "Token, Bearer"}
-                return Refusal(Reason.KEY, HTTPStatus.UNAUTHORIZED, str(reason), headers)
+        if (foreign := self.foreign(request)) is not None:
+            return foreign
+        try:
+            key = self._authentication.upgrade(request, key_in_query=key_in_query)
+        except Unauthorized as reason:
+            return _unauthorized(reason)
         address = self._address(request)
         if address is not None and (refusal := self._check_address(address, now)) is not None:
             return refusal
@@ -202,9 +219,8 @@ class Admission:
             self.end(name)
 
 
-def _tokens(path: str) -> list[str]:
-    """The values of ``token`` in a request's query."""
-    return parse_qs(urlsplit(path).query).get("token", [])
+def _unauthorized(reason: Unauthorized) -> Refusal:
+    return Refusal(Reason.KEY, HTTPStatus.UNAUTHORIZED, str(reason), {"WWW-Authenticate": "Token, Bearer"})
 
 
 def _full(reason: Reason, text: str) -> Refusal:

@@ -2,7 +2,8 @@
 
 Programs send ``Authorization: Token KEY`` (or ``Bearer``). Browsers cannot set headers, so they send
 ``Sec-WebSocket-Protocol: token, KEY``, or, on ``/openai``, ``?token=KEY`` in the URL: the React component can do
-nothing else. Both schemes are equivalent here, and their case is ignored, since SDKs differ.
+nothing else. Both schemes are equivalent here, and their case is ignored, since SDKs differ. A short-lived token
+(`gateway.admission.tokens`) may stand in the place of a key everywhere.
 """
 
 from __future__ import annotations
@@ -56,10 +57,13 @@ class Keys:
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str], tokens: Sequence[str] = ()) -> str:
-        """Authorize a request; the arguments are the values of its two headers, and of ``token`` in its query. Returns
-        a name for the key that does not reveal it. Raises `Unauthorized`."""
-        given = _hash(credential(authorization, subprotocols, tokens))
+    def knows(self, name: str) -> bool:
+        """Whether the key with this name is accepted."""
+        return name in self._options
+
+    def admit(self, given_key: str) -> str:
+        """Returns a name for this key that does not reveal it. Raises `Unauthorized`."""
+        given = _hash(given_key)
         # Compare with all keys in constant time, so that the duration reveals nothing about a guess.
         if not sum([hmac.compare_digest(given, known) for known in self._hashes]):
             raise Unauthorized("the key is not one of this server's")

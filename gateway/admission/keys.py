@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
 
 from gateway.admission.credentials import KeyOptions, Keys
 from gateway.admission.origins import is_loopback
+from gateway.admission.watched_file import WatchedFile
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError
 
 log = structlog.get_logger(__name__)
 
-#: Minimum time between two checks of the key file, in seconds.
-_LOOK_SECONDS = 2.0
 
 
 def read_keys(settings: GatewaySettings) -> Keys | None:
@@ -59,26 +58,16 @@ class FileKeys(Keys):
     ) -> None:
         """``listed`` are accepted in addition to the file's. Raises `SettingsError` if the file is invalid now."""
         self._listed = listed
-        self._file = file
-        self._clock = clock
-        self._looked_at = clock()
-        # Before reading the file, so that a change in between is detected next time.
-        self._seen = _stamp(file)
+        self._watched = WatchedFile("TURNGATE_API_KEYS_FILE", file, clock)
         super().__init__(self._read())
 
-    def admit(self, authorization: Sequence[str], subprotocols: Sequence[str], tokens: Sequence[str] = ()) -> str:
+    def admit(self, given_key: str) -> str:
         self._look()
-        return super().admit(authorization, subprotocols, tokens)
+        return super().admit(given_key)
 
     def _look(self) -> None:
-        now = self._clock()
-        if now - self._looked_at < _LOOK_SECONDS:
+        if not self._watched.changed():
             return
-        self._looked_at = now
-        stamp = _stamp(self._file)
-        if stamp == self._seen:
-            return
-        self._seen = stamp
         try:
             self.replace(self._read())
         except SettingsError as error:
@@ -87,16 +76,7 @@ class FileKeys(Keys):
             log.info("keys_read_again", keys=len(self))
 
     def _read(self) -> dict[str, KeyOptions]:
-        return {**self._listed, **_named("TURNGATE_API_KEYS_FILE", _lines(self._file))}
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """A value that differs once the file has changed or was replaced; None if there is no file."""
-    try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+        return {**self._listed, **_named("TURNGATE_API_KEYS_FILE", self._watched.lines())}
 
 
 def _named(setting: str, entries: list[str]) -> dict[str, KeyOptions]:
@@ -124,12 +104,3 @@ def _options(setting: str, given: str) -> KeyOptions:
             "the option latency_reports=0"
         )
     return KeyOptions(latency_reports=False)
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise SettingsError(f"TURNGATE_API_KEYS_FILE: {file}: {reason}") from None
-    return [line for line in lines if not line.lstrip().startswith("#")]

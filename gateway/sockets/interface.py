@@ -114,6 +114,9 @@ class HttpRequest:
     values: Callable[[str], list[str]]
     #: The address of the peer; None if the library does not tell it before the upgrade.
     peer: str | None = None
+    method: str = "GET"
+    #: Of plain HTTP only, and small: a larger one is refused before.
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

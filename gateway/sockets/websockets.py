@@ -17,6 +17,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
 from websockets.protocol import Event
+from websockets.server import ServerProtocol
 
 from gateway.allowance import Allowance
 from gateway.sockets.interface import (
@@ -35,6 +36,7 @@ from gateway.sockets.interface import (
     name_connection,
     new_name,
 )
+from gateway.sockets.plain_http import PlainHttp
 
 #: When the first number of messages is queued, the socket is not read until no more than the second are. The library
 #: does not count bytes.
@@ -88,6 +90,12 @@ class _Client(_Socket, ServerConnection):
         super().process_event(event)
 
 
+class _First(PlainHttp):
+    """The library looks for its own protocol in the connection."""
+
+    protocol: ServerProtocol
+
+
 class _Upstream(_Socket, ClientConnection):
     pass
 
@@ -116,6 +124,11 @@ class Websockets:
             name = peer.response.headers[NAME_HEADER]
             await options.serve(cast(Socket, peer), peer.request.path, name, str(peer.remote_address[0]))
 
+        def create(protocol: ServerProtocol, *given: Any, **more: Any) -> PlainHttp:
+            first = _First(_Client(protocol, *given, **more), options.respond)
+            first.protocol = protocol
+            return first
+
         limit_receive_buffer(listener, options.receive_buffer)
         return await serve(
             converse,
@@ -130,7 +143,7 @@ class Websockets:
             ping_timeout=options.ping_interval,
             close_timeout=CLOSE_TIMEOUT,
             server_header="turngate",
-            create_connection=_Client,
+            create_connection=cast(Any, create),
         )
 
     async def connect(

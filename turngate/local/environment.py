@@ -22,6 +22,8 @@ _SECRETS = {
     "TURNGATE_UPSTREAM_URL": {"gateway"},
     "TURNGATE_API_KEYS": {"gateway"},
     "TURNGATE_API_KEYS_FILE": {"gateway"},
+    "TURNGATE_TOKEN_SECRET": {"gateway"},
+    "TURNGATE_TOKEN_SECRET_FILE": {"gateway"},
     "TURNGATE_SIMULATOR_API_KEY": {"simulator"},
     "TURNGATE_REDIS_URL": {"gateway", "translator", "session-state"},
 }

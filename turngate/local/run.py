@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.admission.keys import read_keys
+from gateway.admission.token_secrets import read_tokens
 from gateway.config import GatewaySettings
 from session_state.config import SessionStateSettings
 from translator.config import TranslatorSettings
@@ -34,7 +35,7 @@ class StackConfig:
     def __init__(self, env: Mapping[str, str]) -> None:
         gateway, session_state = load(GatewaySettings), load(SessionStateSettings)
         load(TranslatorSettings)
-        read_keys(gateway)
+        read_tokens(gateway, open_to_anybody=read_keys(gateway) is None)
         self.simulator, self.upstream = gateway.simulated, gateway.upstream
         self.ports = {
             "gateway": gateway.gateway_port,

@@ -7,6 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from gateway.admission.admission import Admission, AdmissionLimits, Reason, Refusal
+from gateway.admission.authentication import Authentication
 from gateway.admission.credentials import KeyOptions, Keys
 from gateway.admission.origins import Origins
 from gateway.admission.rates import Rates, retry_after
@@ -25,18 +26,18 @@ class Gate:
         self.now = 0.0
         self.admission = Admission(
             limits or AdmissionLimits(),
-            Keys(dict.fromkeys(keys, KeyOptions())) if keys else None,
+            Authentication(Keys(dict.fromkeys(keys, KeyOptions())) if keys else None),
             origins,
             self.refused.append,
         )
         self._peer = peer
         self._requests = 0
 
-    def request(self, path: str = "/openai", token_in_query: bool = True, **headers: str) -> Refusal | None:
+    def request(self, path: str = "/openai", key_in_query: bool = True, **headers: str) -> Refusal | None:
         self._requests += 1
         values = {name.replace("_", "-").lower(): [value] for name, value in headers.items()}
         request = HttpRequest(path, f"session-{self._requests}", lambda name: values.get(name.lower(), []), self._peer)
-        return self.admission.request(request, self.now, token_in_query=token_in_query)
+        return self.admission.request(request, self.now, key_in_query=key_in_query)
 
     def begin(self, n: int, address: str = "10.0.0.1") -> Refusal | None:
         return self.admission.begin(f"session-{n}", address, self.now)
@@ -132,7 +133,7 @@ def test_a_wrong_key_takes_no_place() -> None:
 def test_a_key_in_the_url_is_taken_where_the_client_can_send_it_nowhere_else() -> None:
     gate = Gate(None, "one")
     assert gate.request("/openai?token=one&x=1") is None
-    assert status(gate.request("/v1/agent/converse?token=one", token_in_query=False)) == 401
+    assert status(gate.request("/v1/agent/converse?token=one", key_in_query=False)) == 401
     assert status(gate.request("/openai?token=one&token=one")) == 401, "which of them?"
     assert status(gate.request("/openai?token=one", Authorization="Token wrong")) == 401, "a header takes precedence"
     assert status(gate.request("/openai?token=")) == 401

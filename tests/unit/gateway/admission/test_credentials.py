@@ -70,11 +70,11 @@ def test_what_is_missing_or_unreadable_is_told_in_one_line_without_the_key(
 def test_any_of_the_keys_is_good_and_no_other() -> None:
     keys = Keys(dict.fromkeys(["first", KEY, "last"], KeyOptions()))
     for good in ("first", KEY, "last"):
-        keys.admit([f"Token {good}"], [])
+        keys.admit(good)
     for bad in ("firs", "first ", "FIRST", KEY[:-1], KEY + "x", "first,last", "\udcff"):
         if bad.strip() != "first":
             with pytest.raises(Unauthorized, match=r"^the key is not one of this server's$"):
-                keys.admit([f"Token {bad}"], [])
+                keys.admit(bad)
 
 
 def test_every_key_is_compared_whichever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_every_key_is_compared_whichever_fits(monkeypatch: pytest.MonkeyPatch) -
         return given == known
 
     monkeypatch.setattr("gateway.admission.credentials.hmac.compare_digest", compare)
-    Keys(dict.fromkeys(["one", "two", "three"], KeyOptions())).admit(["Token one"], [])
+    Keys(dict.fromkeys(["one", "two", "three"], KeyOptions())).admit("one")
     assert len(compared) == 3
     assert {len(known) for known in compared} == {32}
 
