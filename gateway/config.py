@@ -56,8 +56,8 @@ class GatewaySettings(BrokerSettings):
     )
     token_secret: SecretStr | None = Field(
         None,
-        description="Secrets that sign the short-lived tokens of `POST /v1/auth/grant`, separated by commas, each of at "
-        "least 32 characters and the same for all gateways. The first signs; the tokens of all are accepted.",
+        description="Secrets that sign the short-lived tokens of `POST /v1/auth/grant`, separated by commas, each of "
+        "at least 32 characters and the same for all gateways. The first signs; the tokens of all are accepted.",
     )
     token_secret_file: Path | None = Field(
         None, description="A file with such secrets, one per line, before the others. It is read again after a change."

@@ -39,7 +39,7 @@ class Dialect:
     sends_history: bool
     #: Values for what its clients may omit from ``Settings``; None if everything is required.
     omitted: Omitted | None
-    #: The key may be in the URL (``?token=``), for clients that can send it nowhere else. Short-lived tokens always may.
+    #: The key may be in the URL (``?token=``), for clients that can send it nowhere else. A token always may.
     key_in_query: bool
     #: A prompt that is too long is truncated with a ``Warning`` (True), or sent unchanged (False).
     truncates_prompts: bool

@@ -116,9 +116,7 @@ class Pages:
             log.info("token_refused", reason=granted.reason)
             return _told(granted)
         token, seconds = granted
-        return _json(
-            HTTPStatus.OK, {"access_token": token, "expires_in": seconds}, {"Cache-Control": "no-store"}
-        )
+        return _json(HTTPStatus.OK, {"access_token": token, "expires_in": seconds}, {"Cache-Control": "no-store"})
 
 
 def _ttl(body: bytes) -> float | None:

@@ -17,7 +17,6 @@ from turngate.process.settings import SettingsError
 log = structlog.get_logger(__name__)
 
 
-
 def read_keys(settings: GatewaySettings) -> Keys | None:
     """The keys of which clients need one; None if clients need no key. Call `warn_if_open` with the result at start.
 

@@ -33,8 +33,8 @@ def read_tokens(settings: GatewaySettings, *, open_to_anybody: bool) -> Tokens |
 
 
 class FileTokens(Tokens):
-    """Secrets from a file, which may change while the gateway runs, and then those from the settings. If the file becomes
-    invalid, this is logged and the previous secrets stay."""
+    """Secrets from a file, which may change while the gateway runs, and then those from the settings. If the file
+    becomes invalid, this is logged and the previous secrets stay."""
 
     def __init__(self, listed: Sequence[str], file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises `SettingsError` if the file is invalid now."""

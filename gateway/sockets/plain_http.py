@@ -1,8 +1,8 @@
 """Plain HTTP on the port of the WebSockets, the same with both libraries.
 
 The libraries accept only ``GET`` with HTTP/1.1 and no body. `PlainHttp` reads the first request of each connection. It
-answers a request that asks for no upgrade itself, and passes an upgrade on to the library, whose protocol replaces it on
-the transport.
+answers a request that asks for no upgrade itself, and passes an upgrade on to the library, whose protocol replaces it
+on the transport.
 """
 
 from __future__ import annotations

@@ -51,3 +51,14 @@ async def test_the_handshake_of_a_browser(stack: Stack, scheme: str) -> None:
     session = "0f7d2c1e-0000-4000-8000-000000000001"
     (answer,) = await run("browser_handshake.mjs", url, scheme, "any-key", "x-deepgram-session-id", session)
     assert answer == {"protocol": scheme, "first": "Welcome"}
+
+
+async def test_a_page_connects_with_a_token_that_its_server_made(own_redis_url: str) -> None:
+    env = {"TURNGATE_API_KEYS": "k3y", "TURNGATE_TOKEN_SECRET": "a-secret-of-thirty-two-characters-or-more"}
+    async with Stack(redis_url=own_redis_url, translators=1, pace=0, env=env) as locked:
+        said = await run("token.mjs", locked.gateway_url.replace("ws:", "http:"), locked.gateway_url, "k3y")
+    life, models, refused, first = said
+    assert life == {"expiresIn": 45}
+    assert [model["id"] for model in models["models"]] == ["gpt-realtime-2.1"]
+    assert refused == {"refused": 403}
+    assert first == {"first": "Welcome"}

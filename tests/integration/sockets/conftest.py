@@ -44,6 +44,9 @@ def respond(request: HttpRequest) -> HttpResponse | None:
     if request.path == "/page":
         values = ",".join(request.values("x-told"))
         return HttpResponse(HTTPStatus.OK, "text/plain", f"told {values}".encode(), {"X-More": "more"})
+    if request.path == "/echo":
+        told = f"{request.method} {request.peer} ".encode()
+        return HttpResponse(HTTPStatus.OK, "text/plain", told + request.body)
     if request.path == "/refused":
         return HttpResponse(HTTPStatus.UNAUTHORIZED, "text/plain", b"no")
     return None
