@@ -110,6 +110,19 @@ class GatewaySettings(BrokerSettings):
     upstream_connect_timeout_ms: int = Field(
         15_000, ge=100, description="Timeout for connecting to the upstream, for all attempts together."
     )
+    upstream_reconnect_ms: int = Field(
+        30_000,
+        ge=0,
+        description="A session whose connection to the upstream is lost gets another one, and its conversation is "
+        "restored there. Timeout for that, for all attempts together; 0: the session ends with its connection.",
+    )
+    transcript_items_max: int = Field(
+        400,
+        ge=10,
+        description="Items of a conversation that are kept, to be restored on another connection. Beyond it the oldest "
+        "are forgotten, but not those of `Settings`.",
+    )
+    transcript_max_bytes: int = Field(262_144, ge=4_096, description="The same, in bytes of text.")
     upstream_reply_timeout_ms: int = Field(
         15_000, ge=100, description="Timeout for the upstream's answer to a `session.update` or `response.create`."
     )
@@ -123,7 +136,7 @@ class GatewaySettings(BrokerSettings):
         30_000,
         ge=100,
         description="A response of the upstream that shows no event for this long is cancelled, with the Warning "
-        "`REPLY_STALLED`. A cancellation that the upstream does not answer ends the session with `upstream_stalled`.",
+        "`REPLY_STALLED`. A cancellation that the upstream does not answer costs the session its connection.",
     )
     promise_grace_ms: int = Field(
         3_000, ge=50, description="How long to wait for an automatic response of the upstream to start."
@@ -215,10 +228,10 @@ class GatewaySettings(BrokerSettings):
         "never.",
     )
     session_length_max_ms: int = Field(
-        3_600_000,
+        7_200_000,
         ge=0,
-        description="Maximum duration of a session; the client gets a Warning five minutes before. 0 for the "
-        "upstream's limit.",
+        description="Maximum duration of a session; the client gets a Warning five minutes before. 0 for no limit. The "
+        "upstream's own limit costs a session its connection, which is replaced.",
     )
     drain_grace_ms: int = Field(
         5_000,
@@ -259,8 +272,8 @@ class GatewaySettings(BrokerSettings):
     early_audio_max_bytes: int = Field(
         480_000,
         ge=0,
-        description="Audio kept until the session is configured, or an uninterruptible greeting was spoken; beyond it "
-        "the oldest is dropped, with a Warning.",
+        description="Audio kept until the session is configured, an uninterruptible greeting was spoken, or the "
+        "conversation is restored on another connection; beyond it the oldest is dropped, with a Warning.",
     )
     client_frame_max_bytes: int = Field(
         1_048_576, ge=1_024, description="Maximum size of a client's frame; a larger one closes the session with 1009."
@@ -368,6 +381,9 @@ class GatewaySettings(BrokerSettings):
             audio_bytes_per_second=self.client_audio_bytes_per_second,
             calls=self.session_calls_max,
             promise=self.promise_grace_ms / 1000,
+            reconnect=self.upstream_reconnect_ms / 1000,
+            transcript_items=self.transcript_items_max,
+            transcript_bytes=self.transcript_max_bytes,
             reply=self.upstream_reply_timeout_ms / 1000,
             slow_think=self.slow_think_ms / 1000,
             prompt=self.prompt_characters_max,

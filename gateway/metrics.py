@@ -23,6 +23,12 @@ _RELEASE_LATENCY = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
+_RESTORE_TIME = Histogram(
+    "turngate_restore_seconds",
+    "Time from the loss of an upstream connection until the conversation was restored on another one.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)
+
 #: The counters without labels, by the name of their field.
 _COUNTERS = {
     "collisions_absorbed": "Creates that collided with an automatic response of the upstream and were tried again.",
@@ -31,6 +37,8 @@ _COUNTERS = {
     "floods": "Sessions that ended because their client sent messages that are too large, or too many.",
     "silent_responses": "Responses that were cancelled because they showed no event for too long.",
     "replies_retried": "Replies that failed for a passing reason and were asked for again.",
+    "restored": "Conversations that were restored on another upstream connection.",
+    "items_left_out": "Items of restored conversations that the upstream refused.",
     "given_up": "Requests reported to the client because they could not be executed in time.",
     "malformed_events": "Upstream events that could not be parsed.",
     "unknown_events": "Upstream events of unknown types; each type is logged once.",
@@ -39,7 +47,9 @@ _COUNTERS = {
 
 def counters() -> Counters:
     """Counters that report to this process's registry. All conversations of the process share them."""
-    return Counters(release_latency=_RELEASE_LATENCY.observe, first_unknown=_log_unknown)
+    return Counters(
+        release_latency=_RELEASE_LATENCY.observe, restore_time=_RESTORE_TIME.observe, first_unknown=_log_unknown
+    )
 
 
 _CLIENTS_REFUSED = Counter(
@@ -93,6 +103,14 @@ class SessionMetrics(Collector):
         for (peer, why), count in self._counters.cut.items():
             cut.add_metric([peer, why], count)
         yield cut
+        legs = CounterMetricFamily(
+            "turngate_upstream_legs_lost",
+            "Upstream connections that were lost and replaced, by the reason's code.",
+            labels=["reason"],
+        )
+        for code, count in self._counters.legs_lost.items():
+            legs.add_metric([code], count)
+        yield legs
         for name, meaning in _COUNTERS.items():
             yield CounterMetricFamily(f"turngate_{name}", meaning, value=getattr(self._counters, name))
         yield GaugeMetricFamily(

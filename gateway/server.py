@@ -156,6 +156,7 @@ class GatewayServer:
             self._publisher,
             upstream_url=settings.upstream,
             connect_timeout=settings.upstream_connect_timeout_ms / 1000,
+            reconnect_timeout=settings.upstream_reconnect_ms / 1000,
             stall=settings.client_stall_ms / 1000,
             queue_limits=QueueLimits(settings.session_messages_max, settings.session_queue_max_bytes),
             clock=self._clock,

@@ -38,6 +38,12 @@ class Timer(Enum):
     GREETING = auto()
     #: A request is published again, or given up.
     REQUESTS = auto()
+    #: The client is told that the upstream's connection is being renewed, and then that it could not be.
+    RECONNECT = auto()
+    #: A new connection answers what restores the conversation.
+    RESTORE = auto()
+    #: The user, who was speaking when the connection was lost, is heard by the new one.
+    RESUMED_SPEECH = auto()
     #: The turn record is published again.
     HEARTBEAT = auto()
 

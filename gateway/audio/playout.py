@@ -82,6 +82,13 @@ class PlayoutClock:
         """When all forwarded audio will have been played; ``now`` if it has."""
         return max(self._ends, now)
 
+    def forwarded_ms(self, item_id: str) -> float:
+        """Milliseconds of this item that were forwarded; 0 if it was played to its end, or is unknown."""
+        item = self._items.get(item_id)
+        if item is None:
+            return 0.0
+        return item.heard_ms + sum(stretch.ms for stretch in self._stretches if stretch.item_id == item_id)
+
     def cut(self, now: float) -> list[Cut]:
         """Stop playback now. Returns the items that were not played to their end, in order of their start."""
         self._pass(now)
@@ -119,7 +126,11 @@ def heard_words(words: str, cut: Cut) -> str:
     """
     if cut.heard_ms >= cut.forwarded_ms:
         return words.strip()
-    end = len(words) * cut.heard_ms // cut.forwarded_ms
+    return up_to_a_word(words, len(words) * cut.heard_ms // cut.forwarded_ms)
+
+
+def up_to_a_word(words: str, end: int) -> str:
+    """The first ``end`` characters, without a word that is cut in two."""
     if end < len(words) and not words[end].isspace():
         end = max(words.rfind(" ", 0, end), 0)
     return words[:end].strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from gateway.audio.playout import heard_words
 from gateway.conversation.context import Context
 from turngate.protocol.messages import Slot
 from turngate.protocol.openai.client_events import item_truncate, response_cancel
@@ -11,11 +12,23 @@ from turngate.protocol.openai.client_events import item_truncate, response_cance
 
 def interrupt(context: Context, now: float) -> None:
     """Stop playback: truncate the upstream's items where the client stopped playing them, and tell the client the text
-    up to there."""
+    up to there. A reply that was cut off by the loss of a connection is not gone on with."""
     cuts, messages = context.downlink.interrupt(now)
     context.tell(*messages)
     for cut in cuts:
+        context.transcript.cut(cut.item_id, heard_words(context.transcript.text_of(cut.item_id), cut))
         context.send(partial(item_truncate, cut.item_id, cut.heard_ms), "truncate")
+    response_id = context.turn.response_id
+    if response_id is not None:
+        forget_undelivered(context, response_id)
+    context.requests.settle([request.seq for request in context.requests if request.continues])
+
+
+def forget_undelivered(context: Context, response_id: str) -> None:
+    """Of this response's messages, those that the client has not had were not said."""
+    for item_id in context.transcript.messages_of(response_id):
+        if not context.downlink.has_delivered(response_id, item_id):
+            context.transcript.cut(item_id, "")
 
 
 def cancel_response(context: Context, now: float) -> None:

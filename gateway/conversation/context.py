@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.continuity.restore import Restore
+from gateway.continuity.transcript import Transcript
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import Effects, Ending
 from gateway.conversation.limits import Limits
@@ -23,6 +25,7 @@ from gateway.turn.slot import SlotPatience, Turn
 from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
+from turngate.protocol.openai.client_events import item_create
 
 #: Number of notices that are stored, so that each is sent once.
 _REMEMBERED_NOTICES = 64
@@ -47,6 +50,9 @@ class Context:
         )
         self.upstream_config = UpstreamConfig(limits.prompt if dialect.truncates_prompts else 0, timers, limits.reply)
         self.calls = FunctionCalls(limits.calls, timers, limits.call)
+        self.transcript = Transcript(limits.transcript_items, limits.transcript_bytes, limits.early_audio)
+        #: What brings a new connection to where the conversation is; None while that is not needed.
+        self.restore: Restore | None = None
         self.downlink = Downlink(dialect, latency_reports=limits.latency_reports, timers=timers)
         #: ``session.created`` has arrived.
         self.connected = False
@@ -57,6 +63,16 @@ class Context:
         self.out = Effects()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
         self._sent_events = 0
+
+    @property
+    def live(self) -> bool:
+        """The session is configured, and the upstream's connection is where the conversation is."""
+        return self.configured and self.turn.slot not in (Slot.RECONNECTING, Slot.CLOSED)
+
+    @property
+    def publishes(self) -> bool:
+        """Whether requests are published: from the upstream's first ``session.created`` on."""
+        return self.connected or self.turn.slot is Slot.RECONNECTING
 
     @property
     def awaits_reply(self) -> bool:
@@ -98,11 +114,18 @@ class Context:
     # --- to the upstream
 
     def send(self, build: Callable[[str], dict[str, Any]], purpose: str) -> str:
-        """Send a client event upstream; ``build`` gets its ``event_id``, which is returned."""
+        """Send a client event upstream; ``build`` gets its ``event_id``, which is returned. While there is no
+        connection it is not sent: the conversation is restored as it is then."""
         event_id = self.next_event_id(purpose)
         self._sent_events += 1
-        self.out.to_upstream.append(build(event_id))
+        if self.turn.slot is not Slot.RECONNECTING:
+            self.out.to_upstream.append(build(event_id))
         return event_id
+
+    def add_item(self, item: dict[str, Any], *, kept: bool = False) -> None:
+        """Add an item with an ``id`` to the conversation; ``kept`` if it always stays in its transcript."""
+        self.transcript.sent(item, kept=kept)
+        self.out.to_upstream.append(item_create(item, event_id=item["id"]))
 
     def next_event_id(self, purpose: str) -> str:
         """The ``event_id`` that the next `send` with this purpose uses."""
@@ -117,12 +140,12 @@ class Context:
     def accept(self, kind: Kind, message: dict[str, Any], now: float, **details: Any) -> Request:
         """Accept a request (`OpenRequests.accept`) and publish it. Raises `TooManyRequests`."""
         request = self.requests.accept(kind, message, now, **details)
-        if self.connected:
+        if self.publishes:
             self.publish([request.seq], now)
         return request
 
     def publish(self, seqs: list[int], now: float) -> None:
-        """Publish these requests. Call only once the upstream is connected."""
+        """Publish these requests. Call only if `publishes`."""
         for seq in seqs:
             self.requests.published(seq, now)
         self.out.to_publish.extend(seqs)

@@ -24,6 +24,7 @@ from gateway.conversation.on_error import UPDATE_TIMEOUT, ErrorHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.slow_reply import SlowReply
 from gateway.conversation.turn_records import TurnRecords
+from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
 from gateway.timers import NEVER, Timer
@@ -75,8 +76,9 @@ class Conversation:
         self._translators = CommandHandler(context, self._client, self._turns)
         self._failed_replies = FailedReplies(context, self._turns)
         self._errors = ErrorHandler(context, self._client, self._turns)
+        self._legs = UpstreamLegs(context, self._client, self._turns, self._failed_replies)
         self._upstream = UpstreamHandler(
-            context, self._client, self._translators, self._turns, self._errors, self._failed_replies
+            context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
         self._lifetime = Lifetime(
             now,
@@ -99,6 +101,21 @@ class Conversation:
         return self.context.configured
 
     @property
+    def live(self) -> bool:
+        """The session is configured, and its upstream's connection is where the conversation is."""
+        return self.context.live
+
+    @property
+    def reconnecting(self) -> bool:
+        """The upstream's connection was lost: open another one."""
+        return self.context.turn.slot is Slot.RECONNECTING
+
+    @property
+    def lost_at(self) -> float | None:
+        """When the last connection was lost that was where the conversation is; None if none was."""
+        return self._legs.lost_at
+
+    @property
     def ending(self) -> Ending | None:
         """Why the session ended; None while it runs."""
         return self.context.ending
@@ -110,8 +127,9 @@ class Conversation:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of open requests, and of audio that is kept."""
-        return self.context.requests.bytes + self._client.user_audio.kept_bytes
+        """Bytes of open requests, of audio that is kept, and of the transcript."""
+        context = self.context
+        return context.requests.bytes + self._client.user_audio.kept_bytes + context.transcript.held_bytes
 
     # --- inputs
 
@@ -162,6 +180,8 @@ class Conversation:
             self.context.send_audio(self.agent_audio(event, now))
         elif event is not None:
             self._upstream.event(event, now)
+            if (problem := self._legs.settle(now)) is not None:
+                self.upstream_closed(problem, now)
             if self._errors.session_expired and not self.context.replying:
                 self.upstream_closed(SESSION_OVER, now)
             self._changed(now)
@@ -174,10 +194,15 @@ class Conversation:
         self._changed(now)
 
     def upstream_closed(self, problem: UpstreamProblem, now: float) -> None:
-        """The upstream's connection was lost, or could not be opened: tell the client why, and end the session."""
-        self.context.turn.disconnected(now)
+        """The upstream's connection was lost, or could not be opened. Unless another one is to be opened
+        (`reconnecting`), the client is told why, and the session ends."""
         if self._errors.session_expired:
             problem = SESSION_OVER
+        if self._legs.lost(problem, now):
+            self._errors.session_expired, self._upstream.refusal = False, None
+            self._changed(now)
+            return
+        self.context.turn.disconnected(now)
         if self.ending is None:
             code = problem.code if self.configured or not problem.early else "upstream_closed_before_session_ready"
             self.tell(*self.downlink.last_words(code, now))
@@ -263,7 +288,7 @@ class Conversation:
     def _requests_due(self, now: float) -> None:
         context = self.context
         requests = context.requests
-        if context.connected:
+        if context.publishes:
             due = requests.due(now, self._free_since)
             context.counters.republished += len(due)
             context.publish(due, now)
@@ -275,6 +300,16 @@ class Conversation:
             context.counters.given_up += 1
             problem = f"{request.name} could not be carried out in time."
             self._client.refused(request, "REQUEST_TIMED_OUT", problem, now)
+
+    def _reconnect_due(self, now: float) -> None:
+        if (problem := self._legs.due(now)) is not None:
+            self.upstream_closed(problem, now)
+
+    def _restore_due(self, now: float) -> None:
+        self.upstream_closed(self._legs.unanswered(), now)
+
+    def _resumed_speech_due(self, now: float) -> None:
+        self._client.user_audio.resumed_speech_due(now)
 
     def _heartbeat_due(self, now: float) -> None:
         self.context.out.turn_changed = True
@@ -339,8 +374,7 @@ class Conversation:
     def _requests_at(self) -> float:
         requests, free_since = self.context.requests, self._free_since
         overdue = requests.overdue_at()
-        # Nothing is published before the upstream is connected.
-        return min(overdue, requests.due_at(free_since)) if self.context.connected else overdue
+        return min(overdue, requests.due_at(free_since)) if self.context.publishes else overdue
 
 
 _HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
@@ -356,5 +390,8 @@ _HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
     Timer.AUDIO_GAP: Conversation._audio_gap_due,
     Timer.GREETING: Conversation._greeting_due,
     Timer.REQUESTS: Conversation._requests_due,
+    Timer.RECONNECT: Conversation._reconnect_due,
+    Timer.RESTORE: Conversation._restore_due,
+    Timer.RESUMED_SPEECH: Conversation._resumed_speech_due,
     Timer.HEARTBEAT: Conversation._heartbeat_due,
 }

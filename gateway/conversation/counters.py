@@ -54,6 +54,11 @@ class Counters:
     republished: int = 0
     #: Requests that were not executed in time.
     given_up: int = 0
+    #: Upstream connections that were lost, by the reason's code.
+    legs_lost: dict[str, int] = field(default_factory=dict)
+    #: Conversations that were restored on another connection, and items that it refused.
+    restored: int = 0
+    items_left_out: int = 0
     #: Upstream events that could not be read.
     malformed_events: int = 0
     #: Upstream events of unknown types.
@@ -62,6 +67,8 @@ class Counters:
     first_unknown: Callable[[str], None] = _nobody
     #: Called when a held configuration is sent: seconds from the end of the response to the ``session.update``.
     release_latency: Callable[[float], None] = _nobody
+    #: Called when a conversation is restored: seconds since the connection was lost.
+    restore_time: Callable[[float], None] = _nobody
     _types: set[str] = field(default_factory=set)
 
     def unknown_event(self, kind: str) -> None:

@@ -43,6 +43,8 @@ class Effects:
     turn_changed: bool = False
     #: Session-state may grant a held intent after this change: publish it without delay.
     turn_urgent: bool = False
+    #: Abort the upstream's connection, before anything is sent, and open another one.
+    renew_upstream: bool = False
 
     @property
     def messages(self) -> list[dict[str, Any]]:

@@ -27,6 +27,12 @@ class Limits:
     calls: int = 64
     #: Maximum time until the automatic response after a committed turn begins.
     promise: float = 3.0
+    #: Maximum time in which another connection to the upstream is opened and the conversation restored; 0: a session
+    #: ends with its connection.
+    reconnect: float = 0.0
+    #: Maximum number and size in bytes of the items that are restored.
+    transcript_items: int = 400
+    transcript_bytes: int = 262_144
     #: Maximum time until a ``session.update``, ``response.create`` or ``response.cancel`` is answered.
     reply: float = 15.0
     #: Maximum wait, as named by the upstream, before a failed reply is requested again; 0 for no second attempt.

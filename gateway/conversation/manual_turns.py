@@ -6,22 +6,29 @@ The audio travels among the other events here, since a commit must come right af
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from gateway.audio.endpointing import EndPointer, Mark
 from gateway.conversation.barge_in import cancel_response
 from gateway.conversation.context import Context
 from gateway.timers import Timer
-from turngate.protocol.openai.client_events import append_event, commit_audio
+from turngate.protocol.openai.client_events import commit_audio
 from turngate.protocol.openai.server_events import ServerEvent, SpeechStarted, SpeechStopped
 
 
 class ManualTurns:
     """Detects the turns in one session's audio."""
 
-    def __init__(self, context: Context, encoding: str, observe: Callable[[ServerEvent, float], None]) -> None:
-        """``observe`` handles the events that the upstream would send if its turn detection were on."""
+    def __init__(
+        self,
+        context: Context,
+        encoding: str,
+        observe: Callable[[ServerEvent, float], None],
+        append: Callable[[bytes], None],
+    ) -> None:
+        """``observe`` handles the events that the upstream would send if its turn detection were on; ``append`` sends
+        audio."""
         self._context = context
+        self._append = append
         self._observe = observe
         self._pauses = EndPointer(encoding, context.limits.pauses)
 
@@ -34,7 +41,7 @@ class ManualTurns:
                 case Mark.END:
                     self._end(now)
                 case _:
-                    self._context.send(partial(append_event, piece), "append")
+                    self._append(piece)
 
     def due(self, now: float) -> None:
         """The timer is due: end the turn unless audio has arrived meanwhile."""
@@ -48,6 +55,18 @@ class ManualTurns:
         if self._pauses.speaking:
             self._pauses.end()
             self._end(now)
+
+    def pause(self) -> None:
+        """The connection is lost; audio is kept until `resume`."""
+        self._context.timers.clear(Timer.MANUAL_TURN)
+
+    def resume(self, now: float) -> None:
+        """Another connection is where the conversation is; the audio that was not committed was sent again. A turn that
+        had ended is committed again."""
+        if self._pauses.speaking:
+            self._context.timers.set(Timer.MANUAL_TURN, max(self._pauses.deadline(), now))
+        elif self._context.turn.user_speaking:
+            self._context.send(commit_audio, "commit")
 
     def _wait_for_audio(self) -> None:
         self._context.timers.set(Timer.MANUAL_TURN, self._pauses.deadline())

@@ -92,9 +92,10 @@ class ClientHandler:
 
     # --- the greeting
 
-    def speech_started(self, now: float) -> None:
-        """The user speaks: audio must come, and a greeting that has not begun is not spoken any more."""
-        self.user_audio.speech_started(now)
+    def speech_started(self, start_ms: int | None, now: float) -> None:
+        """The user speaks since this time of the connection's audio: audio must come, and a greeting that has not begun
+        is not spoken any more."""
+        self.user_audio.speech_started(start_ms, now)
         seq, context = self._greeting_seq, self._context
         if seq is None or context.limits.greeting_uninterruptible:
             return
@@ -116,6 +117,15 @@ class ClientHandler:
         if response_id == self._greeting_response:
             self._context.timers.set(Timer.GREETING, self._context.downlink.playout.ends_at(now))
 
+    def asked_again(self, response_id: str, request: Request | None, now: float) -> None:
+        """The connection was lost in the middle of this response; ``request`` asks for it again, or for the rest of it;
+        None if nothing is left to be said."""
+        if response_id == self._greeting_response:
+            if request is None:
+                self.response_ended(response_id, now)
+            else:
+                self._greeting_seq, self._greeting_response = request.seq, None
+
     def greeting_played(self, now: float) -> None:
         """The client has played the greeting, or there is none: the user may speak."""
         self._greeting_seq = self._greeting_response = None
@@ -132,6 +142,8 @@ class ClientHandler:
             self._greeting = None
         if request.seq == self._greeting_seq:
             self._context.timers.set(Timer.GREETING, 0)
+        if request.continues:
+            self._context.tell(*self._context.downlink.end())
         self.user_audio.withdraw(request.seq)
         self._refuse(code, description)
         if request.message["type"] == "FunctionCallResponse":
@@ -245,6 +257,8 @@ class ClientHandler:
             return None
         if turn.slot is Slot.UNCONFIGURED:
             return "The session is not configured yet."
+        if turn.slot is Slot.RECONNECTING:
+            return "The connection to the model is being renewed."
         if turn.slot is not Slot.IDLE or self._context.requests.open(Kind.RESPONSE):
             return "The agent is in the middle of a turn."
         return None

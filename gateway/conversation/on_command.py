@@ -12,7 +12,7 @@ from gateway.turn.slot import PendingCreate
 from gateway.turn.upstream_config import Update
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import AddItems, Command, RefuseRequest, SendRelease
-from turngate.protocol.openai.client_events import item_create, response_create, session_update
+from turngate.protocol.openai.client_events import response_create, session_update
 
 
 class CommandHandler:
@@ -25,8 +25,9 @@ class CommandHandler:
         self._release_gate = ReleaseGate(
             context.requests, context.turn, lambda: context.upstream_config.update is not None
         )
-        #: Items that wait for the session to be configured, or for the item of a reply that has begun.
-        self._held: list[dict[str, Any]] = []
+        #: Items that wait for the session to be configured, or for the item of a reply that has begun, and whether each
+        #: is kept in the transcript.
+        self._held: list[tuple[dict[str, Any], bool]] = []
         #: The newest release that was decided: sent, completely or in part, or dropped.
         self.decided_release: str | None = None
 
@@ -49,12 +50,12 @@ class CommandHandler:
         """Send the held items if they may be sent now. Call it after every change of the turn."""
         if self._held and self._items_may_go:
             held, self._held = self._held, []
-            for item in held:
-                self._send_item(item)
+            for item, kept in held:
+                self._context.add_item(item, kept=kept)
 
     @property
     def _items_may_go(self) -> bool:
-        return self._context.configured and not self._context.turn.awaits_item
+        return self._context.live and not self._context.turn.awaits_item
 
     def _carry_out(self, command: AddItems | RefuseRequest, now: float) -> None:
         context = self._context
@@ -69,11 +70,9 @@ class CommandHandler:
         request.unacknowledged |= {item["id"] for item in command.items}
         for notice in command.notices:
             context.tell_once(notice)
-        self._held += command.items
+        kept = request.message["type"] == "Settings"
+        self._held += [(item, kept) for item in command.items]
         self.send_items()
-
-    def _send_item(self, item: dict[str, Any]) -> None:
-        self._context.out.to_upstream.append(item_create(item, event_id=item["id"]))
 
     # --- releases
 
@@ -139,6 +138,10 @@ class CommandHandler:
         if what.response is None:
             return
         context, overrides = self._context, what.response.overrides
+        if what.response.append_instructions is not None:
+            overrides = overrides | {
+                "instructions": context.upstream_config.with_instructions(what.response.append_instructions)
+            }
         # An injected message answers no other request.
         knows = frozenset[int]() if what.response.exclusive else context.requests.sent()
         # Raises before anything is sent if the slot is not free.

@@ -33,6 +33,14 @@ class ErrorHandler:
         """Handle an error. Returns False if it is not about anything that the gateway sent: tell the client."""
         context = self._context
         turn, code, about = context.turn, error.known_code, error.event_id
+        restore = context.restore
+        if restore is not None and restore.refused(about, error.message):
+            context.counters.items_left_out += restore.refusal is None
+            context.transcript.refused(about or "")
+            request = context.requests.owner_of_item(about or "")
+            if request is not None:
+                self._item_refused(request, code, error.message, now)
+            return True
         update = context.upstream_config.update
         if update is not None and (
             about == update.event_id or (about is None and (error.param or "").startswith("session"))
@@ -84,6 +92,8 @@ class ErrorHandler:
             self._client.refused(request, code, f"{request.name} got no response: {description}", now)
 
     def _item_refused(self, request: Request, code: str, description: str, now: float) -> None:
+        for item_id in request.unacknowledged:
+            self._context.transcript.refused(item_id)
         self._context.requests.settle([request.seq])
         problem = f"{request.name} was refused by the upstream: {description}"
         self._client.refused(request, code, problem, now, item_refused=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from gateway.conversation.barge_in import interrupt, send_cancel
+from gateway.conversation.barge_in import forget_undelivered, interrupt, send_cancel
 from gateway.conversation.context import Context
 from gateway.conversation.failed_replies import FailedReplies
+from gateway.conversation.keep_transcript import keep_transcript
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
 from gateway.conversation.on_error import ErrorHandler
+from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.requests import Request
 from gateway.turn.slot import PendingCreate
@@ -61,8 +63,10 @@ class UpstreamHandler:
         turns: UserTurns,
         errors: ErrorHandler,
         failed_replies: FailedReplies,
+        legs: UpstreamLegs,
     ) -> None:
         self._context = context
+        self._legs = legs
         self._errors = errors
         self._failed_replies = failed_replies
         self._client = client
@@ -109,6 +113,7 @@ class UpstreamHandler:
         """Handle one event. Call in the order of arrival."""
         context = self._context
         discarded = False
+        keep_transcript(context, event)
         if isinstance(event, ResponseCreated | ResponseDone):
             named = self._named(event)
             if isinstance(event, ResponseDone) and event.response.id and named is not event:
@@ -126,20 +131,28 @@ class UpstreamHandler:
             case SessionUpdated():
                 self._confirmed(event, now)
             case SpeechStarted():
+                if self._turns.resumes:
+                    # For the client, it goes on.
+                    self._turns.speech_started()
+                    self._client.user_audio.speech_started(event.audio_start_ms, now)
+                    context.downlink.user.started(event)
+                    return
                 self._turns.speech_started()
-                self._client.speech_started(now)
+                self._client.speech_started(event.audio_start_ms, now)
                 if self._goes_on(now):
                     context.downlink.user.started(event)
                     return
                 interrupt(context, now)
             case SpeechStopped():
                 self._turns.speech_stopped(event.item_id)
-                self._client.user_audio.speech_ended()
+                self._client.user_audio.speech_stopped(event.audio_end_ms)
             case IdleTimeout():
                 self._turns.idle(event.item_id)
             case AudioCommitted():
                 self._turns.committed(event, now)
-                self._client.user_audio.speech_ended()
+                audio = self._client.user_audio.committed()
+                if event.item_id is not None:
+                    context.transcript.turn(event.item_id, audio)
             case OutputItemAdded() | OutputItemDone():
                 context.turn.item_added(event.response_id)
             case OutputAudioDone():
@@ -150,6 +163,7 @@ class UpstreamHandler:
                 discarded = self._started(event.response, now)
             case ResponseDone():
                 self._done(event.response, now)
+                self._legs.ended(event.response)
                 if event.response.status == "cancelled":
                     self._cancel_calls(event.response.id)
         self._translators.send_items()
@@ -189,11 +203,17 @@ class UpstreamHandler:
         context = self._context
         if not context.connected:
             context.connected = True
-            context.upstream_config.learn(event.session)
-            context.publish([request.seq for request in context.requests], now)
+            if not context.configured:
+                context.upstream_config.learn(event.session)
+            if context.turn.slot is not Slot.RECONNECTING:
+                context.publish([request.seq for request in context.requests], now)
+            self._legs.connected(now)
 
     def _confirmed(self, event: SessionUpdated, now: float) -> None:
         context = self._context
+        if context.restore is not None:
+            self._legs.configured(event.session, now)
+            return
         update = context.upstream_config.confirm(event.session)
         if update is None:
             return
@@ -209,6 +229,8 @@ class UpstreamHandler:
         context = self._context
         if item.type == "function_call_output" and item.call_id is not None:
             context.calls.delivered(item.call_id)
+        if context.restore is not None:
+            self._legs.acknowledged(item.id, now)
         request = context.requests.acknowledge_item(item.id) if item.id is not None else None
         if request is not None and request.message["type"] == "InjectUserMessage":
             context.tell(*context.downlink.user_message(request.message["content"], now))
@@ -242,6 +264,8 @@ class UpstreamHandler:
             # Not wanted if another response answered all of them meanwhile: nobody is answered twice.
             wanted = bool(settled) and wanted
         self._failed_replies.began(settled)
+        if any(request.continues for request in settled):
+            context.downlink.go_on(response.id, now)
         return False if wanted else self._discard(response.id, now)
 
     def _gives_way(self, create: PendingCreate | None) -> bool:
@@ -280,6 +304,7 @@ class UpstreamHandler:
         turn.done(response.id, response.request_id, now)
         if self._failed_replies.ended(response, now, heard=context.downlink.has_begun(response.id)):
             context.downlink.cut()
+            forget_undelivered(context, response.id)
         else:
             self._client.response_ended(response.id, now)
         if response.status == "incomplete":
@@ -298,6 +323,7 @@ class UpstreamHandler:
         context = self._context
         (function,) = request["functions"]
         call = context.calls.asked(function["id"], function["name"], now)
+        context.transcript.called(call.id, call.name, function["arguments"])
         if context.upstream_config.offers(call.name):
             context.tell(request)
         else:
@@ -311,13 +337,18 @@ class UpstreamHandler:
         if void:
             context.tell(events.function_call_cancelled([(call.id, call.name) for call in void]))
         for call in void:
-            output = {"type": "function_call_output", "call_id": call.id, "output": _INTERRUPTED}
-            context.send(partial(item_create, output), "void")
+            self._answer_void(call.id, _INTERRUPTED)
 
     def _answer_cut_calls(self, response: Response) -> None:
         """Answer function calls that were cut off with an error output. They are not passed to the client."""
         passed_on = self._context.downlink.calls_of(response.id)
         for item in response.output:
             if item.type == "function_call" and item.call_id is not None and item.call_id not in passed_on:
-                output = {"type": "function_call_output", "call_id": item.call_id, "output": _CUT_OFF}
-                self._context.send(partial(item_create, output), "void")
+                self._answer_void(item.call_id, _CUT_OFF)
+
+    def _answer_void(self, call_id: str, output: str) -> None:
+        """Give the model this output of a call that nobody answers any more."""
+        item = {"type": "function_call_output", "call_id": call_id, "output": output}
+        event_id = self._context.send(partial(item_create, item), "void")
+        if self._context.transcript.has_call(call_id):
+            self._context.transcript.sent({"id": event_id} | item)

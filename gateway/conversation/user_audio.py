@@ -13,16 +13,18 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from gateway.audio.early import EarlyAudio
 from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, silence, speaks_differently
+from gateway.continuity.recent_audio import RecentAudio
 from gateway.conversation.context import Context
 from gateway.conversation.manual_turns import ManualTurns
 from gateway.conversation.user_turns import UserTurns
 from gateway.timers import Timer
 from turngate.protocol.deepgram import events
+from turngate.protocol.deepgram.audio import upstream_bytes_per_ms
 from turngate.protocol.deepgram.settings import InputAudio
 from turngate.protocol.openai.client_events import append_event
 from turngate.protocol.openai.server_events import ServerEvent
@@ -61,6 +63,7 @@ class UserAudio:
         #: Set while the upstream's turn detection is off.
         self._manual_turns: ManualTurns | None = None
         self._early = EarlyAudio(context.limits.early_audio)
+        self._recent = RecentAudio(context.limits.early_audio)
         self._withheld = False
         self._gap = context.limits.audio_gap
         self._heard_at = 0.0
@@ -93,7 +96,7 @@ class UserAudio:
     @property
     def kept_bytes(self) -> int:
         """Bytes of audio that is kept."""
-        return len(self._early)
+        return len(self._early) + len(self._recent)
 
     def keeps(self) -> InputAudio | None:
         """The format of the audio that waits for the first configuration; None if none waits."""
@@ -127,9 +130,10 @@ class UserAudio:
             )
             return b""
         audio = self._converter.feed(chunk)
-        if self._withheld or not self._context.configured:
+        if self._withheld or not self._context.live:
             return self._keep(audio)
         if self._manual_turns is None:
+            self._recent.sent(audio)
             return audio
         self._manual_turns.feed(audio, now)
         return None
@@ -147,23 +151,29 @@ class UserAudio:
     def _keep(self, audio: bytes) -> bytes | None:
         if self._early.keep(audio):
             return b""
+        self._warn_of_dropped()
+        return None
+
+    def _warn_of_dropped(self) -> None:
         self._context.tell_once(
             events.warning(
                 "AUDIO_DROPPED", "More audio came than is kept before it can be used; the oldest was dropped."
             )
         )
-        return None
 
     def _handle_early(self, now: float) -> None:
-        if self._withheld or not self._context.configured:
+        if self._withheld or not self._context.live:
             return
-        audio = self._early.take()
-        for start in range(0, len(audio), _APPEND_MAX_BYTES):
-            piece = audio[start : start + _APPEND_MAX_BYTES]
+        for piece in _pieces(self._early.take()):
             if self._manual_turns is not None:
                 self._manual_turns.feed(piece, now)
             else:
-                self._context.send(partial(append_event, piece), "append")
+                self._append(piece)
+
+    def _append(self, piece: bytes) -> None:
+        """Send audio among the events."""
+        self._recent.sent(piece)
+        self._context.send(partial(append_event, piece), "append")
 
     def _adopt(self, formats: Formats, now: float) -> None:
         """Use these formats from now on."""
@@ -172,11 +182,13 @@ class UserAudio:
         changed = before is not None and before.input != formats.input
         if changed:
             self._converter = None
+        self._recent.use(upstream_bytes_per_ms(formats.input.encoding))
         manual = self._manual_turns is not None
         if context.configured and (formats.manual_commit is not manual or (manual and changed)):
             self.end_turn(now)
-            encoding = formats.input.encoding
-            self._manual_turns = ManualTurns(context, encoding, self._observe) if formats.manual_commit else None
+            self._manual_turns = None
+            if formats.manual_commit:
+                self._manual_turns = ManualTurns(context, formats.input.encoding, self._observe, self._append)
 
     # --- the end of a turn
 
@@ -192,11 +204,24 @@ class UserAudio:
         assert self._manual_turns is not None
         self._manual_turns.due(now)
 
-    def speech_started(self, now: float) -> None:
-        """The user speaks: from now on, audio must come."""
+    def speech_started(self, start_ms: int | None, now: float) -> None:
+        """The user speaks since this time of the connection's audio (None if unknown): from now on, audio must come."""
+        self._recent.started(start_ms)
+        self._context.timers.clear(Timer.RESUMED_SPEECH)
         self._silent_since, self._committed = None, False
         if self._manual_turns is None:
             self._context.timers.set(Timer.AUDIO_GAP, max(self._heard_at + self._gap, now))
+
+    def speech_stopped(self, end_ms: int | None) -> None:
+        """The user stopped speaking at this time of the connection's audio; None if unknown."""
+        self._recent.stopped(end_ms)
+        self.speech_ended()
+
+    def committed(self) -> bytes:
+        """The user's turn was committed. Returns its audio."""
+        self._context.timers.clear(Timer.RESUMED_SPEECH)
+        self.speech_ended()
+        return self._recent.committed()
 
     def speech_ended(self) -> None:
         """The user's turn has ended, and silence is not needed any more."""
@@ -220,5 +245,42 @@ class UserAudio:
             self._silent_since = now if since is None else since
             formats = self._in_force
             piece = silence(formats.input.encoding if formats is not None else "linear16", _SILENCE_MS)
-            self._context.send(partial(append_event, piece), "append")
+            self._append(piece)
             timers.set(Timer.AUDIO_GAP, now + _SILENCE_MS / 1000)
+
+    # --- another connection
+
+    def lost(self) -> None:
+        """The upstream's connection is lost: audio is kept until `restored`."""
+        for timer in (Timer.AUDIO_GAP, Timer.RESUMED_SPEECH):
+            self._context.timers.clear(timer)
+        if self._manual_turns is not None:
+            self._manual_turns.pause()
+
+    def restored(self, now: float) -> None:
+        """Another connection is where the conversation is: send the audio that the lost one had not committed, and what
+        came since."""
+        if self._recent.dropped:
+            self._warn_of_dropped()
+        speaking = self._context.turn.user_speaking
+        for piece in _pieces(self._recent.take()):
+            self._append(piece)
+        if speaking:
+            self._recent.started(0)
+        if self._manual_turns is not None:
+            self._manual_turns.resume(now)
+        elif speaking:
+            self._heard_at = max(self._heard_at, now)
+            self._context.timers.set(Timer.RESUMED_SPEECH, now + self._context.limits.promise)
+        self._handle_early(now)
+        self._turns.restored()
+
+    def resumed_speech_due(self, now: float) -> None:
+        """The new connection does not hear the speech that began on the one before: commit it."""
+        self._committed = True
+        self._turns.force_commit()
+        self._context.timers.set(Timer.AUDIO_GAP, now + self._context.limits.reply)
+
+
+def _pieces(audio: bytes) -> Iterator[bytes]:
+    return (audio[start : start + _APPEND_MAX_BYTES] for start in range(0, len(audio), _APPEND_MAX_BYTES))

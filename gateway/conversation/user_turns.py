@@ -45,16 +45,20 @@ class UserTurns:
         self._own_answer: str | None = None
         #: The newest turn was committed while the one before still waited for an answer.
         self._overtaken = False
+        #: The newest turn has ended, and was not committed yet.
+        self._uncommitted = False
+        #: The user was speaking when the connection was lost, and the new one has not heard that.
+        self.resumes = False
 
     # --- ending a turn
 
     def speech_started(self) -> None:
-        self._context.turn.user_speaking = True
+        self._context.turn.user_speaking, self.resumes = True, False
         self._own_answer = None
 
     def speech_stopped(self, item_id: str | None) -> None:
         self._context.turn.user_speaking = False
-        self._stopped_item = item_id
+        self._stopped_item, self._uncommitted = item_id, True
 
     def idle(self, item_id: str | None) -> None:
         """The upstream's idle timeout: it is about to commit silence. Every commit of ours has been answered."""
@@ -68,7 +72,7 @@ class UserTurns:
     def force_end(self, now: float) -> None:
         """The upstream does not answer the commit: end the user's turn here, and request a response."""
         self._forced = None
-        self._context.turn.user_speaking = False
+        self._context.turn.user_speaking = self._uncommitted = self.resumes = False
         self.ask(None, now)
 
     def force_refused(self, event_id: str | None) -> bool:
@@ -81,7 +85,7 @@ class UserTurns:
     def committed(self, event: AudioCommitted, now: float) -> None:
         """A turn was committed: the upstream answers it automatically, or a response is requested."""
         turn, requests = self._context.turn, self._context.requests
-        turn.user_speaking = False
+        turn.user_speaking = self._uncommitted = self.resumes = False
         idle = event.item_id is not None and event.item_id == self._idle_item
         by_itself = self._context.upstream_config.server_responds or idle
         if self._by_hand(event) or not by_itself:
@@ -99,6 +103,27 @@ class UserTurns:
             self._owes_answer = True
         elif (request := self.ask(event.item_id, now)) is not None:
             self._known_at_commit.add(request.seq)
+
+    # --- another connection
+
+    def lost(self, now: float) -> None:
+        """The upstream's connection is lost. A turn that is not committed goes on, with the same audio on the next
+        connection; one that was promised an answer gets a response."""
+        owed = self._owes_answer
+        turn = self._context.turn
+        turn.user_speaking = self.resumes = turn.user_speaking or self._uncommitted
+        self._stopped_item = self._idle_item = self._own_answer = None
+        self._known_at_commit = self._known_before = None
+        self._crossed = self._owes_answer = self._overtaken = self._uncommitted = False
+        self._attempts = 0
+        if owed:
+            self.ask(None, now)
+
+    def restored(self) -> None:
+        """The audio that was not committed was sent again. A turn that was to be committed still is."""
+        if self._forced is not None:
+            self._forced = None
+            self.force_commit()
 
     def _by_hand(self, event: AudioCommitted) -> bool:
         """Whether this may be the answer to our commit. If ours crosses the upstream's own there are two, and only the

@@ -21,10 +21,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.audio.formats import AgentAudio
-from gateway.audio.playout import Cut, PlayoutClock, heard_words
+from gateway.audio.playout import Cut, PlayoutClock, heard_words, up_to_a_word
 from gateway.dialect import Dialect
 from gateway.downlink.errors import UpstreamErrors, approval_wanted, shortfall
-from gateway.downlink.reply import Reply, text_of
+from gateway.downlink.reply import LostReply, Reply, text_of
 from gateway.downlink.transcripts import Transcripts
 from gateway.downlink.user_speech import UserSpeech
 from gateway.recent import Recent
@@ -56,6 +56,8 @@ from turngate.protocol.openai.server_events import (
 )
 
 _NOTHING: Sequence[ServerMessage] = ()
+#: Characters that are spoken in a second, at a moderate pace. Text arrives ahead of its audio.
+_CHARACTERS_PER_SECOND = 15
 
 
 class Downlink:
@@ -141,6 +143,7 @@ class Downlink:
             return None
         if item_id not in reply.sounding:
             reply.sounding.add(item_id)
+            reply.sounded_items.add(item_id)
             reply.sounded = True
             self._owners[item_id] = response_id
         return _NOTHING if reply.started else self._start(reply, now)
@@ -155,7 +158,7 @@ class Downlink:
     def audio_tail(self, response_id: str) -> bytes:
         """The audio of an item is complete: the rest of it, to send before anything else."""
         reply = self._replies.get(response_id)
-        return b"" if reply is None or reply.muted else self.voice.end_item(response_id)
+        return b"" if reply is None or reply.gone else self.voice.end_item(response_id)
 
     def greeting(self, text: str) -> list[ServerMessage]:
         """The greeting as text, if it is not spoken. Send it after ``SettingsApplied``."""
@@ -192,6 +195,51 @@ class Downlink:
                 messages += self._say(reply, cut.item_id, heard_words(reply.words.get(cut.item_id, ""), cut), now)
         return cuts, messages
 
+    def lost(self, now: float) -> tuple[LostReply | None, list[ServerMessage]]:
+        """The upstream's connection is lost. Returns what the client has had of the reply that was running, None if
+        there was none, and the messages with its text as far as it was heard. Nothing more of it is sent: call `go_on`
+        when another response goes on with it, or `end`."""
+        reply = self._current
+        if reply is None or reply.muted:
+            return None, []
+        if reply.over:
+            # All but the end of its audio has arrived.
+            return None, self._end(reply)
+        heard = {item_id: self._heard(reply, item_id) for item_id in reply.words | reply.texts}
+        messages = [
+            message for item_id, text in heard.items() if text for message in self._say(reply, item_id, text, now)
+        ]
+        for item_id in reply.sounding:
+            self.playout.complete(item_id)
+        reply.lost = reply.over = True
+        return LostReply(reply.id, reply.started, bool(reply.calls), heard), messages
+
+    def _heard(self, reply: Reply, item_id: str) -> str:
+        """The text of this item that the client has, or will have when it has played what was sent."""
+        words = (reply.texts.get(item_id) or reply.words[item_id]).strip()
+        if item_id in self._told or (item_id in reply.texts and item_id in reply.sounded_items - reply.sounding):
+            return words
+        spoken = self.playout.forwarded_ms(item_id) / 1000 * _CHARACTERS_PER_SECOND
+        return up_to_a_word(words, int(spoken))
+
+    def go_on(self, response_id: str, now: float) -> None:
+        """This response goes on with the reply that was lost: for the client it is the same one. Call before `handle`
+        gets its ``response.created``."""
+        before = self._current
+        if before is not None and before.lost:
+            before.lost, before.closed = False, True
+            self._current = self._replies[response_id] = Reply(response_id, now, started=before.started)
+
+    def mutes(self, response_id: str) -> bool:
+        """Whether nothing more of this response is sent."""
+        reply = self._replies.get(response_id)
+        return reply is not None and reply.muted
+
+    def has_delivered(self, response_id: str, item_id: str) -> bool:
+        """Whether the client has had this item: its text, or some of its audio."""
+        reply = self._replies.get(response_id)
+        return item_id in self._told or (reply is not None and item_id in reply.sounded_items)
+
     def has_sounded(self, response_id: str) -> bool:
         """Whether audio of this response was forwarded to the client."""
         reply = self._replies.get(response_id)
@@ -212,7 +260,7 @@ class Downlink:
         """End the newest reply, although its response has not ended. Returns the messages that say so (``owed``: also
         if the client never heard of the reply); not used where ``UserStartedSpeaking`` does."""
         reply = self._current
-        return [] if reply is None or reply.muted else self._end(reply, owed=owed)
+        return [] if reply is None or reply.gone else self._end(reply, owed=owed)
 
     def last_words(self, code: str, now: float) -> list[ServerMessage]:
         """The messages to send before the error with this code that ends the session: the text of the current reply, as
@@ -252,8 +300,9 @@ class Downlink:
             return []
         self.voice.begin(reply.id)
         # If the server never sent the end of a finished reply's audio, end the reply now.
-        ended = self._end(before) if before is not None and before.over else []
-        return [*ended, events.agent_thinking()] if self._progress else ended
+        ended = self._end(before) if before is not None and before is not reply and before.over else []
+        # One that goes on with another has started before.
+        return [*ended, events.agent_thinking()] if self._progress and not reply.started else ended
 
     def _item_added(self, event: OutputItemAdded | OutputItemDone, now: float) -> list[ServerMessage]:
         if event.item.id is not None:
@@ -389,8 +438,8 @@ class Downlink:
 
     def _end(self, reply: Reply, *, owed: bool | None = None) -> list[ServerMessage]:
         """``owed``: whether the client is to hear of the end; by default, if it heard of the beginning."""
-        told = (reply.started if owed is None else owed) and not reply.muted
-        reply.closed = True
+        told = (reply.started if owed is None else owed) and not reply.gone
+        reply.closed, reply.lost = True, False
         reply.forget()
         return self._end_messages() if told else []
 

@@ -24,12 +24,16 @@ class Reply:
     words_at: float | None = None
     #: The user interrupted it or the gateway cancelled it, so nothing more of it is sent.
     cut: bool = False
+    #: The connection was lost in the middle of it. Another reply may go on with it; until then it is not ended.
+    lost: bool = False
     #: ``response.done`` has arrived.
     over: bool = False
     #: ``AgentAudioDone`` was sent.
     closed: bool = False
     #: Ids of items whose audio has started and not ended.
     sounding: set[str] = field(default_factory=set)
+    #: Ids of items of which audio has arrived.
+    sounded_items: set[str] = field(default_factory=set)
     #: The text received so far, by item id.
     words: dict[str, str] = field(default_factory=dict)
     #: Ids of its function calls that were requested from the client.
@@ -42,12 +46,18 @@ class Reply:
     said: set[str] = field(default_factory=set)
 
     @property
-    def muted(self) -> bool:
+    def gone(self) -> bool:
+        """Whether the client is told nothing more of it, not even its end."""
         return self.cut or self.closed or not self.default
 
     @property
+    def muted(self) -> bool:
+        """Whether nothing more of what it says is sent."""
+        return self.gone or self.lost
+
+    @property
     def running(self) -> bool:
-        return not self.over and not self.cut
+        return not self.over and not self.cut and not self.lost
 
     def forget(self) -> None:
         """Release the data that is not needed after the end of the reply."""
@@ -56,6 +66,24 @@ class Reply:
         self.texts.clear()
         self.arguments.clear()
         self.said.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class LostReply:
+    """What the client has had of a reply in the middle of which the connection was lost."""
+
+    id: str
+    #: ``AgentStartedSpeaking`` was sent.
+    started: bool
+    #: Functions were called.
+    called: bool
+    #: The text that was heard, by item id.
+    heard: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """All that was heard."""
+        return " ".join(filter(None, self.heard.values()))
 
 
 def text_of(item: Item) -> str:

@@ -13,7 +13,7 @@ from gateway.sockets.send_queue import Frame, QueueLimits, SendQueue
 class Leg:
     """A socket and its send queue."""
 
-    __slots__ = ("_cutting", "direct", "peer", "queue", "socket")
+    __slots__ = ("_cutting", "direct", "given_up", "peer", "queue", "socket")
 
     def __init__(self, peer: Peer, socket: Socket, clock: Callable[[], float], limits: QueueLimits) -> None:
         """``clock`` returns seconds."""
@@ -21,6 +21,8 @@ class Leg:
         self.socket = socket
         self.direct: DirectSocket | None = socket.direct
         self.queue = SendQueue(clock, limits)
+        #: Nothing that still arrives matters.
+        self.given_up = False
         #: Set once the connection is being aborted.
         self._cutting: asyncio.Task[None] | None = None
 
@@ -36,6 +38,11 @@ class Leg:
     @property
     def was_cut(self) -> bool:
         return self._cutting is not None
+
+    def give_up(self) -> None:
+        """Abort the connection, and take no message of it any more."""
+        self.given_up = True
+        self.cut()
 
     def cut(self) -> None:
         """Abort the connection without waiting. Its reader gets `ConnectionClosed`."""

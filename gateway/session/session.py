@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
@@ -28,8 +29,8 @@ from turngate.protocol.openai.client_events import append_audio
 
 log = structlog.get_logger(__name__)
 
-#: Seconds before the next attempt after an upstream closed before ``session.created``.
-_REDIAL_PAUSE = 0.1
+#: Seconds before the next attempt after an upstream closed before the conversation was there: doubled each time.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 #: Minimum number of seconds between two ticks.
 _LEAST_PAUSE = 0.05
 
@@ -46,6 +47,7 @@ class Session:
         *,
         upstream_url: str,
         connect_timeout: float,
+        reconnect_timeout: float,
         stall: float,
         queue_limits: QueueLimits,
         clock: Callable[[], float] = monotonic,
@@ -57,6 +59,7 @@ class Session:
         self._publisher = publisher
         self._upstream_url = upstream_url
         self._connect_timeout = connect_timeout
+        self._reconnect_timeout = reconnect_timeout
         self._stall = stall
         self._queue_limits = queue_limits
         self._clock = clock
@@ -173,32 +176,60 @@ class Session:
     # --- the upstream's connection
 
     async def _serve_upstream(self) -> None:
-        problem = await self._until_upstream_ends()
-        if self.conversation.ending is None:
-            # Otherwise the client was told why the session ends.
-            self.conversation.upstream_closed(problem, self._clock())
-        await self._flush()
+        """Serve one connection after the other, until the conversation needs none any more."""
+        conversation, clock = self.conversation, self._clock
+        until, pause = asyncio.get_running_loop().time() + self._connect_timeout, _FIRST_PAUSE
+        lost_at = conversation.lost_at
+        while True:
+            problem = await self._serve_connection(until)
+            if problem is not None and conversation.ending is None:
+                conversation.upstream_closed(problem, clock())
+            await self._flush()
+            if not conversation.reconnecting:
+                return
+            if conversation.lost_at != lost_at:
+                # A connection that was where the conversation is may be replaced at once.
+                lost_at, pause = conversation.lost_at, _FIRST_PAUSE
+                until = asyncio.get_running_loop().time() + self._reconnect_timeout
+            else:
+                await asyncio.sleep(random.uniform(pause / 2, pause))
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _until_upstream_ends(self) -> UpstreamProblem:
-        conversation = self.conversation
+    async def _serve_connection(self, until: float) -> UpstreamProblem | None:
+        """Open a connection by ``until``, and serve it until it ends. Returns why; None if the conversation has given
+        it up."""
+        conversation, loop = self.conversation, asyncio.get_running_loop()
         try:
-            until = asyncio.get_running_loop().time() + self._connect_timeout
-            async with asyncio.timeout_at(until) as patience:
-                while True:
-                    leg = self._connect(await self._dial(until))
+            while True:
+                async with asyncio.timeout_at(until) as patience:
+                    socket = await self._dial(until)
+                    # The first event must arrive soon: another connection may be better.
+                    patience.reschedule(min(until, loop.time() + self._connect_timeout))
+                    leg = self._connect(socket)
                     ended = await self._read_upstream(leg, patience)
-                    if conversation.connected or not may_redial(ended, conversation.refusal):
-                        return closed(ended, conversation.refusal)
-                    await asyncio.sleep(_REDIAL_PAUSE)
+                if leg.given_up:
+                    return None
+                self._disconnect()
+                if conversation.connected or conversation.reconnecting or not may_redial(ended, conversation.refusal):
+                    return closed(ended, conversation.refusal)
+                await asyncio.sleep(_FIRST_PAUSE)
         except UpstreamUnavailable as unavailable:
             return unavailable.problem
         except TimeoutError:
+            self._disconnect()
             return unreachable(self._upstream_url)
 
     def _connect(self, socket: Socket) -> Leg:
         self._upstream = leg = Leg("upstream", socket, self._clock, self._queue_limits)
         self._fast_path.connect(self._client.direct, leg.direct)
         return leg
+
+    def _disconnect(self) -> None:
+        """Abort the upstream's connection: nothing more is sent to it, and nothing more taken from it."""
+        if self._upstream is not None:
+            self._upstream.give_up()
+            self._upstream = None
+            self._fast_path.connect(self._client.direct, None)
 
     async def _read_upstream(self, leg: Leg, patience: asyncio.Timeout) -> ConnectionClosed:
         """Handle the upstream's events until it closes; returns how it closed. ``patience`` is switched off by
@@ -210,6 +241,8 @@ class Session:
                 frame = await receive(decode=False)
             except ConnectionClosed as ended:
                 return ended
+            if leg.given_up:
+                continue
             conversation.upstream_frame(frame, clock())
             if conversation.connected and patience.when() is not None:
                 patience.reschedule(None)
@@ -238,6 +271,8 @@ class Session:
         """Queue the conversation's effects, without waiting."""
         conversation = self.conversation
         out = conversation.drain()
+        if out.renew_upstream:
+            self._disconnect()
         if not self._client.add(out.to_client):
             self._give_up(self._client, Cut.OVERFLOWED)
         if self._upstream is not None and not self._upstream.add(out.to_upstream):
@@ -246,7 +281,7 @@ class Session:
             self._publisher.client_event(conversation, seq)
         if out.turn_changed:
             self._publisher.turn(conversation, urgent=out.turn_urgent)
-        self._fast_path.open = conversation.configured and conversation.ending is None
+        self._fast_path.open = conversation.live and conversation.ending is None
         self._set_timer()
 
     async def _flush(self) -> None:
@@ -283,7 +318,7 @@ class Session:
         log.warning(why, session=self.conversation.session, peer=peer)
         leg.cut()
         if leg is self._upstream:
-            # The client can still be told.
+            # The client can still be served, or told.
             self.conversation.upstream_closed(stalled(), self._clock())
             self._hand_over_and_wake()
 

@@ -16,6 +16,9 @@ from typing import Any
 
 import orjson
 
+#: How messages that the gateway makes are named to the client.
+_NAMES = {"LateFunctionResult": "FunctionCallResponse", "ReplyCutOff": "The rest of the reply"}
+
 
 class Kind(Enum):
     """What settles a request: a confirmed configuration, or a response."""
@@ -40,6 +43,8 @@ class Request:
     own: bool = False
     #: True if only a response created for this request settles it.
     exclusive: bool = False
+    #: True if its response goes on with a reply that the client has heard a part of.
+    continues: bool = False
     #: Of the message, in bytes of JSON.
     size: int = 0
     #: The turn's progress when the request was accepted, in seconds.
@@ -61,7 +66,7 @@ class Request:
     def name(self) -> str:
         """The type of the client's message, for messages to the client."""
         kind = str(self.message["type"])
-        return "FunctionCallResponse" if kind == "LateFunctionResult" else kind
+        return _NAMES.get(kind, kind)
 
     @property
     def in_conversation(self) -> bool:
@@ -186,6 +191,12 @@ class OpenRequests:
             if (request := self._open.get(seq)) is not None:
                 request.on_its_way = False
                 request.alone |= alone
+
+    def restored(self) -> None:
+        """The conversation was restored on another connection: what only the upstream had made is in it, or is lost."""
+        for request in self._open.values():
+            if request.items_known:
+                request.unacknowledged.clear()
 
     def any_alone(self, seqs: Iterable[int]) -> bool:
         """Whether one of these requests must be sent alone."""

@@ -8,7 +8,8 @@ Rules of this module
    that nothing runs (``response_cancel_not_active``, about our cancel). ``output_audio.done``, ``output_text.done`` and
    the end of any other response do not.
 4. Every state but `IDLE` ends: a promise and a create expire, a response that shows no event is cancelled, and a cancel
-   that is not answered closes the slot, because the connection cannot be trusted.
+   that is not answered costs the connection, because it cannot be trusted. `RECONNECTING` ends with the session's
+   patience.
 
 No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 """
@@ -243,16 +244,29 @@ class Turn:
 
     def cancel_expired(self, now: float) -> bool:
         """The cancelled response's ``response.done`` did not arrive in time. Returns True if the upstream had said that
-        nothing runs: the slot is free. Otherwise it is closed, and the connection must be given up."""
+        nothing runs: the slot is free. Otherwise the connection must be given up: call `lost` or `disconnected`."""
         lost = self._nothing_runs
         if lost and self.response_id is not None:
             self._over.append(self.response_id)
         self._apply(Input.END_LOST if lost else Input.CANCEL_EXPIRED, now)
         return lost
 
+    def lost(self, now: float) -> None:
+        """The upstream's connection is lost: nothing of what ran there will end. Call `restored` when another one is
+        where the conversation is."""
+        self._leave()
+        self._apply(Input.LEG_LOST, now)
+
+    def restored(self, now: float) -> None:
+        self._apply(Input.RESTORED, now)
+
     def disconnected(self, now: float) -> None:
-        self._create_answered()
+        self._leave()
         self._apply(Input.DISCONNECTED, now)
+
+    def _leave(self) -> None:
+        self._create_answered()
+        self._expired.clear()
 
     def _apply(self, what: Input, now: float) -> None:
         then = TRANSITIONS[self.slot][what]

@@ -39,7 +39,9 @@ class Input(StrEnum):
     CANCEL_REFUSED = "error: nothing to cancel"
     END_LOST = "timeout: no response.done, although the upstream had nothing to cancel"
     CANCEL_EXPIRED = "timeout: no answer to our cancel"
-    DISCONNECTED = "the upstream's socket is closed"
+    LEG_LOST = "the upstream's connection is lost, and another one is opened"
+    RESTORED = "the conversation is restored on another connection"
+    DISCONNECTED = "the session is over"
 
 
 class Next(Enum):
@@ -78,6 +80,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_REFUSED: STAY,
         Input.END_LOST: STAY,
         Input.CANCEL_EXPIRED: STAY,
+        Input.LEG_LOST: Slot.RECONNECTING,
+        Input.RESTORED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.IDLE: {
@@ -101,6 +105,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_REFUSED: STAY,
         Input.END_LOST: STAY,
         Input.CANCEL_EXPIRED: STAY,
+        Input.LEG_LOST: Slot.RECONNECTING,
+        Input.RESTORED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.PROMISED: {
@@ -124,6 +130,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_REFUSED: STAY,
         Input.END_LOST: STAY,
         Input.CANCEL_EXPIRED: STAY,
+        Input.LEG_LOST: Slot.RECONNECTING,
+        Input.RESTORED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.REQUESTED: {
@@ -149,6 +157,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_REFUSED: STAY,
         Input.END_LOST: STAY,
         Input.CANCEL_EXPIRED: STAY,
+        Input.LEG_LOST: Slot.RECONNECTING,
+        Input.RESTORED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.ACTIVE: {
@@ -171,6 +181,8 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_REFUSED: STAY,
         Input.END_LOST: STAY,
         Input.CANCEL_EXPIRED: STAY,
+        Input.LEG_LOST: Slot.RECONNECTING,
+        Input.RESTORED: STAY,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.CANCELLING: {
@@ -196,8 +208,18 @@ TRANSITIONS: Mapping[Slot, Mapping[Input, Slot | Next]] = {
         Input.CANCEL_REFUSED: STAY,
         # Its response.done was lost, or could not be read.
         Input.END_LOST: FREE,
-        # The upstream neither ended the response nor said that none runs. Nothing sent here could be trusted.
-        Input.CANCEL_EXPIRED: Slot.CLOSED,
+        # The upstream neither ended the response nor said that none runs. The caller gives the connection up.
+        Input.CANCEL_EXPIRED: STAY,
+        Input.LEG_LOST: Slot.RECONNECTING,
+        Input.RESTORED: STAY,
+        Input.DISCONNECTED: Slot.CLOSED,
+    },
+    # Nothing is free, and no event of the new connection concerns responses before it is restored.
+    Slot.RECONNECTING: dict.fromkeys(Input, STAY)
+    | {
+        Input.REQUEST_SENT: ILLEGAL,
+        Input.CANCEL_SENT: ILLEGAL,
+        Input.RESTORED: FREE,
         Input.DISCONNECTED: Slot.CLOSED,
     },
     Slot.CLOSED: dict.fromkeys(Input, STAY)

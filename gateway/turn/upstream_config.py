@@ -80,6 +80,7 @@ class UpstreamConfig:
         "_resettable",
         "_sent_functions",
         "_timers",
+        "asked",
         "confirmed",
         "server_responds",
         "update",
@@ -100,6 +101,8 @@ class UpstreamConfig:
         self._prompt_max = prompt_max
         #: The complete effective configuration that the upstream last sent.
         self.confirmed: dict[str, Any] = {}
+        #: All confirmed updates together.
+        self.asked: dict[str, Any] = {}
         #: The current values of the fields that can be reset, by path.
         self._resettable: dict[str, Any] = {}
         #: Names of the functions that the model has; None if unknown.
@@ -174,9 +177,26 @@ class UpstreamConfig:
             # A server that does not show its configuration has taken what it was sent.
             self.learn(merged(self.confirmed, update.session))
         self._met_unannounced = False
-        if update is not None and (sent := _functions(update.session)) is not None:
-            self._sent_functions = sent
+        if update is not None:
+            self.asked = merged(self.asked, update.session)
+            if (sent := _functions(update.session)) is not None:
+                self._sent_functions = sent
         return update
+
+    def restoring(self) -> dict[str, Any]:
+        """The session object that brings a new session to the configuration in force."""
+        session = copy.deepcopy(self.asked)
+        for path, reset in _RESETS.items():
+            if _get(session, path) == reset:
+                _remove(session, path)
+        return session
+
+    def lost(self) -> Update | None:
+        """The upstream's connection is lost. Returns the update that was in flight: it was not confirmed. What the
+        session no longer accepted, a new one may."""
+        self._fixed.discard(_FIELD_BY_CODE[VOICE_LOCKED])
+        self._met_unannounced = False
+        return self._answered()
 
     def _answered(self) -> Update | None:
         self._timers.clear(Timer.UPDATE)
@@ -186,6 +206,10 @@ class UpstreamConfig:
     def _instructions(self) -> str:
         instructions = self.confirmed.get("instructions")
         return instructions if isinstance(instructions, str) else ""
+
+    def with_instructions(self, addition: str) -> str:
+        """The instructions in force, and this paragraph."""
+        return append_text(self._instructions(), addition)
 
     def offers(self, function: str) -> bool:
         """Whether the model has a function with this name; True if unknown."""

@@ -66,7 +66,7 @@ GOES_ON = {
     Fault.TEXT_ONLY: Told("Warning", "REPLY_WITHOUT_AUDIO"),
     Fault.MCP_APPROVAL_REQUEST: Told("Warning", "MCP_APPROVAL_NOT_SUPPORTED"),
 }
-#: Faults that end the session: the code of the Error, and the close code.
+#: Faults that end the session, because they come again with each connection: the code of the Error, and the close code.
 ENDS = {
     Fault.HTTP_302: ("upstream_refused", 1000),
     Fault.HTTP_429: ("upstream_refused", 1011),
@@ -78,7 +78,6 @@ ENDS = {
     Fault.ABORT_IN_RESPONSE: ("upstream_closed", 1011),
     Fault.SILENT: ("upstream_unreachable", 1011),
     Fault.SILENT_AFTER_CREATED: ("upstream_timeout", None),
-    Fault.CANCEL_UNANSWERED: ("upstream_stalled", 1011),
 }
 #: Those with a test of their own below, or in `test_upstream_trouble`.
 ELSEWHERE = {
@@ -88,6 +87,8 @@ ELSEWHERE = {
     Fault.DONE_UNREADABLE,
     Fault.VAD_STUCK,
     Fault.REFUSED_FUNCTION_RESULT,
+    # In `test_upstream_legs`.
+    Fault.CANCEL_UNANSWERED,
 }
 
 
@@ -125,25 +126,13 @@ async def test_the_client_is_told_why_the_session_ends(impatient: Stack, fault: 
         with contextlib.suppress(ConnectionClosed):
             # Some are told before the client could say anything.
             await client.say(**settings())
-        if fault in (Fault.CLOSE_IN_RESPONSE, Fault.ABORT_IN_RESPONSE, Fault.CANCEL_UNANSWERED):
+        if fault in (Fault.CLOSE_IN_RESPONSE, Fault.ABORT_IN_RESPONSE):
             await client.until("SettingsApplied")
             await client.say(type="InjectUserMessage", content="One?")
         assert (await client.until("Error"))["code"] == code
         ended = await client.until_closed()
         assert closed is None or ended == closed
     await get(f"{impatient.simulator_url}/faults?clear")
-
-
-@pytest.mark.parametrize("form", ["close", "error_then_close", "error"])
-async def test_the_end_of_the_upstreams_session_is_told_once_and_after_the_reply(redis_url: str, form: str) -> None:
-    env = {"TURNGATE_SIMULATOR_SESSION_SECONDS": "3", "TURNGATE_SIMULATOR_SESSION_END": form}
-    url = f"{redis_url.rpartition('/')[0]}/3"
-    async with Stack(redis_url=url, translators=1, pace=0.1, env=env) as stack, Client(stack) as client:
-        await client.configured()
-        assert "Hello" in await client.turn("Hello?")
-        assert (await client.until("Error"))["code"] == "session_max_duration"
-        assert await client.until_closed() == 1000
-        assert len(client.of_type("Error")) == 1
 
 
 async def test_an_end_that_cannot_be_read_is_an_end(impatient: Stack) -> None:

@@ -33,25 +33,6 @@ async def test_a_passing_fault_before_the_session_is_dialled_over(stack: Stack, 
         assert client.of_type("Error") == []
 
 
-async def test_a_close_before_the_configuration_is_told(stack: Stack) -> None:
-    await arm(stack, "close_before_updated")
-    async with Client(stack) as client:
-        await client.say(**settings())
-        assert (await client.until("Error"))["code"] == "upstream_closed_before_session_ready"
-        assert await client.until_closed() == 1011
-        assert client.of_type("SettingsApplied") == []
-
-
-@pytest.mark.parametrize("fault", ["close_in_response", "abort_in_response"])
-async def test_a_close_in_the_middle_of_a_reply_is_told(stack: Stack, fault: str) -> None:
-    await arm(stack, fault)
-    async with Client(stack) as client:
-        await client.configured()
-        await client.say(type="InjectUserMessage", content="Hello?")
-        assert (await client.until("Error"))["code"] == "upstream_closed"
-        assert await client.until_closed() == 1011
-
-
 async def test_refused_settings_are_told_and_may_be_sent_again(stack: Stack) -> None:
     await arm(stack, "error_update")
     async with Client(stack) as client:

@@ -9,13 +9,18 @@ from typing import Any
 
 from translator.mapping.defaults import Defaults
 from translator.mapping.result import MappingResult, item_id, respond
-from turngate.protocol.deepgram import InjectAgentMessage, InjectUserMessage, UserTurnEnded
+from turngate.protocol.deepgram import InjectAgentMessage, InjectUserMessage, ReplyCutOff, UserTurnEnded
 from turngate.protocol.deepgram.settings import HistoryMessage
 from turngate.protocol.messages import ClientEvent
 
 #: The call ids that the upstream accepts.
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SAY_EXACTLY = "Say exactly the following words, in this language and order, and nothing before or after them:"
+
+_GO_ON = (
+    "Your last reply was cut off by the line after the words below. Go on from there in the same language, with what "
+    "comes next and nothing else: do not repeat these words, do not greet, and do not mention the interruption."
+)
 
 
 def inject_user_message(event: ClientEvent, message: InjectUserMessage, defaults: Defaults) -> MappingResult:
@@ -26,14 +31,25 @@ def inject_user_message(event: ClientEvent, message: InjectUserMessage, defaults
 
 def inject_agent_message(event: ClientEvent, message: InjectAgentMessage, defaults: Defaults) -> MappingResult:
     """A message for the agent to say: a separate response, which answers no other request."""
-    overrides = {"instructions": f"{_SAY_EXACTLY}\n\n{message.message}", "tool_choice": "none"}
     interrupts = message.behavior == "interrupt"
-    return MappingResult(intent=respond(event, overrides=overrides, exclusive=True, interrupts=interrupts))
+    return MappingResult(intent=respond(event, overrides=_say(message.message), exclusive=True, interrupts=interrupts))
 
 
 def user_turn_ended(event: ClientEvent, message: UserTurnEnded, defaults: Defaults) -> MappingResult:
     """The end of the user's speech, which is already in the conversation and is answered by a response."""
     return MappingResult(intent=respond(event))
+
+
+def reply_cut_off(event: ClientEvent, message: ReplyCutOff, defaults: Defaults) -> MappingResult:
+    """A reply that was cut off by the loss of a connection. What was heard of it is in the conversation; the response
+    goes on from there, before anything else is answered."""
+    if message.rest is not None:
+        return MappingResult(intent=respond(event, overrides=_say(message.rest), exclusive=True, first=True))
+    return MappingResult(intent=respond(event, append_instructions=f"{_GO_ON}\n\n{message.heard}", first=True))
+
+
+def _say(words: str) -> dict[str, Any]:
+    return {"instructions": f"{_SAY_EXACTLY}\n\n{words}", "tool_choice": "none"}
 
 
 def history_items(event: ClientEvent, messages: Iterable[HistoryMessage]) -> tuple[dict[str, Any], ...]:

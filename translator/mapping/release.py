@@ -2,7 +2,7 @@
 
 Configuration is merged field by field, and the later ``seq`` wins; appended text is added to the instructions before
 it. An exclusive response (an injected agent message) is never merged with another one: it is sent alone, and
-session-state grants the remaining intents again.
+session-state grants the remaining intents again. The rest of a reply that was cut off goes first.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def _merged(key: str, before: Any, value: Any) -> Any:
 
 
 def _answered_together(responding: list[Intent]) -> list[Intent]:
-    first = responding[0] if responding else None
+    first = next((intent for intent in responding if intent.response and intent.response.first), None)
+    first = first or (responding[0] if responding else None)
     if first is not None and first.response is not None and first.response.exclusive:
         return [first]
     return [intent for intent in responding if intent.response is not None and not intent.response.exclusive]
@@ -80,4 +81,9 @@ def _merge_responses(requests: list[ResponseRequest]) -> ResponseRequest:
     for request in requests:
         overrides = _merge_objects(overrides, request.overrides)
     first = requests[0]
-    return ResponseRequest(overrides=overrides, exclusive=first.exclusive, interrupts=first.interrupts)
+    return ResponseRequest(
+        overrides=overrides,
+        exclusive=first.exclusive,
+        interrupts=first.interrupts,
+        append_instructions="\n\n".join(filter(None, (request.append_instructions for request in requests))) or None,
+    )

@@ -54,9 +54,17 @@ def respond(
     exclusive: bool = False,
     interrupts: bool = False,
     answers: tuple[str, ...] = (),
+    append_instructions: str | None = None,
+    first: bool = False,
 ) -> Intent:
     """An intent that requests a response."""
-    request = ResponseRequest(overrides=dict(overrides or {}), exclusive=exclusive, interrupts=interrupts)
+    request = ResponseRequest(
+        overrides=dict(overrides or {}),
+        exclusive=exclusive,
+        interrupts=interrupts,
+        append_instructions=append_instructions,
+        first=first,
+    )
     return Intent(seq=event.seq, response=request, answers=answers)
 
 

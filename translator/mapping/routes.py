@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from translator.mapping.conversation import inject_agent_message, inject_user_message, user_turn_ended
+from translator.mapping.conversation import inject_agent_message, inject_user_message, reply_cut_off, user_turn_ended
 from translator.mapping.defaults import Defaults
 from translator.mapping.function_calls import function_call_response, late_function_result
 from translator.mapping.result import MappingResult, Refusal
@@ -17,6 +17,7 @@ from turngate.protocol.deepgram import (
     InjectAgentMessage,
     InjectUserMessage,
     LateFunctionResult,
+    ReplyCutOff,
     Settings,
     UpdateListen,
     UpdatePrompt,
@@ -39,6 +40,7 @@ ROUTES: Mapping[type[Any], Callable[[ClientEvent, Any, Defaults], MappingResult]
     FunctionCallResponse: function_call_response,
     LateFunctionResult: late_function_result,
     UserTurnEnded: user_turn_ended,
+    ReplyCutOff: reply_cut_off,
 }
 
 

@@ -52,6 +52,8 @@ class Slot(StrEnum):
     REQUESTED = "requested"
     ACTIVE = "active"
     CANCELLING = "cancelling"
+    #: The upstream's connection was lost, and another one is not restored yet.
+    RECONNECTING = "reconnecting"
     CLOSED = "closed"
 
 
@@ -130,6 +132,10 @@ class ResponseRequest(Value):
     exclusive: bool = False
     #: True if the response may start while the user is speaking.
     interrupts: bool = False
+    #: Text to append to the instructions that are in effect when this is sent; they hold for this response alone.
+    append_instructions: str | None = None
+    #: True if it goes before all others: the client waits for the rest of a reply.
+    first: bool = False
 
 
 class Intent(Value):

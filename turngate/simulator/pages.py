@@ -5,6 +5,7 @@
   one session.
 - ``/faults``: the armed faults; ``?next=<fault>&count=<n>`` arms the next connections, ``?clear`` disarms all. With
   ``times=<n>`` faults are about so many responses, requests or results from now on, 0 for all.
+- ``/cut``: aborts the connections of all live sessions, as a network does that fails; ``/cut/<session>``: of one.
 
 The WebSocket library provides requests without their body, so everything is a GET with a query.
 """
@@ -34,6 +35,13 @@ def page(target: str, sessions: Sessions, faults: Faults) -> Page:
         case ["record", session_id]:
             entry = sessions.get(session_id)
             return (200, entry.whole()) if entry else (404, {"error": f"There is no session '{session_id}' on record."})
+        case ["cut"]:
+            return 200, {"cut": [entry.id for entry in sessions if entry.cut_off()]}
+        case ["cut", session_id]:
+            entry = sessions.get(session_id)
+            if entry is None or not entry.cut_off():
+                return 404, {"error": f"There is no live session '{session_id}'."}
+            return 200, {"cut": [session_id]}
         case ["faults"]:
             return _faults(parse_qs(url.query, keep_blank_values=True), faults)
         case _:

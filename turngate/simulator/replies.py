@@ -10,14 +10,16 @@ whether an input was lost. Conventions for tests and demos:
 4. A question about its instructions (or its prompt) is answered with the instructions, word for word.
 5. A response whose own instructions contain ``say`` followed by quoted words, or ``say:`` or ``say exactly:``, says
    those words.
-6. "You are Ada" or "Your name is Ada" in the instructions is used as the name in the greeting.
+6. A response whose own instructions say that the last reply was cut off goes on with what that reply was to be, after
+   the words that the conversation has of it.
+7. "You are Ada" or "Your name is Ada" in the instructions is used as the name in the greeting.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from turngate.simulator.calls import Call, explicit_calls, guessed_calls, implied_calls
@@ -30,6 +32,7 @@ MAX_WORDS = 2_000
 _SAY_WORDS = re.compile(r"\[say\s+(\d+)\s+words?\]", re.IGNORECASE)
 _ENDING = re.compile(r"\[(fail|incomplete)\]", re.IGNORECASE)
 _SAY_THIS = re.compile(r"\bsay\b[^\"“\n]*[\"“](.+)[\"”]|\bsay(?:\s+exactly[^:\n]*)?:\s*(.+)", re.IGNORECASE | re.DOTALL)
+_CUT_OFF = re.compile(r"\breply was cut off\b", re.IGNORECASE)
 _ABOUT_ITSELF = re.compile(r"\b(instructions?|prompt)\b", re.IGNORECASE)
 _NAME = re.compile(r"(?:\b[Yy]ou are|\b[Yy]our name is)\s+([A-Z]\w+)")
 _FILLER = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -61,10 +64,22 @@ class UnansweredInput:
     results: tuple[str, ...] = ()
     #: True if the model has already produced an item.
     resumed: bool = False
+    #: What the conversation has of a reply to this input that was cut off.
+    said: str = ""
 
 
-def unanswered_input(newest_first: Iterable[Item]) -> UnansweredInput:
-    """Collect the user's turns and the function results that follow the model's last item."""
+def unanswered_input(newest_first: Iterable[Item], own_instructions: str | None = None) -> UnansweredInput:
+    """Collect the user's turns and the function results that follow the model's last item, or that came before it if a
+    response is to go on with it."""
+    items = list(newest_first)
+    said: list[str] = []
+    if own_instructions and _CUT_OFF.search(own_instructions):
+        while items and items[0].wire.get("role") == "assistant":
+            said += [part.get("text") or part.get("transcript") or "" for part in items.pop(0).wire["content"]]
+    return replace(_collected(items), said=" ".join(reversed(said)))
+
+
+def _collected(newest_first: Iterable[Item]) -> UnansweredInput:
     texts: list[str] = []
     spoken: list[str] = []
     results: list[str] = []
@@ -104,6 +119,8 @@ def plan_reply(heard: UnansweredInput, session: Event, own_instructions: str | N
         said.append(f"I have no function named {' or '.join(absent)}.")
     if not said and not wanted:
         said.append(_reply(heard, plain, session["instructions"], own_instructions))
+    if heard.said and said:
+        said = [said[0].removeprefix(heard.said).strip() or "That was all.", *said[1:]]
     outputs: tuple[str | Call, ...] = (*(words for words in said if words), *wanted)
     return ReplyPlan(outputs, "incomplete" if ending == "incomplete" else "completed")
 

@@ -58,7 +58,7 @@ class Responses:
             )
         if not options.in_conversation and len(self.out_of_band) >= self._behaviour.max_out_of_band:
             raise RefusedError("rate_limit_exceeded", "Too many out-of-band responses are in progress.")
-        heard = unanswered_input(context(request, self._items))
+        heard = unanswered_input(context(request, self._items), options.instructions)
         plan = self.sicken(plan_reply(heard, options.session, options.instructions))
         stream = ResponseStream(
             self._scheduler, self._behaviour, self._items, self._conversation_id, options, plan, self._done

@@ -159,7 +159,7 @@ class Simulator:
             await _refuse(socket, refused)
             return
         session = RealtimeSession(self._behaviour, seed=secrets.randbits(48), model=model)
-        entry = self.sessions.begin(session, model, self._clock.now())
+        entry = self.sessions.begin(session, model, self._clock.now(), socket.transport.abort)
         try:
             await Connection(socket, session, sickness, self._clock).run()
         finally:

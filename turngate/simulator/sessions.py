@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,21 @@ class Entry:
     started_at: float
     record: Record
     live: RealtimeSession | None
+    #: Aborts its connection.
+    abort: Callable[[], None]
     ended_at: float | None = None
     close_code: int | None = None
 
     def end(self, at: float, close_code: int | None) -> None:
         """Mark the session as ended; ``close_code`` is None if the connection broke."""
         self.live, self.ended_at, self.close_code = None, at, close_code
+
+    def cut_off(self) -> bool:
+        """Abort its connection. Returns False if the session has ended."""
+        if self.live is None:
+            return False
+        self.abort()
+        return True
 
     def summary(self) -> dict[str, Any]:
         live = self.live
@@ -50,13 +59,13 @@ class Sessions:
         self._limit = limit
         self._entries: dict[str, Entry] = {}
 
-    def begin(self, session: RealtimeSession, model: str, at: float) -> Entry:
-        """Add a session; call `Entry.end` when it is over."""
+    def begin(self, session: RealtimeSession, model: str, at: float, abort: Callable[[], None]) -> Entry:
+        """Add a session, whose connection ``abort`` aborts; call `Entry.end` when it is over."""
         if len(self._entries) >= self._limit:
             ended = (entry for entry in self._entries.values() if entry.ended_at is not None)
             oldest = next(ended, None) or next(iter(self._entries.values()))
             del self._entries[oldest.id]
-        entry = Entry(session.session_id, model, at, session.record, session)
+        entry = Entry(session.session_id, model, at, session.record, session, abort)
         self._entries[entry.id] = entry
         return entry
 

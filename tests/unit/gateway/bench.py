@@ -162,6 +162,7 @@ class Bench:
             out.to_publish,
             out.turn_changed,
             out.turn_urgent,
+            out.renew_upstream,
             None if self._ended else ending,
         )
         self._ended = ending is not None

@@ -53,6 +53,25 @@ def test_the_end_of_the_users_turn_requests_a_response() -> None:
     assert result.intent.response.overrides == {}
 
 
+def test_a_reply_that_was_cut_off_is_gone_on_with_before_anything_else() -> None:
+    result = translated({"type": "ReplyCutOff", "heard": "One two"})
+    assert result.intent is not None
+    response = result.intent.response
+    assert response is not None
+    assert (response.overrides, response.exclusive, response.first) == ({}, False, True)
+    assert response.append_instructions is not None
+    assert response.append_instructions.endswith("\n\nOne two")
+
+
+def test_the_rest_of_given_words_is_said_as_given() -> None:
+    result = translated({"type": "ReplyCutOff", "heard": "One two", "rest": "three."})
+    assert result.intent is not None
+    response = result.intent.response
+    assert response is not None
+    assert (response.exclusive, response.first, response.append_instructions) == (True, True, None)
+    assert response.overrides["instructions"].endswith("\n\nthree.")
+
+
 def test_an_earlier_conversation_is_added_as_items() -> None:
     messages: list[dict[str, Any]] = [
         {"type": "History", "role": "user", "content": "Weather?"},

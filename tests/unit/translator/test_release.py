@@ -92,6 +92,16 @@ def test_an_exclusive_response_is_never_merged() -> None:
     assert released(Intent(seq=1, response=words), response(2)).response == words
 
 
+def test_the_rest_of_a_reply_goes_first() -> None:
+    said = Intent(seq=3, response=ResponseRequest(exclusive=True, first=True))
+    assert released(response(1, exclusive=True), response(2), said).responds == (3,)
+    asked = Intent(seq=3, response=ResponseRequest(append_instructions="Go on.", first=True))
+    together = released(response(1, exclusive=True), response(2), asked)
+    assert together.responds == (2, 3)
+    assert together.response is not None
+    assert together.response.append_instructions == "Go on."
+
+
 def test_overrides_of_plain_responses_merge() -> None:
     command = released(response(1, tool_choice="none"), response(2, max_output_tokens=5))
     assert command.response == ResponseRequest(overrides={"tool_choice": "none", "max_output_tokens": 5})

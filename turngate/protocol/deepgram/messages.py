@@ -149,6 +149,16 @@ class LateFunctionResult(Message):
     output: str
 
 
+class ReplyCutOff(Message):
+    """Created by the gateway when the connection to the model was lost in the middle of a reply: ``heard`` is what the
+    client has heard of it, and ``rest`` what is left to be said, if the words were given. Never accepted from a
+    client."""
+
+    type: Literal["ReplyCutOff"] = "ReplyCutOff"
+    heard: str
+    rest: str | None = None
+
+
 class UserTurnEnded(Message):
     """Created by the gateway when the user's speech has ended and needs a response. Never accepted from a client."""
 
@@ -170,4 +180,4 @@ ClientMessage: TypeAlias = (
 )
 
 #: Messages that the gateway makes itself.
-GatewayMessage: TypeAlias = UserTurnEnded | LateFunctionResult
+GatewayMessage: TypeAlias = UserTurnEnded | LateFunctionResult | ReplyCutOff

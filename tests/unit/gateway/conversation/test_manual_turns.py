@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from gateway.audio.endpointing import EndPointingRules
+from gateway.conversation.effects import UpstreamProblem
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, Dialect
 from tests.unit.gateway.bench import SETTINGS, Bench, effective, types
 from turngate.protocol.messages import Slot
 
-LIMITS = Limits(pauses=EndPointingRules(level_dbfs=-40, pause=0.4))
+LIMITS = Limits(reconnect=30.0, pauses=EndPointingRules(level_dbfs=-40, pause=0.4))
 SPEECH = (np.sin(np.arange(24 * 500) * 0.2) * 3000).astype("<i2").tobytes()
 PAUSE = bytes(48 * 400)
 
@@ -196,3 +197,31 @@ def test_a_turn_that_cannot_be_forced_goes_on(code: str, told: list[str]) -> Non
     assert [message["code"] for message in out.messages] == told
     bench.event("input_audio_buffer.committed", item_id="audio_1")
     assert bench.conversation.record().slot is Slot.PROMISED
+
+
+def renewed(bench: Bench) -> list[dict[str, Any]]:
+    """The connection is lost, and another one takes its place; what is sent on it after the configuration."""
+    bench.conversation.upstream_closed(UpstreamProblem("upstream_closed", "gone", 1011), bench.now)
+    bench.conversation.drain()
+    assert bench.wait(1.0).to_upstream == [], "audio cannot come to its end meanwhile"
+    bench.event("session.created", session={})
+    return bench.event("session.updated", session=effective(audio={"input": {"turn_detection": None}})).to_upstream
+
+
+def test_an_open_turn_goes_on_with_another_connection() -> None:
+    bench = manual()
+    hear(bench, SPEECH)
+    assert types(renewed(bench)) == ["input_audio_buffer.append"]
+    assert types(bench.wait(0.1).to_upstream) == ["input_audio_buffer.commit"]
+
+
+def test_a_turn_that_had_ended_is_committed_on_the_next_connection() -> None:
+    bench = manual()
+    hear(bench, SPEECH + PAUSE)
+    assert types(renewed(bench)) == ["input_audio_buffer.append", "input_audio_buffer.commit"]
+    bench.event("input_audio_buffer.committed", item_id="audio_1")
+    assert not bench.conversation.record().user_speaking
+
+
+def test_without_a_turn_nothing_is_committed() -> None:
+    assert renewed(manual()) == []

@@ -80,6 +80,7 @@ class Line:
             publisher,
             upstream_url="ws://nowhere",
             connect_timeout=60,
+            reconnect_timeout=60,
             stall=60,
             queue_limits=QueueLimits(100),
         )

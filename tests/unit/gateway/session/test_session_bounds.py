@@ -47,6 +47,7 @@ class Scene:
             cast(Any, Silent()),
             upstream_url="ws://nowhere",
             connect_timeout=60,
+            reconnect_timeout=60,
             stall=stall,
             queue_limits=QueueLimits(MOST),
         )

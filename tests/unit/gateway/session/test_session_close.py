@@ -55,6 +55,7 @@ async def test_an_upstream_that_does_not_answer_its_close_does_not_hold_up_the_c
         publisher,
         upstream_url="ws://nowhere",
         connect_timeout=60,
+        reconnect_timeout=60,
         stall=60,
         queue_limits=QueueLimits(100),
     )

@@ -69,6 +69,7 @@ async def test_a_defect_ends_its_session_with_a_code(where: str, says: str | byt
         publisher,
         upstream_url="ws://nowhere",
         connect_timeout=60,
+        reconnect_timeout=60,
         stall=60,
         queue_limits=QueueLimits(100),
     )

@@ -32,10 +32,11 @@ MOVES: dict[tuple[Slot, Input], Slot | Next] = {
     (S.CANCELLING, I.HOLDER_DONE): Next.FREE,
     (S.CANCELLING, I.END_LOST): Next.FREE,
     (S.CANCELLING, I.EXPIRED_STARTED): S.CANCELLING,
-    (S.CANCELLING, I.CANCEL_EXPIRED): S.CLOSED,
-    **{(slot, I.EXPIRED_STARTED): S.ACTIVE for slot in S if slot not in (S.CANCELLING, S.CLOSED)},
-    **{(slot, I.OWN_STARTED): S.ACTIVE for slot in S if slot is not S.CLOSED},
-    **{(slot, I.OTHER_STARTED): S.ACTIVE for slot in S if slot is not S.CLOSED},
+    (S.RECONNECTING, I.RESTORED): Next.FREE,
+    **{(slot, I.LEG_LOST): S.RECONNECTING for slot in S if slot not in (S.RECONNECTING, S.CLOSED)},
+    **{(slot, I.EXPIRED_STARTED): S.ACTIVE for slot in S if slot not in (S.CANCELLING, S.RECONNECTING, S.CLOSED)},
+    **{(slot, I.OWN_STARTED): S.ACTIVE for slot in S if slot not in (S.RECONNECTING, S.CLOSED)},
+    **{(slot, I.OTHER_STARTED): S.ACTIVE for slot in S if slot not in (S.RECONNECTING, S.CLOSED)},
     **{(slot, I.DISCONNECTED): S.CLOSED for slot in S if slot is not S.CLOSED},
 }
 #: Only what this gateway does can be illegal.
@@ -252,11 +253,24 @@ def test_the_upstreams_word_that_nothing_runs_frees_the_slot_of_a_lost_end_once(
     assert (turn.slot, turn.response_id) == (S.ACTIVE, "resp_2"), "its end comes late"
 
 
-def test_a_cancel_that_is_never_answered_closes_the_slot() -> None:
+def test_a_cancel_that_is_never_answered_costs_the_connection() -> None:
     turn = active()
     turn.cancel_sent("cancel-1", 2)
     assert not turn.cancel_expired(17)
+    assert slot(turn) is S.CANCELLING, "until the caller gives the connection up"
+    turn.disconnected(17)
     assert slot(turn) is S.CLOSED
+
+
+def test_what_ran_on_a_lost_connection_frees_nothing_on_the_next() -> None:
+    turn = requested()
+    turn.started("resp_1", "create-1", 2)
+    turn.lost(3)
+    assert (turn.slot, turn.response_id, turn.pending_create) == (S.RECONNECTING, None, None)
+    turn.done("resp_1", "create-1", 4)
+    assert slot(turn) is S.RECONNECTING
+    turn.restored(5)
+    assert slot(turn) is S.IDLE
 
 
 def test_a_response_is_silent_when_it_shows_no_event_for_too_long_and_what_it_shows_is_progress() -> None:

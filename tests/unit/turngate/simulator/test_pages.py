@@ -15,7 +15,7 @@ from turngate.simulator.sessions import Entry, Sessions
 
 
 def begin(sessions: Sessions, seed: int) -> Entry:
-    return sessions.begin(RealtimeSession(Behaviour(), seed=seed), "gpt-realtime", 5.0)
+    return sessions.begin(RealtimeSession(Behaviour(), seed=seed), "gpt-realtime", 5.0, lambda: None)
 
 
 def test_sessions_and_their_records() -> None:

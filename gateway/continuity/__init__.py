@@ -1,0 +1,1 @@
+"""The conversation as data, and how it is restored on another connection to the upstream. No I/O."""
