@@ -23,6 +23,7 @@ from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import Turn
 from gateway.turn.slot_table import STAY, TRANSITIONS, Input
 from session_state import store
+from tests.simulation.faults_in_continuity import FAULTS_IN_CONTINUITY
 from tests.simulation.faults_in_liveness import FAULTS_IN_LIVENESS
 from tests.simulation.faults_in_shells import FAULTS_IN_SHELLS, Fault
 from translator.mapping import release as merging
@@ -253,6 +254,7 @@ def _response_before_configuration(patch: pytest.MonkeyPatch) -> None:
 FAULTS = (
     *FAULTS_IN_SHELLS,
     *FAULTS_IN_LIVENESS,
+    *FAULTS_IN_CONTINUITY,
     Fault("the turn is free on output_audio.done", _clears_on(OutputAudioDone)),
     Fault("the turn is free on output_text.done", _clears_on(OutputTextDone)),
     Fault("the turn is free on any response's done", _any_done_frees),

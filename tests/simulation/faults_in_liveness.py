@@ -12,9 +12,7 @@ from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.user_audio import UserAudio
 from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import PendingCreate, Turn
-from gateway.turn.slot_table import STAY, TRANSITIONS, Input
 from tests.simulation.faults_in_shells import Fault
-from turngate.protocol.messages import Slot
 
 
 def _silence_is_waited_for(patch: pytest.MonkeyPatch) -> None:
@@ -33,13 +31,11 @@ def _cancel_is_waited_for(patch: pytest.MonkeyPatch) -> None:
             closed_of(self, problem, now)
 
     patch.setattr(Conversation, "upstream_closed", upstream_closed)
-    patch.setitem(TRANSITIONS[Slot.CANCELLING], Input.CANCEL_EXPIRED, STAY)
 
 
 def _lost_end_is_waited_for(patch: pytest.MonkeyPatch) -> None:
     # The upstream's word that nothing runs changes nothing, and nobody asks a second time.
     patch.setattr(Turn, "cancel_refused", lambda self, about, now: None)
-    patch.setitem(TRANSITIONS[Slot.CANCELLING], Input.CANCEL_EXPIRED, STAY)
     patch.setattr(Conversation, "upstream_closed", lambda self, problem, now: None)
 
 

@@ -78,7 +78,7 @@ def _settings() -> BrokerSettings:
 
 class Session:
     """One client's session. ``send`` is its upstream socket, ``told`` its client, ``seen`` hears of every event on the
-    upstream socket, in either direction."""
+    upstream socket, in either direction; ``renew`` replaces the upstream socket."""
 
     def __init__(
         self, plan: Plan, name: str, dialect: Dialect, clock: VirtualLoop, publisher: Publisher, history: History
@@ -88,6 +88,7 @@ class Session:
         self.send: Callable[[dict[str, Any]], None]
         self.told: Callable[[dict[str, Any]], None]
         self.seen: Callable[[str], None]
+        self.renew: Callable[[], None]
         self._clock = clock
         self._publisher = publisher
         self._history = history
@@ -156,6 +157,9 @@ class Session:
 
     def _hand_over(self) -> list[dict[str, Any]]:
         out, now, history = self.conversation.drain(), self._clock.now, self._history
+        if out.renew_upstream:
+            history.append(Entry(now, Where.UPSTREAM_LOST, ""))
+            self.renew()
         for event in out.to_upstream:
             self._judge(accepted_by_openai, event)
             history.append(Entry(now, Where.GATEWAY_SENT, event))

@@ -15,12 +15,16 @@ class Where(StrEnum):
 
     CLIENT_SENT = "client    ->"
     CLIENT_GOT = "client    <-"
+    #: The user is heard: audio that is not silence. ``what`` is empty.
+    CLIENT_SPOKE = "client    ))"
     GATEWAY_SENT = "gateway   ->"
     GATEWAY_GOT = "gateway   <-"
     UPSTREAM_GOT = "upstream  ->"
     UPSTREAM_SENT = "upstream  <-"
     #: A response that the upstream made by itself: when it was accepted, which no event shows.
     UPSTREAM_BEGAN = "upstream  **"
+    #: The upstream's connection is lost; what comes later is about the next one.
+    UPSTREAM_LOST = "upstream  --"
     #: For readers only: what befell the broker and the processes.
     FAULT = "          !!"
 

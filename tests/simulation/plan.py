@@ -65,6 +65,8 @@ class Plan:
     #: What ails the upstream, and how many of its responses, or of our requests (0 for all).
     sickness: Fault | None = None
     sickness_times: int = 1
+    #: How long it takes until another connection to the upstream is open, beyond the way there; in turn.
+    redials: tuple[float, ...] = (0.0,)
 
     @property
     def gives_up(self) -> bool:
@@ -80,6 +82,7 @@ def draw(seed: int) -> Plan:
     limits = Limits(
         requests=256 if random.random() < 0.9 else random.randint(3, 8),
         call=random.choice((1.0, 2.0)),
+        reconnect=10.0,
         heartbeat=random.choice((2.0, 10.0)),
         patience=Patience(give_up=15.0 if hopeless else 60.0),
     )
@@ -117,6 +120,7 @@ def draw(seed: int) -> Plan:
         hopeless=hopeless,
         sickness=sickness,
         sickness_times=times,
+        redials=tuple(Random(seed * 8 + 4).choices((0.0, 0.0, 0.1, 1.5, 4.0), k=3)),
     )
 
 

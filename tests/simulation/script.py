@@ -107,6 +107,8 @@ class _Writer:
         self._dialect = COMPONENT if random.random() < 0.65 else AGENT
         self._audible = random.random() < 0.35
         self._speaks = random.random() < 0.55
+        #: The connection to the upstream is bad.
+        self._loses = random.random() < 0.25
 
     def script(self) -> Script:
         random = self._random
@@ -129,6 +131,8 @@ class _Writer:
     def _some(self) -> list[Step]:
         random = self._random
         cue, gap = self._moment()
+        if self._loses and random.random() < 0.25:
+            return [Step(Do.LOSE_UPSTREAM, gap, cue)]
         choice = random.random()
         if choice < 0.28:
             return [Step(Do.SAY, gap, cue, self._text())]
@@ -156,7 +160,7 @@ class _Writer:
         if choice < 0.98:
             return [Step(Do.BABBLE, gap, cue)]
         if self._hostile:
-            return [Step(random.choice((Do.HANG_UP, Do.LOSE_UPSTREAM, Do.FAIL_UPDATE, Do.FAIL_CREATE)), gap, cue)]
+            return [Step(random.choice((Do.HANG_UP, Do.HANG_UP, Do.FAIL_UPDATE, Do.FAIL_CREATE)), gap, cue)]
         return [Step(Do.SAY, gap, cue, {"type": "KeepAlive"})]
 
     def _speech(self, cue: str | None, gap: float) -> list[Step]:

@@ -70,7 +70,8 @@ class Upstream:
         self._failing: set[str] = set()
 
     def connect(self) -> None:
-        self._say(self.core.connect(self._clock.now))
+        if self._open:
+            self._say(self.core.connect(self._clock.now))
 
     def send(self, event: dict[str, Any]) -> None:
         """The gateway puts this on its socket now."""

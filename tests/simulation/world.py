@@ -98,10 +98,10 @@ class Line:
         self.session = gateway.Session(
             plan, f"{index:02d}session-{plan.seed}", script.dialect, clock, world.gateway.publisher, history
         )
-        self.upstream = Upstream(
-            plan, plan.seed * 8 + index, clock, Random(plan.seed * 8 + index), history, self._event
-        )
-        self.session.send = self.upstream.send
+        self._index = index
+        self._legs = 0
+        self._open_upstream(plan.distance * 3)
+        self.session.renew = self._renew
         self.session.told = lambda message: self.client.told(message)
         self.session.seen = lambda what: self.client.notice(what)
         self.client = Client(
@@ -113,8 +113,30 @@ class Line:
             _SILENCE[plan.defaults.turn_detection.kind],
         )
         self.session.flush()
-        clock.later(plan.distance * 3, self.upstream.connect)
         clock.later(TICK, self._tick)
+
+    def _open_upstream(self, after: float) -> None:
+        """Dial; the connection is there after so many seconds."""
+        world, plan = self._world, self._world.plan
+        seed = plan.seed * 8 + self._index + (self._legs << 32)
+        self._legs += 1
+        self.upstream = upstream = Upstream(
+            plan,
+            seed,
+            world.clock,
+            Random(seed),
+            self.outcome.history,
+            lambda event: self._event(event) if upstream is self.upstream else None,
+        )
+        self.session.send = upstream.send
+        world.clock.later(after, upstream.connect)
+
+    def _renew(self) -> None:
+        self.upstream.close()
+        if not self.session.conversation.reconnecting:
+            return
+        plan = self._world.plan
+        self._open_upstream(plan.distance * 3 + plan.redials[self._legs % len(plan.redials)])
 
     def resting(self) -> str:
         """Empty when nothing is outstanding; otherwise what is."""
@@ -159,6 +181,8 @@ class Line:
     def _audio(self, chunk: bytes) -> None:
         # A user who is heard goes on speaking, as far as anybody can tell.
         self._progress.moved_at = self._world.clock.now
+        if any(chunk):
+            self.outcome.history.append(Entry(self._world.clock.now, Where.CLIENT_SPOKE, ""))
         self.session.audio(chunk)
 
     def _measure(self) -> None:
@@ -205,9 +229,9 @@ class Line:
             self.session.client_gone()
             self._end()
         elif what is Do.LOSE_UPSTREAM:
-            self.upstream.close()
-            self.session.upstream_lost()
-            self._end()
+            if not self.session.closed:
+                self.upstream.close()
+                self.session.upstream_lost()
         else:
             self.upstream.fail_next(what.value)
 
@@ -303,6 +327,8 @@ class World:
             found["collisions"] += counters.collisions_absorbed
             found["releases dropped: occupied"] += counters.releases_dropped[Drop.OCCUPIED]
             found["releases dropped: stale"] += counters.releases_dropped[Drop.STALE]
+            found["connections lost"] += sum(counters.legs_lost.values())
+            found["conversations restored"] += counters.restored
             found["retransmissions"] += counters.republished
             found["given up"] += counters.given_up
             found["settled by another response"] += counters.answered_by_another

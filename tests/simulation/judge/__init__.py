@@ -1,4 +1,4 @@
-"""The judge: P1 to P12, from what the upstream and the client sent and received, and from nothing else.
+"""The judge: P1 to P13, from what the upstream and the client sent and received, and from nothing else.
 
 P9 has no check of its own: it says that the others hold in any weather. With a sick upstream the session must come to
 rest as well (P10), errors and delays have their reasons, and some sicknesses leave no trace on the wire by which it
@@ -7,7 +7,7 @@ could be told whose an item or an answer was.
 
 from __future__ import annotations
 
-from tests.simulation.judge import configuration, facts, items, responses, turn, whole
+from tests.simulation.judge import configuration, continuity, facts, items, responses, turn, whole
 from tests.simulation.judge.violation import Violation
 from tests.simulation.world import Outcome
 from turngate.simulator.faults import Fault
@@ -30,6 +30,7 @@ def judge(outcome: Outcome) -> list[Violation]:
     found += [*turn.check(read), *wrong_configuration]
     if outcome.plan.sickness not in _BLURS_ITEMS:
         found += wrong_items
+        found += continuity.check(read)
     if outcome.plan.sickness not in _BLURS_ANSWERS:
         found += responses.check(read, needs, timeline)
     return found

@@ -51,10 +51,15 @@ class Create:
     response: Response | None = None
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it asks for the rest of a reply that was cut off."""
+        return "reply was cut off" in str(self.event["response"].get("instructions"))
+
+    @property
     def words(self) -> str | None:
         """The words that it makes the agent say, if it does that."""
         instructions = self.event["response"].get("instructions")
-        return None if instructions is None else str(instructions).rpartition("\n\n")[2]
+        return None if instructions is None or self.goes_on else str(instructions).rpartition("\n\n")[2]
 
 
 @dataclass(slots=True)
@@ -78,6 +83,14 @@ class Response:
     over_user: bool = False
     #: It was announced when its create had been given up.
     late: bool = False
+    #: Its connection was lost before the gateway learnt of its end; and what the client had of it.
+    lost: bool = False
+    heard: bool = False
+
+    @property
+    def answers(self) -> bool:
+        """Whether anybody has had an answer from it."""
+        return self.status != "failed" and (not self.lost or self.heard)
 
     @property
     def gave_way(self) -> bool:
@@ -100,6 +113,8 @@ class Item:
     known: int | None = None
     #: The gateway learnt that this audio was committed.
     committed: int | None = None
+    #: It is silence that the upstream committed after its idle timeout.
+    idle: bool = False
 
 
 @dataclass(slots=True)
@@ -110,6 +125,8 @@ class Update:
     sent: int
     received: int | None = None
     refused: Event | None = None
+    #: Its connection was lost before the gateway learnt of its answer.
+    lost: bool = False
     #: The configuration that it made effective, and when the gateway learnt of it.
     effective: Event | None = None
     confirmed: int | None = None
@@ -133,6 +150,10 @@ class Facts:
     item_sends: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     #: Places at which the gateway learnt that the user's audio was committed.
     commits: list[int] = field(default_factory=list)
+    #: Places at which the upstream's connection was lost.
+    losses: list[int] = field(default_factory=list)
+    #: Items that were sent again to restore the conversation, with their places.
+    replays: list[tuple[int, Event]] = field(default_factory=list)
 
     def of_type(self, *types: str) -> list[tuple[int, Event]]:
         """What the client was told of these types."""
@@ -144,6 +165,15 @@ class Facts:
 
     def in_order(self) -> list[Response]:
         return sorted(self.responses.values(), key=lambda response: response.began)
+
+
+def _is_of_a_reply(message: Event) -> bool:
+    """Whether the client has something of a reply, or was told that it gets nothing more."""
+    return (
+        message["type"] in ("AgentStartedSpeaking", "FunctionCallRequest")
+        or (message["type"] == "ConversationText" and message["role"] == "assistant")
+        or message.get("code") == "REPLY_STALLED"
+    )
 
 
 def read(outcome: Outcome) -> Facts:
@@ -162,6 +192,7 @@ class _Reader:
         self._answers: list[Update] = []
         self._began: dict[str, int] = {}
         self._speaking = False
+        self._idle: str | None = None
         self._replies: set[int] = set()
         for place, entry in enumerate(outcome.history):
             reader = _READERS.get((entry.where, entry.what.get("type", "") if isinstance(entry.what, dict) else ""))
@@ -176,6 +207,8 @@ class _Reader:
                 self._said(place, entry)
             elif entry.where is Where.UPSTREAM_BEGAN:
                 self._began[entry.what["id"]] = place
+            elif entry.where is Where.UPSTREAM_LOST:
+                self._lost(place)
 
     def _said(self, place: int, entry: Entry) -> None:
         said: Said = entry.what
@@ -185,6 +218,23 @@ class _Reader:
             for reply in said.replies
         )
         self.facts.requests.append(Request(place, entry.at, said.message, not refused))
+
+    def _lost(self, place: int) -> None:
+        """What was under way on the connection does not come to its end."""
+        self.facts.losses.append(place)
+        for response in self.facts.responses.values():
+            if response.over is None and not response.lost:
+                response.lost = True
+                # One that was cancelled on purpose is wanted by nobody.
+                response.heard = response.announced is not None and any(
+                    response.announced < at and _is_of_a_reply(message) for at, message in self.facts.told
+                )
+                response.heard |= response.cancelled and not response.gave_way
+                response.done = place if response.done is None else response.done
+        for update in self.facts.updates.values():
+            if update.confirmed is None:
+                update.effective, update.lost = None, True
+        self._answers.clear()
 
     def _create_sent(self, place: int, event: Event) -> None:
         self.facts.creates[event["event_id"]] = Create(event, place)
@@ -270,19 +320,31 @@ class _Reader:
 
     def _item_sent(self, place: int, event: Event) -> None:
         # What the gateway says of its own accord has no id until the upstream gives it one.
-        name = event["item"].get("id") or event["event_id"]
+        item = event["item"]
+        name = item.get("id") or event["event_id"]
+        if self.facts.losses and (
+            name in self.facts.items or item.get("role") == "assistant" or item["type"] == "function_call"
+        ):
+            self.facts.replays.append((place, item))
+            return
         self.facts.items.setdefault(name, Item(event["item"], sent=place))
         self.facts.item_sends[name] += 1
 
     def _audio_committed(self, place: int, event: Event) -> None:
-        self.facts.items[event["item_id"]] = Item({"id": event["item_id"], "type": "audio"})
+        item_id = event["item_id"]
+        self.facts.items[item_id] = Item({"id": item_id, "type": "audio"}, idle=item_id == self._idle)
+
+    def _idle_timeout(self, place: int, event: Event) -> None:
+        self._idle = event["item_id"]
 
     def _item_added(self, place: int, event: Event) -> None:
-        if (item := self.facts.items.get(event["item"]["id"])) is not None:
+        item = self.facts.items.get(event["item"]["id"])
+        if item is not None and item.added is None:
             item.added = place
 
     def _item_known(self, place: int, event: Event) -> None:
-        if (item := self.facts.items.get(event["item"]["id"])) is not None:
+        item = self.facts.items.get(event["item"]["id"])
+        if item is not None and item.known is None:
             item.known = place
 
     def _commit_known(self, place: int, event: Event) -> None:
@@ -304,6 +366,7 @@ _READERS = {
     (Where.UPSTREAM_SENT, "response.done"): _Reader._done,
     (Where.UPSTREAM_SENT, "conversation.item.added"): _Reader._item_added,
     (Where.UPSTREAM_SENT, "input_audio_buffer.committed"): _Reader._audio_committed,
+    (Where.UPSTREAM_SENT, "input_audio_buffer.timeout_triggered"): _Reader._idle_timeout,
     (Where.GATEWAY_GOT, "session.updated"): _Reader._confirmed,
     (Where.GATEWAY_GOT, "error"): _Reader._error_seen,
     (Where.GATEWAY_GOT, "response.created"): _Reader._announced,

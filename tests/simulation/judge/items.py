@@ -181,7 +181,9 @@ def _words(facts: Facts) -> Iterator[Violation]:
         and "sessionAudioOutput" not in request.message["agent"]
     }
     accepted = [create for create in _accepted(facts) if create.words is not None]
-    begun = _without_failures(accepted)
+    # What was lost before anything of it was heard is said again; of what was heard, the rest is said.
+    lost = {create.words for create in accepted if create.response is not None and create.response.lost}
+    begun = _without_failures([create for create in accepted if create.response is None or not create.response.lost])
     said = Counter(create.words for create in begun)
     for words, times in said.items():
         if times > 1:
@@ -200,6 +202,8 @@ def _words(facts: Facts) -> Iterator[Violation]:
         else:
             last = place
     for words in said.keys() - {words for words, _ in wanted} - greetings:
+        if any(whole is not None and whole.endswith(f" {words}") for whole in lost):
+            continue
         yield Violation("P3", 0.0, f"{words!r} was said, and nobody asked for it")
 
 

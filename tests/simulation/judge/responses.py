@@ -30,39 +30,54 @@ _ASKED_AGAIN = (Fault.LATE_CREATED, Fault.DONE_MISSING, Fault.CREATED_THEN_SILEN
 
 def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterator[Violation]:
     """Walk through the responses as they began."""
-    unanswered = [need for need in needs if need.item.added is not None]
+    called_off = list(_called_off(facts))
+    unanswered = [
+        need
+        for need in needs
+        if need.item.added is not None and not any(_open_at(place, need, {}) for place in called_off)
+    ]
     to_gateway = list(needs)
     # The place at which the gateway learnt of the answer to each need.
     told: dict[int, int] = {}
     failed = False
+    # Replies that were lost with their connection, and turns that were promised an answer: asked for again.
+    owed = 0
+    losses = list(facts.losses)
     repeats = facts.outcome.plan.sickness in _ASKED_AGAIN
     for response in facts.in_order():
         if response.over_user and not response.cancelled and response.over is not None:
             yield Violation("P12", facts.at(response.announced or 0), f"{response.id} speaks over the user")
+        while losses and losses[0] < response.began:
+            # A turn that was promised an answer, and a reply that ran.
+            losses.pop(0)
+            owed += 2
         if response.gave_way:
             continue
         create = response.create
         if create is not None:
             needed = any(_before(need.item.added, response.began) for need in to_gateway)
             superfluous = create.words is None and not needed and not response.cancelled
-            if superfluous and response.status == "completed" and not repeats:
+            if superfluous and owed:
+                owed -= 1
+            elif superfluous and response.status == "completed" and not repeats:
                 yield Violation("P6", facts.at(response.began), f"{response.id} answers nobody")
             # What it was asked for is what was open when it was asked for.
             open_then = [need for need in needs if _open_at(create.sent, need, told)]
             # A reply that failed is asked for again on behalf of those that it was to answer.
-            again = failed and create.words is None
+            again = (failed or create.goes_on) and create.words is None
             if create.words is None and open_then and not again and all(need.is_result for need in open_then):
                 yield from _joined(facts, response, create, open_then)
             if timeline is not None:
                 yield from _configured(facts, create, open_then, timeline)
             if create.words is not None:
                 continue
-        failed = response.status == "failed"
-        unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
+        failed = not response.answers
+        if not response.lost or response.heard:
+            unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
             to_gateway.remove(need)
             # What a response failed to answer is asked for again.
-            if response.announced is not None and response.status != "failed":
+            if response.announced is not None and response.answers:
                 told[id(need)] = response.announced
     if facts.outcome.cut_short:
         return
@@ -70,6 +85,22 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     for need in unanswered:
         if not excused(errors, need.kind):
             yield Violation("P6", facts.at(need.item.added or 0), f"{need.what!r} was never answered")
+
+
+def _called_off(facts: Facts) -> Iterator[int]:
+    """Where creates left whose responses were called off by a message that interrupts, before they began, and which
+    were lost with their connection."""
+    interrupting = [
+        request.place
+        for request in facts.requests
+        if request.kind == "InjectAgentMessage" and request.message["behavior"] == "interrupt" and request.accepted
+    ]
+    for create in facts.creates.values():
+        loss = next((loss for loss in facts.losses if create.sent < loss), None)
+        if loss is None or _before(create.announced, loss) or _before(create.refused_at, loss):
+            continue
+        if any(create.sent < place < loss for place in interrupting):
+            yield create.sent
 
 
 def _open_at(place: int, need: Need, told: dict[int, int]) -> bool:
@@ -146,4 +177,5 @@ def _configured(facts: Facts, create: Create, known: list[Need], timeline: Timel
 
 
 def _tried(facts: Facts, after: int, before: int) -> bool:
-    return any(update.refused is not None and after < update.sent < before for update in facts.updates.values())
+    tried = (update for update in facts.updates.values() if after < update.sent < before)
+    return any(update.refused is not None or update.lost for update in tried)

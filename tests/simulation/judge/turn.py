@@ -40,14 +40,21 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
     # Audio turns that the gateway itself ends: no response follows those by itself.
     commits: set[str] = set()
     idle: str | None = None
+    restoring = False
     for at, where, what in facts.outcome.history:
-        if where is Where.GATEWAY_SENT:
+        if where is Where.UPSTREAM_LOST:
+            # Nothing of it runs any more. Only what restores the conversation may go, until its configuration is there.
+            running, unanswered, cancels, commits = {}, {}, {}, set()
+            updating, promised_until, restoring = False, -1.0, True
+        elif where is Where.GATEWAY_SENT:
             kind = what["type"]
             if kind == "input_audio_buffer.commit":
                 commits.add(what["event_id"])
             elif kind == "response.cancel":
                 cancels[what["event_id"]] = what.get("response_id")
             elif kind in ("response.create", "session.update"):
+                if restoring and kind == "response.create":
+                    yield Violation("P1", at, f"{kind} leaves before the conversation is restored")
                 holder = next(_holding(at, running, unanswered), None)
                 if holder is not None or at < promised_until:
                     yield Violation("P1", at, f"{kind} leaves although {holder or 'a promised response'} has the turn")
@@ -70,7 +77,7 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
             elif kind == "response.done":
                 running.pop(what["response"]["id"], None)
             elif kind == "session.updated":
-                updating = False
+                updating = restoring = False
                 detection = what["session"]["audio"]["input"]["turn_detection"]
                 responds = bool(detection and detection["create_response"])
             elif kind == "input_audio_buffer.timeout_triggered":
