@@ -233,6 +233,15 @@ class GatewaySettings(BrokerSettings):
         description="Maximum duration of a session; the client gets a Warning five minutes before. 0 for no limit. The "
         "upstream's own limit costs a session its connection, which is replaced.",
     )
+    resume_window_ms: int = Field(
+        60_000,
+        ge=0,
+        description="A client whose connection is lost finds its conversation if it returns within this time: one that "
+        "sends an `x-deepgram-session-id`, as Deepgram's SDKs do, or has asked for a handle. 0 for never.",
+    )
+    parked_max: int = Field(
+        1_000, ge=0, description="Sessions of one gateway that wait for their client; a further one ends."
+    )
     drain_grace_ms: int = Field(
         5_000,
         ge=0,

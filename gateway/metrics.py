@@ -64,6 +64,18 @@ def client_refused(reason: Reason) -> None:
     _CLIENTS_REFUSED.labels(reason.value).inc()
 
 
+_CLIENTS_RETURNED = Counter(
+    "turngate_clients_returned",
+    "Clients that returned to their session, by what it was then: parked, or attached to an older connection.",
+    ["session"],
+)
+
+
+def client_returned(*, parked: bool) -> None:
+    """Count a client that returned."""
+    _CLIENTS_RETURNED.labels("parked" if parked else "attached").inc()
+
+
 def _log_unknown(kind: str) -> None:
     log.warning("unknown_upstream_event", type=kind)
 
@@ -76,9 +88,12 @@ class SessionMetrics(Collector):
         counters: Counters,
         conversations: Callable[[], Iterable[Conversation]],
         held_bytes: Callable[[], int] = lambda: 0,
+        parked: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``held_bytes`` returns what the sessions held when it was last measured."""
+        """``held_bytes`` returns what the sessions held when it was last measured; ``parked`` how many have no client
+        now."""
         self._counters = counters
+        self._parked = parked
         self._held_bytes = held_bytes
         self._conversations = conversations
 
@@ -118,6 +133,7 @@ class SessionMetrics(Collector):
             "Bytes of requests, early audio and unsent or unread messages of all sessions.",
             self._held_bytes(),
         )
+        yield GaugeMetricFamily("turngate_sessions_parked", "Sessions that wait for their client.", self._parked())
         yield from self._sessions()
 
     def _sessions(self) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -16,6 +17,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.authentication import Authentication
 from gateway.admission.credentials import chosen
 from gateway.admission.origins import Origins
+from gateway.admission.resume_keys import ResumeKeys
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
 from gateway.descriptors import sessions_that_fit
@@ -27,6 +29,7 @@ from gateway.session.session import Session
 from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from gateway.think_models import think_models
+from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Command
 
 log = structlog.get_logger(__name__)
@@ -58,7 +61,15 @@ class GatewayServer:
         self._settings = settings
         self._engine = engine
         limits = replace(settings.admission, sessions=sessions_that_fit(settings.sessions_max))
-        self._admission = Admission(limits, authentication, origins, metrics.client_refused)
+        self._stopping = False
+        self._resume_keys = ResumeKeys()
+        self._admission = Admission(
+            limits,
+            authentication,
+            origins,
+            metrics.client_refused,
+            lambda client: self._resume_keys.find(client) is not None,
+        )
         models = think_models(settings.upstream_model, settings.names_file)
         self._pages = Pages(self._admission, models, alive, clock)
         self._limits = settings.limits
@@ -69,6 +80,7 @@ class GatewayServer:
             self._counters,
             lambda: [session.conversation for session in self._sessions.values()],
             lambda: self._admission.held_bytes,
+            lambda: self.parked,
         )
         self._sessions: dict[str, Session] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -103,6 +115,7 @@ class GatewayServer:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
         if self._server is None:
             return
+        self._stopping = True
         self.close_listener()
         for session in self._sessions.values():
             session.go_away()
@@ -141,15 +154,39 @@ class GatewayServer:
                 return
             await self._converse(client, DIALECTS[urlsplit(path).path], name)
         finally:
-            self._admission.end(name)
+            # The session may outlive its client's connection.
+            if name not in self._sessions:
+                self._admission.end(name)
 
     async def _converse(self, client: Socket, dialect: Dialect, name: str) -> None:
+        """Serve this connection, in its own session or in that to which its client returns."""
+        credential, returning = self._admission.returning(name)
+        found = self._resume_keys.find(returning)
+        session = self._sessions.get(found) if found is not None else None
+        if session is not None and session.conversation.context.dialect is dialect and session.attachable:
+            metrics.client_returned(parked=session.parked_since is not None)
+            log.info("client_returned", session=found, parked=session.parked_since is not None)
+            handle = self._resume_keys.enter(session.conversation.session, credential, returning)
+            welcome = events.welcome(session.conversation.session, resumed=True, resume=handle)
+            leg = session.attach(client, welcome, returning.received)
+        else:
+            resumable = returning.resumable and self._settings.resume_window_ms > 0
+            handle = self._resume_keys.enter(name, credential, returning) if resumable else None
+            session = self._session(client, dialect, name, resumable=resumable)
+            leg = session.client
+            resumed = False if returning.asks else None
+            self._begin(session, events.welcome(name, resumed=resumed, resume=handle))
+        await leg.over.wait()
+
+    def _session(self, client: Socket, dialect: Dialect, name: str, *, resumable: bool) -> Session:
         settings = self._settings
         limits = self._limits
         if not self._admission.key_options(name).latency_reports:
             limits = replace(limits, latency_reports=False)
-        conversation = Conversation(name, settings.gateway_id, dialect, limits, self._clock(), self._counters)
-        session = Session(
+        conversation = Conversation(
+            name, settings.gateway_id, dialect, limits, self._clock(), self._counters, resumable=resumable
+        )
+        return Session(
             conversation,
             client,
             self._dialler.dial,
@@ -160,15 +197,32 @@ class GatewayServer:
             stall=settings.client_stall_ms / 1000,
             queue_limits=QueueLimits(settings.session_messages_max, settings.session_queue_max_bytes),
             clock=self._clock,
+            resume_window=settings.resume_window_ms / 1000,
+            may_park=lambda: not self._stopping and self.parked < settings.parked_max,
         )
-        serving = asyncio.current_task()
-        assert serving is not None
+
+    @property
+    def parked(self) -> int:
+        """The number of sessions without a client."""
+        return sum(session.parked_since is not None for session in self._sessions.values())
+
+    def _begin(self, session: Session, welcome: dict[str, Any]) -> None:
+        """Run a session in a task of its own, since it may outlive its client's connection."""
+        name = session.conversation.session
         self._sessions[name] = session
+        serving = asyncio.create_task(self._run(session, welcome), name=f"session {name}")
         self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def _run(self, session: Session, welcome: dict[str, Any]) -> None:
+        name = session.conversation.session
+        dialect = session.conversation.context.dialect
         log.info("session_started", session=name, dialect=dialect.name, sessions=len(self._sessions))
         try:
-            await session.run()
+            await session.run(welcome)
         finally:
             del self._sessions[name]
-            self._serving.discard(serving)
+            self._resume_keys.forget(name)
+            self._admission.end(name)
+            session.client.over.set()
             log.info("session_ended", session=name, sessions=len(self._sessions))

@@ -18,6 +18,7 @@ from gateway.admission.authentication import Authentication, Forbidden
 from gateway.admission.credentials import KeyOptions, Unauthorized
 from gateway.admission.origins import Origins
 from gateway.admission.rates import Rates, retry_after
+from gateway.admission.resume_keys import Returning, returning
 from gateway.sockets.interface import HttpRequest
 
 #: Seconds after which an admitted request whose session has not begun loses its place.
@@ -66,12 +67,19 @@ class AdmissionLimits:
     trust_forwarded_for: bool = False
 
 
+_NEW = Returning()
+
+
 @dataclass(slots=True)
 class _Place:
     key: str
     since: float
     #: None until it is known.
     address: str | None = None
+    #: What the client says about its session.
+    returning: Returning = _NEW
+    #: Counted as a session of its key.
+    counted: bool = True
 
 
 class Admission:
@@ -83,12 +91,15 @@ class Admission:
         authentication: Authentication,
         origins: Origins,
         refused: Callable[[Reason], None] = lambda _: None,
+        known: Callable[[Returning], bool] = lambda _: False,
     ) -> None:
-        """``refused`` is called for every refusal."""
+        """``refused`` is called for every refusal. ``known`` returns whether a client returns to a session that this
+        gateway has: it takes no place of its own."""
         self._limits = limits
         self._authentication = authentication
         self._origins = origins
         self._count = refused
+        self._known = known
         #: Bytes that all sessions hold now; whoever measures it sets it.
         self.held_bytes = 0
         self._places: dict[str, _Place] = {}
@@ -149,6 +160,11 @@ class Admission:
             self._count(refusal.reason)
         return refusal
 
+    def returning(self, name: str) -> tuple[str, Returning]:
+        """The name of the credential with which this client came, and what it says about its session."""
+        place = self._places.get(name)
+        return ("", _NEW) if place is None else (place.key, place.returning)
+
     def key_options(self, name: str) -> KeyOptions:
         """The options of the key with which this session was admitted."""
         place = self._places.get(name)
@@ -160,7 +176,8 @@ class Admission:
         if place is None:
             return
         self._waiting.pop(name, None)
-        _less(self._key_sessions, place.key)
+        if place.counted:
+            _less(self._key_sessions, place.key)
         if place.address is not None:
             _less(self._addresses, place.address)
 
@@ -176,21 +193,23 @@ class Admission:
         address = self._address(request)
         if address is not None and (refusal := self._check_address(address, now)) is not None:
             return refusal
-        if len(self._places) >= limits.sessions:
+        client = returning(request, key)
+        known = self._known(client)
+        if len(self._places) >= limits.sessions and not known:
             return _full(Reason.GATEWAY_FULL, "this gateway has all the sessions it may have")
-        if 0 < limits.held_bytes <= self.held_bytes:
+        if 0 < limits.held_bytes <= self.held_bytes and not known:
             text = "the sessions of this gateway hold all the memory they may hold"
             headers = {"Retry-After": retry_after(_FULL_SECONDS)}
             return Refusal(Reason.GATEWAY_MEMORY, HTTPStatus.SERVICE_UNAVAILABLE, text, headers)
-        if 0 < limits.key_sessions <= self._key_sessions[key]:
+        if 0 < limits.key_sessions <= self._key_sessions[key] and not known:
             return _full(Reason.KEY_FULL, "this key has all the sessions it may have")
         if wait := self._key_rates.take(key, now):
             return _too_fast(Reason.KEY_RATE, "too many new connections with this key", wait)
-        self._places[request.name] = place = _Place(key, now)
+        self._places[request.name] = place = _Place(key, now, returning=client, counted=not known)
         self._waiting[request.name] = None
         if address is not None:
             self._take_address(place, address)
-        self._key_sessions[key] += 1
+        self._key_sessions[key] += not known
         return None
 
     def _address(self, request: HttpRequest) -> str | None:

@@ -50,17 +50,35 @@ class _Item:
 class PlayoutClock:
     """The playback of one client. Call `forwarded` for all audio, and `cut` when the user interrupts."""
 
-    __slots__ = ("_ends", "_items", "_stretches")
+    __slots__ = ("_ends", "_items", "_late", "_paused_at", "_stretches")
 
     def __init__(self) -> None:
         self._stretches: deque[_Stretch] = deque()
         #: The items that have not been played to their end.
         self._items: dict[str, _Item] = {}
-        #: When all forwarded audio will have been played.
+        #: When all forwarded audio will have been played, on the clock that stands still while nobody plays.
         self._ends = float("-inf")
+        #: How far that clock is behind, in seconds, and since when it stands still.
+        self._late = 0.0
+        self._paused_at: float | None = None
+
+    def pause(self, now: float) -> None:
+        """The client is gone: nothing is played until `resume`."""
+        if self._paused_at is None:
+            self._paused_at = now
+
+    def resume(self, now: float) -> None:
+        """The client is back."""
+        if self._paused_at is not None:
+            self._late += now - self._paused_at
+            self._paused_at = None
+
+    def _clock(self, now: float) -> float:
+        return (now if self._paused_at is None else self._paused_at) - self._late
 
     def forwarded(self, item_id: str, ms: float, now: float) -> None:
         """Record that ``ms`` milliseconds of an item are forwarded to the client now."""
+        now = self._clock(now)
         self._pass(now)
         starts = max(now, self._ends)
         self._items.setdefault(item_id, _Item()).complete = False
@@ -80,7 +98,7 @@ class PlayoutClock:
 
     def ends_at(self, now: float) -> float:
         """When all forwarded audio will have been played; ``now`` if it has."""
-        return max(self._ends, now)
+        return max(self._ends - self._clock(now), 0.0) + now
 
     def forwarded_ms(self, item_id: str) -> float:
         """Milliseconds of this item that were forwarded; 0 if it was played to its end, or is unknown."""
@@ -91,6 +109,7 @@ class PlayoutClock:
 
     def cut(self, now: float) -> list[Cut]:
         """Stop playback now. Returns the items that were not played to their end, in order of their start."""
+        now = self._clock(now)
         self._pass(now)
         cuts = [
             Cut(

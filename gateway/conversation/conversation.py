@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.conversation.client_legs import ClientLegs
 from gateway.conversation.client_limits import ClientLimits
 from gateway.conversation.context import Context
 from gateway.conversation.counters import Counters
@@ -57,8 +58,11 @@ class Conversation:
         limits: Limits,
         now: float,
         counters: Counters | None = None,
+        *,
+        resumable: bool = False,
     ) -> None:
-        """``counters`` may be shared by all conversations of a process."""
+        """``counters`` may be shared by all conversations of a process. ``resumable``: the client may lose its
+        connection and return."""
         self.session = session
         self.gateway = gateway
         self.context = context = Context(session, dialect, limits, now, counters)
@@ -86,6 +90,8 @@ class Conversation:
             longest=limits.session,
             notice=limits.session_notice,
         )
+        #: The client's connections.
+        self.client_legs = ClientLegs(context, self._client, self._lifetime, resumable=resumable)
         self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
         self._records = TurnRecords(session, gateway, context, self._translators)
@@ -210,6 +216,19 @@ class Conversation:
             self.end(problem.close_code, problem.code)
         self._changed(now)
 
+    def client_lost(self, now: float) -> None:
+        """The client's connection is lost, and the client may return."""
+        self.client_legs.lost(now)
+        self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
+        self._changed(now)
+
+    def client_returned(self, received: int | None, unsent: int, now: float) -> list[dict[str, Any]]:
+        """The client is back on another connection (`ClientLegs.returned`). Returns the messages to send first."""
+        missed = self.client_legs.returned(received, unsent, now)
+        self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
+        self._changed(now)
+        return missed
+
     def closed(self, now: float) -> None:
         """The client's connection is closed, and with it the session."""
         self.context.turn.disconnected(now)
@@ -328,6 +347,8 @@ class Conversation:
     def drain(self) -> Effects:
         """The effects since the last call. The caller executes them, in order."""
         out, self.context.out = self.context.out, Effects()
+        if self.client_legs.sent is not None:
+            self.client_legs.told(out.messages)
         return out
 
     def client_event(self, seq: int) -> ClientEvent | None:

@@ -24,12 +24,14 @@ class Due(Enum):
 class Lifetime:
     """The limits of one session. Call `heard` for every frame of the client, and `due` at `deadline`."""
 
-    __slots__ = ("_heard_at", "_silence", "_steps")
+    __slots__ = ("_heard_at", "_silence", "_steps", "parked")
 
     def __init__(self, now: float, *, silence: float, longest: float, notice: float) -> None:
         """All times in seconds, 0 for no limit. ``notice`` is the time between the announcement and the end."""
         self._heard_at = now
         self._silence = silence or NEVER
+        #: There is no client that could send anything.
+        self.parked = False
         end = now + (longest or NEVER)
         self._steps = [(end, Due.OVER)] + ([(end - notice, Due.ENDS_SOON)] if 0 < notice < longest else [])
 
@@ -41,8 +43,12 @@ class Lifetime:
         """What is due at ``now``. Each value is returned once, except `Due.SILENT`, which ends the session."""
         if self._steps and self._steps[-1][0] <= now:
             return self._steps.pop()[1]
-        return Due.SILENT if self._heard_at + self._silence <= now else None
+        return Due.SILENT if self._silent_at <= now else None
 
     def deadline(self) -> float:
         """When something is due next; infinity when never."""
-        return min(self._heard_at + self._silence, self._steps[-1][0] if self._steps else NEVER)
+        return min(self._silent_at, self._steps[-1][0] if self._steps else NEVER)
+
+    @property
+    def _silent_at(self) -> float:
+        return NEVER if self.parked else self._heard_at + self._silence

@@ -46,6 +46,10 @@ class ClientHandler:
         self.function_results = FunctionResults(context)
         self.user_audio = UserAudio(context, turns, observe, self._refuse)
         self._settings_seen = False
+        #: The newest ``Settings`` that was accepted.
+        self._newest_settings: dict[str, Any] | None = None
+        #: The client has returned, and may send its ``Settings`` again, as a program does that sees a ``Welcome``.
+        self._may_repeat = False
         #: The greeting of the first Settings, until it was requested or sent.
         self._greeting: str | None = None
         #: The request for the greeting, until its response has ended.
@@ -139,6 +143,7 @@ class ClientHandler:
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
             # The next Settings is the first again, unless another one is open.
             self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)
+            self._newest_settings = None
             self._greeting = None
         if request.seq == self._greeting_seq:
             self._context.timers.set(Timer.GREETING, 0)
@@ -205,14 +210,25 @@ class ClientHandler:
             case _:
                 self._accept_response(message.wire(), now)
 
+    def returned(self) -> None:
+        """The client has returned on another connection."""
+        self._may_repeat = True
+
     def _settings(self, message: Settings, now: float) -> None:
         context = self._context
         dialect = context.dialect
         repeated = self._settings_seen
-        if repeated and not dialect.settings_may_repeat:
+        again, self._may_repeat = self._may_repeat, False
+        if again and message.wire() == self._newest_settings:
+            # They are in force, or will be acknowledged when they are.
+            if not any(request.message["type"] == "Settings" for request in context.requests):
+                context.tell(events.acknowledgement("Settings"))
+            return
+        if repeated and not (dialect.settings_may_repeat or again):
             raise ClientProtocolError("SETTINGS_ALREADY_APPLIED", "Settings were sent before; use the Update messages.")
         formats = self._checked_formats(message)
         request = self._accept_configuration(message.wire(), now, repeated=repeated)
+        self._newest_settings = request.message
         self.user_audio.declare(request.seq, formats)
         self.user_audio.set_gap(message.end_of_turn_timeout_ms)
         if not repeated:

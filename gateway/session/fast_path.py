@@ -49,8 +49,9 @@ class FastPath:
 
     def connect(self, client: DirectSocket | None, upstream: DirectSocket | None) -> None:
         """Forward between these two connections, and no longer between those before."""
-        if self._upstream is not None:
-            self._upstream.on_message = None
+        for before in (self._client, self._upstream):
+            if before is not None:
+                before.on_message = None
         self._client, self._upstream = client, upstream
         if client is not None and upstream is not None:
             client.on_message, upstream.on_message = self._from_client, self._from_upstream

@@ -13,7 +13,7 @@ from gateway.sockets.send_queue import Frame, QueueLimits, SendQueue
 class Leg:
     """A socket and its send queue."""
 
-    __slots__ = ("_cutting", "direct", "given_up", "peer", "queue", "socket")
+    __slots__ = ("_cutting", "direct", "given_up", "over", "peer", "queue", "socket")
 
     def __init__(self, peer: Peer, socket: Socket, clock: Callable[[], float], limits: QueueLimits) -> None:
         """``clock`` returns seconds."""
@@ -21,6 +21,8 @@ class Leg:
         self.socket = socket
         self.direct: DirectSocket | None = socket.direct
         self.queue = SendQueue(clock, limits)
+        #: Set when the session does not use the connection any more.
+        self.over = asyncio.Event()
         #: Nothing that still arrives matters.
         self.given_up = False
         #: Set once the connection is being aborted.

@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Any
 
 import structlog
 
@@ -31,12 +32,17 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before the next attempt after an upstream closed before the conversation was there: doubled each time.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+#: Close codes (RFC 6455, 7.4.1).
+_CLOSED_BY_CLIENT = 1000
+_POLICY_VIOLATION = 1008
+_MAY_RETRY = 1011
 #: Minimum number of seconds between two ticks.
 _LEAST_PAUSE = 0.05
 
 
 class Session:
-    """One client, one upstream, one conversation. Call `run`, and meanwhile `command` and `watch`."""
+    """One client, one upstream, one conversation. Call `run`, and meanwhile `command` and `watch`; `attach` for a
+    client that returns."""
 
     def __init__(
         self,
@@ -51,9 +57,12 @@ class Session:
         stall: float,
         queue_limits: QueueLimits,
         clock: Callable[[], float] = monotonic,
+        resume_window: float = 0.0,
+        may_park: Callable[[], bool] = lambda: True,
     ) -> None:
         """``dial`` connects to the upstream until the given moment of the event loop's clock. Times in seconds;
-        ``queue_limits`` hold for each peer."""
+        ``queue_limits`` hold for each peer. A client whose connection is lost may return within ``resume_window``, if
+        ``may_park`` allows it then."""
         self.conversation = conversation
         self._dial = dial
         self._publisher = publisher
@@ -63,7 +72,15 @@ class Session:
         self._stall = stall
         self._queue_limits = queue_limits
         self._clock = clock
+        self._resume_window = resume_window
+        self._may_park = may_park
+        #: Since when there is no client; None while there is one.
+        self.parked_since: float | None = None
+        self._returned = asyncio.Event()
+        #: The client has closed its connection, or did not return: the session ends.
+        self._client_is_gone = False
         self._client = Leg("client", client, clock, queue_limits)
+        self._watch_arrivals(self._client)
         self._upstream: Leg | None = None
         self._fast_path = FastPath(conversation, clock, self._hand_over_and_wake, self.fail)
         self._woken = asyncio.Event()
@@ -71,13 +88,24 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
-    async def run(self) -> None:
-        """Serve the client until a connection is lost or the conversation ends. Returns when both sockets are
-        closed."""
+    @property
+    def attachable(self) -> bool:
+        """Whether a client may return to this session."""
+        resumable = self.conversation.client_legs.sent is not None
+        return resumable and not self._client_is_gone and self.conversation.ending is None
+
+    @property
+    def client(self) -> Leg:
+        """The client's connection. When it is `Leg.over`, close it; `run` may go on without it."""
+        return self._client
+
+    async def run(self, welcome: dict[str, Any] | None = None) -> None:
+        """Serve the client, which gets ``welcome`` first, until it does not return or the conversation ends. Returns
+        when both sockets are closed."""
         conversation = self.conversation
-        conversation.tell(events.welcome(conversation.session))
+        conversation.tell(welcome or events.welcome(conversation.session))
         tasks = [
-            asyncio.create_task(part()) for part in (self._read_client, self._serve_upstream, self._flush_when_woken)
+            asyncio.create_task(part()) for part in (self._serve_client, self._serve_upstream, self._flush_when_woken)
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -89,6 +117,29 @@ class Session:
                     self.fail(result)
             conversation.closed(self._clock())
             await self._close()
+            self._client.over.set()
+
+    def attach(self, socket: Socket, welcome: dict[str, Any], received: int | None) -> Leg:
+        """The client is back on this connection, gets this first, and says that it has ``received`` so many messages,
+        if it says so. A connection that it had before is closed. Returns the new one; see `client`."""
+        before, now = self._client, self._clock()
+        leg = Leg("client", socket, self._clock, self._queue_limits)
+        self._hand_over()
+        missed = self.conversation.client_returned(received, before.queue.texts, now)
+        leg.queue.add([welcome, *missed])
+        leg.queue.take_over(before.queue)
+        self._client = leg
+        self._watch_arrivals(leg)
+        self._connect_directly()
+        if self.parked_since is None:
+            # The newest connection wins.
+            log.info("client_replaced", session=self.conversation.session)
+            before.given_up = True
+            closing = asyncio.create_task(before.socket.close(_POLICY_VIOLATION, "SESSION_RESUMED_ELSEWHERE"))
+            closing.add_done_callback(lambda _: before.over.set())
+        self.parked_since = None
+        self._returned.set()
+        return leg
 
     def command(self, command: Command) -> None:
         """Execute a translator's command. Returns at once."""
@@ -117,8 +168,11 @@ class Session:
     @property
     def held_bytes(self) -> int:
         """Bytes that this session holds: received and not handled, requests, audio that waits, and what is queued."""
-        return self.conversation.held_bytes + sum(
-            leg.socket.unread + leg.socket.unsent + leg.queue.bytes for leg in self._legs()
+        queued = self._client.queue.bytes if self.parked_since is not None else 0
+        return (
+            queued
+            + self.conversation.held_bytes
+            + sum(leg.socket.unread + leg.socket.unsent + leg.queue.bytes for leg in self._legs())
         )
 
     def cut(self) -> None:
@@ -141,12 +195,69 @@ class Session:
 
     # --- the client's connection
 
-    async def _read_client(self) -> None:
+    async def _serve_client(self) -> None:
+        """Serve one connection of the client after the other. Returns when the conversation has ended, or the client is
+        gone."""
+        while True:
+            leg = self._client
+            try:
+                await self._read_client(leg)
+                return
+            except ConnectionClosed as ended:
+                if leg is self._client and not await self._wait_for_return(leg, ended):
+                    self._client_is_gone = True
+                    return
+
+    async def _wait_for_return(self, leg: Leg, ended: ConnectionClosed) -> bool:
+        """The client's connection has ended. Returns whether another one has taken its place."""
+        conversation = self.conversation
+        if not self.attachable or ended.code == _CLOSED_BY_CLIENT or not self._may_park():
+            return False
+        log.info("client_lost", session=conversation.session, code=ended.code)
+        self._returned.clear()
+        self.parked_since = self._clock()
+        self._connect_directly()
+        conversation.client_lost(self._clock())
+        self._hand_over_and_wake()
+        leg.over.set()
+        try:
+            async with asyncio.timeout(self._resume_window):
+                await self._returned.wait()
+        except TimeoutError:
+            if self.parked_since is not None:
+                log.info("client_did_not_return", session=conversation.session)
+        return self.parked_since is None
+
+    def _watch_arrivals(self, leg: Leg) -> None:
+        """Learn what the client has received on this connection, if it may return on another one."""
+        if self.conversation.client_legs.sent is not None:
+            leg.socket.on_mark = lambda mark: self._arrived(leg, mark)
+
+    def _arrived(self, leg: Leg, mark: bytes) -> None:
+        if leg is self._client:
+            self.conversation.client_legs.proven(mark)
+            self._ask_what_arrived()
+
+    def _ask_what_arrived(self) -> None:
+        """Send a ping, if there is something to learn, and nothing queued before it."""
+        if self.parked_since is None and not self._client.queue.waiting:
+            mark = self.conversation.client_legs.mark()
+            if mark is not None:
+                self._client.socket.mark(mark)
+
+    def _connect_directly(self) -> None:
+        """Forward audio directly between the connections that there are."""
+        client = self._client.direct if self.parked_since is None else None
+        self._fast_path.connect(client, self._upstream.direct if self._upstream is not None else None)
+
+    async def _read_client(self, leg: Leg) -> None:
         await self._flush()
-        conversation, receive, clock = self.conversation, self._client.socket.recv, self._clock
+        conversation, receive, clock = self.conversation, leg.socket.recv, self._clock
         share = LoopShare()
         while True:
             frame = await receive()
+            if leg.given_up:
+                raise ConnectionClosed
             if isinstance(frame, str):
                 conversation.client_text(frame.encode(), clock())
                 await self._flush()
@@ -221,7 +332,7 @@ class Session:
 
     def _connect(self, socket: Socket) -> Leg:
         self._upstream = leg = Leg("upstream", socket, self._clock, self._queue_limits)
-        self._fast_path.connect(self._client.direct, leg.direct)
+        self._connect_directly()
         return leg
 
     def _disconnect(self) -> None:
@@ -229,7 +340,7 @@ class Session:
         if self._upstream is not None:
             self._upstream.give_up()
             self._upstream = None
-            self._fast_path.connect(self._client.direct, None)
+            self._connect_directly()
 
     async def _read_upstream(self, leg: Leg, patience: asyncio.Timeout) -> ConnectionClosed:
         """Handle the upstream's events until it closes; returns how it closed. ``patience`` is switched off by
@@ -290,7 +401,11 @@ class Session:
             # If the connection is closed, its reader gets the same exception and reports it.
             with contextlib.suppress(ConnectionClosed):
                 await self._upstream.flush()
-        await self._client.flush()
+        if self.parked_since is None:
+            # The same for the client's.
+            with contextlib.suppress(ConnectionClosed):
+                await self._client.flush()
+                self._ask_what_arrived()
         if self.conversation.ending is not None:
             self._woken.set()
 
@@ -301,16 +416,24 @@ class Session:
             self._timer.cancel()
         ending = self.conversation.ending or Ending(1000, "")
         # Both at the same time, so that the client's close frame does not wait for the upstream's answer.
-        closing = [self._client.socket.close(ending.code, fit_reason(ending.reason))]
+        closing = []
+        if self.parked_since is None:
+            closing.append(self._client.socket.close(ending.code, fit_reason(ending.reason)))
         if self._upstream is not None:
             closing.append(self._upstream.socket.close())
         await asyncio.gather(*closing)
 
     def _legs(self) -> list[Leg]:
-        return [self._client] if self._upstream is None else [self._client, self._upstream]
+        """The connections that there are."""
+        legs = [] if self.parked_since is not None else [self._client]
+        return legs if self._upstream is None else [*legs, self._upstream]
 
     def _give_up(self, leg: Leg, why: Cut) -> None:
         """Abort the connection of a peer that does not read, which ends the session."""
+        if leg is self._client and self.parked_since is not None:
+            # Too much has come for a client that is gone.
+            self.conversation.end(_MAY_RETRY, "the client is gone")
+            return
         if leg.was_cut:
             return
         peer: Peer = leg.peer

@@ -17,6 +17,8 @@ from uuid import uuid4
 
 #: The response header with a session's id.
 NAME_HEADER = "dg-request-id"
+#: What the pings of `Socket.mark` begin with: other pings are the library's.
+MARK = b"turngate "
 #: Maximum number of seconds until a peer answers a close frame.
 CLOSE_TIMEOUT = 2
 #: Maximum number of seconds for one attempt to connect, including the handshake.
@@ -86,6 +88,13 @@ class Socket(Protocol):
     @property
     def unsent(self) -> int:
         """Bytes in the write buffer. It has no limit for what the library sends by itself, such as pongs."""
+
+    #: Called with what `mark` was given when the peer has received everything that was sent before it.
+    on_mark: Callable[[bytes], None] | None
+
+    def mark(self, mark: bytes) -> None:
+        """Send a ping with this in it (at most 100 bytes), which the peer answers when it has received everything
+        before (RFC 6455, 5.5.3). Nothing happens on a connection that is closed."""
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """The next message; ``decode=False`` returns text as bytes. Cancelling it loses no message."""

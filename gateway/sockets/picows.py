@@ -32,6 +32,7 @@ from gateway.sockets.interface import (
     CONTROL_FRAMES_PER_SECOND,
     DIRECT_MAX_BYTES,
     FRAGMENTS_PER_SECOND,
+    MARK,
     NAME_HEADER,
     OPEN_TIMEOUT,
     ConnectionClosed,
@@ -68,6 +69,7 @@ class _Socket(_Connection):  # type: ignore[misc]
     #: The opcode of the messages that can be handled directly.
     direct_type: WSMsgType
     on_message: Callable[[bytes], bool] | None = None
+    on_mark: Callable[[bytes], None] | None = None
     blocked = False
     #: Between the first and the last frame of a fragmented message.
     _fragmented = False
@@ -111,6 +113,9 @@ class _Socket(_Connection):  # type: ignore[misc]
             await super().send(message, text=text)
         except PicowsConnectionClosed as closed:
             raise _closed(closed) from None
+
+    def mark(self, mark: bytes) -> None:
+        self.ws_transport.send_ping(MARK + mark)
 
     async def cut(self) -> None:
         # Aborts a send in progress, and the connection.
@@ -181,6 +186,11 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
             if not allowance.spend(1, time.monotonic()):
                 transport.send_close(WSCloseCode.POLICY_VIOLATION, b"too many control frames or fragments")
                 transport.disconnect()
+                return
+        if kind == WSMsgType.PONG and self.on_mark is not None:
+            payload = frame.get_payload_as_bytes()
+            if payload.startswith(MARK):
+                self.on_mark(payload[len(MARK) :])
                 return
         if kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())

@@ -56,6 +56,18 @@ class SendQueue:
             self.bytes += len(payload)
         return True
 
+    @property
+    def texts(self) -> int:
+        """The number of text messages that are queued."""
+        return sum(text for _, text in self.waiting)
+
+    def take_over(self, other: SendQueue) -> None:
+        """Send what is queued there, after what is queued here."""
+        self.waiting.extend(other.waiting)
+        self.bytes += other.bytes
+        other.waiting.clear()
+        other.bytes = 0
+
     async def flush(self, peer: Socket) -> None:
         """Send everything that is queued. Raises `ConnectionClosed`."""
         async with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import websockets.exceptions
@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 from websockets.server import ServerProtocol
 
 from gateway.allowance import Allowance
@@ -24,6 +24,7 @@ from gateway.sockets.interface import (
     CLOSE_TIMEOUT,
     CONTROL_FRAMES_PER_SECOND,
     FRAGMENTS_PER_SECOND,
+    MARK,
     NAME_HEADER,
     OPEN_TIMEOUT,
     ConnectionClosed,
@@ -51,6 +52,7 @@ class _Socket(Connection):
 
     direct = None
     unread = 0
+    on_mark: Callable[[bytes], None] | None = None
 
     @property
     def unsent(self) -> int:
@@ -67,6 +69,11 @@ class _Socket(Connection):
             await super().send(message, text=text)
         except websockets.exceptions.ConnectionClosed as closed:
             raise _closed(closed) from None
+
+    def mark(self, mark: bytes) -> None:
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_ping(MARK + mark)
+            self.send_data()
 
     async def cut(self) -> None:
         self.transport.abort()
@@ -86,6 +93,11 @@ class _Client(_Socket, ServerConnection):
             if not allowance.spend(1, time.monotonic()):
                 self.protocol.fail(CloseCode.POLICY_VIOLATION, "too many control frames or fragments")
                 self.send_data()
+                return
+        if self.on_mark is not None and isinstance(event, Frame) and event.opcode is Opcode.PONG:
+            payload = bytes(event.data)
+            if payload.startswith(MARK):
+                self.on_mark(payload[len(MARK) :])
                 return
         super().process_event(event)
 

@@ -45,6 +45,17 @@ async def test_a_conversation_with_a_function_call(stack: Stack) -> None:
     assert said[-1] == {"closed": 1000}
 
 
+async def test_a_program_whose_connection_is_cut_goes_on_with_its_conversation(stack: Stack) -> None:
+    """The SDK connects again by itself, and the program, which knows nothing of it, sends its Settings again."""
+    said = await run("returning.mjs", stack.gateway_url.rpartition(":")[2], "any-key")
+    first, second = [message for message in said if message["type"] == "Welcome"]
+    assert second == {**first, "resumed": True}
+    words = [message["content"] for message in said if message["type"] == "ConversationText"]
+    assert words.count("Welcome to the show.") == 1
+    assert "Mind the cat." in words[-1]
+    assert not [message for message in said if message["type"] in ("Error", "Warning")]
+
+
 @pytest.mark.parametrize("scheme", ["token", "bearer"])
 async def test_the_handshake_of_a_browser(stack: Stack, scheme: str) -> None:
     url = f"{stack.gateway_url}/v1/agent/converse"

@@ -23,6 +23,10 @@ EXTENSIONS: dict[str, set[str]] = {
 _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 
+#: Fields of turngate's own in Deepgram's messages, which clients ignore that do not know them.
+OWN_FIELDS = {"Welcome": ("resumed", "resume")}
+
+
 def accepted_by_openai(event: dict[str, Any]) -> None:
     """Fails unless ``event`` is a client event of the Realtime API, down to the last field."""
     _nothing_unknown(_client_event(event["type"]).validate_python(event))
@@ -39,7 +43,8 @@ def accepted_by_clients(message: dict[str, Any]) -> dict[str, Any]:
     if message["type"] in EXTENSIONS:
         assert set(message) == {"type"} | EXTENSIONS[message["type"]], message
     else:
-        accepted_by_deepgram(message)
+        own = OWN_FIELDS.get(message["type"], ())
+        accepted_by_deepgram({name: value for name, value in message.items() if name not in own})
     return message
 
 

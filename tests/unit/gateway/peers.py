@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from gateway.sockets.interface import ConnectionClosed
 
@@ -13,6 +14,7 @@ class Stuck:
     direct = None
     unread = 0
     unsent = 0
+    on_mark: Callable[[bytes], None] | None = None
 
     def __init__(self, *sends: str | bytes) -> None:
         self.taken: list[bytes] = []
@@ -23,6 +25,9 @@ class Stuck:
         self.closed_with: int | None = None
         self._sends = list(sends)
         self._cut = asyncio.Event()
+
+    def mark(self, mark: bytes) -> None:
+        """It answers no ping."""
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         if self._sends:

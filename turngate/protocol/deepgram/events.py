@@ -25,8 +25,15 @@ ACKNOWLEDGEMENTS = {
 }
 
 
-def welcome(request_id: str) -> ServerMessage:
-    return {"type": "Welcome", "request_id": request_id}
+def welcome(request_id: str, *, resumed: bool | None = None, resume: str | None = None) -> ServerMessage:
+    """``resumed``: whether the client finds its conversation, if it asked for it; ``resume`` is the handle with which
+    it can return. Both are turngate's own."""
+    message: ServerMessage = {"type": "Welcome", "request_id": request_id}
+    if resumed is not None:
+        message["resumed"] = resumed
+    if resume is not None:
+        message["resume"] = resume
+    return message
 
 
 def acknowledgement(message_type: str) -> ServerMessage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from gateway.conversation.conversation import Conversation
@@ -18,11 +19,15 @@ class Peer:
 
     direct = None
     unread = unsent = 0
+    on_mark: Callable[[bytes], None] | None = None
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
         self.may_close = asyncio.Event()
         self.gone = asyncio.Event()
+
+    def mark(self, mark: bytes) -> None:
+        """It answers no ping."""
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         await self.gone.wait()

@@ -1,0 +1,81 @@
+"""The newest messages that were sent to the client, so that one that returns gets what it has missed.
+
+Messages are numbered from 1 per session; audio is not among them, since it is never sent twice. A ping that was sent
+after a message and was answered proves that the message arrived.
+
+No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
+
+#: Messages that a client must not miss: they are sent again where their arrival is unknown.
+_CALL = "FunctionCallRequest"
+_NEEDED = frozenset({_CALL, *ACKNOWLEDGEMENTS.values()})
+#: Messages after which a ping proves their arrival.
+_PROVEN = _NEEDED | {"AgentAudioDone"}
+
+
+class Sent:
+    """The messages of one session, the newest ``limit`` of them."""
+
+    def __init__(self, limit: int) -> None:
+        #: The number of messages so far.
+        self.count = 0
+        #: How many of them are known to have arrived.
+        self._proven = 0
+        #: The newest, with their numbers.
+        self._messages: deque[tuple[int, dict[str, Any]]] = deque(maxlen=limit)
+        #: The number to prove next, if any, and whether a ping is under way.
+        self._wanted = 0
+        self._marked = 0
+
+    def add(self, message: dict[str, Any]) -> None:
+        """This is sent to the client, after everything before."""
+        self.count += 1
+        self._messages.append((self.count, message))
+        if message["type"] in _PROVEN:
+            self._wanted = self.count
+
+    def mark(self) -> bytes | None:
+        """What to send in a ping now, after everything that was added; None if nothing is to be proven, or another ping
+        is under way."""
+        if self._marked or not self._wanted:
+            return None
+        self._marked = self.count
+        return str(self.count).encode()
+
+    def proven(self, mark: bytes) -> None:
+        """The client has answered this ping. Call `mark` again."""
+        number, self._marked = self._marked, 0
+        if mark != str(number).encode():
+            # Nobody sent it.
+            self._marked = number
+            return
+        self._proven = number
+        if self._wanted <= number:
+            self._wanted = 0
+
+    def missed(self, received: int | None, unsent: int, is_open: Callable[[str], bool]) -> list[dict[str, Any]]:
+        """The client has returned. Returns what it has missed of what was sent: of all but the last ``unsent``
+        messages, which are still queued.
+
+        ``received`` is how many messages the client says it has, if it says so; otherwise these are the messages whose
+        arrival is unknown and that it must not miss. ``is_open`` returns whether a function call waits for its result.
+        Pings that were under way are not answered any more."""
+        self._marked = 0
+        was_sent = [(number, message) for number, message in self._messages if number <= self.count - unsent]
+        if received is not None and received <= self.count:
+            return [message for number, message in was_sent if number > received]
+        return [
+            message
+            for number, message in was_sent
+            if number > self._proven
+            and message["type"] in _NEEDED
+            and (message["type"] != _CALL or any(is_open(call["id"]) for call in message["functions"]))
+        ]

@@ -1,0 +1,71 @@
+"""The client's connections ("legs") of one conversation: what is kept while there is none, and what one that returns
+gets.
+
+While there is no client the session is *parked*: its upstream connection stays, a reply that runs goes on and is
+queued, nothing counts as played, function calls stay open, and a turn of the user that was open is ended.
+
+No I/O and no clock: ``now`` is in seconds, any monotonic origin.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.continuity.sent import Sent
+from gateway.conversation.context import Context
+from gateway.conversation.lifetime import Lifetime
+from gateway.conversation.on_client import ClientHandler
+
+#: Messages that are kept for a client that says how many it has received.
+_SENT_MAX = 128
+
+
+class ClientLegs:
+    """The connections of one conversation's client."""
+
+    def __init__(self, context: Context, client: ClientHandler, lifetime: Lifetime, *, resumable: bool) -> None:
+        """``resumable``: the client may return, so that what is sent to it is kept until it has arrived."""
+        self._context = context
+        self._client = client
+        self._lifetime = lifetime
+        self.sent = Sent(_SENT_MAX) if resumable else None
+
+    @property
+    def parked(self) -> bool:
+        """Whether there is no client."""
+        return self._lifetime.parked
+
+    def told(self, messages: list[dict[str, Any]]) -> None:
+        """These messages go to the client."""
+        assert self.sent is not None
+        for message in messages:
+            self.sent.add(message)
+
+    def mark(self) -> bytes | None:
+        """What to ask the client for now, to learn what has arrived; None if there is nothing to ask."""
+        return None if self.sent is None or self.parked else self.sent.mark()
+
+    def proven(self, mark: bytes) -> None:
+        """The client has answered this."""
+        assert self.sent is not None
+        self.sent.proven(mark)
+
+    def lost(self, now: float) -> None:
+        """The client is gone, and may return."""
+        self._lifetime.parked = True
+        self._context.downlink.playout.pause(now)
+        self._client.user_audio.end_turn(now)
+
+    def returned(self, received: int | None, unsent: int, now: float) -> list[dict[str, Any]]:
+        """The client is back, and says that it has ``received`` so many messages, if it says so; the last ``unsent``
+        ones are still queued. Returns the messages to send before those."""
+        assert self.sent is not None
+        self._lifetime.parked = False
+        self._lifetime.heard(now)
+        self._context.downlink.playout.resume(now)
+        self._client.returned()
+        return self.sent.missed(received, unsent, self._is_open)
+
+    def _is_open(self, call_id: str) -> bool:
+        call = self._context.calls.get(call_id)
+        return call is not None and not call.answered
