@@ -7,7 +7,9 @@ Rules of this module
 3. The fence: a release is sent only if the slot is free at this moment. If not, it is dropped, and nothing is lost: its
    intents are still held at session-state, which grants them again when the active response has ended.
 4. Where the upstream has refused several configuration requests together, the first of them is sent alone (P11).
-5. Requests that are settled or in flight are never sent again. A release in which only some configuration requests are
+5. The rest of a reply that was cut off goes before every other response: a release without it waits until it was
+   translated, and is dropped then.
+6. Requests that are settled or in flight are never sent again. A release in which only some configuration requests are
    new is dropped; session-state grants these again.
 
 No I/O, no clock.
@@ -87,6 +89,12 @@ class ReleaseGate:
         kept = self._kept
         if kept is None or max(kept.configures + kept.responds, default=0) > self._translated_to:
             return None
+        continuing = self._requests.continuing
+        if continuing is not None and kept.responds and continuing.seq not in kept.responds:
+            if not continuing.translated:
+                return None
+            self._kept = None
+            return kept, Drop.OCCUPIED
         self._kept = None
         return kept, self._check(kept)
 

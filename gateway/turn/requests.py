@@ -198,6 +198,12 @@ class OpenRequests:
             if request.items_known:
                 request.unacknowledged.clear()
 
+    @property
+    def continuing(self) -> Request | None:
+        """The request for the rest of a reply that was cut off, if it is not in flight."""
+        rests = (one for one in self._open.values() if one.message.get("type") == "ReplyCutOff" and not one.on_its_way)
+        return next(rests, None)
+
     def any_alone(self, seqs: Iterable[int]) -> bool:
         """Whether one of these requests must be sent alone."""
         return any((request := self._open.get(seq)) is not None and request.alone for seq in seqs)

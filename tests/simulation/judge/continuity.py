@@ -80,10 +80,7 @@ def _text(item: Event) -> str:
 
 
 def _goes_on(facts: Facts) -> Iterator[Violation]:
-    """After a reply that was cut off in the middle comes the rest of it, unless somebody interrupts. In bad weather the
-    request for it may come after others, which then answer everybody."""
-    if not facts.outcome.plan.weather.calm:
-        return
+    """After a reply that was cut off in the middle comes the rest of it, unless somebody interrupts."""
     cut_off = {
         place: message
         for place, message in facts.of_type("ConversationText")
@@ -134,5 +131,6 @@ def _speech(facts: Facts) -> Iterator[Violation]:
             speaking = resumed = unheard = False
         elif where is Where.CLIENT_GOT and kind == "UserStartedSpeaking" and resumed:
             yield Violation("P13", at, "speech that went on is announced again")
-    if (resumed or unheard) and not facts.outcome.cut_short:
+    configured = bool(facts.of_type("SettingsApplied"))
+    if (resumed or unheard) and configured and not facts.outcome.cut_short:
         yield Violation("P13", facts.outcome.history[-1].at, "speech that had begun was not heard to its end")

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from tests.simulation.judge.configuration import Timeline
 from tests.simulation.judge.facts import Create, Facts, Item, Response
-from tests.simulation.judge.items import Need, excused, reported
+from tests.simulation.judge.items import USER_TURN_ENDED, Need, excused, reported
 from tests.simulation.judge.violation import Violation
 from turngate.simulator.faults import Fault
 
@@ -83,7 +83,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
         return
     errors = reported(facts)
     for need in unanswered:
-        if not excused(errors, need.kind):
+        # What a lost reply was to answer is asked for as a user's turn.
+        if not excused(errors, need.kind) and not (facts.losses and excused(errors, USER_TURN_ENDED)):
             yield Violation("P6", facts.at(need.item.added or 0), f"{need.what!r} was never answered")
 
 

@@ -10,6 +10,7 @@ from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, Dialect
 from tests.unit.gateway.bench import SETTINGS, Bench, Out, effective, types
+from turngate.protocol.deepgram import events
 
 
 class Returning(Bench):
@@ -40,6 +41,12 @@ def arrive(bench: Returning) -> None:
     mark = bench.conversation.client_legs.mark()
     assert mark is not None
     bench.conversation.client_legs.proven(mark)
+
+
+def test_a_welcome_says_what_a_client_asked_for() -> None:
+    assert events.welcome("r") == {"type": "Welcome", "request_id": "r"}
+    resumed = events.welcome("r", resumed=True, resume="h")
+    assert resumed == {"type": "Welcome", "request_id": "r", "resumed": True, "resume": "h"}
 
 
 def test_what_was_not_proven_to_arrive_is_sent_again() -> None:

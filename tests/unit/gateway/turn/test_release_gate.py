@@ -174,3 +174,18 @@ def test_a_newer_release_replaces_one_that_waits() -> None:
 
 def test_an_empty_release_is_stale() -> None:
     assert Bench().release() is Drop.STALE
+
+
+def test_the_rest_of_a_reply_goes_before_every_other_response() -> None:
+    bench = Bench(R, C)
+    rest = bench.requests.accept(R, {"type": "ReplyCutOff"}, 0)
+    bench.translate(1, 2)
+    assert bench.release(responds=(1,)) is None, "it waits until the rest was translated"
+    bench.translate(rest.seq)
+    decided = bench.gate.release()
+    assert decided is not None
+    assert decided[1] is Drop.OCCUPIED, "session-state grants it again, with the rest"
+    assert isinstance(bench.release(configures=(2,)), Sendable)
+    assert isinstance(bench.release(responds=(1, rest.seq)), Sendable)
+    bench.requests.send([rest.seq])
+    assert bench.requests.continuing is None
