@@ -116,6 +116,12 @@ class GatewaySettings(BrokerSettings):
         description="A session whose connection to the upstream is lost gets another one, and its conversation is "
         "restored there. Timeout for that, for all attempts together; 0: the session ends with its connection.",
     )
+    upstream_rollover_ms: int = Field(
+        3_000_000,
+        ge=0,
+        description="A connection to the upstream is replaced after this time, at a quiet moment, and at the latest "
+        "three minutes before the upstream ends it. 0 for never.",
+    )
     transcript_items_max: int = Field(
         400,
         ge=10,
@@ -391,6 +397,7 @@ class GatewaySettings(BrokerSettings):
             calls=self.session_calls_max,
             promise=self.promise_grace_ms / 1000,
             reconnect=self.upstream_reconnect_ms / 1000,
+            rollover=self.upstream_rollover_ms / 1000,
             transcript_items=self.transcript_items_max,
             transcript_bytes=self.transcript_max_bytes,
             reply=self.upstream_reply_timeout_ms / 1000,

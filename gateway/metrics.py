@@ -38,6 +38,7 @@ _COUNTERS = {
     "silent_responses": "Responses that were cancelled because they showed no event for too long.",
     "replies_retried": "Replies that failed for a passing reason and were asked for again.",
     "restored": "Conversations that were restored on another upstream connection.",
+    "rolled_over": "Upstream connections that were replaced before they ended.",
     "items_left_out": "Items of restored conversations that the upstream refused.",
     "given_up": "Requests reported to the client because they could not be executed in time.",
     "malformed_events": "Upstream events that could not be parsed.",

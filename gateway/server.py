@@ -184,7 +184,14 @@ class GatewayServer:
         if not self._admission.key_options(name).latency_reports:
             limits = replace(limits, latency_reports=False)
         conversation = Conversation(
-            name, settings.gateway_id, dialect, limits, self._clock(), self._counters, resumable=resumable
+            name,
+            settings.gateway_id,
+            dialect,
+            limits,
+            self._clock(),
+            self._counters,
+            resumable=resumable,
+            epoch=time.time() - self._clock(),
         )
         return Session(
             conversation,

@@ -42,6 +42,8 @@ class Timer(Enum):
     RECONNECT = auto()
     #: A new connection answers what restores the conversation.
     RESTORE = auto()
+    #: The next connection to the upstream is opened, before this one ends.
+    ROLLOVER = auto()
     #: The user, who was speaking when the connection was lost, is heard by the new one.
     RESUMED_SPEECH = auto()
     #: The turn record is published again.

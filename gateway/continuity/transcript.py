@@ -126,6 +126,15 @@ class Transcript:
         """The items to create, in order."""
         return (item for entry in self._entries.values() if (item := entry.item()) is not None)
 
+    def place_of(self, item_id: str) -> tuple[str, dict[str, Any] | None]:
+        """The id of the item before this one, ``"root"`` for the first, and this item; None if it is not replayed."""
+        before = "root"
+        for item in self.items():
+            if item["id"] == item_id:
+                return before, item
+            before = item["id"]
+        return before, None
+
     # --- what is sent
 
     def sent(self, item: dict[str, Any], *, kept: bool = False) -> None:

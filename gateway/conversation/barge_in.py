@@ -7,7 +7,7 @@ from functools import partial
 from gateway.audio.playout import heard_words
 from gateway.conversation.context import Context
 from turngate.protocol.messages import Slot
-from turngate.protocol.openai.client_events import item_truncate, response_cancel
+from turngate.protocol.openai.client_events import item_create, item_delete, item_truncate, response_cancel
 
 
 def interrupt(context: Context, now: float) -> None:
@@ -17,11 +17,22 @@ def interrupt(context: Context, now: float) -> None:
     context.tell(*messages)
     for cut in cuts:
         context.transcript.cut(cut.item_id, heard_words(context.transcript.text_of(cut.item_id), cut))
-        context.send(partial(item_truncate, cut.item_id, cut.heard_ms), "truncate")
+        if cut.item_id in context.restored_items:
+            _replace(context, cut.item_id)
+        else:
+            context.send(partial(item_truncate, cut.item_id, cut.heard_ms), "truncate")
     response_id = context.turn.response_id
     if response_id is not None:
         forget_undelivered(context, response_id)
     context.requests.settle([request.seq for request in context.requests if request.continues])
+
+
+def _replace(context: Context, item_id: str) -> None:
+    """Text cannot be truncated upstream: put what was heard in its place."""
+    before, item = context.transcript.place_of(item_id)
+    context.send(partial(item_delete, item_id), "truncate")
+    if item is not None:
+        context.send(lambda event_id: item_create(item, event_id, before), "truncate")
 
 
 def forget_undelivered(context: Context, response_id: str) -> None:

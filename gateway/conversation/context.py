@@ -54,6 +54,8 @@ class Context:
         #: What brings a new connection to where the conversation is; None while that is not needed.
         self.restore: Restore | None = None
         self.downlink = Downlink(dialect, latency_reports=limits.latency_reports, timers=timers)
+        #: Ids of the items that the upstream's connection has as text only, since they were restored there.
+        self.restored_items: frozenset[str] = frozenset()
         #: ``session.created`` has arrived.
         self.connected = False
         #: The first configuration was confirmed by ``session.updated``.

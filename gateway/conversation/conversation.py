@@ -23,6 +23,7 @@ from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
 from gateway.conversation.on_error import UPDATE_TIMEOUT, ErrorHandler
 from gateway.conversation.on_upstream import UpstreamHandler
+from gateway.conversation.roll_over import RollOver
 from gateway.conversation.slow_reply import SlowReply
 from gateway.conversation.turn_records import TurnRecords
 from gateway.conversation.upstream_legs import UpstreamLegs
@@ -34,6 +35,7 @@ from turngate.protocol.openai.frames import read_frame
 from turngate.protocol.openai.server_events import (
     OutputAudioDelta,
     ServerEvent,
+    SessionCreated,
     UpstreamProtocolError,
     parse_server_event,
 )
@@ -60,9 +62,10 @@ class Conversation:
         counters: Counters | None = None,
         *,
         resumable: bool = False,
+        epoch: float = 0.0,
     ) -> None:
         """``counters`` may be shared by all conversations of a process. ``resumable``: the client may lose its
-        connection and return."""
+        connection and return. ``epoch``: what to add to ``now`` for seconds since 1970; 0 if unknown."""
         self.session = session
         self.gateway = gateway
         self.context = context = Context(session, dialect, limits, now, counters)
@@ -81,6 +84,7 @@ class Conversation:
         self._failed_replies = FailedReplies(context, self._turns)
         self._errors = ErrorHandler(context, self._client, self._turns)
         self._legs = UpstreamLegs(context, self._client, self._turns, self._failed_replies)
+        self._roll_over = RollOver(context, self._client, self._translators, self._turns, epoch)
         self._upstream = UpstreamHandler(
             context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
@@ -186,6 +190,8 @@ class Conversation:
             self.context.send_audio(self.agent_audio(event, now))
         elif event is not None:
             self._upstream.event(event, now)
+            if isinstance(event, SessionCreated):
+                self._roll_over.began(event.session, now)
             if (problem := self._legs.settle(now)) is not None:
                 self.upstream_closed(problem, now)
             if self._errors.session_expired and not self.context.replying:
@@ -193,6 +199,22 @@ class Conversation:
             self._changed(now)
         elif (kind := str(data.get("type"))[:64]) not in UNUSED_EVENTS:
             self.counters.unknown_event(kind)
+
+    def next_upstream_frame(self, frame: bytes | str, now: float) -> None:
+        """Handle a text frame of the next connection to the upstream, opened for `Effects.prepare_upstream`."""
+        try:
+            event = parse_server_event(read_frame(frame))
+        except (ValueError, UpstreamProtocolError):
+            self.counters.malformed_events += 1
+            return
+        if not isinstance(event, OutputAudioDelta):
+            self._roll_over.event(event, now)
+            self._changed(now)
+
+    def next_upstream_lost(self, now: float) -> None:
+        """The next connection to the upstream could not be opened, or has ended."""
+        self._roll_over.lost(now)
+        self._changed(now)
 
     def command(self, command: Command, now: float) -> None:
         """Handle a translator's command. One that arrives twice, late or for a settled request has no effect."""
@@ -205,6 +227,7 @@ class Conversation:
         if self._errors.session_expired:
             problem = SESSION_OVER
         if self._legs.lost(problem, now):
+            self._roll_over.abandon(now)
             self._errors.session_expired, self._upstream.refusal = False, None
             self._changed(now)
             return
@@ -327,6 +350,9 @@ class Conversation:
     def _restore_due(self, now: float) -> None:
         self.upstream_closed(self._legs.unanswered(), now)
 
+    def _rollover_due(self, now: float) -> None:
+        self._roll_over.due(now)
+
     def _resumed_speech_due(self, now: float) -> None:
         self._client.user_audio.resumed_speech_due(now)
 
@@ -384,6 +410,7 @@ class Conversation:
     def _changed(self, now: float) -> None:
         """Record whether the turn record changed, and since when the slot is free."""
         context = self.context
+        self._roll_over.settle(now)
         turn, update = context.turn, context.upstream_config.update
         free = turn.free_for_configuration and not turn.user_speaking and update is None
         self._free_since = (self._free_since if self._free_since is not None else now) if free else None
@@ -413,6 +440,7 @@ _HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
     Timer.REQUESTS: Conversation._requests_due,
     Timer.RECONNECT: Conversation._reconnect_due,
     Timer.RESTORE: Conversation._restore_due,
+    Timer.ROLLOVER: Conversation._rollover_due,
     Timer.RESUMED_SPEECH: Conversation._resumed_speech_due,
     Timer.HEARTBEAT: Conversation._heartbeat_due,
 }

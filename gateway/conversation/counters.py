@@ -59,6 +59,8 @@ class Counters:
     #: Conversations that were restored on another connection, and items that it refused.
     restored: int = 0
     items_left_out: int = 0
+    #: Upstream connections that were replaced by a next one while they worked.
+    rolled_over: int = 0
     #: Upstream events that could not be read.
     malformed_events: int = 0
     #: Upstream events of unknown types.

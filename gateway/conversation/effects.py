@@ -43,8 +43,17 @@ class Effects:
     turn_changed: bool = False
     #: Session-state may grant a held intent after this change: publish it without delay.
     turn_urgent: bool = False
-    #: Abort the upstream's connection, before anything is sent, and open another one.
+    #: Abort the upstream's connection, before anything is sent, and open another one. One that is being prepared is
+    #: aborted too.
     renew_upstream: bool = False
+    #: Open the next connection to the upstream, beside this one, and pass on its events.
+    prepare_upstream: bool = False
+    #: What to send on the next connection, in order.
+    to_next: list[dict[str, Any]] = field(default_factory=list)
+    #: Before anything is sent: the next connection takes the place of this one, which is closed.
+    exchange_upstream: bool = False
+    #: Abort the next connection.
+    drop_next: bool = False
 
     @property
     def messages(self) -> list[dict[str, Any]]:

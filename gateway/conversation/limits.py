@@ -30,6 +30,8 @@ class Limits:
     #: Maximum time in which another connection to the upstream is opened and the conversation restored; 0: a session
     #: ends with its connection.
     reconnect: float = 0.0
+    #: Time after which a connection to the upstream is replaced while it still works; 0 for never.
+    rollover: float = 0.0
     #: Maximum number and size in bytes of the items that are restored.
     transcript_items: int = 400
     transcript_bytes: int = 262_144

@@ -54,6 +54,11 @@ class CommandHandler:
                 self._context.add_item(item, kept=kept)
 
     @property
+    def holds_items(self) -> bool:
+        """Whether items wait to be sent."""
+        return bool(self._held)
+
+    @property
     def _items_may_go(self) -> bool:
         return self._context.live and not self._context.turn.awaits_item
 

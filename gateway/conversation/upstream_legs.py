@@ -170,6 +170,7 @@ class UpstreamLegs:
     def _finish(self, now: float) -> None:
         context = self._context
         if context.restore is not None and context.restore.done:
+            context.restored_items = context.restore.items
             context.restore = None
             context.timers.clear(Timer.RESTORE)
             self._restored(now)

@@ -112,12 +112,22 @@ class UserTurns:
         owed = self._owes_answer
         turn = self._context.turn
         turn.user_speaking = self.resumes = turn.user_speaking or self._uncommitted
-        self._stopped_item = self._idle_item = self._own_answer = None
-        self._known_at_commit = self._known_before = None
-        self._crossed = self._owes_answer = self._overtaken = self._uncommitted = False
-        self._attempts = 0
+        self.moved()
+        self._owes_answer = self._uncommitted = False
         if owed:
             self.ask(None, now)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the upstream owes something about the user's turn: a commit, or an answer."""
+        return self._forced is not None or self._uncommitted or self._owes_answer
+
+    def moved(self) -> None:
+        """Another connection takes the place of this one, at a moment in which nothing `waits`."""
+        self._stopped_item = self._idle_item = self._own_answer = None
+        self._known_at_commit = self._known_before = None
+        self._crossed = self._overtaken = False
+        self._attempts = 0
 
     def restored(self) -> None:
         """The audio that was not committed was sent again. A turn that was to be committed still is."""

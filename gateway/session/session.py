@@ -84,6 +84,13 @@ class Session:
         self._upstream: Leg | None = None
         self._fast_path = FastPath(conversation, clock, self._hand_over_and_wake, self.fail)
         self._woken = asyncio.Event()
+        #: Tasks that close connections which others have replaced.
+        self._closing: set[asyncio.Task[None]] = set()
+        #: The next connection to the upstream, and the task that serves it until it takes this one's place.
+        self._next: Leg | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        #: It has taken this one's place, and nobody reads it yet.
+        self._exchanged = False
         #: Calls `_tick` at the conversation's deadline as it was when the timer was set.
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -135,7 +142,9 @@ class Session:
             # The newest connection wins.
             log.info("client_replaced", session=self.conversation.session)
             before.given_up = True
-            closing = asyncio.create_task(before.socket.close(_POLICY_VIOLATION, "SESSION_RESUMED_ELSEWHERE"))
+            reason = "SESSION_RESUMED_ELSEWHERE"
+            self._closing.add(closing := asyncio.create_task(before.socket.close(_POLICY_VIOLATION, reason)))
+            closing.add_done_callback(self._closing.discard)
             closing.add_done_callback(lambda _: before.over.set())
         self.parked_since = None
         self._returned.set()
@@ -313,11 +322,19 @@ class Session:
         try:
             while True:
                 async with asyncio.timeout_at(until) as patience:
-                    socket = await self._dial(until)
-                    # The first event must arrive soon: another connection may be better.
-                    patience.reschedule(min(until, loop.time() + self._connect_timeout))
-                    leg = self._connect(socket)
+                    if self._exchanged and self._upstream is not None:
+                        leg, self._exchanged = self._upstream, False
+                        patience.reschedule(None)
+                        await self._stop_preparing()
+                    else:
+                        socket = await self._dial(until)
+                        # The first event must arrive soon: another connection may be better.
+                        patience.reschedule(min(until, loop.time() + self._connect_timeout))
+                        leg = self._connect(socket)
                     ended = await self._read_upstream(leg, patience)
+                if leg.given_up and self._exchanged:
+                    # The next one has taken its place.
+                    continue
                 if leg.given_up:
                     return None
                 self._disconnect()
@@ -329,6 +346,58 @@ class Session:
         except TimeoutError:
             self._disconnect()
             return unreachable(self._upstream_url)
+
+    # --- the next connection
+
+    async def _prepare_upstream(self) -> None:
+        """Open the next connection to the upstream, and pass on its events until it takes the place of this one."""
+        conversation, loop = self.conversation, asyncio.get_running_loop()
+        until = loop.time() + self._connect_timeout
+        try:
+            async with asyncio.timeout_at(until):
+                socket = await self._dial(until)
+        except (UpstreamUnavailable, TimeoutError):
+            conversation.next_upstream_lost(self._clock())
+            self._hand_over_and_wake()
+            return
+        self._next = leg = Leg("upstream", socket, self._clock, self._queue_limits)
+        while leg is self._next:
+            try:
+                frame = await socket.recv(decode=False)
+            except ConnectionClosed:
+                break
+            conversation.next_upstream_frame(frame, self._clock())
+            # Not `_flush`: this task may be cancelled, but not in the middle of sending.
+            self._hand_over_and_wake()
+        if leg is self._next:
+            self._next = None
+            conversation.next_upstream_lost(self._clock())
+            self._hand_over_and_wake()
+
+    def _exchange_upstream(self) -> None:
+        """The next connection takes the place of this one, which is closed."""
+        before, self._upstream, self._next = self._upstream, self._next, None
+        assert before is not None
+        self._exchanged = True
+        before.given_up = True
+        self._connect_directly()
+        self._closing.add(closing := asyncio.create_task(before.socket.close()))
+        closing.add_done_callback(self._closing.discard)
+
+    def _drop_next(self) -> None:
+        """Abort the next connection."""
+        leg, self._next = self._next, None
+        if leg is not None:
+            leg.cut()
+        elif self._preparing is not None:
+            self._preparing.cancel()
+
+    async def _stop_preparing(self) -> None:
+        """Wait until nobody else reads the connection that has taken the place of another."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.wait([self._preparing])
+            self._preparing = None
 
     def _connect(self, socket: Socket) -> Leg:
         self._upstream = leg = Leg("upstream", socket, self._clock, self._queue_limits)
@@ -382,8 +451,16 @@ class Session:
         """Queue the conversation's effects, without waiting."""
         conversation = self.conversation
         out = conversation.drain()
+        if out.drop_next:
+            self._drop_next()
         if out.renew_upstream:
             self._disconnect()
+        if out.exchange_upstream:
+            self._exchange_upstream()
+        if out.prepare_upstream:
+            self._preparing = asyncio.create_task(self._prepare_upstream())
+        if self._next is not None and not self._next.add(out.to_next):
+            self._drop_next()
         if not self._client.add(out.to_client):
             self._give_up(self._client, Cut.OVERFLOWED)
         if self._upstream is not None and not self._upstream.add(out.to_upstream):
@@ -401,6 +478,9 @@ class Session:
             # If the connection is closed, its reader gets the same exception and reports it.
             with contextlib.suppress(ConnectionClosed):
                 await self._upstream.flush()
+        if self._next is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._next.flush()
         if self.parked_since is None:
             # The same for the client's.
             with contextlib.suppress(ConnectionClosed):
@@ -419,8 +499,8 @@ class Session:
         closing = []
         if self.parked_since is None:
             closing.append(self._client.socket.close(ending.code, fit_reason(ending.reason)))
-        if self._upstream is not None:
-            closing.append(self._upstream.socket.close())
+        await self._stop_preparing()
+        closing += [leg.socket.close() for leg in (self._upstream, self._next) if leg is not None]
         await asyncio.gather(*closing)
 
     def _legs(self) -> list[Leg]:

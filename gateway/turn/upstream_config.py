@@ -191,6 +191,15 @@ class UpstreamConfig:
                 _remove(session, path)
         return session
 
+    def changing(self, before: dict[str, Any]) -> dict[str, Any]:
+        """The session object that brings a session with what `restoring` returned ``before`` to the configuration in
+        force."""
+        session = self.restoring()
+        for path, reset in _RESETS.items():
+            if _get(before, path) is not None and _get(session, path) is None:
+                _set(session, path, reset)
+        return session
+
     def lost(self) -> Update | None:
         """The upstream's connection is lost. Returns the update that was in flight: it was not confirmed. What the
         session no longer accepted, a new one may."""
@@ -271,6 +280,13 @@ def _get(tree: Any, path: str) -> Any:
             return None
         tree = tree.get(part)
     return tree
+
+
+def _set(tree: dict[str, Any], path: str, value: Any) -> None:
+    *parents, leaf = path.split(".")
+    for part in parents:
+        tree = tree.setdefault(part, {})
+    tree[leaf] = value
 
 
 def _remove(tree: dict[str, Any], path: str) -> None:

@@ -130,9 +130,11 @@ async def test_a_key_that_is_refused_later_ends_the_session(stack: Stack) -> Non
 
 async def test_the_client_hears_of_a_long_loss_and_of_its_end(redis_url: str) -> None:
     url = f"{redis_url.rpartition('/')[0]}/3"
-    async with Stack(redis_url=url, translators=1, pace=0.1) as stack, Client(stack) as client:
+    env = {"TURNGATE_UPSTREAM_CONNECT_TIMEOUT_MS": "2000"}
+    async with Stack(redis_url=url, translators=1, pace=0.1, env=env) as stack, Client(stack) as client:
         await client.configured()
-        await arm(stack, "http_503", 4)
+        # It takes the connection, and says nothing.
+        await arm(stack, "silent")
         await cut_upstream(stack, "Be kind.")
         assert (await client.until("Warning"))["code"] == "UPSTREAM_RECONNECTING"
         assert (await client.until("Warning"))["code"] == "UPSTREAM_RECONNECTED"
@@ -148,3 +150,44 @@ async def cut_upstream(stack: Stack, mark: str) -> None:
             await get(f"{stack.simulator_url}/cut/{name}")
             return
     raise AssertionError(f"no live session has {mark!r}")
+
+
+async def talk(stack: Stack) -> list[dict[str, Any]]:
+    """A conversation with functions, updates and speech. Returns what the client was told, but for what depends on
+    time."""
+    async with Client(stack, "/v1/agent/converse") as client:
+        await client.configured(functions=True, greeting="Welcome.")
+        await client.until("AgentAudioDone")
+        for number in range(2):
+            await client.say(type="UpdatePrompt", prompt=f"Mind {number}.")
+            await client.until("PromptUpdated")
+            await client.say(type="InjectUserMessage", content='[call get_weather {"city": "Oslo"}]')
+            (call,) = (await client.until("FunctionCallRequest"))["functions"]
+            await client.say(type="FunctionCallResponse", id=call["id"], name=call["name"], content=f"Rain {number}")
+            await client.until("AgentAudioDone")
+            # Quiet enough for a connection to be replaced.
+            await asyncio.sleep(0.8)
+            await client.socket.send(tone(24_000, 440.0))
+            await client.socket.send(bytes(48_000))
+            await client.until("AgentAudioDone")
+            await asyncio.sleep(0.8)
+        await client.say(type="InjectUserMessage", content="What are your instructions?")
+        await client.until("AgentAudioDone")
+        return [one for one in client.received if isinstance(one, dict) and one["type"] in ("ConversationText", *_TOLD)]
+
+
+_TOLD = ("UserStartedSpeaking", "AgentAudioDone", "PromptUpdated", "SettingsApplied", "Error", "Warning")
+
+
+async def test_a_session_of_many_connections_is_for_its_client_like_one_of_one(redis_url: str) -> None:
+    url = f"{redis_url.rpartition('/')[0]}/3"
+    async with Stack(redis_url=url, translators=1, pace=1.0) as stack:
+        one = await talk(stack)
+    env = {"TURNGATE_UPSTREAM_ROLLOVER_MS": "200", "TURNGATE_HEARTBEAT_MS": "100"}
+    async with Stack(redis_url=url, translators=1, pace=1.0, env=env) as stack:
+        many = await talk(stack)
+        connections = (await get(f"{stack.simulator_url}/sessions"))["sessions"]
+        assert len(connections) > 8
+        assert {session["close_code"] for session in connections if session["ended_at"] is not None} == {1000}
+        assert sum(session["violations"] for session in connections) == 0
+    assert many == one

@@ -13,6 +13,7 @@ from gateway.continuity.restore import Restore
 from gateway.continuity.transcript import Transcript
 from gateway.conversation.failed_replies import FailedReplies
 from gateway.conversation.on_client import ClientHandler
+from gateway.conversation.roll_over import RollOver
 from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_audio import UserAudio
 from gateway.conversation.user_turns import UserTurns
@@ -166,7 +167,7 @@ def _items_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 
     def configured(self: Restore, items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         created = configured_of(self, items)
-        self._unacknowledged, self.done = set(), True
+        self._unacknowledged = set()
         return created[:-2]
 
     patch.setattr(Restore, "configured", configured)
@@ -195,7 +196,27 @@ def _greeted_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(UpstreamLegs, "connected", connected)
 
 
+def _never_catches_up(patch: pytest.MonkeyPatch) -> None:
+    catch_up_of = Restore.catch_up
+
+    def catch_up(self: Restore, items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [] if self._there else catch_up_of(self, items)
+
+    patch.setattr(Restore, "catch_up", catch_up)
+
+
+def _exchanges_at_any_moment(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(RollOver, "_is_quiet", True)
+
+
+def _resets_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(UpstreamConfig, "changing", lambda self, before: self.restoring())
+
+
 FAULTS_IN_CONTINUITY = (
+    Fault("the next connection does not catch up", _never_catches_up),
+    Fault("connections are exchanged at any moment", _exchanges_at_any_moment),
+    Fault("what was reset meanwhile is not reset on the next connection", _resets_are_forgotten, first=400),
     Fault("what was interrupted is replayed whole", _cut_is_not_noted),
     Fault("what has arrived is replayed, heard or not", _everything_was_heard),
     Fault("the transcript is replayed without its calls", _replayed(_without_calls)),

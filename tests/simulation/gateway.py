@@ -78,7 +78,8 @@ def _settings() -> BrokerSettings:
 
 class Session:
     """One client's session. ``send`` is its upstream socket, ``told`` its client, ``seen`` hears of every event on the
-    upstream socket, in either direction; ``renew`` replaces the upstream socket."""
+    upstream socket, in either direction; ``renew`` replaces the upstream socket. ``prepare`` opens the next one, which
+    ``send_next`` is; ``exchange`` puts it in the place of this one, and ``drop_next`` closes it."""
 
     def __init__(
         self, plan: Plan, name: str, dialect: Dialect, clock: VirtualLoop, publisher: Publisher, history: History
@@ -89,6 +90,10 @@ class Session:
         self.told: Callable[[dict[str, Any]], None]
         self.seen: Callable[[str], None]
         self.renew: Callable[[], None]
+        self.prepare: Callable[[], None]
+        self.send_next: Callable[[dict[str, Any]], None]
+        self.exchange: Callable[[], None]
+        self.drop_next: Callable[[], None]
         self._clock = clock
         self._publisher = publisher
         self._history = history
@@ -128,6 +133,12 @@ class Session:
         self.flush()
         self.seen("<" + kind)
 
+    def next_event(self, event: dict[str, Any]) -> None:
+        """An event of the next connection."""
+        if not self.closed:
+            self.conversation.next_upstream_frame(orjson.dumps(event), self._clock.now)
+            self.flush()
+
     def command(self, command: Command) -> None:
         if not self.closed:
             self.conversation.command(command, self._clock.now)
@@ -157,6 +168,15 @@ class Session:
 
     def _hand_over(self) -> list[dict[str, Any]]:
         out, now, history = self.conversation.drain(), self._clock.now, self._history
+        if out.drop_next:
+            self.drop_next()
+        if out.exchange_upstream:
+            self.exchange()
+        if out.prepare_upstream:
+            self.prepare()
+        for event in out.to_next:
+            self._judge(accepted_by_openai, event)
+            self.send_next(event)
         if out.renew_upstream:
             history.append(Entry(now, Where.UPSTREAM_LOST, ""))
             self.renew()

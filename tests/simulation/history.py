@@ -25,6 +25,9 @@ class Where(StrEnum):
     UPSTREAM_BEGAN = "upstream  **"
     #: The upstream's connection is lost; what comes later is about the next one.
     UPSTREAM_LOST = "upstream  --"
+    #: The next connection has taken the place of this one. ``what`` is what the upstream has of the conversation there:
+    #: its session, and its items in order.
+    UPSTREAM_EXCHANGED = "upstream  =="
     #: For readers only: what befell the broker and the processes.
     FAULT = "          !!"
 

@@ -83,6 +83,7 @@ def draw(seed: int) -> Plan:
         requests=256 if random.random() < 0.9 else random.randint(3, 8),
         call=random.choice((1.0, 2.0)),
         reconnect=10.0,
+        rollover=Random(seed * 8 + 3).choice((0.0, 0.0, 0.0, 0.7, 3.0)),
         heartbeat=random.choice((2.0, 10.0)),
         patience=Patience(give_up=15.0 if hopeless else 60.0),
     )

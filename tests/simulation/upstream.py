@@ -24,6 +24,9 @@ class Log(Record):
         self._history = history
         self._active: str | None = None
 
+    def keep_in(self, history: History) -> None:
+        self._history = history
+
     def received(self, event: Event, slot: Slot, now: float) -> None:
         self._look(slot)
         if event.get("type") != "input_audio_buffer.append":
@@ -55,7 +58,7 @@ class Upstream:
         deliver: Callable[[Event], None],
     ) -> None:
         self.core = RealtimeSession(plan.behaviour, seed=seed)
-        self.core.record = Log(history)
+        self._log = self.core.record = Log(history)
         self._sickness = Sickness(plan.sickness, plan.sickness_times)
         self.core.sicken_replies(self._sickness.reply)
         self.on_the_wire = 0
@@ -85,6 +88,13 @@ class Upstream:
 
     def fail_next(self, kind: str) -> None:
         self._failing.add(kind)
+
+    def show(self, history: History) -> Event:
+        """From now on it is the session's upstream, and its record is kept here. Returns what it has of the
+        conversation."""
+        self._log.keep_in(history)
+        items = self.core._items
+        return {"session": self.core._session, "items": [item.wire for item in reversed(list(items.newest_first()))]}
 
     def close(self) -> None:
         """The connection is gone, and what was on its way with it."""

@@ -102,6 +102,10 @@ class Line:
         self._legs = 0
         self._open_upstream(plan.distance * 3)
         self.session.renew = self._renew
+        self.session.prepare = self._prepare
+        self.session.exchange = self._exchange
+        self.session.drop_next = self._drop_next
+        self._next: Upstream | None = None
         self.session.told = lambda message: self.client.told(message)
         self.session.seen = lambda what: self.client.notice(what)
         self.client = Client(
@@ -130,6 +134,35 @@ class Line:
         )
         self.session.send = upstream.send
         world.clock.later(after, upstream.connect)
+
+    def _prepare(self) -> None:
+        """Open the next connection. What happens there is nobody's business until it takes the place of this one."""
+        world, plan = self._world, self._world.plan
+        seed = plan.seed * 8 + self._index + (self._legs << 32)
+        self._legs += 1
+
+        def deliver(event: dict[str, Any]) -> None:
+            if following is self.upstream:
+                self._event(event)
+            elif following is self._next:
+                self.session.next_event(event)
+
+        self._next = following = Upstream(plan, seed, world.clock, Random(seed), [], deliver)
+        self.session.send_next = following.send
+        world.clock.later(plan.distance * 3, following.connect)
+
+    def _exchange(self) -> None:
+        history, following = self.outcome.history, self._next
+        assert following is not None
+        self.upstream.close()
+        self.upstream, self._next = following, None
+        self.session.send = following.send
+        history.append(Entry(self._world.clock.now, Where.UPSTREAM_EXCHANGED, following.show(history)))
+
+    def _drop_next(self) -> None:
+        if self._next is not None:
+            self._next.close()
+            self._next = None
 
     def _renew(self) -> None:
         self.upstream.close()
@@ -329,6 +362,7 @@ class World:
             found["releases dropped: stale"] += counters.releases_dropped[Drop.STALE]
             found["connections lost"] += sum(counters.legs_lost.values())
             found["conversations restored"] += counters.restored
+            found["connections rolled over"] += counters.rolled_over
             found["retransmissions"] += counters.republished
             found["given up"] += counters.given_up
             found["settled by another response"] += counters.answered_by_another

@@ -40,7 +40,12 @@ MAY_COST = 2 << 20
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=sorted(ENGINES))
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Generator, Stack]]:
     """An upstream, and a gateway with this engine and a stall limit of two seconds."""
-    env = {"TURNGATE_SOCKET_ENGINE": request.param, "TURNGATE_CLIENT_STALL_MS": "2000"}
+    # Without another connection to the upstream: the sockets are what is tested here.
+    env = {
+        "TURNGATE_SOCKET_ENGINE": request.param,
+        "TURNGATE_CLIENT_STALL_MS": "2000",
+        "TURNGATE_UPSTREAM_RECONNECT_MS": "0",
+    }
     here = frozenset(os.sched_getaffinity(0))
     async with Generator() as generator, turngate(generator.url, Cores(here, here), translators=1, env=env) as stack:
         yield generator, stack

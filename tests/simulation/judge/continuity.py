@@ -15,6 +15,8 @@ from tests.simulation.judge.violation import Violation
 
 
 def check(facts: Facts) -> Iterator[Violation]:
+    for place, there in facts.exchanges:
+        yield from _exchanged(facts, place, there)
     if not facts.losses:
         return
     ends = [*facts.losses[1:], len(facts.outcome.history)]
@@ -66,6 +68,33 @@ def _replayed(facts: Facts, begin: int, end: int) -> Iterator[Violation]:
         yield Violation("P13", at, f"call {call_id} is not replayed")
 
 
+def _exchanged(facts: Facts, place: int, there: Event) -> Iterator[Violation]:
+    """The next connection has everything that was said and heard, in order, and the configuration in force."""
+    at = facts.at(place)
+    confirmed = None
+    for _, where, what in facts.outcome.history[:place]:
+        if (where is Where.GATEWAY_GOT and what["type"] == "session.updated") or where is Where.UPSTREAM_EXCHANGED:
+            confirmed = Config.of(what["session"])
+    if Config.of(there["session"]) != confirmed:
+        yield Violation("P13", at, f"the next connection has another configuration than {confirmed}")
+    ids = [item["id"] for item in there["items"]]
+    known = {
+        name: item
+        for name, item in facts.items.items()
+        if item.known is not None and item.known < place and not item.idle
+    }
+    for name in known:
+        if name not in ids:
+            yield Violation("P13", at, f"the next connection does not have item {name}")
+    sent = sorted((item.sent, name) for name, item in known.items() if item.sent is not None and name in ids)
+    if [name for _, name in sent] != [name for name in ids if name in {name for _, name in sent}]:
+        yield Violation("P13", at, "the next connection has the items in another order")
+    said = [message["content"] for _, message in facts.of_type("ConversationText") if message["role"] == "assistant"]
+    for item in there["items"]:
+        if item.get("role") == "assistant" and not any(text.startswith(_text(item)) for text in said):
+            yield Violation("P13", at, f"{_text(item)!r} is on the next connection, which nobody has heard")
+
+
 def _is_restored(facts: Facts, begin: int, end: int) -> bool:
     """Whether a response or an update was asked for on this connection, or an item sent that is not a replay."""
     sent = [
@@ -102,6 +131,8 @@ def _configuration(facts: Facts) -> Iterator[Violation]:
     for at, where, what in facts.outcome.history:
         if where is Where.UPSTREAM_LOST:
             lost = confirmed is not None
+        elif where is Where.UPSTREAM_EXCHANGED:
+            confirmed = Config.of(what["session"])
         elif where is Where.GATEWAY_GOT and what["type"] == "session.updated":
             config = Config.of(what["session"])
             if lost and config != confirmed:

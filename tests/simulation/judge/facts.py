@@ -152,6 +152,8 @@ class Facts:
     commits: list[int] = field(default_factory=list)
     #: Places at which the upstream's connection was lost.
     losses: list[int] = field(default_factory=list)
+    #: Places at which the next connection took the place of this one, with what it had of the conversation.
+    exchanges: list[tuple[int, Event]] = field(default_factory=list)
     #: Items that were sent again to restore the conversation, with their places.
     replays: list[tuple[int, Event]] = field(default_factory=list)
 
@@ -208,7 +210,11 @@ class _Reader:
             elif entry.where is Where.UPSTREAM_BEGAN:
                 self._began[entry.what["id"]] = place
             elif entry.where is Where.UPSTREAM_LOST:
-                self._lost(place)
+                self.facts.losses.append(place)
+                self._leave(place)
+            elif entry.where is Where.UPSTREAM_EXCHANGED:
+                self.facts.exchanges.append((place, entry.what))
+                self._leave(place)
 
     def _said(self, place: int, entry: Entry) -> None:
         said: Said = entry.what
@@ -219,9 +225,8 @@ class _Reader:
         )
         self.facts.requests.append(Request(place, entry.at, said.message, not refused))
 
-    def _lost(self, place: int) -> None:
+    def _leave(self, place: int) -> None:
         """What was under way on the connection does not come to its end."""
-        self.facts.losses.append(place)
         for response in self.facts.responses.values():
             if response.over is None and not response.lost:
                 response.lost = True
@@ -322,7 +327,7 @@ class _Reader:
         # What the gateway says of its own accord has no id until the upstream gives it one.
         item = event["item"]
         name = item.get("id") or event["event_id"]
-        if self.facts.losses and (
+        if (self.facts.losses or self.facts.exchanges) and (
             name in self.facts.items or item.get("role") == "assistant" or item["type"] == "function_call"
         ):
             self.facts.replays.append((place, item))

@@ -42,7 +42,7 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     failed = False
     # Replies that were lost with their connection, and turns that were promised an answer: asked for again.
     owed = 0
-    losses = list(facts.losses)
+    losses = sorted([*facts.losses, *(place for place, _ in facts.exchanges)])
     repeats = facts.outcome.plan.sickness in _ASKED_AGAIN
     for response in facts.in_order():
         if response.over_user and not response.cancelled and response.over is not None:

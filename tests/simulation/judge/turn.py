@@ -42,7 +42,11 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
     idle: str | None = None
     restoring = False
     for at, where, what in facts.outcome.history:
-        if where is Where.UPSTREAM_LOST:
+        if where is Where.UPSTREAM_EXCHANGED:
+            if (holder := next(_holding(at, running, unanswered), None)) is not None or updating:
+                yield Violation("P13", at, f"the connection is exchanged although {holder or 'an update'} is under way")
+            running, unanswered, cancels, commits, promised_until = {}, {}, {}, set(), -1.0
+        elif where is Where.UPSTREAM_LOST:
             # Nothing of it runs any more. Only what restores the conversation may go, until its configuration is there.
             running, unanswered, cancels, commits = {}, {}, {}, set()
             updating, promised_until, restoring = False, -1.0, True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
@@ -156,15 +156,8 @@ class Bench:
 
     def _drain(self) -> Out:
         out, ending = self.conversation.drain(), self.conversation.ending
-        self.out = Out(
-            out.to_upstream,
-            out.to_client,
-            out.to_publish,
-            out.turn_changed,
-            out.turn_urgent,
-            out.renew_upstream,
-            None if self._ended else ending,
-        )
+        everything = {field.name: getattr(out, field.name) for field in fields(Effects)}
+        self.out = Out(**everything, ending=None if self._ended else ending)
         self._ended = ending is not None
         for message in out.messages:
             accepted_by_clients(message)

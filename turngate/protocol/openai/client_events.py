@@ -24,6 +24,11 @@ def item_create(item: dict[str, Any], event_id: str, previous: str | None = None
     return event if previous is None else event | {"previous_item_id": previous}
 
 
+def item_delete(item_id: str, event_id: str) -> dict[str, Any]:
+    """Remove an item from the conversation."""
+    return {"type": "conversation.item.delete", "event_id": event_id, "item_id": item_id}
+
+
 def response_create(response: dict[str, Any], event_id: str) -> dict[str, Any]:
     """Request a response; its metadata contains ``event_id``, which `Response.request_id` returns."""
     metadata = {**(response.get("metadata") or {}), REQUEST_KEY: event_id}

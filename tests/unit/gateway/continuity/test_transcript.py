@@ -146,3 +146,13 @@ def test_the_audio_of_the_oldest_turns_goes_first() -> None:
     assert content(kept, "t2")["audio"] == "AAAAAA=="
     kept.turn("t3", bytes(12))
     assert ids(kept) == ["u1"], "a turn that is too long for the limit"
+
+
+def test_an_items_place_is_after_the_one_before() -> None:
+    kept = transcript()
+    kept.sent(user("u1"))
+    kept.said("r1", "a1", "Hello")
+    assert kept.place_of("u1") == ("root", user("u1"))
+    assert kept.place_of("a1")[0] == "u1"
+    kept.cut("a1", "")
+    assert kept.place_of("a1") == ("u1", None)
