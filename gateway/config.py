@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl, field_validator
@@ -121,6 +122,11 @@ class GatewaySettings(BrokerSettings):
         ge=0,
         description="A connection to the upstream is replaced after this time, at a quiet moment, and at the latest "
         "three minutes before the upstream ends it. 0 for never.",
+    )
+    restore_as: Literal["items", "message"] = Field(
+        "items",
+        description="How a conversation is restored on another connection: item by item, or what was said as one "
+        "message. An upstream that answers in text after `items` gets a `message` from then on.",
     )
     transcript_items_max: int = Field(
         400,
@@ -397,6 +403,7 @@ class GatewaySettings(BrokerSettings):
             calls=self.session_calls_max,
             promise=self.promise_grace_ms / 1000,
             reconnect=self.upstream_reconnect_ms / 1000,
+            restore_as_message=self.restore_as == "message",
             rollover=self.upstream_rollover_ms / 1000,
             transcript_items=self.transcript_items_max,
             transcript_bytes=self.transcript_max_bytes,

@@ -17,12 +17,17 @@ No I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pybase64
 
+#: The id of the message that stands for all that was said.
+HISTORY = "history"
+_SPEAKERS = {"user": "User", "assistant": "You", "system": "System"}
+_RENEWED = "The line was renewed. This is what was said before:"
+_GO_ON = "Go on with this conversation by voice, in the same language, and do not greet again."
 #: Rough size of an item without its text, in bytes.
 _ITEM_BYTES = 128
 
@@ -134,6 +139,23 @@ class Transcript:
                 return before, item
             before = item["id"]
         return before, None
+
+    def as_message(self, kept: Container[str]) -> list[dict[str, Any]]:
+        """The items to create, with everything that was said up to the agent's last words in one message, but for the
+        items in ``kept``: for an upstream that answers in text once an assistant's message was added."""
+        items = list(self.items())
+        spoken = [place for place, item in enumerate(items) if item.get("role") == "assistant"]
+        if not spoken:
+            return items
+        folded = [
+            item
+            for item in items[: spoken[-1] + 1]
+            if item["type"] == "message" and "text" in item["content"][0] and item["id"] not in kept
+        ]
+        said = "\n".join(f"{_SPEAKERS[item['role']]}: {item['content'][0]['text']}" for item in folded)
+        there = {item["id"] for item in folded}
+        history = _message(HISTORY, "user", {"type": "input_text", "text": f"{_RENEWED}\n\n{said}\n\n{_GO_ON}"})
+        return [history, *(item for item in items if item["id"] not in there)]
 
     # --- what is sent
 

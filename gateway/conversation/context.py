@@ -56,6 +56,8 @@ class Context:
         self.downlink = Downlink(dialect, latency_reports=limits.latency_reports, timers=timers)
         #: Ids of the items that the upstream's connection has as text only, since they were restored there.
         self.restored_items: frozenset[str] = frozenset()
+        #: An assistant's message was restored, and no reply has shown yet that the upstream still speaks.
+        self.unproven = False
         #: ``session.created`` has arrived.
         self.connected = False
         #: The first configuration was confirmed by ``session.updated``.
@@ -86,6 +88,19 @@ class Context:
     def replying(self) -> bool:
         """A response holds the slot, or is about to."""
         return self.turn.slot in (Slot.PROMISED, Slot.REQUESTED, Slot.ACTIVE, Slot.CANCELLING)
+
+    # --- what is restored on another connection
+
+    def replayed(self) -> list[dict[str, Any]]:
+        """The items that make up the conversation, as the upstream takes them best."""
+        if not (self.limits.restore_as_message or self.counters.restored_as_message):
+            return list(self.transcript.items())
+        return self.transcript.as_message({item for request in self.requests for item in request.unacknowledged})
+
+    def has_restored(self, items: frozenset[str]) -> None:
+        """The upstream's connection has these items, which the gateway has put there."""
+        self.restored_items = items
+        self.unproven = any(item.get("role") == "assistant" and item["id"] in items for item in self.transcript.items())
 
     # --- to the client
 

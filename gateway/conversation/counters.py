@@ -59,6 +59,9 @@ class Counters:
     #: Conversations that were restored on another connection, and items that it refused.
     restored: int = 0
     items_left_out: int = 0
+    #: The upstream has answered in text after an assistant's message was restored: what was said is restored as one
+    #: message from then on.
+    restored_as_message: bool = False
     #: Upstream connections that were replaced by a next one while they worked.
     rolled_over: int = 0
     #: Upstream events that could not be read.

@@ -81,6 +81,10 @@ class FailedReplies:
             if request is not None:
                 self._seqs.add(request.seq)
 
+    def repeat(self, now: float) -> None:
+        """Ask for the reply again that has just ended."""
+        self._ask(self._words, now)
+
     def lost(self, reply: LostReply, now: float) -> Request | None:
         """The connection was lost in the middle of this reply. Returns the request that asks for it again, or for the
         rest of it; None if nothing is left to be said."""

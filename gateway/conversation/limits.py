@@ -32,6 +32,8 @@ class Limits:
     reconnect: float = 0.0
     #: Time after which a connection to the upstream is replaced while it still works; 0 for never.
     rollover: float = 0.0
+    #: Restore what was said as one message, and not item by item.
+    restore_as_message: bool = False
     #: Maximum number and size in bytes of the items that are restored.
     transcript_items: int = 400
     transcript_bytes: int = 262_144

@@ -12,6 +12,7 @@ from gateway.conversation.keep_transcript import keep_transcript
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
 from gateway.conversation.on_error import ErrorHandler
+from gateway.conversation.text_only import TextOnly
 from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.requests import Request
@@ -67,6 +68,7 @@ class UpstreamHandler:
     ) -> None:
         self._context = context
         self._legs = legs
+        self._text_only = TextOnly(context)
         self._errors = errors
         self._failed_replies = failed_replies
         self._client = client
@@ -113,6 +115,7 @@ class UpstreamHandler:
         """Handle one event. Call in the order of arrival."""
         context = self._context
         discarded = False
+        self._text_only.watch(event)
         keep_transcript(context, event)
         if isinstance(event, ResponseCreated | ResponseDone):
             named = self._named(event)
@@ -307,6 +310,8 @@ class UpstreamHandler:
             forget_undelivered(context, response.id)
         else:
             self._client.response_ended(response.id, now)
+        if self._text_only.caught(response):
+            self._failed_replies.repeat(now)
         if response.status == "incomplete":
             self._answer_cut_calls(response)
         self._turns.answer_ended(response.id, now, interrupted=response.was_interrupted)

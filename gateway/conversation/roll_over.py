@@ -83,7 +83,7 @@ class RollOver:
                 self._session = event.session
             case SessionUpdated() if restore is not None:
                 self._session = event.session or self._session
-                context.out.to_next += restore.configured(context.transcript.items())
+                context.out.to_next += restore.configured(context.replayed())
             case ItemAdded() | ItemDone() if restore is not None:
                 restore.acknowledged(event.item.id)
             case UpstreamError() if restore is not None:
@@ -111,13 +111,13 @@ class RollOver:
         if session != restore.session:
             context.out.to_next.append(restore.begin(session, config.changing(restore.session)))
             return
-        missing = restore.catch_up(context.transcript.items())
+        missing = restore.catch_up(context.replayed())
         if missing:
             context.out.to_next += missing
             return
         context.out.exchange_upstream = True
         context.counters.rolled_over += 1
-        context.restored_items = restore.items
+        context.has_restored(restore.items)
         self._restore, self._opening = None, False
         config.lost()
         config.learn(self._session)

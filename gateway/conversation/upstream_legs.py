@@ -150,7 +150,7 @@ class UpstreamLegs:
         assert context.restore is not None
         if session:
             context.upstream_config.learn(session)
-        context.out.to_upstream += context.restore.configured(context.transcript.items())
+        context.out.to_upstream += context.restore.configured(context.replayed())
         self._finish(now)
 
     def acknowledged(self, item_id: str | None, now: float) -> None:
@@ -170,7 +170,7 @@ class UpstreamLegs:
     def _finish(self, now: float) -> None:
         context = self._context
         if context.restore is not None and context.restore.done:
-            context.restored_items = context.restore.items
+            context.has_restored(context.restore.items)
             context.restore = None
             context.timers.clear(Timer.RESTORE)
             self._restored(now)

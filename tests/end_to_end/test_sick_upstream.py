@@ -89,6 +89,7 @@ ELSEWHERE = {
     Fault.REFUSED_FUNCTION_RESULT,
     # In `test_upstream_legs`.
     Fault.CANCEL_UNANSWERED,
+    Fault.TEXT_AFTER_HISTORY,
 }
 
 

@@ -152,6 +152,27 @@ async def cut_upstream(stack: Stack, mark: str) -> None:
     raise AssertionError(f"no live session has {mark!r}")
 
 
+@pytest.mark.parametrize("restore_as", ["items", "message"])
+async def test_an_upstream_that_forgets_to_speak_is_reminded(redis_url: str, restore_as: str) -> None:
+    """With an assistant's message in its history it answers in text."""
+    url = f"{redis_url.rpartition('/')[0]}/3"
+    env = {"TURNGATE_RESTORE_AS": restore_as}
+    async with Stack(redis_url=url, translators=1, pace=0.1, env=env) as stack, Client(stack) as client:
+        await client.configured(functions=True)
+        assert "Ada" in await client.turn("My name is Ada.")
+        await client.say(type="InjectUserMessage", content='[call get_weather {"city": "Bergen"}]')
+        (call,) = (await client.until("FunctionCallRequest"))["functions"]
+        await arm(stack, Fault.TEXT_AFTER_HISTORY)
+        await cut_upstream(stack, "Ada")
+        await client.say(type="FunctionCallResponse", id=call["id"], name=call["name"], content="Rain")
+        said = await client.until("ConversationText", lambda message: message["role"] == "assistant")
+        await client.until("AgentAudioDone")
+        assert "Rain" in said["content"] or "My name is Ada" in said["content"]
+        assert "Two" in await client.turn("Two?")
+        assert client.of_type("Warning") == []
+        assert client.of_type("Error") == []
+
+
 async def talk(stack: Stack) -> list[dict[str, Any]]:
     """A conversation with functions, updates and speech. Returns what the client was told, but for what depends on
     time."""

@@ -67,6 +67,8 @@ class Fault(StrEnum):
     FAILED_SERVER_ERROR = "failed_server_error"
     #: Responses have text only, whatever was asked for.
     TEXT_ONLY = "text_only"
+    #: The same while the conversation has an assistant's message that the client has added.
+    TEXT_AFTER_HISTORY = "text_after_history"
     #: The first response asks for an approval of an MCP call.
     MCP_APPROVAL_REQUEST = "mcp_approval_request"
     #: The end of the user's speech is not noticed before a commit.

@@ -96,6 +96,8 @@ class Sickness:
         #: Responses of which events are lost, or that end in another way.
         self._responses = 0
         self._user_speaks = False
+        #: The assistant's messages that the client has added.
+        self._history: set[str] = set()
 
     @property
     def aborts(self) -> bool:
@@ -105,7 +107,7 @@ class Sickness:
     def reply(self, plan: ReplyPlan) -> ReplyPlan:
         """What a reply becomes."""
         self._replies += 1
-        if self.fault is Fault.TEXT_ONLY:
+        if self.fault is Fault.TEXT_ONLY or self._history:
             return replace(plan, text_only=True)
         change = _REPLIES.get(self.fault) if self.fault is not None and self._replies <= self._times else None
         return plan if change is None else change(plan)
@@ -119,6 +121,11 @@ class Sickness:
                 return True
             case Fault.CANCEL_UNANSWERED:
                 return kind == "response.cancel"
+            case Fault.TEXT_AFTER_HISTORY if kind == "conversation.item.create":
+                if event["item"].get("role") == "assistant":
+                    self._history.add(event["item"]["id"])
+            case Fault.TEXT_AFTER_HISTORY if kind == "conversation.item.delete":
+                self._history.discard(event["item_id"])
             case Fault.VAD_STUCK:
                 return kind == "input_audio_buffer.append" and self._user_speaks
         return False
