@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha1
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ class Keyspace(StreamCommands):
         """``now_us`` is the server's clock, in microseconds."""
         #: Commands that are refused now, by themselves and in scripts, and the error that says so.
         self.refused: frozenset[str] = frozenset()
-        self.refusal: RedisError = ResponseError("refused")
+        self.refusal: Callable[[], RedisError] = partial(ResponseError, "refused")
         self._now_us = now_us
         self._values: dict[bytes, Any] = {}
         #: When a key goes, in ms.
@@ -57,7 +58,7 @@ class Keyspace(StreamCommands):
         if command is None:
             self._commands[name] = command = self._find(name)
         if name in self.refused:
-            raise self.refusal
+            raise self.refusal()
         return command(*[part if type(part) is bytes else encoded(part) for part in arguments])
 
     def _find(self, name: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -34,10 +34,11 @@ _ALL = _WRITES | _TIMELESS | {"EVALSHA", "SCRIPT LOAD", "XREADGROUP", "XCLAIM", 
 _TIMEOUT = 3.0
 #: Commands of one process that may fail within a second: all of its loops pause before they try again.
 _FAILURES_MAX = 100
-_REFUSALS = {
-    "OOM": (_WRITES, OutOfMemoryError("The simulated server is out of memory.")),
-    "READONLY": (_WRITES, ReadOnlyError("The simulated server is a replica.")),
-    "LOADING": (_ALL, BusyLoadingError("The simulated server is loading.")),
+#: Made anew each time: an exception that is raised again keeps all its tracebacks, and with them whole worlds.
+_REFUSALS: dict[str, tuple[frozenset[str], Callable[[], RedisError]]] = {
+    "OOM": (_WRITES, partial(OutOfMemoryError, "The simulated server is out of memory.")),
+    "READONLY": (_WRITES, partial(ReadOnlyError, "The simulated server is a replica.")),
+    "LOADING": (_ALL, partial(BusyLoadingError, "The simulated server is loading.")),
 }
 
 
