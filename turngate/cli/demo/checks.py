@@ -15,7 +15,8 @@ from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 
 def run_checks(demo_run: DemoRun) -> list[CheckResult]:
     """Run all checks: those of the client's observations, then those of the upstream's record."""
-    return [check(demo_run) for check in (*CLIENT_CHECKS, *UPSTREAM_CHECKS)]
+    cut = (went_on,) if any(scenario.cut for scenario in demo_run.script) else ()
+    return [check(demo_run) for check in (*CLIENT_CHECKS, *cut, *UPSTREAM_CHECKS)]
 
 
 def settings_applied(demo_run: DemoRun) -> CheckResult:
@@ -122,6 +123,16 @@ def greeted(demo_run: DemoRun) -> CheckResult:
                 yield f"{scenario.name}: {len(found)} greetings"
 
     return check_result_of("a greeting was said once", problems())
+
+
+def went_on(demo_run: DemoRun) -> CheckResult:
+    def problems() -> Iterator[str]:
+        for scenario, step in _steps(demo_run):
+            for reply in replies(demo_run.select(scenario, step)):
+                if step.cut and len(reply.text.split()) < step.words:
+                    yield f"{_where(scenario, step)}: {len(reply.text.split())} words instead of {step.words}"
+
+    return check_result_of("a reply whose connection to the upstream was cut went on to its end", problems())
 
 
 def no_errors(demo_run: DemoRun) -> CheckResult:

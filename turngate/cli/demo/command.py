@@ -20,7 +20,7 @@ from turngate.cli.demo.check_result import CheckResult
 from turngate.cli.demo.checks import run_checks
 from turngate.cli.demo.observations import DemoRun
 from turngate.cli.demo.runner import DemoRunner
-from turngate.cli.demo.script import Scenario, script
+from turngate.cli.demo.script import Scenario, lost_connection, script
 from turngate.cli.demo.timeline import render, timeline
 from turngate.cli.errors import FAILED, CommandError, run
 from turngate.cli.functions import Functions
@@ -64,8 +64,11 @@ async def _demo(given: Services | None, out: Path, console: Console, api_key: st
     recordings = {name: parse_wav(file, (assets / file).read_bytes()) for name, file in _RECORDINGS.items()}
     mark = uuid4().hex[:8]
     async with _services(given, console) as services:
+        scenarios = script(functions, recordings, mark)
+        if services.simulator_url is not None:
+            scenarios = (*scenarios, lost_connection(mark))
         runner = DemoRunner(
-            script(functions, recordings, mark),
+            scenarios,
             url=services.url,
             simulator_url=services.simulator_url and services.simulator_url.rstrip("/"),
             session_state_url=services.session_state_url and services.session_state_url.rstrip("/"),

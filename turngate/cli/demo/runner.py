@@ -21,6 +21,8 @@ from turngate.cli.wav import Recording
 TURN_TIMEOUT_S = 60.0
 #: How long to keep receiving after the last turn, in order to detect a second reply.
 AFTERWARDS_S = 0.5
+#: Seconds of a reply that are heard before its connection is cut.
+_WORDS_S = 1.5
 #: Seconds between two queries of session-state while requests should be held.
 WATCH_S = 0.05
 
@@ -86,6 +88,8 @@ class DemoRunner:
             await self._speak(session, step.recording)
         if step.text is not None:
             await session.say(step.text)
+        if step.cut:
+            await self._cut(session)
         if step.updates:
             tracker = session.tracker
             # If the reply has already ended, nothing is held, and a check reports it.
@@ -95,6 +99,15 @@ class DemoRunner:
                     await session.request(update)
                 await self._settle(session, lambda: session.settled, "acknowledgement")
         await self._settle(session, lambda: not session.tracker.waiting, "end of the reply")
+
+    async def _cut(self, session: AgentSession) -> None:
+        """Cut the connection to the upstream in the middle of the reply."""
+        assert self._simulator_url is not None
+        tracker = session.tracker
+        await self._settle(session, lambda: tracker.replying or not tracker.waiting, "beginning of the reply")
+        await asyncio.sleep(_WORDS_S)
+        await fetch_json(f"{self._simulator_url}/cut", option="--simulator-url")
+        self._note("speech", {"description": "the connection to the upstream is cut"})
 
     async def _speak(self, session: AgentSession, recording: Recording) -> None:
         length = f"{recording.seconds:.1f} s at {recording.sample_rate // 1000} kHz"

@@ -1,4 +1,4 @@
-"""The script of the demo: two scenarios with their steps."""
+"""The script of the demo: scenarios with their steps."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ class Step:
     mentions: tuple[str, ...] = ()
     #: Sent as soon as the reply has begun; they must be held until its end.
     updates: tuple[Message, ...] = ()
+    #: As soon as the reply has begun, the connection to the upstream is cut.
+    cut: bool = False
+    #: The number of words that the reply must have, at least.
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,27 @@ class Scenario:
         return "greeting" in self.opening["agent"]
 
     @property
+    def cut(self) -> bool:
+        """Whether the connection to the upstream is cut in it, so that the upstream has more than one record of it."""
+        return any(step.cut for step in self.steps)
+
+    @property
     def updates(self) -> tuple[Message, ...]:
         """All configuration requests of the scenario, in order."""
         return (self.opening, *(update for step in self.steps for update in step.updates))
+
+
+def lost_connection(mark: str) -> Scenario:
+    """A session whose connection to the upstream is cut in the middle of a reply."""
+    return Scenario(
+        name="Lost connection",
+        path=AGENT_PATH,
+        opening=settings(f"You are the guide of the demo {mark}/lost. Answer in one short sentence."),
+        steps=(
+            Step("cut in the middle of a reply", text="Tell me a story. [say 60 words]", cut=True, words=60),
+            Step("after it", text="What can you do for me?"),
+        ),
+    )
 
 
 def prompt_of(update: Message) -> str:

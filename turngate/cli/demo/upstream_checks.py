@@ -91,13 +91,14 @@ _EXPECTATIONS: dict[str, ScenarioCheck] = {
 
 def _check(expectation: str, check: ScenarioCheck) -> Callable[[DemoRun], CheckResult]:
     def check_result(demo_run: DemoRun) -> CheckResult:
-        if any(scenario.name not in demo_run.records for scenario in demo_run.script):
+        whole = [scenario for scenario in demo_run.script if not scenario.cut]
+        if any(scenario.name not in demo_run.records for scenario in whole):
             return CheckResult(expectation, unchecked=NO_RECORD)
         return check_result_of(
             expectation,
             (
                 f"{scenario.name}: {problem}"
-                for scenario in demo_run.script
+                for scenario in whole
                 for problem in check(demo_run, scenario, demo_run.records[scenario.name])
             ),
         )

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.unit.turngate.cli.demo.correct_run import SCRIPT, changed, correct_run, recorded, twice, without
-from turngate.cli.demo.checks import run_checks
+from turngate.cli.demo.checks import run_checks, went_on
 from turngate.cli.demo.observations import DemoRun, Observation, UpstreamEvent, UpstreamRecord
-from turngate.cli.demo.script import OPENING, prompt_of
+from turngate.cli.demo.script import OPENING, lost_connection, prompt_of
 from turngate.cli.demo.upstream_checks import NO_RECORD
 
 Fault = Callable[[DemoRun], DemoRun]
@@ -263,3 +263,16 @@ def test_the_prompts_of_the_script_are_distinguishable() -> None:
         later = [prompt_of(update) for update in scenario.updates]
         for place, prompt in enumerate(later):
             assert not any(prompt in earlier for earlier in later[:place])
+
+
+@pytest.mark.parametrize(("said", "failed"), [(60, False), (20, True)])
+def test_a_reply_that_was_cut_must_go_on(said: int, failed: bool) -> None:
+    scenario = lost_connection("mark")
+    words = {"type": "ConversationText", "role": "assistant", "content": " ".join(["word"] * said)}
+    seen = [
+        Observation(at, scenario.name, scenario.steps[0].name, "received", message)
+        for at, message in enumerate([{"type": "AgentStartedSpeaking"}, words, {"type": "AgentAudioDone"}])
+    ]
+    run = DemoRun((scenario,), tuple(seen))
+    assert went_on(run).failed is failed
+    assert went_on(run).expectation in [result.expectation for result in run_checks(run)]
