@@ -56,6 +56,21 @@ async def test_a_program_whose_connection_is_cut_goes_on_with_its_conversation(s
     assert not [message for message in said if message["type"] in ("Error", "Warning")]
 
 
+async def test_a_page_returns_with_the_module_for_it(stack: Stack) -> None:
+    """`turngate/console/resume.js`: each message comes once, the rest of the reply too, and what was said meanwhile."""
+    said = await run("resuming.mjs", stack.gateway_url.rpartition(":")[2])
+    kinds = [message.get("type") for message in said]
+    assert [kinds.count(kind) for kind in ("Welcome", "SettingsApplied", "AgentAudioDone")] == [2, 1, 2]
+    assert {"returned": True} in said
+    words = [one["content"] for one in said if one.get("type") == "ConversationText" and one["role"] == "assistant"]
+    assert len(words) == 2
+    assert "Are you there?" in words[1]
+    (heard,) = [message["audio"] for message in said if "audio" in message]
+    assert heard > 48_000
+    assert said[-1] == {"closed": 1000}
+    assert not [kind for kind in kinds if kind in ("Error", "Warning")]
+
+
 @pytest.mark.parametrize("scheme", ["token", "bearer"])
 async def test_the_handshake_of_a_browser(stack: Stack, scheme: str) -> None:
     url = f"{stack.gateway_url}/v1/agent/converse"

@@ -1,0 +1,1 @@
+"""What web pages use: ES modules without dependencies or a build step."""
