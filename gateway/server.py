@@ -61,7 +61,6 @@ class GatewayServer:
         self._settings = settings
         self._engine = engine
         limits = replace(settings.admission, sessions=sessions_that_fit(settings.sessions_max))
-        self._stopping = False
         self._resume_keys = ResumeKeys()
         self._admission = Admission(
             limits,
@@ -106,16 +105,18 @@ class GatewayServer:
         return self._sessions.values()
 
     def close_listener(self) -> None:
-        """Accept no more clients."""
+        """Accept no more clients. Sessions that wait for theirs end."""
         if self._server is not None and not self._closed:
             self._closed = True
             self._server.close(close_connections=False)
+            for session in self._sessions.values():
+                if session.parked_since is not None:
+                    session.go_away()
 
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
         if self._server is None:
             return
-        self._stopping = True
         self.close_listener()
         for session in self._sessions.values():
             session.go_away()
@@ -205,7 +206,7 @@ class GatewayServer:
             queue_limits=QueueLimits(settings.session_messages_max, settings.session_queue_max_bytes),
             clock=self._clock,
             resume_window=settings.resume_window_ms / 1000,
-            may_park=lambda: not self._stopping and self.parked < settings.parked_max,
+            may_park=lambda: not self._closed and self.parked < settings.parked_max,
         )
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -215,3 +216,16 @@ async def test_a_client_that_does_not_return_in_time_finds_a_new_session(redis_u
         await asyncio.sleep(1.0)
         async with line(stack, f"/openai?resume={handle}") as second:
             assert not (await second.until("Welcome"))["resumed"]
+
+
+async def test_a_gateway_that_stops_does_not_wait_for_clients_that_are_gone(redis_url: str) -> None:
+    env = {"TURNGATE_DRAIN_GRACE_MS": "0", "TURNGATE_DRAIN_MS": "600000"}
+    url = f"{redis_url.rpartition('/')[0]}/3"
+    async with Stack(redis_url=url, translators=1, pace=0.1, env=env) as stack:
+        async with line(stack, session=str(uuid4())) as client:
+            await client.say(**settings())
+            await client.until("SettingsApplied")
+            client.cut()
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as http:
+            drained = await http.get(f"{stack.internal_url('gateway')}/drain")
+        assert drained.json()["sessions"] == 0
