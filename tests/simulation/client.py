@@ -26,7 +26,7 @@ class Client:
         clock: VirtualLoop,
         say: Callable[[bytes | dict[str, Any]], None],
         audio: Callable[[bytes], None],
-        special: Callable[[Do], None],
+        special: Callable[[Step], None],
         silence: float,
     ) -> None:
         """``silence`` is how much of it ends a turn, in seconds."""
@@ -112,7 +112,7 @@ class Client:
         elif step.do is Do.BLURT:
             self._audio(sound(0.1, self._silence))
         else:
-            self._special(step.do)
+            self._special(step)
 
     def _fall_silent(self) -> None:
         self._busy -= 1

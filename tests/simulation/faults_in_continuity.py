@@ -10,6 +10,7 @@ import pytest
 
 from gateway.continuity.recent_audio import RecentAudio
 from gateway.continuity.restore import Restore
+from gateway.continuity.sent import Sent
 from gateway.continuity.transcript import Transcript
 from gateway.conversation.failed_replies import FailedReplies
 from gateway.conversation.on_client import ClientHandler
@@ -213,7 +214,18 @@ def _resets_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(UpstreamConfig, "changing", lambda self, before: self.restoring())
 
 
+def _arrivals_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    missed_of = Sent.missed
+
+    def missed(self: Sent, *given: Any) -> list[dict[str, Any]]:
+        self._proven = 0
+        return missed_of(self, *given)
+
+    patch.setattr(Sent, "missed", missed)
+
+
 FAULTS_IN_CONTINUITY = (
+    Fault("what has arrived is sent again to a client that returns", _arrivals_are_ignored),
     Fault("the next connection does not catch up", _never_catches_up),
     Fault("connections are exchanged at any moment", _exchanges_at_any_moment),
     Fault("what was reset meanwhile is not reset on the next connection", _resets_are_forgotten, first=400),

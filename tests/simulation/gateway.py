@@ -84,8 +84,12 @@ class Session:
     def __init__(
         self, plan: Plan, name: str, dialect: Dialect, clock: VirtualLoop, publisher: Publisher, history: History
     ) -> None:
-        self.conversation = Conversation(name, NAME, dialect, plan.limits, clock.now)
+        self.conversation = Conversation(name, NAME, dialect, plan.limits, clock.now, resumable=True)
         self.closed = False
+        #: What waits for a client that is gone; None while it is there.
+        self._parked: list[dict[str, Any]] | None = None
+        #: What the client wants to say meanwhile.
+        self._unsaid: list[Callable[[], None]] = []
         self.send: Callable[[dict[str, Any]], None]
         self.told: Callable[[dict[str, Any]], None]
         self.seen: Callable[[str], None]
@@ -101,8 +105,36 @@ class Session:
 
     # --- what happens
 
+    def park(self, seconds: float) -> None:
+        """The client's connection is lost; it is back after so many seconds."""
+        if self.closed or self._parked is not None:
+            return
+        self._parked = []
+        self.conversation.client_lost(self._clock.now)
+        self.flush()
+        self._clock.later(seconds, self._return)
+
+    def _return(self) -> None:
+        if self.closed or self._parked is None:
+            return
+        waiting, self._parked = self._parked, None
+        missed = self.conversation.client_returned(None, len(waiting), self._clock.now)
+        self._after(self._tell([*missed, *waiting]))
+        self.flush()
+        unsaid, self._unsaid = self._unsaid, []
+        for say in unsaid:
+            say()
+
+    @property
+    def parked(self) -> bool:
+        """Whether the client is gone."""
+        return self._parked is not None and not self.closed
+
     def text(self, frame: bytes | dict[str, Any]) -> None:
-        """A text frame of the client: a message, or bytes that are none."""
+        """A text frame of the client: a message, or bytes that are none. Sent when it is back, if it is gone."""
+        if self._parked is not None:
+            self._unsaid.append(partial(self.text, frame))
+            return
         conversation, now = self.conversation, self._clock.now
         message = frame if isinstance(frame, dict) else {"type": "?", "frame": frame}
         conversation.client_text(orjson.dumps(frame) if isinstance(frame, dict) else frame, now)
@@ -113,6 +145,9 @@ class Session:
 
     def audio(self, chunk: bytes) -> None:
         """A binary frame of the client."""
+        if self._parked is not None:
+            self._unsaid.append(partial(self.audio, chunk))
+            return
         audio = self.conversation.client_audio(chunk, self._clock.now)
         if audio:
             self.send(_append(audio))
@@ -184,9 +219,10 @@ class Session:
             self._judge(accepted_by_openai, event)
             history.append(Entry(now, Where.GATEWAY_SENT, event))
             self.send(event)
-        for message in out.messages:
-            self._judge(accepted_by_clients, message)
-            history.append(Entry(now, Where.CLIENT_GOT, message))
+        if self._parked is None:
+            self._tell(out.messages)
+        else:
+            self._parked += out.messages
         for seq in out.to_publish:
             self._publisher.client_event(self.conversation, seq)
         if out.turn_changed:
@@ -198,7 +234,16 @@ class Session:
             self.closed = True
             history.append(Entry(now, Where.FAULT, f"the session ends: {ending.code} {ending.reason}"))
             self._clock.later(0.0, self.client_gone)
-        return out.messages
+        return out.messages if self._parked is None else []
+
+    def _tell(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """These go to the client, which has them in this very instant."""
+        for message in messages:
+            self._judge(accepted_by_clients, message)
+            self._history.append(Entry(self._clock.now, Where.CLIENT_GOT, message))
+        while (mark := self.conversation.client_legs.mark()) is not None:
+            self.conversation.client_legs.proven(mark)
+        return messages
 
     def _judge(self, accepted: Callable[[dict[str, Any]], object], message: dict[str, Any]) -> None:
         """Hold one message in so many against the official SDKs, which takes long."""

@@ -94,7 +94,10 @@ def draw(seed: int) -> Plan:
     hostile = random.random() < 0.25
     sessions = 1 if random.random() < 0.5 else random.randint(2, 3)
     scripts = [
-        script.draw(random, "abc"[index], call_timeout=limits.call, hostile=hostile) for index in range(sessions)
+        script.with_a_bad_line(
+            script.draw(random, "abc"[index], call_timeout=limits.call, hostile=hostile), Random(seed * 8 + index + 0.5)
+        )
+        for index in range(sessions)
     ]
     return Plan(
         seed=seed,

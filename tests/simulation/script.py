@@ -30,6 +30,8 @@ class Do(Enum):
     #: The upstream makes an out-of-band response, which nobody here asked for.
     ASIDE = "aside"
     HANG_UP = "hang up"
+    #: The client's connection is lost, and it returns after a while.
+    RETURN = "lose client"
     #: The upstream closes the connection.
     LOSE_UPSTREAM = "lose upstream"
     #: The upstream answers the next event of a type with a ``server_error``, once.
@@ -94,6 +96,19 @@ def without_idle_timeout(given: Script) -> Script:
         if step.message is not None:
             step.message.get("agent", {}).pop("idleTimeoutMs", None)
     return given
+
+
+def with_a_bad_line(given: Script, random: Random) -> Script:
+    """The same script; of one client in five the connection is lost now and then, and it returns."""
+    if random.random() >= 0.2:
+        return given
+    steps: list[Step] = []
+    for step in given.steps:
+        steps.append(step)
+        if random.random() < 0.25:
+            cue, gap = (random.choice(CUES), 0.0) if random.random() < 0.5 else (None, random.uniform(0.0, 0.5))
+            steps.append(Step(Do.RETURN, gap, cue, seconds=random.choice((0.0, 0.05, 0.5, 3.0))))
+    return replace(given, steps=tuple(steps))
 
 
 class _Writer:

@@ -16,7 +16,7 @@ from tests.simulation.history import Entry, History, Where
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
 from tests.simulation.processes import Processes
-from tests.simulation.script import Do, Script
+from tests.simulation.script import Do, Script, Step
 from tests.simulation.server import Server
 from tests.simulation.upstream import Upstream
 from turngate.protocol.messages import Command, Slot
@@ -174,7 +174,7 @@ class Line:
     def resting(self) -> str:
         """Empty when nothing is outstanding; otherwise what is."""
         state = self.session.conversation.context
-        if not self.client.finished:
+        if not self.client.finished or self.session.parked:
             return "the client is not finished"
         if self.session.closed:
             return ""
@@ -253,14 +253,16 @@ class Line:
             default=0.0,
         )
 
-    def _special(self, what: Do) -> None:
-        outcome = self.outcome
+    def _special(self, step: Step) -> None:
+        outcome, what = self.outcome, step.do
         outcome.history.append(Entry(self._world.clock.now, Where.FAULT, what.value))
         if what is Do.ASIDE:
             self.upstream.aside()
         elif what is Do.HANG_UP:
             self.session.client_gone()
             self._end()
+        elif what is Do.RETURN:
+            self.session.park(step.seconds)
         elif what is Do.LOSE_UPSTREAM:
             if not self.session.closed:
                 self.upstream.close()

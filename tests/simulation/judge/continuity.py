@@ -6,12 +6,13 @@ gateway replays on the next connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tests.simulation.history import Where
 from tests.simulation.judge.configuration import Config
 from tests.simulation.judge.facts import REQUEST_KEY, Event, Facts
 from tests.simulation.judge.violation import Violation
+from tests.simulation.script import Do
 
 
 def check(facts: Facts) -> Iterator[Violation]:
@@ -42,7 +43,7 @@ def _replayed(facts: Facts, begin: int, end: int) -> Iterator[Violation]:
             calls.add(item["call_id"])
         elif item["type"] == "function_call_output" and item["call_id"] not in calls:
             yield Violation("P13", facts.at(place), f"the output of {item['call_id']} is replayed without its call")
-        elif item.get("role") == "assistant" and not any(text.startswith(_text(item)) for text in said):
+        elif item.get("role") == "assistant" and not _was_heard(facts, item, said):
             yield Violation("P13", facts.at(place), f"{_text(item)!r} is replayed, which nobody has heard")
     if not replays and not _is_restored(facts, begin, end):
         return
@@ -91,7 +92,7 @@ def _exchanged(facts: Facts, place: int, there: Event) -> Iterator[Violation]:
         yield Violation("P13", at, "the next connection has the items in another order")
     said = [message["content"] for _, message in facts.of_type("ConversationText") if message["role"] == "assistant"]
     for item in there["items"]:
-        if item.get("role") == "assistant" and not any(text.startswith(_text(item)) for text in said):
+        if item.get("role") == "assistant" and not _was_heard(facts, item, said):
             yield Violation("P13", at, f"{_text(item)!r} is on the next connection, which nobody has heard")
 
 
@@ -102,6 +103,12 @@ def _is_restored(facts: Facts, begin: int, end: int) -> bool:
         *(item.sent for item in facts.items.values() if item.sent is not None),
     ]
     return any(begin < place < end for place in sent)
+
+
+def _was_heard(facts: Facts, item: Event, said: Collection[str]) -> bool:
+    """Whether the client was told of this text. What waits for one that is gone will be heard."""
+    goes = any(step.do is Do.RETURN for step in facts.outcome.script.steps)
+    return goes or any(text.startswith(_text(item)) for text in said)
 
 
 def _text(item: Event) -> str:

@@ -34,7 +34,9 @@ def check(facts: Facts) -> Iterator[Violation]:
     if outcome.plan.sickness is not None:
         yield from liveness.check(facts)
         return
-    configured = bool(facts.of_type("SettingsApplied"))
+    # A client that is gone may send its first Settings late: what came before them waits.
+    late = any(step.do is Do.RETURN for step in outcome.script.steps)
+    configured = bool(facts.of_type("SettingsApplied")) and not late
     if outcome.plan.weather.calm and configured and outcome.republished:
         yield Violation("prompt", end, f"{outcome.republished} requests had to be published again in good weather")
     if outcome.plan.weather.calm and outcome.longest_wait > _HOPS * outcome.plan.hop + _BEYOND:
