@@ -38,14 +38,23 @@ Series = Sequence[tuple[int, int]]
 #: Allowed increase of counts, by kind: a pool may have opened another connection, and a task may be about to end. All
 #: other counts must not increase.
 MARGINS = {"file descriptors": 2, "tasks": 2}
+#: It has the other end of every process's connections.
+_BROKER = "broker"
 
 
 def counted(before: Mapping[str, float], after: Mapping[str, float]) -> list[Row]:
     """Rows for counts, which are named ``process: kind``. A count that is missing is 0."""
+    names = sorted({*before, *after})
     return [
-        Row(what, before.get(what, 0), after.get(what, 0), before.get(what, 0) + MARGINS.get(what.split(": ")[-1], 0))
-        for what in sorted({*before, *after})
+        Row(what, before.get(what, 0), after.get(what, 0), before.get(what, 0) + _margin(what, names)) for what in names
     ]
+
+
+def _margin(what: str, names: Sequence[str]) -> float:
+    process, _, kind = what.rpartition(": ")
+    # A process that leaks connections is found by its own count; the broker sees the margins of all of them.
+    processes = sum(name.endswith(f": {kind}") for name in names) - 1 if process == _BROKER else 1
+    return MARGINS.get(kind, 0) * max(processes, 1)
 
 
 def limited(before: Mapping[str, float], after: Mapping[str, float], limit: float) -> list[Row]:

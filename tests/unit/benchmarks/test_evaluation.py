@@ -81,6 +81,15 @@ def test_counts_may_grow_only_within_their_margin() -> None:
     assert counted({"gateway-1: file descriptors": 30}, {})[0].after == 0
 
 
+def test_the_broker_may_have_the_additional_connections_of_every_process() -> None:
+    kind = "file descriptors"
+    before = {f"broker: {kind}": 20, f"gateway-1: {kind}": 30, f"session-state-1: {kind}": 12}
+    after = {f"broker: {kind}": 24, f"gateway-1: {kind}": 32, f"session-state-1: {kind}": 14}
+    assert all(kept(counted(before, after)))
+    assert not all(kept(counted(before, {**after, f"broker: {kind}": 25})))
+    assert not all(kept(counted(before, {**after, f"gateway-1: {kind}": 33})))
+
+
 def test_streams_may_grow_to_their_limit() -> None:
     assert limited({"a": 10}, {"a": 1_100}, 1_100)[0].kept
     assert not limited({"a": 10}, {"a": 1_101}, 1_100)[0].kept
