@@ -78,7 +78,8 @@ class _Place:
     address: str | None = None
     #: What the client says about its session.
     returning: Returning = _NEW
-    #: Counted as a session of its key.
+    #: Counted as a session, of this gateway, its key and its address. A client that returns to its session has none of
+    #: its own.
     counted: bool = True
 
 
@@ -103,6 +104,8 @@ class Admission:
         #: Bytes that all sessions hold now; whoever measures it sets it.
         self.held_bytes = 0
         self._places: dict[str, _Place] = {}
+        #: How many of them are counted.
+        self._sessions = 0
         #: Names of places whose session has not begun, the oldest first.
         self._waiting: dict[str, None] = {}
         self._addresses: Counter[str] = Counter()
@@ -112,8 +115,8 @@ class Admission:
         self._grant_rates = Rates(limits.key_rate)
 
     def __len__(self) -> int:
-        """The number of places that are taken."""
-        return len(self._places)
+        """The number of sessions that are counted."""
+        return self._sessions
 
     def request(self, request: HttpRequest, now: float, *, key_in_query: bool) -> Refusal | None:
         """Admit a request for a session, or return why not. ``key_in_query``: a key may be in the URL
@@ -150,11 +153,15 @@ class Admission:
     def begin(self, name: str, address: str, now: float) -> Refusal | None:
         """The session of an admitted request begins; its peer has this address. Returns why it is refused after all, if
         the address was not known before; call `end` in any case."""
-        place = self._places.setdefault(name, _Place("", now))
+        place = self._places.get(name)
+        if place is None:
+            # Its place was given back meanwhile.
+            self._places[name] = place = _Place("", now)
+            self._count_in(place)
         self._waiting.pop(name, None)
         if place.address is not None:
             return None
-        refusal = self._check_address(address, now)
+        refusal = self._check_address(address, now, counted=place.counted)
         self._take_address(place, address)
         if refusal is not None:
             self._count(refusal.reason)
@@ -164,6 +171,15 @@ class Admission:
         """The name of the credential with which this client came, and what it says about its session."""
         place = self._places.get(name)
         return ("", _NEW) if place is None else (place.key, place.returning)
+
+    def new_session(self, name: str) -> None:
+        """The client does not return after all: it gets a session of its own, which is counted."""
+        place = self._places.get(name)
+        if place is not None and not place.counted:
+            place.counted = True
+            self._count_in(place)
+            if place.address is not None:
+                self._addresses[place.address] += 1
 
     def key_options(self, name: str) -> KeyOptions:
         """The options of the key with which this session was admitted."""
@@ -176,8 +192,10 @@ class Admission:
         if place is None:
             return
         self._waiting.pop(name, None)
-        if place.counted:
-            _less(self._key_sessions, place.key)
+        if not place.counted:
+            return
+        self._sessions -= 1
+        _less(self._key_sessions, place.key)
         if place.address is not None:
             _less(self._addresses, place.address)
 
@@ -190,12 +208,12 @@ class Admission:
             key = self._authentication.upgrade(request, key_in_query=key_in_query)
         except Unauthorized as reason:
             return _unauthorized(reason)
-        address = self._address(request)
-        if address is not None and (refusal := self._check_address(address, now)) is not None:
-            return refusal
         client = returning(request, key)
         known = self._known(client)
-        if len(self._places) >= limits.sessions and not known:
+        address = self._address(request)
+        if address is not None and (refusal := self._check_address(address, now, counted=not known)) is not None:
+            return refusal
+        if self._sessions >= limits.sessions and not known:
             return _full(Reason.GATEWAY_FULL, "this gateway has all the sessions it may have")
         if 0 < limits.held_bytes <= self.held_bytes and not known:
             text = "the sessions of this gateway hold all the memory they may hold"
@@ -207,9 +225,10 @@ class Admission:
             return _too_fast(Reason.KEY_RATE, "too many new connections with this key", wait)
         self._places[request.name] = place = _Place(key, now, returning=client, counted=not known)
         self._waiting[request.name] = None
+        if not known:
+            self._count_in(place)
         if address is not None:
             self._take_address(place, address)
-        self._key_sessions[key] += not known
         return None
 
     def _address(self, request: HttpRequest) -> str | None:
@@ -218,8 +237,8 @@ class Admission:
             return forwarded[-1].rpartition(",")[2].strip()
         return request.peer
 
-    def _check_address(self, address: str, now: float) -> Refusal | None:
-        if 0 < self._limits.address_sessions <= self._addresses[address]:
+    def _check_address(self, address: str, now: float, *, counted: bool) -> Refusal | None:
+        if counted and 0 < self._limits.address_sessions <= self._addresses[address]:
             return _full(Reason.ADDRESS_FULL, "this address has all the sessions it may have")
         if wait := self._address_rates.take(address, now):
             return _too_fast(Reason.ADDRESS_RATE, "too many new connections from this address", wait)
@@ -227,7 +246,12 @@ class Admission:
 
     def _take_address(self, place: _Place, address: str) -> None:
         place.address = address
-        self._addresses[address] += 1
+        if place.counted:
+            self._addresses[address] += 1
+
+    def _count_in(self, place: _Place) -> None:
+        self._sessions += 1
+        self._key_sessions[place.key] += 1
 
     def _forget(self, now: float) -> None:
         """Give back the places of upgrades that failed."""

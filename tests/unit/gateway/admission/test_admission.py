@@ -29,6 +29,7 @@ class Gate:
             Authentication(Keys(dict.fromkeys(keys, KeyOptions())) if keys else None),
             origins,
             self.refused.append,
+            lambda client: client.asks,
         )
         self._peer = peer
         self._requests = 0
@@ -164,6 +165,38 @@ def test_an_address_that_is_known_with_the_connection_only_is_checked_then() -> 
     gate.end(4)
     gate.end(1)
     assert gate.begin(5) is None
+
+
+FULL = AdmissionLimits(sessions=1, address_sessions=1, key_sessions=1)
+
+
+def test_a_client_that_returns_is_not_counted_as_another_one() -> None:
+    gate = Gate(FULL, peer="10.0.0.1")
+    assert [gate.request(), gate.begin(1)] == [None, None]
+    for returned in (2, 3):
+        # The connections before may be half open for a while.
+        assert [gate.request("/openai?resume=known"), gate.begin(returned)] == [None, None]
+    assert len(gate.admission) == 1
+    assert status(gate.request()) == 429
+    gate.end(2)
+    assert status(gate.request()) == 429, "the session is still there"
+    gate.end(1)
+    gate.end(3)
+    assert gate.request() is None
+    assert len(gate.admission) == 1
+
+
+def test_a_client_that_does_not_find_its_session_is_counted_with_its_own() -> None:
+    gate = Gate(FULL, peer="10.0.0.1")
+    assert gate.request("/openai?resume=known") is None
+    assert gate.request("/openai?resume=known") is None
+    gate.admission.new_session("session-1")
+    gate.admission.new_session("session-1")
+    gate.admission.new_session("unknown")
+    assert len(gate.admission) == 1
+    assert status(gate.request()) == 429
+    gate.end(1)
+    assert gate.request() is None
 
 
 def test_an_address_has_a_rate() -> None:
