@@ -31,6 +31,8 @@ from turngate.protocol.openai.server_events import (
 
 #: Seconds until the next attempt after one that failed.
 _AGAIN = 60.0
+#: Seconds that the next connection may take to answer.
+_UNANSWERED = 60.0
 #: Seconds before the end of the upstream's session by which the next connection is to be opened, at the latest.
 _BEFORE_END = 180.0
 
@@ -66,10 +68,13 @@ class RollOver:
         context.timers.set(Timer.ROLLOVER, now + longest)
 
     def due(self, now: float) -> None:
-        """Open the next connection, if this one is where the conversation is."""
-        if self._context.live and not self._opening:
+        """Open the next connection, if this one is where the conversation is; give one up that does not answer."""
+        if self._opening:
+            self._drop(now)
+        elif self._context.live:
             self._opening = True
             self._context.out.prepare_upstream = True
+            self._awaits_answer(now)
         else:
             self._context.timers.set(Timer.ROLLOVER, now + _AGAIN)
 
@@ -90,6 +95,10 @@ class RollOver:
                 restore.refused(event.error.event_id, event.error.message)
                 if restore.refusal is not None:
                     self._drop(now)
+                    return
+        if restore is not None and restore.done:
+            # It waits for a quiet moment, for as long as that takes.
+            context.timers.clear(Timer.ROLLOVER)
 
     def lost(self, now: float) -> None:
         """The next connection could not be had, or has ended."""
@@ -110,10 +119,12 @@ class RollOver:
         session = config.restoring()
         if session != restore.session:
             context.out.to_next.append(restore.begin(session, config.changing(restore.session)))
+            self._awaits_answer(now)
             return
         missing = restore.catch_up(context.replayed())
         if missing:
             context.out.to_next += missing
+            self._awaits_answer(now)
             return
         context.out.exchange_upstream = True
         context.counters.rolled_over += 1
@@ -139,6 +150,9 @@ class RollOver:
             and not self._turns.waits
             and all(request.in_conversation or not request.translated for request in context.requests)
         )
+
+    def _awaits_answer(self, now: float) -> None:
+        self._context.timers.set(Timer.ROLLOVER, now + _UNANSWERED)
 
     def _drop(self, now: float) -> None:
         self._context.out.drop_next = True

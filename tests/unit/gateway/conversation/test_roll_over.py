@@ -198,6 +198,32 @@ def test_one_that_refuses_the_configuration_is_dropped_and_tried_again() -> None
     assert bench.wait(1).prepare_upstream
 
 
+@pytest.mark.parametrize("answers", [0, 1, 2])
+def test_one_that_does_not_answer_is_given_up_and_tried_again(answers: int) -> None:
+    bench = rolling()
+    answered(bench, 2)
+    if answers:
+        assert bench.next("session.created", session={}).to_next
+    if answers == 2:
+        assert bench.next("session.updated", session=effective()).to_next
+    assert not bench.wait(59).drop_next
+    assert bench.wait(1).drop_next
+    assert not bench.wait(59).prepare_upstream
+    assert bench.wait(1).prepare_upstream
+
+
+def test_one_that_has_answered_waits_for_a_quiet_moment() -> None:
+    bench = rolling()
+    answered(bench, 2)
+    added = bench.prepared()
+    bench.created("resp_2", bench.requested(3))
+    bench.added(*added)
+    for _ in range(25):
+        words(bench, "resp_2", "a3", "On and on")
+        assert not bench.wait(5).drop_next
+    assert bench.done("resp_2").to_next, "it is brought up to date"
+
+
 def test_one_that_cannot_be_had_is_tried_again() -> None:
     bench = rolling()
     bench.conversation.next_upstream_lost(bench.now)
