@@ -23,9 +23,11 @@ from gateway.conversation.conversation import Conversation
 from gateway.descriptors import sessions_that_fit
 from gateway.dialect import DIALECTS, Dialect
 from gateway.pages import Pages
+from gateway.session.client_side import Parking
 from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
 from gateway.session.session import Session
+from gateway.session.upstream_side import Upstream
 from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from gateway.think_models import think_models
@@ -171,6 +173,7 @@ class GatewayServer:
             welcome = events.welcome(session.conversation.session, resumed=True, resume=handle)
             leg = session.attach(client, welcome, returning.received)
         else:
+            self._admission.new_session(name)
             resumable = returning.resumable and self._settings.resume_window_ms > 0
             handle = self._resume_keys.enter(name, credential, returning) if resumable else None
             session = self._session(client, dialect, name, resumable=resumable)
@@ -197,16 +200,19 @@ class GatewayServer:
         return Session(
             conversation,
             client,
-            self._dialler.dial,
+            Upstream(
+                self._dialler.dial,
+                settings.upstream,
+                settings.upstream_connect_timeout_ms / 1000,
+                settings.upstream_reconnect_ms / 1000,
+            ),
             self._publisher,
-            upstream_url=settings.upstream,
-            connect_timeout=settings.upstream_connect_timeout_ms / 1000,
-            reconnect_timeout=settings.upstream_reconnect_ms / 1000,
             stall=settings.client_stall_ms / 1000,
             queue_limits=QueueLimits(settings.session_messages_max, settings.session_queue_max_bytes),
             clock=self._clock,
-            resume_window=settings.resume_window_ms / 1000,
-            may_park=lambda: not self._closed and self.parked < settings.parked_max,
+            parking=Parking(
+                settings.resume_window_ms / 1000, lambda: not self._closed and self.parked < settings.parked_max
+            ),
         )
 
     @property
@@ -232,5 +238,5 @@ class GatewayServer:
             del self._sessions[name]
             self._resume_keys.forget(name)
             self._admission.end(name)
-            session.client.over.set()
+            session.client.leave()
             log.info("session_ended", session=name, sessions=len(self._sessions))

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from gateway.conversation.counters import Peer
-from gateway.sockets.interface import DirectSocket, Socket
+from gateway.sockets.interface import ConnectionClosed, DirectSocket, Socket
 from gateway.sockets.send_queue import Frame, QueueLimits, SendQueue
 
 
 class Leg:
     """A socket and its send queue."""
 
-    __slots__ = ("_cutting", "direct", "given_up", "over", "peer", "queue", "socket")
+    __slots__ = ("_cutting", "begun", "direct", "ended", "given_up", "over", "peer", "queue", "socket")
 
     def __init__(self, peer: Peer, socket: Socket, clock: Callable[[], float], limits: QueueLimits) -> None:
         """``clock`` returns seconds."""
@@ -21,8 +21,12 @@ class Leg:
         self.socket = socket
         self.direct: DirectSocket | None = socket.direct
         self.queue = SendQueue(clock, limits)
-        #: Set when the session does not use the connection any more.
+        #: Set when the peer has begun its session, or the session does not use the connection any more.
+        self.begun = asyncio.Event()
+        #: Set when the session does not use the connection any more: see `leave`.
         self.over = asyncio.Event()
+        #: How the connection ended; None if the session has given it up.
+        self.ended: ConnectionClosed | None = None
         #: Nothing that still arrives matters.
         self.given_up = False
         #: Set once the connection is being aborted.
@@ -41,10 +45,13 @@ class Leg:
     def was_cut(self) -> bool:
         return self._cutting is not None
 
-    def give_up(self) -> None:
-        """Abort the connection, and take no message of it any more."""
+    def leave(self, ended: ConnectionClosed | None = None) -> None:
+        """The connection has ``ended``, or the session does not use it any more: take no message of it."""
         self.given_up = True
-        self.cut()
+        if not self.over.is_set():
+            self.ended = ended
+            self.begun.set()
+            self.over.set()
 
     def cut(self) -> None:
         """Abort the connection without waiting. Its reader gets `ConnectionClosed`."""

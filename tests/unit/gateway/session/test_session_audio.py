@@ -12,6 +12,7 @@ from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
+from gateway.session.upstream_side import Upstream
 from gateway.sockets.send_queue import QueueLimits
 from tests.unit.gateway.bench import SETTINGS
 
@@ -76,11 +77,8 @@ class Line:
         session = Session(
             conversation,
             client,
-            dial,
+            Upstream(dial, "ws://nowhere", 60, 60),
             publisher,
-            upstream_url="ws://nowhere",
-            connect_timeout=60,
-            reconnect_timeout=60,
             stall=60,
             queue_limits=QueueLimits(100),
         )

@@ -15,6 +15,7 @@ from gateway.conversation.counters import Cut
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
+from gateway.session.upstream_side import Upstream
 from gateway.sockets.send_queue import QueueLimits
 from tests.unit.gateway.peers import Stuck
 
@@ -43,11 +44,8 @@ class Scene:
         self.session = Session(
             self.conversation,
             client,
-            self._dial,
+            Upstream(self._dial, "ws://nowhere", 60, 60),
             cast(Any, Silent()),
-            upstream_url="ws://nowhere",
-            connect_timeout=60,
-            reconnect_timeout=60,
             stall=stall,
             queue_limits=QueueLimits(MOST),
         )
@@ -67,8 +65,8 @@ class Scene:
 
 
 def waiting(session: Session) -> tuple[int, int]:
-    upstream = session._upstream
-    return len(session._client.queue.waiting), 0 if upstream is None else len(upstream.queue.waiting)
+    upstream = session._sending.upstream
+    return len(session._sending.client.queue.waiting), 0 if upstream is None else len(upstream.queue.waiting)
 
 
 async def test_a_client_for_which_too_much_waits_is_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from gateway.session.session import Session
+from gateway.session.upstream_side import Upstream
 from gateway.sockets.interface import ConnectionClosed
 from gateway.sockets.send_queue import QueueLimits
 
@@ -56,11 +57,8 @@ async def test_an_upstream_that_does_not_answer_its_close_does_not_hold_up_the_c
     session = Session(
         conversation,
         client,
-        dial,
+        Upstream(dial, "ws://nowhere", 60, 60),
         publisher,
-        upstream_url="ws://nowhere",
-        connect_timeout=60,
-        reconnect_timeout=60,
         stall=60,
         queue_limits=QueueLimits(100),
     )

@@ -1,0 +1,151 @@
+"""The connections of a session that are exchanged: neither side is held up by one that does not close."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import orjson
+
+from gateway.conversation.conversation import Conversation
+from gateway.conversation.limits import Limits
+from gateway.dialect import AGENT
+from gateway.session.client_side import Parking
+from gateway.session.session import Session
+from gateway.session.upstream_side import Upstream
+from gateway.sockets.interface import ConnectionClosed
+from gateway.sockets.send_queue import QueueLimits
+from tests.integration.services import until
+from tests.unit.gateway.bench import SETTINGS, effective
+from turngate.protocol.messages import AddItems, Configuration, SendRelease
+
+#: The next connection is opened at once.
+LIMITS = Limits(reconnect=30.0, rollover=0.001)
+
+
+class Peer:
+    """A socket that does not answer a close frame before it `answers`."""
+
+    direct = None
+    unread = unsent = 0
+    on_mark: Any = None
+
+    def __init__(self) -> None:
+        self.says = asyncio.Queue[str]()
+        self.told: list[dict[str, Any]] = []
+        self.closed_with: int | None = None
+        self.answers = asyncio.Event()
+
+    async def recv(self, decode: bool | None = None) -> str:
+        frame = await self.says.get()
+        if frame == "the end":
+            raise ConnectionClosed(1006, "")
+        return frame
+
+    async def send(self, message: bytes, *, text: bool | None = None) -> None:
+        self.told.append(orjson.loads(message))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        self.closed_with = code
+        await self.answers.wait()
+
+    async def cut(self) -> None: ...
+
+    def mark(self, mark: bytes) -> None: ...
+
+    def event(self, kind: str, **fields: Any) -> None:
+        self.says.put_nowait(orjson.dumps({"type": kind, **fields}).decode())
+
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.told]
+
+
+class Scene:
+    """A session between a client and upstreams that are opened one after the other."""
+
+    def __init__(self) -> None:
+        self.client = Peer()
+        self.returned: list[Peer] = []
+        self.dialled: list[Peer] = []
+        now = asyncio.get_running_loop().time
+        conversation = Conversation("session-0001", "gw", AGENT, LIMITS, now(), resumable=True)
+        publisher: Any = type("Publisher", (), {"turn": lambda *_, **__: None, "client_event": lambda *_: None})()
+        client: Any = self.client
+        self.session = Session(
+            conversation,
+            client,
+            Upstream(self._dial, "ws://nowhere", 60, 60),
+            publisher,
+            stall=60,
+            queue_limits=QueueLimits(100),
+            clock=now,
+            parking=Parking(60),
+        )
+
+    async def _dial(self, until: float) -> Any:
+        peer = Peer()
+        self.dialled.append(peer)
+        peer.event("session.created", session={})
+        return peer
+
+    async def configure(self) -> None:
+        """Apply the client's Settings, on the first connection to the upstream."""
+        self.client.says.put_nowait(orjson.dumps(SETTINGS).decode())
+        await until(lambda: _is(self.session.conversation.context.requests.last_seq == 1))
+        await until(lambda: _is(self.session.conversation.connected))
+        release = SendRelease(session="s", release="r", configuration=Configuration(session={}), configures=(1,))
+        self.session.command(AddItems(session="s", seq=1, items=()))
+        self.session.command(release)
+        self.dialled[0].event("session.updated", session=effective())
+        await until(lambda: _is("SettingsApplied" in self.client.types()))
+
+
+async def _is(fact: object) -> object:
+    await asyncio.sleep(0)
+    return fact
+
+
+@asynccontextmanager
+async def configured() -> AsyncIterator[Scene]:
+    """A session whose first Settings are applied."""
+    scene = Scene()
+    running = asyncio.create_task(scene.session.run())
+    try:
+        await scene.configure()
+        yield scene
+    finally:
+        for peer in (scene.client, *scene.returned, *scene.dialled):
+            peer.answers.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_connection_that_takes_anothers_place_is_read_from_then_on() -> None:
+    """Also what it sends before the one before has answered its close frame, and also its end."""
+    async with configured() as scene:
+        await until(lambda: _is(len(scene.dialled) == 2))
+        first, second = scene.dialled
+        await until(lambda: _is(second.types() == ["session.update"]))
+        second.event("session.updated", session=effective())
+        await until(lambda: _is(first.closed_with is not None))
+        second.event("response.created", response={"id": "resp_1", "conversation_id": "conv_1"})
+        await until(lambda: _is("AgentThinking" in scene.client.types()))
+        second.says.put_nowait("the end")
+        await until(lambda: _is(len(scene.dialled) > 2))
+
+
+async def test_a_client_that_returns_is_read_although_the_connection_before_is_half_open() -> None:
+    async with configured() as scene:
+        scene.returned.append(back := Peer())
+        scene.session.attach(cast(Any, back), {"type": "Welcome"}, None)
+        await until(lambda: _is(scene.client.closed_with == 1008))
+        back.says.put_nowait('{"type": "no such message"}')
+        await until(lambda: _is("Error" in back.types()))
+        assert back.types()[0] == "Welcome"
+        scene.client.says.put_nowait('{"type": "no such message"}')
+        scene.client.says.put_nowait('{"type": "no such message"}')
+        await until(lambda: _is(scene.client.says.qsize() == 1))
+        assert "Error" not in scene.client.types()
+        assert back.types().count("Error") == 1
