@@ -146,7 +146,7 @@ def _items_out_of_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def _race_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def settle(self: OpenRequests, seqs: tuple[int, ...]) -> None:
+    def settle(self: OpenRequests, seqs: tuple[int, ...], *, alone: bool = False) -> None:
         self.settle(seqs)
 
     patch.setattr(OpenRequests, "return_", settle)
