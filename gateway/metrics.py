@@ -41,6 +41,7 @@ _COUNTERS = {
     "rolled_over": "Upstream connections that were replaced before they ended.",
     "items_left_out": "Items of restored conversations that the upstream refused.",
     "given_up": "Requests reported to the client because they could not be executed in time.",
+    "commands_fenced": "Commands that were ignored, because they are for another owner of their session.",
     "malformed_events": "Upstream events that could not be parsed.",
     "unknown_events": "Upstream events of unknown types; each type is logged once.",
 }

@@ -32,7 +32,7 @@ from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit
 from gateway.sockets.send_queue import QueueLimits
 from gateway.think_models import think_models
 from turngate.protocol.deepgram import events
-from turngate.protocol.messages import Command
+from turngate.protocol.messages import Command, JournalComplete, SessionClaimed
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +132,9 @@ class GatewayServer:
         self._metrics.unregister()
 
     def command(self, command: Command) -> None:
-        """A translator's command. One for a session that is over is dropped: nothing of it matters any more."""
+        """A command for one session. One for a session that is over is dropped: nothing of it matters any more."""
+        if isinstance(command, SessionClaimed | JournalComplete):
+            return
         session = self._sessions.get(command.session)
         if session is not None:
             session.command(command)
@@ -195,7 +197,7 @@ class GatewayServer:
             self._clock(),
             self._counters,
             resumable=resumable,
-            epoch=time.time() - self._clock(),
+            unix_offset=time.time() - self._clock(),
         )
         return Session(
             conversation,

@@ -30,7 +30,7 @@ from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
 from gateway.timers import NEVER, Timer
-from turngate.protocol.messages import ClientEvent, Command, Slot, TurnRecord
+from turngate.protocol.messages import ClientEvent, Slot, TurnCommand, TurnRecord
 from turngate.protocol.openai.frames import read_frame
 from turngate.protocol.openai.server_events import (
     OutputAudioDelta,
@@ -62,12 +62,15 @@ class Conversation:
         counters: Counters | None = None,
         *,
         resumable: bool = False,
-        epoch: float = 0.0,
+        unix_offset: float = 0.0,
+        epoch: int = 0,
     ) -> None:
         """``counters`` may be shared by all conversations of a process. ``resumable``: the client may lose its
-        connection and return. ``epoch``: what to add to ``now`` for seconds since 1970; 0 if unknown."""
+        connection and return. ``unix_offset``: what to add to ``now`` for seconds since 1970; 0 if unknown.
+        ``epoch``: of the gateway that owns the session."""
         self.session = session
         self.gateway = gateway
+        self.epoch = epoch
         self.context = context = Context(session, dialect, limits, now, counters)
         # Used by the session directly.
         self.downlink, self.counters = context.downlink, context.counters
@@ -84,7 +87,7 @@ class Conversation:
         self._failed_replies = FailedReplies(context, self._turns)
         self._errors = ErrorHandler(context, self._client, self._turns)
         self._legs = UpstreamLegs(context, self._client, self._turns, self._failed_replies)
-        self._roll_over = RollOver(context, self._client, self._translators, self._turns, epoch)
+        self._roll_over = RollOver(context, self._client, self._translators, self._turns, unix_offset)
         self._upstream = UpstreamHandler(
             context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
@@ -98,7 +101,7 @@ class Conversation:
         self.client_legs = ClientLegs(context, self._client, self._lifetime, resumable=resumable)
         self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
-        self._records = TurnRecords(session, gateway, context, self._translators)
+        self._records = TurnRecords(session, gateway, epoch, context, self._translators)
         context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
         self._set_heartbeat(now)
 
@@ -216,8 +219,12 @@ class Conversation:
         self._roll_over.lost(now)
         self._changed(now)
 
-    def command(self, command: Command, now: float) -> None:
-        """Handle a translator's command. One that arrives twice, late or for a settled request has no effect."""
+    def command(self, command: TurnCommand, now: float) -> None:
+        """Handle a translator's command. One that arrives twice, late or for a settled request has no effect, nor has
+        one of another epoch."""
+        if command.epoch != self.epoch:
+            self.counters.commands_fenced += 1
+            return
         self._translators.command(command, now)
         self._changed(now)
 

@@ -64,6 +64,8 @@ class Counters:
     restored_as_message: bool = False
     #: Upstream connections that were replaced by a next one while they worked.
     rolled_over: int = 0
+    #: Commands that were ignored, because they are for another owner of their session.
+    commands_fenced: int = 0
     #: Upstream events that could not be read.
     malformed_events: int = 0
     #: Upstream events of unknown types.

@@ -11,7 +11,7 @@ from gateway.turn.release_gate import Drop, ReleaseGate, Sendable
 from gateway.turn.slot import PendingCreate
 from gateway.turn.upstream_config import Update
 from turngate.protocol.deepgram import events
-from turngate.protocol.messages import AddItems, Command, RefuseRequest, SendRelease
+from turngate.protocol.messages import AddItems, RefuseRequest, SendRelease, TurnCommand
 from turngate.protocol.openai.client_events import response_create, session_update
 
 
@@ -31,7 +31,7 @@ class CommandHandler:
         #: The newest release that was decided: sent, completely or in part, or dropped.
         self.decided_release: str | None = None
 
-    def command(self, command: Command, now: float) -> None:
+    def command(self, command: TurnCommand, now: float) -> None:
         """Execute a command. One that arrives twice, late or for a settled request has no effect."""
         if isinstance(command, SendRelease):
             self._release_gate.offer(command)

@@ -42,14 +42,14 @@ class RollOver:
     happens."""
 
     def __init__(
-        self, context: Context, client: ClientHandler, translators: CommandHandler, turns: UserTurns, epoch: float
+        self, context: Context, client: ClientHandler, translators: CommandHandler, turns: UserTurns, unix_offset: float
     ) -> None:
-        """``epoch`` is what to add to ``now`` for seconds since 1970; 0 if unknown."""
+        """``unix_offset`` is what to add to ``now`` for seconds since 1970; 0 if unknown."""
         self._context = context
         self._client = client
         self._translators = translators
         self._turns = turns
-        self._epoch = epoch
+        self._unix_offset = unix_offset
         #: What brings the next connection to where the conversation is; None while there is none.
         self._restore: Restore | None = None
         self._opening = False
@@ -62,8 +62,8 @@ class RollOver:
         if not longest:
             return
         ends_at = session.get("expires_at")
-        if self._epoch and isinstance(ends_at, int | float):
-            left = ends_at - self._epoch - now
+        if self._unix_offset and isinstance(ends_at, int | float):
+            left = ends_at - self._unix_offset - now
             longest = min(longest, max(left - _BEFORE_END, left / 2))
         context.timers.set(Timer.ROLLOVER, now + longest)
 

@@ -13,9 +13,10 @@ from turngate.protocol.messages import TurnRecord
 class TurnRecords:
     """Numbers the records, and notes in the context's effects when there is a new one."""
 
-    def __init__(self, session: str, gateway: str, context: Context, translators: CommandHandler) -> None:
+    def __init__(self, session: str, gateway: str, epoch: int, context: Context, translators: CommandHandler) -> None:
         self._session = session
         self._gateway = gateway
+        self._epoch = epoch
         self._context = context
         self._translators = translators
         self._version = 0
@@ -30,6 +31,7 @@ class TurnRecords:
         return TurnRecord(
             session=self._session,
             gateway=self._gateway,
+            epoch=self._epoch,
             version=self._version,
             slot=turn.slot,
             response_id=turn.response_id,

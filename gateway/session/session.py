@@ -22,7 +22,7 @@ from gateway.session.upstream_side import Upstream, UpstreamSide
 from gateway.sockets.interface import ConnectionClosed, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from turngate.protocol.deepgram import events
-from turngate.protocol.messages import Command
+from turngate.protocol.messages import TurnCommand
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +100,7 @@ class Session:
         self._client_side.attach(leg, welcome, received)
         return leg
 
-    def command(self, command: Command) -> None:
+    def command(self, command: TurnCommand) -> None:
         """Execute a translator's command. Returns at once."""
         try:
             self.conversation.command(command, self._clock())

@@ -23,7 +23,7 @@ from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.bus.consumer import Batch
 from turngate.process.settings import BrokerSettings
 from turngate.process.supervisor import Supervisor
-from turngate.protocol.messages import GATEWAYS, Command, commands_stream
+from turngate.protocol.messages import GATEWAYS, Command, JournalComplete, SessionClaimed, commands_stream
 from turngate.protocol.openai.server_events import OutputAudioDelta
 
 NAME = "gw"
@@ -175,7 +175,7 @@ class Session:
             self.flush()
 
     def command(self, command: Command) -> None:
-        if not self.closed:
+        if not self.closed and not isinstance(command, SessionClaimed | JournalComplete):
             self.conversation.command(command, self._clock.now)
             self.flush()
 

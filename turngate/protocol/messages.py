@@ -8,7 +8,7 @@ of sessions are not defined here: only `session_state` accesses them.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,11 +60,13 @@ class Slot(StrEnum):
 class TurnRecord(Value):
     """A snapshot of one session's slot and open requests, made by the gateway that owns the session's sockets.
 
-    A higher ``version`` replaces a lower one, in whatever order they arrive.
+    A higher ``version`` replaces a lower one of the same ``epoch``, in whatever order they arrive.
     """
 
     session: str
     gateway: str
+    #: Grows by one with every change of the gateway that owns the session; a record of an older one is refused.
+    epoch: int = 0
     version: int
     slot: Slot
     #: The response that holds the slot, if known.
@@ -83,6 +85,11 @@ class TurnRecord(Value):
     #: The last release that this gateway sent or dropped. Its intents that are neither settled nor in flight can be
     #: granted again before the end of the lease.
     decided_release: str | None = None
+    #: The number of connections so far, to the upstream and of the client.
+    upstream_legs: int = 0
+    client_legs: int = 0
+    #: Since when the session waits for its client to return, in milliseconds since 1970; None while there is one.
+    parked_since_ms: int | None = None
 
     @property
     def configured_seq(self) -> int:
@@ -154,6 +161,7 @@ class Release(Value):
     id: str
     session: str
     gateway: str
+    epoch: int = 0
     #: Ascending by ``seq``.
     intents: tuple[Intent, ...]
 
@@ -166,6 +174,8 @@ class AddItems(Value):
 
     type: Literal["AddItems"] = "AddItems"
     session: str
+    #: That of the turn record on which it is based. The gateway ignores a command of another one.
+    epoch: int = 0
     seq: int
     #: Conversation items, each with an ``id`` derived from the session and ``seq``.
     items: tuple[dict[str, Any], ...] = ()
@@ -178,6 +188,8 @@ class RefuseRequest(Value):
 
     type: Literal["RefuseRequest"] = "RefuseRequest"
     session: str
+    #: That of the turn record on which it is based. The gateway ignores a command of another one.
+    epoch: int = 0
     seq: int
     code: str
     description: str
@@ -188,6 +200,8 @@ class SendRelease(Value):
 
     type: Literal["SendRelease"] = "SendRelease"
     session: str
+    #: That of the turn record on which it is based. The gateway ignores a command of another one.
+    epoch: int = 0
     release: str
     configuration: Configuration | None = None
     #: The configuration requests that ``configuration`` contains, ascending.
@@ -200,7 +214,28 @@ class SendRelease(Value):
     responds: tuple[int, ...] = ()
 
 
-Command = Annotated[AddItems | RefuseRequest | SendRelease, Field(discriminator="type")]
+class SessionClaimed(Value):
+    """Another gateway is the session's owner now: complete the journal, and let go of both connections at once."""
+
+    type: Literal["SessionClaimed"] = "SessionClaimed"
+    session: str
+    #: Its epoch under the new owner.
+    epoch: int
+    #: The new owner.
+    gateway: str
+
+
+class JournalComplete(Value):
+    """The session's owner before has completed the journal, or has nothing to add: take the session up now."""
+
+    type: Literal["JournalComplete"] = "JournalComplete"
+    session: str
+    epoch: int
+
+
+#: What a translator has a session do.
+TurnCommand: TypeAlias = AddItems | RefuseRequest | SendRelease
+Command = Annotated[TurnCommand | SessionClaimed | JournalComplete, Field(discriminator="type")]
 
 
 class DeadLetter(Value):

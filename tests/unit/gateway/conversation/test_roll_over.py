@@ -21,10 +21,12 @@ LIMITS = Limits(reconnect=30.0, rollover=3_000.0)
 class Rolling(Bench):
     """A bench with a next connection."""
 
-    def __init__(self, limits: Limits = LIMITS, *, epoch: float = 0.0, **session: Any) -> None:
+    def __init__(self, limits: Limits = LIMITS, *, unix_offset: float = 0.0, **session: Any) -> None:
         self.counted = Counters()
         super().__init__(COMPONENT, limits, self.counted)
-        self.conversation = Conversation("session-0001", "gw", COMPONENT, limits, self.now, self.counted, epoch=epoch)
+        self.conversation = Conversation(
+            "session-0001", "gw", COMPONENT, limits, self.now, self.counted, unix_offset=unix_offset
+        )
         self._session = session
 
     def next(self, kind: str, **fields: Any) -> Out:
@@ -274,7 +276,7 @@ def test_of_what_was_not_heard_nothing_is_left() -> None:
     [(3_000.0, 3_600, 3_000.0), (3_000.0, 600, 420.0), (3_000.0, 200, 100.0), (10.0, 3_600, 10.0)],
 )
 def test_it_comes_before_the_end_of_the_upstreams_session(rollover: float, expires_in: int, at: float) -> None:
-    bench = Rolling(Limits(rollover=rollover), epoch=1_000_000.0)
+    bench = Rolling(Limits(rollover=rollover), unix_offset=1_000_000.0)
     bench.event("session.created", session={"expires_at": 1_000_000 + expires_in})
     bench.say(**SETTINGS)
     bench.translated(1)
