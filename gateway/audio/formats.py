@@ -7,8 +7,9 @@ the bytes are passed through unchanged.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.audio.resampling import Resampler
 from turngate.protocol.deepgram.audio import LINEAR16, UPSTREAM_RATE, upstream_bytes_per_ms, upstream_format
@@ -54,6 +55,24 @@ class DeclaredFormats:
     def withdraw(self, seq: int) -> None:
         """This ``Settings`` was refused."""
         self._declared.pop(seq, None)
+
+    def journaled(self) -> list[dict[str, Any]]:
+        """The declared formats, for `take_up`."""
+        return [
+            {
+                "seq": seq,
+                "input": formats.input.model_dump(mode="json"),
+                "output": formats.output.model_dump(mode="json"),
+                "manual_commit": formats.manual_commit,
+            }
+            for seq, formats in self._declared.items()
+        ]
+
+    def take_up(self, journaled: Iterable[Mapping[str, Any]]) -> None:
+        """Have the formats that were declared to another gateway."""
+        for one in journaled:
+            declared, wanted = InputAudio.model_validate(one["input"]), OutputAudio.model_validate(one["output"])
+            self.declare(one["seq"], Formats(declared, wanted, one["manual_commit"]))
 
     @property
     def current(self) -> Formats | None:

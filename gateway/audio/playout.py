@@ -107,11 +107,11 @@ class PlayoutClock:
             return 0.0
         return item.heard_ms + sum(stretch.ms for stretch in self._stretches if stretch.item_id == item_id)
 
-    def cut(self, now: float) -> list[Cut]:
-        """Stop playback now. Returns the items that were not played to their end, in order of their start."""
+    def unplayed(self, now: float) -> list[Cut]:
+        """The items that are not played to their end now, in order of their start, as `cut` would return them."""
         now = self._clock(now)
         self._pass(now)
-        cuts = [
+        return [
             Cut(
                 item_id,
                 int(item.heard_ms + sum(stretch.played(now) for stretch in stretches)),
@@ -120,9 +120,13 @@ class PlayoutClock:
             for item_id, item in self._items.items()
             for stretches in [[stretch for stretch in self._stretches if stretch.item_id == item_id]]
         ]
+
+    def cut(self, now: float) -> list[Cut]:
+        """Stop playback now. Returns the items that were not played to their end, in order of their start."""
+        cuts = self.unplayed(now)
         self._stretches.clear()
         self._items.clear()
-        self._ends = now
+        self._ends = self._clock(now)
         return cuts
 
     def _pass(self, now: float) -> None:

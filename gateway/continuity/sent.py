@@ -9,7 +9,8 @@ No I/O, no clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
@@ -25,10 +26,13 @@ class Sent:
     """The messages of one session, the newest ``limit`` of them."""
 
     def __init__(self, limit: int) -> None:
+        self.limit = limit
         #: The number of messages so far.
         self.count = 0
         #: How many of them are known to have arrived.
         self._proven = 0
+        #: How many of them another gateway has sent, which could not send the others; None if there was none.
+        self._sent: int | None = None
         #: The newest, with their numbers.
         self._messages: deque[tuple[int, dict[str, Any]]] = deque(maxlen=limit)
         #: The number to prove next, if any, and whether a ping is under way.
@@ -61,6 +65,21 @@ class Sent:
         if self._wanted <= number:
             self._wanted = 0
 
+    @property
+    def proven_count(self) -> int:
+        """How many messages are known to have arrived."""
+        return self._proven
+
+    def numbered(self, after: int) -> list[tuple[int, dict[str, Any]]]:
+        """The messages that are kept, with their numbers, from the first one ``after`` this number on."""
+        return [(number, message) for number, message in self._messages if number > after]
+
+    def take_up(self, count: int, proven: int, sent: int, messages: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """Have the messages of another gateway, by number: so many in all, of which the first ones were ``sent``, and
+        the first of these are ``proven`` to have arrived."""
+        self.count, self._proven, self._sent = count, proven, sent
+        self._messages.extend(sorted(messages, key=itemgetter(0)))
+
     def missed(self, received: int | None, unsent: int, is_open: Callable[[str], bool]) -> list[dict[str, Any]]:
         """The client has returned. Returns what it has missed of what was sent: of all but the last ``unsent``
         messages, which are still queued.
@@ -70,12 +89,13 @@ class Sent:
         Pings that were under way are not answered any more."""
         self._marked = 0
         was_sent = [(number, message) for number, message in self._messages if number <= self.count - unsent]
+        last_sent, self._sent = self.count if self._sent is None else self._sent, None
         if received is not None and received <= self.count:
             return [message for number, message in was_sent if number > received]
         return [
             message
             for number, message in was_sent
             if number > self._proven
-            and message["type"] in _NEEDED
+            and (number > last_sent or message["type"] in _NEEDED)
             and (message["type"] != _CALL or any(is_open(call["id"]) for call in message["functions"]))
         ]

@@ -17,8 +17,9 @@ No I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import pybase64
@@ -40,6 +41,8 @@ class _Given:
     given: dict[str, Any]
     #: Never dropped.
     kept: bool
+    #: Its place in the order of all.
+    place: int = 0
 
     @property
     def size(self) -> int:
@@ -60,6 +63,7 @@ class _Turn:
     id: str
     audio: bytes
     text: str = ""
+    place: int = 0
 
     @property
     def size(self) -> int:
@@ -83,6 +87,7 @@ class _Reply:
     text: str = ""
     #: The text does not grow any more.
     final: bool = False
+    place: int = 0
 
     @property
     def size(self) -> int:
@@ -118,6 +123,9 @@ class Transcript:
         self._calls: dict[str, bool] = {}
         self._bytes = 0
         self._audio = 0
+        self._places = 0
+        #: The ids of entries that have changed since `changed` was called last; None if nobody asks.
+        self._changed: set[str] | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -130,6 +138,63 @@ class Transcript:
     def items(self) -> Iterator[dict[str, Any]]:
         """The items to create, in order."""
         return (item for entry in self._entries.values() if (item := entry.item()) is not None)
+
+    # --- its journal
+
+    def journal(self) -> None:
+        """Keep account of what changes, for `changed`."""
+        self._changed = set()
+
+    def changed(self, *, everything: bool, audio: bool) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """The entries that have changed since the last call (or ``everything``), by id, for `take_up`; and the ids of
+        those that are gone. ``audio``: with the audio of turns that have no text."""
+        changed = self._changed or set()
+        named = list(self._entries) if everything else [name for name in changed if name in self._entries]
+        gone = [] if everything else [name for name in changed if name not in self._entries]
+        changed.clear()
+        return {name: self._journaled(self._entries[name], audio=audio) for name in named}, gone
+
+    def take_up(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Have the entries that another transcript has returned as changed, and nothing else before."""
+        for journaled in sorted(entries, key=itemgetter("place")):
+            name, text = journaled["id"], journaled.get("text", "")
+            match journaled["kind"]:
+                case "given":
+                    self.sent(journaled["item"], kept=journaled["kept"])
+                case "turn":
+                    self.turn(name, pybase64.b64decode(journaled.get("audio", "")))
+                    self.transcribed(name, text)
+                case "reply":
+                    self.said(journaled["response"], name, text, complete=journaled["final"])
+
+    @staticmethod
+    def _journaled(entry: _Entry, *, audio: bool) -> dict[str, Any]:
+        journaled: dict[str, Any] = {"id": entry.id, "place": entry.place}
+        match entry:
+            case _Given():
+                return journaled | {"kind": "given", "item": entry.given, "kept": entry.kept}
+            case _Turn():
+                journaled |= {"kind": "turn", "text": entry.text}
+                if audio and entry.audio:
+                    journaled["audio"] = pybase64.b64encode_as_string(entry.audio)
+                return journaled
+            case _Reply():
+                return journaled | {
+                    "kind": "reply",
+                    "response": entry.response,
+                    "text": entry.text,
+                    "final": entry.final,
+                }
+
+    def _touched(self, item_id: str) -> None:
+        if self._changed is not None:
+            self._changed.add(item_id)
+
+    # --- its items
+
+    def calls(self) -> Iterator[dict[str, Any]]:
+        """The function calls, answered or not."""
+        return (item for item in self.items() if item["type"] == "function_call")
 
     def place_of(self, item_id: str) -> tuple[str, dict[str, Any] | None]:
         """The id of the item before this one, ``"root"`` for the first, and this item; None if it is not replayed."""
@@ -207,6 +272,7 @@ class Transcript:
         if isinstance(entry, _Turn) and text.strip():
             self._forget_audio(entry)
             entry.text = text.strip()
+            self._touched(item_id)
             self._grown(len(entry.text))
 
     # --- what the agent says
@@ -221,12 +287,14 @@ class Transcript:
             before = len(entry.text)
             entry.text = text if complete else entry.text + text
             entry.final = complete
+            self._touched(item_id)
             self._grown(len(entry.text) - before)
 
     def cut(self, item_id: str, heard: str) -> None:
         """Of this message only so much was heard; nothing, if ``heard`` is empty."""
         entry = self._entries.get(item_id)
         if isinstance(entry, _Reply):
+            self._touched(item_id)
             self._grown(len(heard) - len(entry.text))
             entry.text, entry.final = heard, True
 
@@ -246,7 +314,10 @@ class Transcript:
     def _add(self, entry: _Entry) -> None:
         if entry.id in self._entries:
             self._remove(entry.id)
+        self._places += 1
+        entry.place = self._places
         self._entries[entry.id] = entry
+        self._touched(entry.id)
         self._grown(entry.size)
 
     def _grown(self, size: int) -> None:
@@ -276,6 +347,7 @@ class Transcript:
     def _remove(self, item_id: str) -> _Entry | None:
         entry = self._entries.pop(item_id, None)
         if entry is not None:
+            self._touched(item_id)
             if isinstance(entry, _Turn):
                 self._forget_audio(entry)
             self._bytes -= entry.size

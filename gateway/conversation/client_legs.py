@@ -9,6 +9,7 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.continuity.sent import Sent
@@ -29,6 +30,10 @@ class ClientLegs:
         self._client = client
         self._lifetime = lifetime
         self.sent = Sent(_SENT_MAX) if resumable else None
+        #: The number of connections so far.
+        self.count = 1
+        #: How many messages had been sent when the client was lost.
+        self._sent = 0
 
     @property
     def parked(self) -> bool:
@@ -53,6 +58,7 @@ class ClientLegs:
     def lost(self, now: float) -> None:
         """The client is gone, and may return."""
         self._lifetime.parked = True
+        self._sent = self.sent.count if self.sent is not None else 0
         self._context.downlink.playout.pause(now)
         self._client.user_audio.end_turn(now)
 
@@ -60,11 +66,26 @@ class ClientLegs:
         """The client is back, and says that it has ``received`` so many messages, if it says so; the last ``unsent``
         ones are still queued. Returns the messages to send before those."""
         assert self.sent is not None
+        self.count += 1
         self._lifetime.parked = False
         self._lifetime.heard(now)
         self._context.downlink.playout.resume(now)
         self._client.returned()
         return self.sent.missed(received, unsent, self._is_open)
+
+    def journaled(self) -> dict[str, Any]:
+        """The number of connections, and what has arrived of the messages, for `take_up`."""
+        assert self.sent is not None
+        sent = self._sent if self.parked else self.sent.count
+        return {"legs": self.count, "messages": self.sent.count, "proven": self.sent.proven_count, "sent": sent}
+
+    def take_up(self, journaled: Mapping[str, Any], messages: Iterable[tuple[int, dict[str, Any]]], now: float) -> None:
+        """Go on for another gateway, whose messages these are: the client is gone, and may return."""
+        assert self.sent is not None
+        self.count, self._sent = journaled["legs"], journaled["sent"]
+        self.sent.take_up(journaled["messages"], journaled["proven"], journaled["sent"], messages)
+        self._lifetime.parked = True
+        self._context.downlink.playout.pause(now)
 
     def _is_open(self, call_id: str) -> bool:
         call = self._context.calls.get(call_id)

@@ -144,6 +144,15 @@ class Context:
         self.transcript.sent(item, kept=kept)
         self.out.to_upstream.append(item_create(item, event_id=item["id"]))
 
+    @property
+    def sent_events(self) -> int:
+        """The number of events that were sent upstream by `send`."""
+        return self._sent_events
+
+    def take_up(self, sent_events: int) -> None:
+        """Go on for another gateway, which has sent so many events: ids are not used twice in one session."""
+        self._sent_events = sent_events
+
     def next_event_id(self, purpose: str) -> str:
         """The ``event_id`` that the next `send` with this purpose uses."""
         return f"{self.session[:12]}.{purpose}.{self._sent_events + 1}"

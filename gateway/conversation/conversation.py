@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.continuity.journal import Changes
 from gateway.conversation.client_legs import ClientLegs
 from gateway.conversation.client_limits import ClientLimits
 from gateway.conversation.context import Context
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import SESSION_OVER, Effects, Ending, UpstreamProblem
 from gateway.conversation.failed_replies import FailedReplies
+from gateway.conversation.journal import ConversationJournal, Handlers
 from gateway.conversation.lifetime import Lifetime
 from gateway.conversation.limits import Limits
 from gateway.conversation.on_client import ClientHandler
@@ -64,10 +66,12 @@ class Conversation:
         resumable: bool = False,
         unix_offset: float = 0.0,
         epoch: int = 0,
+        age: float = 0.0,
     ) -> None:
         """``counters`` may be shared by all conversations of a process. ``resumable``: the client may lose its
         connection and return. ``unix_offset``: what to add to ``now`` for seconds since 1970; 0 if unknown.
-        ``epoch``: of the gateway that owns the session."""
+        ``epoch``: of the gateway that owns the session. ``age``: seconds since the session began, if that was at
+        another gateway (`take_up`)."""
         self.session = session
         self.gateway = gateway
         self.epoch = epoch
@@ -92,13 +96,20 @@ class Conversation:
             context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
         self._lifetime = Lifetime(
-            now,
+            now - age,
             silence=limits.silence if dialect.sends_keep_alive else limits.component_silence,
             longest=limits.session,
             notice=limits.session_notice,
         )
         #: The client's connections.
         self.client_legs = ClientLegs(context, self._client, self._lifetime, resumable=resumable)
+        #: What another gateway needs to go on; only of sessions whose clients may return.
+        self.journal: ConversationJournal | None = None
+        if resumable:
+            handlers = Handlers(
+                self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
+            )
+            self.journal = ConversationJournal(context, handlers, now + unix_offset - age)
         self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
         self._records = TurnRecords(session, gateway, epoch, context, self._translators)
@@ -258,6 +269,22 @@ class Conversation:
         self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
         self._changed(now)
         return missed
+
+    def take_up(self, parts: Mapping[str, Any], now: float) -> None:
+        """Go on with what another gateway has written down (`gateway.continuity.journal.read`). The caller opens a
+        connection to the upstream, as after a loss, and calls `client_returned`. Raises LookupError, TypeError or
+        ValueError for what cannot be read."""
+        assert self.journal is not None
+        self.journal.take_up(parts, now)
+        self._changed(now)
+
+    def hand_over(self, now: float) -> Changes:
+        """Another gateway goes on with the conversation: this one tells and sends nothing more. Returns the journal for
+        it."""
+        assert self.journal is not None
+        changes = self.journal.last(now)
+        self.context.out = Effects()
+        return changes
 
     def closed(self, now: float) -> None:
         """The client's connection is closed, and with it the session."""

@@ -103,6 +103,15 @@ class FailedReplies:
             request.continues = reply.started
         return request
 
+    @property
+    def words(self) -> dict[str, Any] | None:
+        """The message that the current response carries out; None if it answers whoever asked."""
+        return self._words
+
+    def take_up(self, words: dict[str, Any] | None) -> None:
+        """Go on for another gateway, whose current response carried out this message."""
+        self._words = words
+
     def _ask(self, words: dict[str, Any] | None, now: float) -> Request | None:
         if words is None:
             return self._turns.ask(None, now)

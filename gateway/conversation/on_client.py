@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.audio.formats import Formats, speaks_differently
@@ -93,6 +93,28 @@ class ClientHandler:
                 self.user_audio.withhold()
         else:
             context.tell(*context.downlink.greeting(greeting))
+
+    # --- another gateway
+
+    @property
+    def newest_settings(self) -> dict[str, Any] | None:
+        """The newest ``Settings`` that was accepted."""
+        return self._newest_settings
+
+    def journaled(self) -> dict[str, Any]:
+        """What is known of the client, but for its newest ``Settings``, for `take_up`."""
+        return {
+            "settings_seen": self._settings_seen,
+            "greeting": self._greeting,
+            "greeting_seq": self._greeting_seq,
+            "greeting_response": self._greeting_response,
+        }
+
+    def take_up(self, journaled: Mapping[str, Any], settings: dict[str, Any] | None) -> None:
+        """Go on for another gateway."""
+        self._settings_seen, self._newest_settings = journaled["settings_seen"], settings
+        self._greeting, self._greeting_seq = journaled["greeting"], journaled["greeting_seq"]
+        self._greeting_response = journaled["greeting_response"]
 
     # --- the greeting
 

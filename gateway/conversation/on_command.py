@@ -53,6 +53,10 @@ class CommandHandler:
             for item, kept in held:
                 self._context.add_item(item, kept=kept)
 
+    def held_items(self) -> frozenset[str]:
+        """The ids of the items that wait to be sent."""
+        return frozenset(item["id"] for item, _ in self._held)
+
     @property
     def holds_items(self) -> bool:
         """Whether items wait to be sent."""

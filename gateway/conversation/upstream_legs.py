@@ -54,6 +54,8 @@ class UpstreamLegs:
         self._client = client
         self._turns = turns
         self._failed_replies = failed_replies
+        #: The number of connections so far that have begun a session.
+        self.count = 0
         #: When the last connection was lost that was where the conversation is; None if none was.
         self.lost_at: float | None = None
         self._told = False
@@ -130,11 +132,20 @@ class UpstreamLegs:
             if request is None:
                 context.tell(*context.downlink.end())
 
+    def take_up(self, count: int, now: float) -> None:
+        """Go on for another gateway, which had so many connections: the first one of this gateway is the next."""
+        context = self._context
+        self.count = count
+        self.lost_at, self._told = now, False
+        context.turn.lost(now)
+        context.timers.set(Timer.RECONNECT, now + min(_TOLD_AFTER, context.limits.reconnect))
+
     # --- the next one
 
     def connected(self, now: float) -> None:
         """The next connection has begun a session."""
         context = self._context
+        self.count += 1
         if context.turn.slot is not Slot.RECONNECTING:
             return
         if not context.configured:

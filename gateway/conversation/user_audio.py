@@ -13,8 +13,9 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from gateway.audio.early import EarlyAudio
 from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, silence, speaks_differently
@@ -247,6 +248,25 @@ class UserAudio:
             piece = silence(formats.input.encoding if formats is not None else "linear16", _SILENCE_MS)
             self._append(piece)
             timers.set(Timer.AUDIO_GAP, now + _SILENCE_MS / 1000)
+
+    # --- another gateway
+
+    def journaled(self) -> dict[str, Any]:
+        """The formats, and how long the audio may stop, for `take_up`."""
+        return {"formats": self._formats.journaled(), "gap": self._gap, "withheld": self._withheld}
+
+    def unsent(self) -> bytes:
+        """The audio that the upstream has not committed, or not been sent. It is not kept any more."""
+        return self._recent.take() + self._early.take()
+
+    def take_up(self, journaled: Mapping[str, Any], audio: bytes, now: float) -> None:
+        """Go on for another gateway, with this audio, which the conversation does not have yet."""
+        self._formats.take_up(journaled["formats"])
+        self._gap, self._withheld = journaled["gap"], journaled["withheld"]
+        formats = self._formats.current
+        if formats is not None:
+            self._adopt(formats, now)
+        self._recent.sent(audio)
 
     # --- another connection
 

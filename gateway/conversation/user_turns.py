@@ -8,6 +8,9 @@ response of the upstream's own *surely* answers, and asks again for the rest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.conversation.context import Context
 from gateway.turn.requests import Kind, Request, TooManyRequests
 from turngate.protocol.deepgram import events
@@ -134,6 +137,22 @@ class UserTurns:
         if self._forced is not None:
             self._forced = None
             self.force_commit()
+
+    # --- another gateway
+
+    def journaled(self) -> dict[str, Any]:
+        """What is under way, for `take_up`."""
+        speaking = self._context.turn.user_speaking or self._uncommitted
+        return {"owed": self._owes_answer, "speaking": speaking, "forced": self._forced is not None}
+
+    def take_up(self, journaled: Mapping[str, Any], now: float, *, has_audio: bool) -> None:
+        """Go on for another gateway. The turn that was open goes on if its audio is there; one that waited for an
+        answer gets a response."""
+        if has_audio and journaled["speaking"]:
+            self._context.turn.user_speaking = self.resumes = True
+            self._forced = "" if journaled["forced"] else None
+        if journaled["owed"]:
+            self.ask(None, now)
 
     def _by_hand(self, event: AudioCommitted) -> bool:
         """Whether this may be the answer to our commit. If ours crosses the upstream's own there are two, and only the

@@ -17,7 +17,7 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.audio.formats import AgentAudio
@@ -213,6 +213,38 @@ class Downlink:
             self.playout.complete(item_id)
         reply.lost = reply.over = True
         return LostReply(reply.id, reply.started, bool(reply.calls), heard), messages
+
+    @property
+    def newest(self) -> Reply | None:
+        """The newest reply; None if there was none."""
+        return self._current
+
+    @property
+    def shows_history(self) -> bool:
+        """Whether the client wants ``History``."""
+        return self._history
+
+    def heard_of(self, item_id: str) -> str:
+        """The text of this item of the newest reply that the client has, or will have when it has played what was
+        sent."""
+        reply = self._current
+        return "" if reply is None or item_id not in reply.words | reply.texts else self._heard(reply, item_id)
+
+    def was_told(self, item_id: str) -> bool:
+        """Whether the client was sent the text of this item."""
+        return item_id in self._told
+
+    def spoken(self, text: str) -> list[ServerMessage]:
+        """The messages with what the agent has said at another gateway."""
+        return self._text_messages("assistant", text)
+
+    def take_up(self, reply: LostReply | None, calls: Iterable[Mapping[str, Any]], now: float) -> None:
+        """Go on for another gateway, which was in the middle of this reply, if of any, and had sent these calls."""
+        for call in calls:
+            self._calls[call["call_id"]] = (call["name"], call["arguments"])
+        if reply is not None:
+            self._current = Reply(reply.id, now, started=reply.started, lost=True, over=True)
+            self._replies[reply.id] = self._current
 
     def _heard(self, reply: Reply, item_id: str) -> str:
         """The text of this item that the client has, or will have when it has played what was sent."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.recent import Recent
 from gateway.timers import NEVER, Timer, Timers
@@ -39,6 +40,15 @@ class FunctionCalls:
     def open(self) -> tuple[str, ...]:
         """The ids of the open calls."""
         return tuple(self._calls)
+
+    def journaled(self) -> list[dict[str, Any]]:
+        """The open calls, for `take_up`. A result that has not been delivered is in a request."""
+        return [{"id": call.id, "name": call.name, "answered": call.answered} for call in self._calls.values()]
+
+    def take_up(self, calls: Iterable[Mapping[str, Any]], now: float) -> None:
+        """Have the open calls of another gateway. Their time begins anew."""
+        self._calls = {call["id"]: Call(call["id"], call["name"], now, call["answered"]) for call in calls}
+        self.schedule()
 
     def asked(self, call_id: str, name: str, now: float) -> Call:
         """Add a call; a call that is already open is returned unchanged. At the limit the oldest call is forgotten, and

@@ -159,6 +159,15 @@ class OpenRequests:
         self.bytes += size
         return request
 
+    def take_up(self, requests: Iterable[Request], last_seq: int) -> None:
+        """Have the open requests of another gateway, which wait to be sent; ``last_seq`` is the highest number that was
+        assigned."""
+        self.last_seq = last_seq
+        for request in sorted(requests, key=lambda one: one.seq):
+            request.progress_before = self._progress()
+            self._open[request.seq] = request
+            self.bytes += request.size
+
     def settle(self, seqs: Iterable[int]) -> list[Request]:
         """Remove these requests; returns those that were open, in order."""
         settled = [request for seq in sorted(seqs) if (request := self._open.pop(seq, None)) is not None]

@@ -183,6 +183,17 @@ class UpstreamConfig:
                 self._sent_functions = sent
         return update
 
+    def journaled(self) -> dict[str, Any]:
+        """What is in force, for `take_up`."""
+        return {"confirmed": self.confirmed, "asked": self.asked, "fixed": sorted(self._fixed)}
+
+    def take_up(self, journaled: Mapping[str, Any]) -> None:
+        """Have the configuration that another gateway has confirmed."""
+        self.learn(journaled["confirmed"])
+        self.asked = journaled["asked"]
+        self._sent_functions = _functions(self.asked) or frozenset()
+        self._fixed = set(journaled["fixed"])
+
     def restoring(self) -> dict[str, Any]:
         """The session object that brings a new session to the configuration in force."""
         session = copy.deepcopy(self.asked)
