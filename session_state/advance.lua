@@ -5,11 +5,12 @@
 --   A session's gateway says in its turn record what the slot is doing and which of the client's requests are open. What a
 --   request needs a free slot for is an intent: a change of configuration, or a response. Each call of this script takes in what
 --   is new, and then grants everything that may go as one release.
---   1. Of two turn records, the one with the higher version counts. A session that has closed keeps nothing but a small mark.
+--   1. Of two turn records of one epoch, the one with the higher version counts. What comes from an older epoch has no effect:
+--      another gateway owns the session since (owners.lua). A session that has closed keeps nothing but a small mark.
 --   2. An intent is open while the turn record lists its number (seq), or has not got as far as that number. Others are settled.
 --   3. Settled intents are forgotten, and the new one is held, unless too many wait already ('full').
 --   4. There is one release at a time. It ends when the gateway has decided it, when nothing in it is open any more, when the
---      slot is in use, or when its lease ends; then it may be granted again.
+--      slot is in use, when its epoch is over, or when its lease ends; then it may be granted again.
 --   5. If the slot is free and no release is outstanding, intents are granted in the order of their numbers:
 --      - nothing goes past an open intent that has not arrived here yet;
 --      - configuration waits for configuration that the upstream has not confirmed yet;
@@ -22,7 +23,8 @@
 --
 -- Keys that it owns
 --   KEYS[1] turngate:session:<id>   hash: turn        the newest turn record, JSON
---                                         release     the outstanding release, JSON {id, until, seqs}
+--                                         epoch       the newest epoch, written by owners.lua; missing before the first claim
+--                                         release     the outstanding release, JSON {id, epoch, until, seqs}
 --                                         head:<seq>  of an intent that waits: JSON {kind, since, answers}
 --                                         body:<seq>  the intent itself, JSON, never parsed here
 --   KEYS[2] turngate:sessions       sorted set: session -> when its last record came (ms)
@@ -39,10 +41,11 @@
 --   answer, alone                    commands, as JSON in strings: one for the gateway in any case, and one that carries out a
 --                                    release of this very intent and no other; only for a reservation
 -- It returns {outcome, gateway}, the outcome being
---   'granted'  followed by 1 if some of it was granted before and that lease has ended, else 0, and the bodies of the intents;
---              without bodies if `alone` was written, so that nothing is left to do
+--   'granted'  followed by the epoch, 1 if some of it was granted before and that lease has ended, else 0, and the bodies of the
+--              intents; without bodies if `alone` was written, so that nothing is left to do
 --   'held'     something waits             'settled'  the intent is not needed any more      'idle'  nothing waits
 --   'full'     the intent was not taken    'unknown'  there is no record, which does not mean that the slot is free
+--   'fenced'   the record is of an older epoch
 
 local given = cjson.decode(ARGV[1])
 local session_key, session, intent = KEYS[1], given.session, given.intent
@@ -52,7 +55,6 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function command(body)
   redis.call('XADD', KEYS[4], 'NOMKSTREAM', 'MAXLEN', '~', given.stream_max_length, '*', '__data__', body)
 end
-if intent then command(given.answer) end
 
 local function null(value) return value == nil or value == cjson.null end
 
@@ -63,7 +65,13 @@ for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 -- 1. The newest record wins, whatever the order of arrival.
 local turn = stored.turn and cjson.decode(stored.turn)
 local offered = given.record and cjson.decode(given.record)
-local newer = offered and (not turn or offered.version > turn.version)
+local function epoch_of(record) return record and record.epoch or 0 end
+if offered and epoch_of(offered) < math.max(epoch_of(turn), tonumber(stored.epoch) or 0) then
+  return { 'fenced', offered.gateway }
+end
+if intent then command(given.answer) end
+local next_epoch = turn and epoch_of(offered) > epoch_of(turn)
+local newer = offered and (not turn or next_epoch or offered.version > turn.version)
 if newer then turn = offered end
 if not turn then
   redis.call('ZREM', KEYS[3], session)
@@ -75,7 +83,9 @@ if turn.slot == 'closed' then
   redis.call('DEL', session_key)
   redis.call('ZREM', KEYS[2], session)
   redis.call('ZREM', KEYS[3], session)
-  local tombstone = { session = session, gateway = turn.gateway, version = turn.version, slot = turn.slot }
+  local tombstone = {
+    session = session, gateway = turn.gateway, epoch = epoch_of(turn), version = turn.version, slot = turn.slot,
+  }
   redis.call('HSET', session_key, 'turn', cjson.encode(tombstone))
   redis.call('PEXPIRE', session_key, given.ttl_ms)
   return { 'settled', turn.gateway }
@@ -132,7 +142,7 @@ if release then
     for _, seq in ipairs(release.seqs) do lost[seq] = true end
   end
   local outstanding = false
-  if free and now < release['until'] and turn.decided_release ~= release.id then
+  if (release.epoch or 0) == epoch_of(turn) and free and now < release['until'] and turn.decided_release ~= release.id then
     for _, seq in ipairs(release.seqs) do
       if (kind_of[seq] or seq > turn.last_seq) and not on_its_way(seq) then outstanding = true end
     end
@@ -177,13 +187,13 @@ end
 local look_again = release and release['until'] or now + given.lease_ms
 local result
 if #grant > 0 then
-  local granted = { id = given.release_id, ['until'] = look_again, seqs = grant }
+  local granted = { id = given.release_id, epoch = epoch_of(turn), ['until'] = look_again, seqs = grant }
   redis.call('HSET', session_key, 'release', cjson.encode(granted))
   local alone = #grant == 1 and grant[1] == asked
   if alone then command(given.alone) end
-  result = { 'granted', turn.gateway, 0 }
+  result = { 'granted', turn.gateway, epoch_of(turn), 0 }
   for _, seq in ipairs(grant) do
-    if lost[seq] then result[3] = 1 end
+    if lost[seq] then result[4] = 1 end
     if not alone then result[#result + 1] = stored['body:' .. seq] end
   end
 elseif asked or (not intent and waiting > 0) then

@@ -1,7 +1,8 @@
-"""What other services may ask of session-state: to reserve the turn.
+"""What other services may ask of session-state: translators reserve the turn (`SessionStateClient`), gateways write
+down and claim sessions (`OwnersClient`).
 
-One atomic script in Redis, about as cheap as a GET; no request to a session-state process is involved, so a
-reservation needs none to be alive.
+Each is an atomic script in Redis, about as cheap as a GET; no request to a session-state process is involved, so none
+need be alive for it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,22 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from session_state.config import ReservationSettings
+from session_state.owners import Claim, Journal, JournalEntry, OwnersClient, Written
 from session_state.store import Outcome, Reservation, Step, Store, raise_refusal
 
-__all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient", "Step", "raise_refusal"]
+__all__ = [
+    "Claim",
+    "Journal",
+    "JournalEntry",
+    "Outcome",
+    "OwnersClient",
+    "Reservation",
+    "ReservationSettings",
+    "SessionStateClient",
+    "Step",
+    "Written",
+    "raise_refusal",
+]
 
 
 class SessionStateClient:

@@ -1,4 +1,4 @@
-"""The store: session keys in Redis, changed only by one atomic script (`advance.lua`).
+"""The store: the turns of sessions in Redis, changed only by one atomic script (`advance.lua`).
 
 One session whose keys cannot be used (of another type, or written by another version) fails alone: its step says so,
 it is logged and counted, and the sweeper leaves it alone until its next turn record.
@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha1
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +16,10 @@ import orjson
 import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
 from session_state.config import ReservationSettings
+from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
 from turngate.protocol.messages import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
@@ -30,14 +29,13 @@ log = structlog.get_logger(__name__)
 SESSION_KEY = "turngate:session:"
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
-_SCRIPT = (Path(__file__).parent / "advance.lua").read_text()
-_SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 _reservations = Counter("turngate_reservations", "What reserving the turn came to.", ["outcome"])
 _granted = Counter("turngate_releases_granted", "Releases granted, by what brought it about.", ["by"])
 _granted_again = Counter(
     "turngate_releases_granted_again", "Those with an intent of an earlier release whose lease had ended."
 )
+_fenced = Counter("turngate_records_fenced", "Turn records of gateways that do not own their session any more.")
 _failed = Counter("turngate_sessions_failed", "Steps that failed because the keys of one session are unreadable.")
 
 
@@ -49,6 +47,8 @@ class Outcome(StrEnum):
     SETTLED = "settled"
     IDLE = "idle"
     FULL = "full"
+    #: Another gateway owns the session since: nothing of it has an effect.
+    FENCED = "fenced"
     UNKNOWN = "unknown"
     #: The session's keys cannot be used: see `Step.error`.
     FAILED = "failed"
@@ -99,6 +99,7 @@ class Store:
     def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
         self._redis = redis
         self._settings = settings
+        self._script = Script(redis, "advance.lua")
         self._prefix = settings.redis_prefix
         self._sessions_key = self._prefix + SESSIONS
         self._waiting_key = self._prefix + WAITING
@@ -113,7 +114,9 @@ class Store:
 
     async def observe(self, records: Sequence[TurnRecord]) -> list[Step]:
         """Take turn records in, and grant what waits where one frees the turn."""
-        return _counted(await self._advance([_Question(record.session, record) for record in records]), "turn")
+        steps = await self._advance([_Question(record.session, record) for record in records])
+        _fenced.inc(sum(step.outcome is Outcome.FENCED for step in steps))
+        return _counted(steps, "turn")
 
     async def revisit(self, sessions: Sequence[str]) -> list[Step]:
         """Grant again what was granted and lost, and what a process that died left asleep. A session that fails is
@@ -177,7 +180,7 @@ class Store:
         if not questions:
             return []
         named = [(question.release_id, question) for question in questions]
-        replies = await self._run([self._call(release_id, question) for release_id, question in named])
+        replies = await self._script.run([self._call(release_id, question) for release_id, question in named])
         return [
             _isolated(release_id, question.session, reply)
             for (release_id, question), reply in zip(named, replies, strict=True)
@@ -205,25 +208,6 @@ class Store:
             given["alone"] = asked.alone.model_dump_json()
         return [len(keys), *keys, orjson.dumps(given)]
 
-    async def _run(self, calls: Sequence[list[Any]]) -> list[Any]:
-        """The script's reply to each call, or the error that it ended with."""
-        replies = await self._evaluate(calls)
-        # It has the script unless it was started anew.
-        missing = [position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if missing:
-            await self._redis.script_load(_SCRIPT)
-            again = await self._evaluate([calls[position] for position in missing])
-            for position, reply in zip(missing, again, strict=True):
-                replies[position] = reply
-        return replies
-
-    async def _evaluate(self, calls: Sequence[list[Any]]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                # As a command: `Pipeline.evalsha` would ask each time whether the server has the script.
-                pipeline.execute_command("EVALSHA", _SHA, *call)
-            return list(await pipeline.execute(raise_on_error=False))
-
     async def _now(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
@@ -247,12 +231,12 @@ def _step(release_id: str, session: str, reply: Sequence[Any]) -> Step:
     outcome, gateway, *granted = reply
     if _text(outcome) != Outcome.GRANTED:
         return Step(Outcome(_text(outcome)))
-    again, *bodies = granted
+    epoch, again, *bodies = granted
     if not bodies:
         # The script told the gateway already.
         return Step(Outcome.GRANTED, None, bool(again))
     intents = tuple(Intent.model_validate_json(body) for body in bodies)
-    release = Release(id=release_id, session=session, gateway=_text(gateway), intents=intents)
+    release = Release(id=release_id, session=session, gateway=_text(gateway), epoch=int(epoch), intents=intents)
     return Step(Outcome.GRANTED, release, bool(again))
 
 

@@ -53,6 +53,13 @@ class _Sender(Value):
     gateway: str
     seq: int
     message: Any = None
+    turn: Any = None
+
+    @property
+    def epoch(self) -> int:
+        """That of its turn record, as far as it can be read."""
+        epoch = self.turn.get("epoch") if isinstance(self.turn, dict) else None
+        return epoch if isinstance(epoch, int) else 0
 
 
 def run(settings: TranslatorSettings) -> None:
@@ -141,16 +148,23 @@ class Translator:
             return
         kind = sender.message.get("type") if isinstance(sender.message, dict) else None
         description = f"{kind or 'A request'} could not be processed."
-        refusal = RefuseRequest(session=sender.session, seq=sender.seq, code=NOT_PROCESSED, description=description)
+        refusal = RefuseRequest(
+            session=sender.session, epoch=sender.epoch, seq=sender.seq, code=NOT_PROCESSED, description=description
+        )
         await self._bus.publish([(commands_stream(sender.gateway), refusal)], create=False)
 
     def _answer(self, event: ClientEvent) -> tuple[AddItems | RefuseRequest, Intent | None]:
-        session, seq = event.session, event.seq
+        session, epoch, seq = event.session, event.turn.epoch, event.seq
         try:
             done = translate(event, self._defaults)
         except Refusal as refusal:
-            return RefuseRequest(session=session, seq=seq, code=refusal.code, description=refusal.description), None
-        return AddItems(session=session, seq=seq, items=done.items, notices=done.notices), done.intent
+            description = refusal.description
+            return (
+                RefuseRequest(session=session, epoch=epoch, seq=seq, code=refusal.code, description=description),
+                None,
+            )
+        answer = AddItems(session=session, epoch=epoch, seq=seq, items=done.items, notices=done.notices)
+        return answer, done.intent
 
     async def _send(self, batch: Batch[Any], commands: Sequence[_Addressed]) -> None:
         """Never creates a gateway's stream: one that does not exist has gone, or the server has lost it; then the
@@ -168,5 +182,7 @@ def _carried_out(release: Release) -> tuple[str, Command]:
 
 
 def _reservation(event: ClientEvent, answer: AddItems, intent: Intent) -> Reservation:
-    release = Release(id=uuid4().hex, session=event.session, gateway=event.gateway, intents=(intent,))
+    release = Release(
+        id=uuid4().hex, session=event.session, gateway=event.gateway, epoch=event.turn.epoch, intents=(intent,)
+    )
     return Reservation(event.turn, intent, answer, merge(release))

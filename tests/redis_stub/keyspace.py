@@ -109,6 +109,14 @@ class Keyspace(StreamCommands):
         self._expiry[key] = self.now_ms + int(milliseconds)
         return 1
 
+    def on_pttl(self, key: bytes) -> Any:
+        if not self._present(key):
+            return -2
+        return self._expiry[key] - self.now_ms if key in self._expiry else -1
+
+    def on_get(self, key: bytes) -> Any:
+        return self.value(key, bytes)
+
     def on_set(self, key: bytes, value: bytes, *options: bytes) -> Any:
         self.remove(key)
         self._values[key] = value

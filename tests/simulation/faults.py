@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha1
 from typing import Any, cast
 
 import pytest
@@ -22,7 +21,7 @@ from gateway.turn.release_gate import Drop, ReleaseGate, Sendable, Translated
 from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import Turn
 from gateway.turn.slot_table import STAY, TRANSITIONS, Input
-from session_state import store
+from session_state import script
 from tests.simulation.faults_in_continuity import FAULTS_IN_CONTINUITY
 from tests.simulation.faults_in_liveness import FAULTS_IN_LIVENESS
 from tests.simulation.faults_in_shells import FAULTS_IN_SHELLS, Fault
@@ -85,10 +84,9 @@ def _rule(right: str, wrong: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Another text in the script."""
 
     def put_in(patch: pytest.MonkeyPatch) -> None:
-        assert store._SCRIPT.count(right) == 1, f"advance.lua does not say {right!r}"
-        script = store._SCRIPT.replace(right, wrong)
-        patch.setattr(store, "_SCRIPT", script)
-        patch.setattr(store, "_SHA", sha1(script.encode(), usedforsecurity=False).hexdigest())
+        source = script.source_of("advance.lua")
+        assert source.count(right) == 1, f"advance.lua does not say {right!r}"
+        patch.setattr(script, "source_of", lambda name: source.replace(right, wrong))
 
     return put_in
 

@@ -15,7 +15,8 @@ import turngate.bus.consumer
 from gateway.session import publisher
 from gateway.session.publisher import Publisher
 from session_state.app import Sweeper
-from session_state.store import Step, Store
+from session_state.script import Script
+from session_state.store import Step
 from translator.app import Translator
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
@@ -124,7 +125,7 @@ def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def _script_not_loaded_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Store, "_run", Store._evaluate)
+    patch.setattr(Script, "run", Script._evaluate)
 
 
 FAULTS_IN_SHELLS = (

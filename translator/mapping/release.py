@@ -22,6 +22,7 @@ def merge(release: Release) -> SendRelease:
     parts = tuple(intent.configuration for intent in configuring if intent.configuration is not None)
     return SendRelease(
         session=release.session,
+        epoch=release.epoch,
         release=release.id,
         configuration=merge_configurations(parts) if parts else None,
         configures=tuple(intent.seq for intent in configuring),

@@ -1,0 +1,191 @@
+"""Owners: which gateway runs a session, and the journal by which another one goes on with it (`owners.lua`).
+
+Only sessions whose clients may return have an owner here; others cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from session_state.config import ReservationSettings
+from session_state.script import Script
+from session_state.store import SESSION_KEY
+from turngate.bus import trouble
+from turngate.bus.consumer import reason_of
+from turngate.protocol.messages import commands_stream
+
+log = structlog.get_logger(__name__)
+
+OWNER_KEY = "turngate:owner:"
+JOURNAL_KEY = "turngate:journal:"
+RESUME_KEY = "turngate:resume:"
+
+_written = Counter("turngate_journal_entries", "Journal entries of sessions whose clients may return.", ["outcome"])
+_claims = Counter("turngate_claims", "Sessions that a gateway asked for, since their client came to it.", ["outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """An entry of a session's journal, by the gateway that owns it."""
+
+    session: str
+    gateway: str
+    epoch: int
+    #: One more than that of the entry before, by the same owner; any, if it is whole.
+    number: int
+    #: It replaces everything that was written before.
+    whole: bool
+    #: The keys by which a client finds the session from now on. Others are forgotten.
+    keys: tuple[str, ...]
+    #: What was added or has changed, as JSON, by name.
+    parts: Mapping[str, bytes]
+    #: The names of what is gone.
+    gone: tuple[str, ...] = ()
+    #: The owner lets go of the session after it: nobody need wait for more.
+    last: bool = False
+
+
+class Written(StrEnum):
+    """What became of an entry."""
+
+    WRITTEN = "written"
+    #: An entry before it is missing: write the whole.
+    GAP = "gap"
+    #: Another gateway owns the session.
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A session that the caller owns from now on."""
+
+    session: str
+    epoch: int
+    #: The owner before.
+    gateway: str
+    #: It has let go of the session: nobody need wait for it.
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What was written of a session."""
+
+    number: int
+    parts: Mapping[str, bytes]
+
+
+class OwnersClient:
+    """Every operation on owners and journals, each of them one atomic step. Errors that concern the server pass
+    through; those of one session's keys are logged."""
+
+    def __init__(self, redis: Redis, settings: ReservationSettings, ttl_ms: int) -> None:
+        """What was written is kept for ``ttl_ms`` after the last entry."""
+        self._redis = redis
+        self._script = Script(redis, "owners.lua")
+        self._prefix = settings.redis_prefix
+        before, _, after = commands_stream("\0").partition("\0")
+        self._common = {
+            "ttl_ms": ttl_ms,
+            "session_ttl_ms": settings.session_ttl_ms,
+            "resume": self._prefix + RESUME_KEY,
+            "stream": {"before": self._prefix + before, "after": after},
+            "stream_max_length": settings.stream_max_length,
+        }
+
+    async def write(self, entries: Sequence[JournalEntry]) -> list[Written | Exception]:
+        """Write these entries, in one round trip. Returns what became of each, or the error that concerns only it."""
+        if not entries:
+            return []
+        replies = await self._script.run([self._call("write", entry.session, entry) for entry in entries])
+        return [self._outcome(entry, reply) for entry, reply in zip(entries, replies, strict=True)]
+
+    async def claim(self, keys: Sequence[str], gateway: str) -> Claim | None:
+        """Make this gateway the owner of the session that one of these keys belongs to; None if there is none. The
+        owner before is told, and completes the journal (`complete`), if it lives: wait for ``JournalComplete``, then
+        call `take_up`."""
+        for key in keys:
+            found = await self._redis.get(self._prefix + RESUME_KEY + key)
+            if found is None:
+                continue
+            session = _text(found)
+            reply = await self._one(self._call("claim", session, key=key, gateway=gateway))
+            if reply is not None:
+                _claims.labels("claimed").inc()
+                epoch, before, complete = reply
+                return Claim(session, int(epoch), _text(before), bool(complete))
+        _claims.labels("unknown").inc()
+        return None
+
+    async def take_up(self, claim: Claim) -> Journal | None:
+        """The journal of a session that was claimed; from now on the owner before cannot complete it any more. None if
+        there is none, or another gateway has claimed the session meanwhile."""
+        reply = await self._one(self._call("take_up", claim.session, epoch=claim.epoch))
+        if reply is None:
+            return None
+        number, *flat = reply
+        return Journal(int(number), {_text(name): part for name, part in zip(flat[::2], flat[1::2], strict=True)})
+
+    async def complete(self, session: str, epoch: int, entry: JournalEntry | None) -> bool:
+        """Another gateway has claimed the session, whose epoch is now this one: give it the last, whole journal, or
+        tell it that there is nothing to add. Returns False if it was too late."""
+        return bool(await self._one(self._call("complete", session, entry, epoch=epoch)))
+
+    async def forget(self, session: str, epoch: int) -> None:
+        """The session is over. No effect if another gateway owns it."""
+        await self._one(self._call("forget", session, epoch=epoch))
+
+    async def owns(self, session: str, epoch: int) -> bool:
+        """Whether this is still the newest epoch of the session; True if nothing is known of it."""
+        found = await self._redis.hget(self._prefix + OWNER_KEY + session, "epoch")
+        return found is None or int(found) <= epoch
+
+    def _call(self, operation: str, session: str, entry: JournalEntry | None = None, **details: Any) -> list[Any]:
+        given = {"operation": operation, "session": session, **details, **self._common}
+        parts: list[Any] = []
+        if entry is not None:
+            given["entry"] = {
+                "gateway": entry.gateway,
+                "epoch": entry.epoch,
+                "number": entry.number,
+                "whole": entry.whole,
+                "last": entry.last,
+                "keys": entry.keys,
+                "gone": entry.gone,
+            }
+            parts = [one for part in entry.parts.items() for one in part]
+        keys = [self._prefix + key + session for key in (OWNER_KEY, JOURNAL_KEY, SESSION_KEY)]
+        return [len(keys), *keys, orjson.dumps(given), *parts]
+
+    async def _one(self, call: Sequence[Any]) -> Any:
+        (reply,) = await self._script.run([call])
+        if isinstance(reply, Exception):
+            if not trouble.concerns_server(reply) and isinstance(reply, ResponseError):
+                log.error("owner_unreadable", reason=reason_of(reply))
+                return None
+            raise reply
+        return reply
+
+    def _outcome(self, entry: JournalEntry, reply: Any) -> Written | Exception:
+        if isinstance(reply, Exception):
+            if trouble.concerns_server(reply):
+                raise reply
+            log.error("journal_unreadable", session=entry.session, reason=reason_of(reply))
+            _written.labels("failed").inc()
+            return reply
+        outcome = Written(_text(reply))
+        _written.labels(outcome).inc()
+        return outcome
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
