@@ -16,12 +16,16 @@ from gateway.admission.origins import Origins
 from gateway.admission.token_secrets import read_tokens
 from gateway.config import GatewaySettings
 from gateway.drain import Drain
+from gateway.moves import Moves
 from gateway.probe import Probe
 from gateway.server import GatewayServer
+from gateway.session.claims import Claims
 from gateway.session.dialler import Dialler, with_model
+from gateway.session.journal_writer import JournalWriter
 from gateway.session.publisher import Publisher
 from gateway.sockets.engines import ENGINES
 from gateway.sockets.interface import Engine
+from session_state.client import OwnersClient
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
@@ -89,6 +93,11 @@ class Gateway:
         self._keys = read_keys(settings)
         self._publisher = Publisher(bus, settings.turn_fold_ms / 1000)
         self._probe = Probe(lambda: bus.ready(TRANSLATORS, SESSION_STATES), _PROBE_INTERVAL)
+        owners = OwnersClient(bus.redis, settings, settings.resume_window_ms + settings.session_ttl_ms)
+        self._journals = JournalWriter(owners, settings.journal_fold_ms / 1000)
+        moves = Moves()
+        if settings.sessions_move:
+            moves = Moves(Claims(owners, settings.gateway_id, settings.claim_wait_ms / 1000), self._journals)
         self._server = GatewayServer(
             settings,
             engine,
@@ -97,10 +106,12 @@ class Gateway:
             self._alive,
             Authentication(self._keys, read_tokens(settings, open_to_anybody=self._keys is None)),
             Origins(settings.origins, open_to_anybody=self._keys is None),
+            moves,
         )
         self._drain = Drain(
             lambda: self._server.sessions,
             self._server.close_listener,
+            self._server.hand_over,
             settings.drain_grace_ms / 1000,
             settings.drain_ms / 1000,
         )
@@ -150,6 +161,7 @@ class Gateway:
                 supervisor.start("consumer watch", self._bus.watch)
                 supervisor.start("probe", self._probe.run)
                 supervisor.start("publisher", self._publisher.run)
+                supervisor.start("journal writer", self._journals.run)
                 supervisor.start("stall watcher", self._server.watch)
                 serving = supervisor.start("http", lambda: internal.serve(sockets=[internal_listener]))
                 await self._server.start(listener)
@@ -177,4 +189,4 @@ class Gateway:
     async def _stop(self) -> None:
         """Say good-bye to every client, and publish the last records."""
         await self._server.stop(_FAREWELL)
-        await self._publisher.drain(_FAREWELL)
+        await asyncio.gather(self._publisher.drain(_FAREWELL), self._journals.drain(_FAREWELL))

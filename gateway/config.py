@@ -15,7 +15,7 @@ from gateway.audio.endpointing import EndPointingRules
 from gateway.conversation.limits import Limits
 from gateway.sockets.engines import EngineName
 from gateway.turn.requests import Patience
-from turngate.process.settings import BrokerSettings
+from session_state.config import SessionSettings
 from turngate.protocol.openai.models import DEFAULT_REALTIME
 
 OPENAI_URL = "wss://api.openai.com/v1/realtime"
@@ -25,7 +25,7 @@ def _own_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
 
 
-class GatewaySettings(BrokerSettings):
+class GatewaySettings(SessionSettings):
     """The service itself, its upstream, and the limits of its sessions."""
 
     gateway_host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -254,6 +254,18 @@ class GatewaySettings(BrokerSettings):
     parked_max: int = Field(
         1_000, ge=0, description="Sessions of one gateway that wait for their client; a further one ends."
     )
+    claim_wait_ms: int = Field(
+        500,
+        ge=0,
+        description="A client that returns to another gateway waits at most this long for the gateway that it had to "
+        "complete what is known of its session.",
+    )
+    journal_fold_ms: int = Field(
+        250,
+        ge=0,
+        description="How long what changes in a session whose client may return is kept before it is written to Redis, "
+        "for another gateway to go on with. A request that was accepted is written at once.",
+    )
     drain_grace_ms: int = Field(
         5_000,
         ge=0,
@@ -364,6 +376,12 @@ class GatewaySettings(BrokerSettings):
         if self.upstream_url is not None:
             return str(self.upstream_url)
         return OPENAI_URL if self.openai_api_key is not None else str(self.simulator_url)
+
+    @property
+    def sessions_move(self) -> bool:
+        """Whether a session can go on at another gateway: its client may return, and its upstream be connected
+        anew."""
+        return self.resume_window_ms > 0 and self.upstream_reconnect_ms > 0
 
     @property
     def simulated(self) -> bool:

@@ -1,4 +1,5 @@
-"""How a gateway empties before it stops: it is not ready any more, takes no new sessions, and lets the others end."""
+"""How a gateway empties before it stops: it is not ready any more, takes no new sessions, hands over those whose
+clients return to another gateway, and lets the others end."""
 
 from __future__ import annotations
 
@@ -26,19 +27,23 @@ class Draining(Protocol):
 
 class Drain:
     """Call it once. Load balancers see that the process is not ready; new clients are accepted for ``grace`` seconds
-    more; sessions go on for ``longest`` seconds at most, and a reply that runs then may end."""
+    more. Sessions are handed over, each at its first quiet moment; those that cannot be go on for ``longest`` seconds
+    at most, and a reply that runs then may end."""
 
     def __init__(
         self,
         sessions: Callable[[], Collection[Draining]],
         close_listener: Callable[[], None],
+        hand_over: Callable[[], None],
         grace: float,
         longest: float,
     ) -> None:
-        """``close_listener`` is called when no more clients are accepted."""
+        """``close_listener`` is called when no more clients are accepted, and ``hand_over`` again and again from then
+        on."""
         self.begun = False
         self._sessions = sessions
         self._close_listener = close_listener
+        self._hand_over = hand_over
         self._grace = grace
         self._longest = longest
 
@@ -48,9 +53,13 @@ class Drain:
         log.info("draining", sessions=len(self._sessions()), grace=self._grace, longest=self._longest)
         await asyncio.sleep(self._grace)
         self._close_listener()
-        if not await _within(self._longest, lambda: not self._sessions()):
+        if not await _within(self._longest, self._is_empty):
             await _within(min(_LAST_REPLIES, self._longest), lambda: not any(one.replying for one in self._sessions()))
         log.info("drained", sessions=len(self._sessions()))
+
+    def _is_empty(self) -> bool:
+        self._hand_over()
+        return not self._sessions()
 
 
 async def _within(seconds: float, reached: Callable[[], bool]) -> bool:

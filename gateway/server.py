@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,12 +17,14 @@ from gateway.admission.admission import Admission
 from gateway.admission.authentication import Authentication
 from gateway.admission.credentials import chosen
 from gateway.admission.origins import Origins
-from gateway.admission.resume_keys import ResumeKeys
+from gateway.admission.resume_keys import ResumeKeys, Returning
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
 from gateway.descriptors import sessions_that_fit
 from gateway.dialect import DIALECTS, Dialect
+from gateway.moves import Moves
 from gateway.pages import Pages
+from gateway.session.claims import TakenUp
 from gateway.session.client_side import Parking
 from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
@@ -39,6 +41,8 @@ log = structlog.get_logger(__name__)
 #: How many looks at a socket fit into the time after which it counts as stalled, and the most seconds between two.
 _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
+#: The sessions that are handed over at a time are this part of all of them, at least.
+_HAND_OVERS = 100
 #: Close code of a client that is refused after the upgrade.
 _TRY_AGAIN_LATER = 1013
 
@@ -55,6 +59,7 @@ class GatewayServer:
         alive: Callable[[], bool],
         authentication: Authentication,
         origins: Origins,
+        moves: Moves,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``alive`` says whether the process and its consumers work. ``clock`` gives seconds. Raises `SettingsError`
@@ -76,6 +81,7 @@ class GatewayServer:
         self._limits = settings.limits
         self._dialler = dialler
         self._publisher = publisher
+        self._moves = moves
         self._counters = metrics.counters()
         self._metrics = metrics.SessionMetrics(
             self._counters,
@@ -107,13 +113,20 @@ class GatewayServer:
         return self._sessions.values()
 
     def close_listener(self) -> None:
-        """Accept no more clients. Sessions that wait for theirs end."""
+        """Accept no more clients. Sessions that wait for theirs end, unless they can be handed over."""
         if self._server is not None and not self._closed:
             self._closed = True
             self._server.close(close_connections=False)
             for session in self._sessions.values():
-                if session.parked_since is not None:
+                if session.parked_since is not None and not session.may_move:
                     session.go_away()
+
+    def hand_over(self) -> None:
+        """Let go of some sessions with which another gateway can go on now, and nobody notices. Call it again and again
+        while the gateway empties, so that not all clients come back at once."""
+        movable = [session for session in self._sessions.values() if session.may_move]
+        for session in movable[: 1 + len(self._sessions) // _HAND_OVERS]:
+            self._serve_in_background(self._moves.let_go(session))
 
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
@@ -121,7 +134,10 @@ class GatewayServer:
             return
         self.close_listener()
         for session in self._sessions.values():
-            session.go_away()
+            if session.is_written_down:
+                self._serve_in_background(self._moves.let_go(session))
+            else:
+                session.go_away()
         if self._serving:
             _, late = await asyncio.wait(self._serving, timeout=timeout)
             if late:
@@ -133,11 +149,14 @@ class GatewayServer:
 
     def command(self, command: Command) -> None:
         """A command for one session. One for a session that is over is dropped: nothing of it matters any more."""
-        if isinstance(command, SessionClaimed | JournalComplete):
-            return
         session = self._sessions.get(command.session)
-        if session is not None:
-            session.command(command)
+        match command:
+            case JournalComplete():
+                self._moves.completed(command)
+            case SessionClaimed():
+                self._serve_in_background(self._moves.give(command, session))
+            case _ if session is not None:
+                session.command(command)
 
     async def watch(self) -> None:
         """Cut peers that do not read, and measure what the sessions hold, until cancelled."""
@@ -166,39 +185,82 @@ class GatewayServer:
     async def _converse(self, client: Socket, dialect: Dialect, name: str) -> None:
         """Serve this connection, in its own session or in that to which its client returns."""
         credential, returning = self._admission.returning(name)
-        found = self._resume_keys.find(returning)
-        session = self._sessions.get(found) if found is not None else None
-        if session is not None and session.conversation.context.dialect is dialect and session.attachable:
+        session = await self._of_this_gateway(returning)
+        if session is not None:
             metrics.client_returned(parked=session.parked_since is not None)
-            log.info("client_returned", session=found, parked=session.parked_since is not None)
-            handle = self._resume_keys.enter(session.conversation.session, credential, returning)
-            welcome = events.welcome(session.conversation.session, resumed=True, resume=handle)
+            log.info("client_returned", session=session.name, parked=session.parked_since is not None)
+            handle = self._resume_keys.enter(session.name, credential, returning)
+            welcome = events.welcome(session.name, resumed=True, resume=handle)
             leg = session.attach(client, welcome, returning.received)
         else:
             self._admission.new_session(name)
-            resumable = returning.resumable and self._settings.resume_window_ms > 0
-            handle = self._resume_keys.enter(name, credential, returning) if resumable else None
-            session = self._session(client, dialect, name, resumable=resumable)
+            taken = await self._moves.claim(returning)
+            session = None if taken is None else self._take_up(taken, client, dialect, name)
+            session = session or self._new(client, dialect, name)
             leg = session.client
-            resumed = False if returning.asks else None
-            self._begin(session, events.welcome(name, resumed=resumed, resume=handle))
         await leg.over.wait()
 
-    def _session(self, client: Socket, dialect: Dialect, name: str, *, resumable: bool) -> Session:
-        settings = self._settings
+    async def _of_this_gateway(self, returning: Returning) -> Session | None:
+        """The session of this gateway to which the client returns. One that has rested without a client may have become
+        another gateway's meanwhile."""
+        session = self._sessions.get(self._resume_keys.find(returning) or "")
+        if session is None or not session.attachable:
+            return None
+        if session.parked_since is not None and not await self._moves.owns(session):
+            session.fenced()
+        return session if session.attachable else None
+
+    def _new(self, client: Socket, dialect: Dialect, name: str) -> Session:
+        """A new session."""
+        credential, returning = self._admission.returning(name)
+        resumable = returning.resumable and self._settings.resume_window_ms > 0
+        handle = self._resume_keys.enter(name, credential, returning) if resumable else None
+        session = self._session(self._conversation(dialect, name, resumable=resumable), client)
+        self._begin(session, events.welcome(name, resumed=False if returning.asks else None, resume=handle))
+        return session
+
+    def _take_up(self, taken: TakenUp, client: Socket, dialect: Dialect, name: str) -> Session | None:
+        """Go on with a session of another gateway. None if what is known of it cannot be used."""
+        credential, returning = self._admission.returning(name)
+        try:
+            about = taken.parts["about"]
+            age = max(time.time() - about["began_at"], 0.0)
+            conversation = self._conversation(dialect, taken.session, resumable=True, epoch=taken.epoch, age=age)
+            conversation.take_up(taken.parts, self._clock())
+            recovered = {"messages": taken.parts["client"]["messages"], "audio_ms": about["audio_ms"]}
+        except (LookupError, TypeError, ValueError) as error:
+            log.error("session_not_taken_up", session=taken.session, exc_info=error)
+            return None
+        self._admission.rename(name, taken.session)
+        handle = self._resume_keys.enter(taken.session, credential, returning)
+        welcome = events.welcome(
+            taken.session, resumed=True, resume=handle, recovered=None if taken.complete else recovered
+        )
+        session = self._session(conversation, client)
+        self._begin(session, welcome, conversation.client_returned(returning.received, 0, self._clock()))
+        return session
+
+    def _conversation(
+        self, dialect: Dialect, name: str, *, resumable: bool, epoch: int = 0, age: float = 0.0
+    ) -> Conversation:
         limits = self._limits
         if not self._admission.key_options(name).latency_reports:
             limits = replace(limits, latency_reports=False)
-        conversation = Conversation(
+        return Conversation(
             name,
-            settings.gateway_id,
+            self._settings.gateway_id,
             dialect,
             limits,
             self._clock(),
             self._counters,
             resumable=resumable,
             unix_offset=time.time() - self._clock(),
+            epoch=epoch,
+            age=age,
         )
+
+    def _session(self, conversation: Conversation, client: Socket) -> Session:
+        settings = self._settings
         return Session(
             conversation,
             client,
@@ -215,6 +277,7 @@ class GatewayServer:
             parking=Parking(
                 settings.resume_window_ms / 1000, lambda: not self._closed and self.parked < settings.parked_max
             ),
+            writing=self._moves.writing(self._resume_keys.of) if conversation.journal is not None else None,
         )
 
     @property
@@ -222,23 +285,28 @@ class GatewayServer:
         """The number of sessions without a client."""
         return sum(session.parked_since is not None for session in self._sessions.values())
 
-    def _begin(self, session: Session, welcome: dict[str, Any]) -> None:
+    def _begin(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None = None) -> None:
         """Run a session in a task of its own, since it may outlive its client's connection."""
-        name = session.conversation.session
-        self._sessions[name] = session
-        serving = asyncio.create_task(self._run(session, welcome), name=f"session {name}")
+        self._sessions[session.name] = session
+        self._serve_in_background(self._run(session, welcome, missed))
+
+    def _serve_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        serving = asyncio.create_task(work)
         self._serving.add(serving)
         serving.add_done_callback(self._serving.discard)
 
-    async def _run(self, session: Session, welcome: dict[str, Any]) -> None:
-        name = session.conversation.session
+    async def _run(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None) -> None:
+        name = session.name
         dialect = session.conversation.context.dialect
         log.info("session_started", session=name, dialect=dialect.name, sessions=len(self._sessions))
         try:
-            await session.run(welcome)
+            await session.run(welcome, missed)
         finally:
-            del self._sessions[name]
-            self._resume_keys.forget(name)
-            self._admission.end(name)
+            self._moves.ended(session)
+            # It may have come back meanwhile, from another gateway.
+            if self._sessions.get(name) is session:
+                del self._sessions[name]
+                self._resume_keys.forget(name)
+                self._admission.end(name)
             session.client.leave()
             log.info("session_ended", session=name, sessions=len(self._sessions))

@@ -7,16 +7,21 @@ from pydantic import Field
 from turngate.process.settings import BrokerSettings, ConsumerSettings
 
 
-class ReservationSettings(BrokerSettings):
-    """Settings of `session_state.client`. They must be the same in all services."""
+class SessionSettings(BrokerSettings):
+    """How long sessions are known. It must be the same in all services."""
+
+    session_ttl_ms: int = Field(
+        45_000, ge=1_000, description="A session without a turn record for this long is removed."
+    )
+
+
+class ReservationSettings(SessionSettings):
+    """Settings of reservations. They must be the same in all services."""
 
     release_lease_ms: int = Field(
         2_000,
         ge=50,
         description="A release that does not show in the turn record after this time is granted again.",
-    )
-    session_ttl_ms: int = Field(
-        45_000, ge=1_000, description="A session without a turn record for this long is removed."
     )
     session_intents_max: int = Field(
         512,

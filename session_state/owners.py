@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from session_state.config import ReservationSettings
+from session_state.config import SessionSettings
 from session_state.script import Script
 from session_state.store import SESSION_KEY
 from turngate.bus import trouble
@@ -88,7 +88,7 @@ class OwnersClient:
     """Every operation on owners and journals, each of them one atomic step. Errors that concern the server pass
     through; those of one session's keys are logged."""
 
-    def __init__(self, redis: Redis, settings: ReservationSettings, ttl_ms: int) -> None:
+    def __init__(self, redis: Redis, settings: SessionSettings, ttl_ms: int) -> None:
         """What was written is kept for ``ttl_ms`` after the last entry."""
         self._redis = redis
         self._script = Script(redis, "owners.lua")

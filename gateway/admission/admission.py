@@ -181,6 +181,13 @@ class Admission:
             if place.address is not None:
                 self._addresses[place.address] += 1
 
+    def rename(self, name: str, session: str) -> None:
+        """The place of this connection is that of a session from another gateway."""
+        place = self._places.pop(name, None)
+        if place is not None:
+            self.end(session)
+            self._places[session] = place
+
     def key_options(self, name: str) -> KeyOptions:
         """The options of the key with which this session was admitted."""
         place = self._places.get(name)

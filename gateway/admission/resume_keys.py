@@ -4,7 +4,7 @@ Deepgram's SDKs send an ``x-deepgram-session-id``: as a header, or from browsers
 the SDK for JavaScript repeats it when it connects again by itself. Other clients ask for a handle with
 ``?resumable=1``, get it in ``Welcome``, and return with ``?resume=<handle>``; it is used once and replaced.
 
-Both are bound to the credential of the client, and only hashes are kept.
+Both are bound to the credential of the client and to the path of the URL, and only hashes are kept.
 """
 
 from __future__ import annotations
@@ -35,6 +35,13 @@ class Returning:
     asks: bool = False
     #: The number of messages that it has received.
     received: int | None = None
+    #: Where it connects: a session is found only where it began.
+    path: str = ""
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """Its resume keys."""
+        return tuple(key for key in (self.handle, self.session_id) if key is not None)
 
     @property
     def resumable(self) -> bool:
@@ -44,13 +51,15 @@ class Returning:
 
 def returning(request: HttpRequest, credential: str) -> Returning:
     """What this upgrade says; ``credential`` is the name of the key with which it comes."""
-    query = parse_qs(urlsplit(request.path).query, keep_blank_values=True)
+    path = urlsplit(request.path)
+    query = parse_qs(path.query, keep_blank_values=True)
     handle = query.get("resume", [""])[0]
     received = query.get("received", [""])[0]
     session_id = _session_id(request.values(SESSION_HEADER), request.values("Sec-WebSocket-Protocol"))
     return Returning(
-        session_id=_hash(credential, session_id) if 0 < len(session_id) <= _LONGEST else None,
-        handle=_hash(credential, handle) if 0 < len(handle) <= _LONGEST else None,
+        session_id=_hash(credential, path.path, session_id) if 0 < len(session_id) <= _LONGEST else None,
+        handle=_hash(credential, path.path, handle) if 0 < len(handle) <= _LONGEST else None,
+        path=path.path,
         wants_handle="resume" in query or query.get("resumable", [""])[0] == "1",
         asks="resume" in query,
         received=int(received) if received.isdecimal() and len(received) < 10 else None,
@@ -65,8 +74,8 @@ def _session_id(headers: Sequence[str], subprotocols: Sequence[str]) -> str:
     return names[place] if place < len(names) else ""
 
 
-def _hash(credential: str, one: str) -> bytes:
-    return hashlib.sha256(f"{credential}\0{one}".encode("utf-8", "surrogateescape")).digest()
+def _hash(credential: str, path: str, one: str) -> bytes:
+    return hashlib.sha256(f"{credential}\0{path}\0{one}".encode("utf-8", "surrogateescape")).digest()
 
 
 class ResumeKeys:
@@ -79,8 +88,8 @@ class ResumeKeys:
 
     def find(self, client: Returning) -> str | None:
         """The name of the session to which this client returns; None if it is not known."""
-        for key in (client.handle, client.session_id):
-            if key is not None and key in self._sessions:
+        for key in client.keys:
+            if key in self._sessions:
                 return self._sessions[key]
         return None
 
@@ -94,8 +103,12 @@ class ResumeKeys:
         if not client.wants_handle:
             return None
         handle = secrets.token_urlsafe(24)
-        self._remember(session, _hash(credential, handle))
+        self._remember(session, _hash(credential, client.path, handle))
         return handle
+
+    def of(self, session: str) -> tuple[str, ...]:
+        """The keys of this session, as hexadecimal numbers."""
+        return tuple(sorted(key.hex() for key in self._keys.get(session, ())))
 
     def forget(self, session: str) -> None:
         """The session is over."""

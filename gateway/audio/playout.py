@@ -50,7 +50,7 @@ class _Item:
 class PlayoutClock:
     """The playback of one client. Call `forwarded` for all audio, and `cut` when the user interrupts."""
 
-    __slots__ = ("_ends", "_items", "_late", "_paused_at", "_stretches")
+    __slots__ = ("_ends", "_items", "_late", "_paused_at", "_stretches", "total_ms")
 
     def __init__(self) -> None:
         self._stretches: deque[_Stretch] = deque()
@@ -61,6 +61,8 @@ class PlayoutClock:
         #: How far that clock is behind, in seconds, and since when it stands still.
         self._late = 0.0
         self._paused_at: float | None = None
+        #: Milliseconds of audio that were forwarded, from the beginning.
+        self.total_ms = 0.0
 
     def pause(self, now: float) -> None:
         """The client is gone: nothing is played until `resume`."""
@@ -78,6 +80,7 @@ class PlayoutClock:
 
     def forwarded(self, item_id: str, ms: float, now: float) -> None:
         """Record that ``ms`` milliseconds of an item are forwarded to the client now."""
+        self.total_ms += ms
         now = self._clock(now)
         self._pass(now)
         starts = max(now, self._ends)

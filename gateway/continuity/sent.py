@@ -35,6 +35,9 @@ class Sent:
         self._sent: int | None = None
         #: The newest, with their numbers.
         self._messages: deque[tuple[int, dict[str, Any]]] = deque(maxlen=limit)
+        #: The numbers of the message that says that the agent speaks, and that it has spoken, both the newest.
+        self.reply_start = 0
+        self._reply_end = 0
         #: The number to prove next, if any, and whether a ping is under way.
         self._wanted = 0
         self._marked = 0
@@ -45,6 +48,11 @@ class Sent:
         self._messages.append((self.count, message))
         if message["type"] in _PROVEN:
             self._wanted = self.count
+        match message["type"]:
+            case "AgentStartedSpeaking":
+                self.reply_start = self.count
+            case "AgentAudioDone":
+                self._reply_end = self.count
 
     def mark(self) -> bytes | None:
         """What to send in a ping now, after everything that was added; None if nothing is to be proven, or another ping
@@ -64,6 +72,11 @@ class Sent:
         self._proven = number
         if self._wanted <= number:
             self._wanted = 0
+
+    @property
+    def has_reply(self) -> bool:
+        """Whether the client is known to have the newest reply that has ended, with all of its audio."""
+        return self._proven >= self._reply_end
 
     @property
     def proven_count(self) -> int:

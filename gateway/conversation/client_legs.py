@@ -24,16 +24,23 @@ _SENT_MAX = 128
 class ClientLegs:
     """The connections of one conversation's client."""
 
-    def __init__(self, context: Context, client: ClientHandler, lifetime: Lifetime, *, resumable: bool) -> None:
-        """``resumable``: the client may return, so that what is sent to it is kept until it has arrived."""
+    def __init__(
+        self, context: Context, client: ClientHandler, lifetime: Lifetime, unix_offset: float, *, resumable: bool
+    ) -> None:
+        """``unix_offset`` is what to add to ``now`` for seconds since 1970. ``resumable``: the client may return, so
+        that what is sent to it is kept until it has arrived."""
         self._context = context
         self._client = client
         self._lifetime = lifetime
         self.sent = Sent(_SENT_MAX) if resumable else None
         #: The number of connections so far.
         self.count = 1
-        #: How many messages had been sent when the client was lost.
+        self._unix_offset = unix_offset
+        #: Since when there is no client, in milliseconds since 1970; None while there is one.
+        self.parked_since_ms: int | None = None
+        #: How many messages had been sent when the client was lost, and the items among them whose text was told.
         self._sent = 0
+        self._told: frozenset[str] = frozenset()
 
     @property
     def parked(self) -> bool:
@@ -58,7 +65,8 @@ class ClientLegs:
     def lost(self, now: float) -> None:
         """The client is gone, and may return."""
         self._lifetime.parked = True
-        self._sent = self.sent.count if self.sent is not None else 0
+        self._sent, self._told = self.last_sent, self._context.downlink.told()
+        self.parked_since_ms = int((now + self._unix_offset) * 1000)
         self._context.downlink.playout.pause(now)
         self._client.user_audio.end_turn(now)
 
@@ -67,17 +75,27 @@ class ClientLegs:
         ones are still queued. Returns the messages to send before those."""
         assert self.sent is not None
         self.count += 1
-        self._lifetime.parked = False
+        self._lifetime.parked, self.parked_since_ms = False, None
         self._lifetime.heard(now)
         self._context.downlink.playout.resume(now)
         self._client.returned()
         return self.sent.missed(received, unsent, self._is_open)
 
+    @property
+    def last_sent(self) -> int:
+        """The number of the last message that was sent to the client, and does not wait for it to return."""
+        assert self.sent is not None
+        return self._sent if self.parked_since_ms is not None else self.sent.count
+
+    def has_told(self, item_id: str) -> bool:
+        """Whether the text of this item was sent to the client, and does not wait for it to return."""
+        return item_id in self._told if self.parked else self._context.downlink.was_told(item_id)
+
     def journaled(self) -> dict[str, Any]:
         """The number of connections, and what has arrived of the messages, for `take_up`."""
         assert self.sent is not None
-        sent = self._sent if self.parked else self.sent.count
-        return {"legs": self.count, "messages": self.sent.count, "proven": self.sent.proven_count, "sent": sent}
+        messages, proven = self.sent.count, self.sent.proven_count
+        return {"legs": self.count, "messages": messages, "proven": proven, "sent": self.last_sent}
 
     def take_up(self, journaled: Mapping[str, Any], messages: Iterable[tuple[int, dict[str, Any]]], now: float) -> None:
         """Go on for another gateway, whose messages these are: the client is gone, and may return."""
@@ -85,6 +103,7 @@ class ClientLegs:
         self.count, self._sent = journaled["legs"], journaled["sent"]
         self.sent.take_up(journaled["messages"], journaled["proven"], journaled["sent"], messages)
         self._lifetime.parked = True
+        self.parked_since_ms = int((now + self._unix_offset) * 1000)
         self._context.downlink.playout.pause(now)
 
     def _is_open(self, call_id: str) -> bool:

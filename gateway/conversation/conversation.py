@@ -102,7 +102,7 @@ class Conversation:
             notice=limits.session_notice,
         )
         #: The client's connections.
-        self.client_legs = ClientLegs(context, self._client, self._lifetime, resumable=resumable)
+        self.client_legs = ClientLegs(context, self._client, self._lifetime, unix_offset, resumable=resumable)
         #: What another gateway needs to go on; only of sessions whose clients may return.
         self.journal: ConversationJournal | None = None
         if resumable:
@@ -110,9 +110,10 @@ class Conversation:
                 self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
             )
             self.journal = ConversationJournal(context, handlers, now + unix_offset - age)
+        self._matters: tuple[int, tuple[str, ...]] = (0, ())
         self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
-        self._records = TurnRecords(session, gateway, epoch, context, self._translators)
+        self._records = TurnRecords(session, gateway, epoch, context, self._translators, self._legs, self.client_legs)
         context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
         self._set_heartbeat(now)
 
@@ -278,6 +279,14 @@ class Conversation:
         self.journal.take_up(parts, now)
         self._changed(now)
 
+    @property
+    def may_move(self) -> bool:
+        """Whether another gateway can go on with the conversation and the client notices nothing: no response runs or
+        is asked for, nobody speaks, nothing is under way. What the client still plays it has."""
+        return (
+            self.journal is not None and self.ending is None and (self.client_legs.parked or self._roll_over.is_quiet)
+        )
+
     def hand_over(self, now: float) -> Changes:
         """Another gateway goes on with the conversation: this one tells and sends nothing more. Returns the journal for
         it."""
@@ -392,6 +401,7 @@ class Conversation:
 
     def _heartbeat_due(self, now: float) -> None:
         self.context.out.turn_changed = True
+        self.context.out.journal_due = self.journal is not None
         self._set_heartbeat(now)
 
     def _set_heartbeat(self, now: float) -> None:
@@ -452,6 +462,11 @@ class Conversation:
         context.timers.set(Timer.SLOW_REPLY, self._slow_reply.deadline())
         context.timers.set(Timer.REQUESTS, self._requests_at())
         self._records.note_change()
+        if self.journal is not None:
+            context.out.journal_changed = True
+            # A request that was accepted, or a call that was told, is lost with the gateway until it is written.
+            context.out.journal_urgent |= self._matters != (matters := (context.requests.last_seq, context.calls.open))
+            self._matters = matters
 
     def _requests_at(self) -> float:
         requests, free_since = self.context.requests, self._free_since

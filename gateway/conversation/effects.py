@@ -43,6 +43,11 @@ class Effects:
     turn_changed: bool = False
     #: Session-state may grant a held intent after this change: publish it without delay.
     turn_urgent: bool = False
+    #: Something may have changed that is in the journal; what must not be lost is written without delay.
+    journal_changed: bool = False
+    journal_urgent: bool = False
+    #: Write an entry of the journal, even if nothing has changed.
+    journal_due: bool = False
     #: Abort the upstream's connection, before anything is sent, and open another one. One that is being prepared is
     #: aborted too.
     renew_upstream: bool = False

@@ -127,6 +127,7 @@ class ConversationJournal:
                 "last_seq": context.requests.last_seq,
                 "sent_events": context.sent_events,
                 "history": context.downlink.shows_history,
+                "audio_ms": int(context.downlink.playout.total_ms),
                 "upstream_legs": handlers.upstream_legs.count,
                 **handlers.client.journaled(),
             },
@@ -139,13 +140,15 @@ class ConversationJournal:
 
     def _reply(self, now: float, *, played_only: bool) -> dict[str, Any] | None:
         """The newest reply, if the client has not had all of it. A client that is there has what was sent to it, or
-        will play it; ``played_only``: what it has not played is lost."""
+        will play it. ``played_only``: what it has not played is lost, unless it has arrived for sure."""
         context = self._context
         reply = context.downlink.newest
         if reply is None or not reply.default or reply.cut or reply.lost:
             return None
         unplayed = {cut.item_id: cut for cut in context.downlink.playout.unplayed(now)} if played_only else {}
-        if reply.over and not unplayed.keys() & reply.sounded_items:
+        sent = self._handlers.client_legs.sent
+        has_all = not unplayed.keys() & reply.sounded_items or (reply.closed and sent is not None and sent.has_reply)
+        if reply.over and has_all:
             return None
         if not reply.over and context.turn.slot is not Slot.ACTIVE:
             # It is being cancelled.
@@ -159,13 +162,16 @@ class ConversationJournal:
                 heard[item_id] = context.transcript.text_of(item_id)
             else:
                 heard[item_id] = context.downlink.heard_of(item_id)
+        legs = self._handlers.client_legs
+        start = sent.reply_start if sent is not None else 0
         return {
             "id": reply.id,
-            "started": reply.started,
+            "started": reply.started and start <= legs.last_sent,
             "called": bool(reply.calls),
             "heard": heard,
-            "told": [item_id for item_id in heard if context.downlink.was_told(item_id)],
+            "told": [item_id for item_id in heard if legs.has_told(item_id)],
             "words": self._handlers.failed_replies.words,
+            "start": start,
         }
 
     def _wanted_requests(self) -> list[Request]:
@@ -205,6 +211,7 @@ class ConversationJournal:
             context.turn.configured(now)
             context.upstream_config.take_up(parts["config"])
         context.downlink.show_history(about["history"])
+        context.downlink.playout.total_ms = about["audio_ms"]
         context.transcript.take_up([part for name, part in parts.items() if name.startswith(_ITEM)])
         context.requests.take_up(_requests(parts, now), about["last_seq"])
         context.calls.take_up(parts["calls"], now)
@@ -212,8 +219,7 @@ class ConversationJournal:
         handlers.client.take_up(about, parts["settings"])
         speech = pybase64.b64decode(turn.get("speech", ""))
         handlers.client.user_audio.take_up(parts["audio"], speech, now)
-        messages = [(int(name.removeprefix(_MESSAGE)), one) for name, one in parts.items() if name.startswith(_MESSAGE)]
-        handlers.client_legs.take_up(parts["client"], messages, now)
+        handlers.client_legs.take_up(parts["client"], _messages(parts), now)
         handlers.turns.take_up(turn, now, has_audio=bool(speech))
         self._take_up_reply(parts["reply"], now)
         context.publish([request.seq for request in context.requests], now)
@@ -238,6 +244,24 @@ class ConversationJournal:
             context.tell(*context.downlink.end())
 
 
+def _messages(parts: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """The messages to the client, by number; of a reply that is gone on with only those that were sent."""
+    numbered = [(int(name.removeprefix(_MESSAGE)), one) for name, one in parts.items() if name.startswith(_MESSAGE)]
+    reply, sent = parts["reply"], parts["client"]["sent"]
+    if reply is None:
+        return numbered
+    return [
+        (number, message)
+        for number, message in numbered
+        if number <= sent or number < reply["start"] or not _belongs_to_reply(message)
+    ]
+
+
+def _belongs_to_reply(message: Mapping[str, Any]) -> bool:
+    kind = message["type"]
+    return kind in _REPLY or (kind in ("ConversationText", "History") and message.get("role") == "assistant")
+
+
 def _requests(parts: Mapping[str, Any], now: float) -> list[Request]:
     return [
         Request(
@@ -255,5 +279,7 @@ def _requests(parts: Mapping[str, Any], now: float) -> list[Request]:
     ]
 
 
+#: Messages about a reply, but for its text.
+_REPLY = frozenset({"AgentStartedSpeaking", "AgentAudioDone", "AgentDone"})
 #: The fields of a request that are taken up as they are.
 _FIELDS = ("acknowledgement", "repeated", "own", "exclusive", "continues", "alone", "translated", "items_known")

@@ -113,7 +113,7 @@ class RollOver:
     def settle(self, now: float) -> None:
         """Bring the next connection up to date at a quiet moment, and exchange them if it is."""
         context, restore = self._context, self._restore
-        if restore is None or not restore.done or not self._is_quiet:
+        if restore is None or not restore.done or not self.is_quiet:
             return
         config = context.upstream_config
         session = config.restoring()
@@ -137,7 +137,8 @@ class RollOver:
         self.began(self._session, now)
 
     @property
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether another connection may take this one's place now."""
         context = self._context
         turn = context.turn
         return (

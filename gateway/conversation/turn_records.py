@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.conversation.client_legs import ClientLegs
 from gateway.conversation.context import Context
 from gateway.conversation.on_command import CommandHandler
+from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.turn.requests import Kind
 from turngate.protocol.messages import TurnRecord
 
@@ -13,12 +15,23 @@ from turngate.protocol.messages import TurnRecord
 class TurnRecords:
     """Numbers the records, and notes in the context's effects when there is a new one."""
 
-    def __init__(self, session: str, gateway: str, epoch: int, context: Context, translators: CommandHandler) -> None:
+    def __init__(
+        self,
+        session: str,
+        gateway: str,
+        epoch: int,
+        context: Context,
+        translators: CommandHandler,
+        upstream_legs: UpstreamLegs,
+        client_legs: ClientLegs,
+    ) -> None:
         self._session = session
         self._gateway = gateway
         self._epoch = epoch
         self._context = context
         self._translators = translators
+        self._upstream_legs = upstream_legs
+        self._client_legs = client_legs
         self._version = 0
         self._snapshot: tuple[Any, ...] = ()
         #: The part of it that decides whether session-state can grant something.
@@ -42,6 +55,9 @@ class TurnRecords:
             open_configuration=context.requests.open(Kind.CONFIGURATION),
             open_responses=context.requests.open(Kind.RESPONSE),
             decided_release=self._translators.decided_release,
+            upstream_legs=self._upstream_legs.count,
+            client_legs=self._client_legs.count,
+            parked_since_ms=self._client_legs.parked_since_ms,
         )
 
     def note_change(self) -> None:
@@ -58,6 +74,9 @@ class TurnRecords:
             context.requests.open(Kind.CONFIGURATION),
             context.requests.open(Kind.RESPONSE),
             self._translators.decided_release,
+            self._upstream_legs.count,
+            self._client_legs.count,
+            self._client_legs.parked_since_ms,
         )
         if snapshot != self._snapshot:
             self._snapshot = snapshot

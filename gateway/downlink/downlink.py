@@ -230,6 +230,10 @@ class Downlink:
         reply = self._current
         return "" if reply is None or item_id not in reply.words | reply.texts else self._heard(reply, item_id)
 
+    def told(self) -> frozenset[str]:
+        """The items whose text was sent."""
+        return frozenset(self._told)
+
     def was_told(self, item_id: str) -> bool:
         """Whether the client was sent the text of this item."""
         return item_id in self._told

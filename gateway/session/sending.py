@@ -50,9 +50,10 @@ class Sending:
         publisher: Publisher,
         clock: Callable[[], float],
         fail: Callable[[Exception], None],
+        journal: Callable[[Effects], None],
     ) -> None:
-        """``clock`` returns seconds. ``fail`` ends the session after an unexpected exception. Assign `upstreams` before
-        anything is sent."""
+        """``clock`` returns seconds. ``fail`` ends the session after an unexpected exception; ``journal`` is called
+        when something has changed that is written down. Assign `upstreams` before anything is sent."""
         self.conversation = conversation
         #: The client's connection, or the last one it had.
         self.client = client
@@ -65,6 +66,9 @@ class Sending:
         self._publisher = publisher
         self._clock = clock
         self._fail = fail
+        self._journal = journal
+        #: Another gateway goes on with the session: nothing more is sent.
+        self._silent = False
         self._fast_path = FastPath(conversation, clock, self.hand_over_and_wake, fail)
         self._woken = asyncio.Event()
         #: Calls `_tick` at the conversation's deadline as it was when the timer was set.
@@ -107,6 +111,8 @@ class Sending:
         """Queue the conversation's effects, without waiting."""
         conversation = self.conversation
         out = conversation.drain()
+        if self._silent:
+            return
         self.upstreams.carry_out(out)
         if self.next is not None and not self.next.add(out.to_next):
             self.upstreams.drop_next()
@@ -118,6 +124,8 @@ class Sending:
             self._publisher.client_event(conversation, seq)
         if out.turn_changed:
             self._publisher.turn(conversation, urgent=out.turn_urgent)
+        if out.journal_changed or out.journal_due:
+            self._journal(out)
         self._fast_path.open = conversation.live and conversation.ending is None
         self._set_timer()
 
@@ -125,6 +133,8 @@ class Sending:
         """Queue the conversation's effects, and send everything that is queued. If a connection is closed, its reader
         gets the same exception and reports it."""
         self.hand_over()
+        if self._silent:
+            return
         for leg in (self.upstream, self.next):
             if leg is not None:
                 with contextlib.suppress(ConnectionClosed):
@@ -136,10 +146,18 @@ class Sending:
         if self.conversation.ending is not None:
             self._woken.set()
 
+    def silence(self) -> None:
+        """Send nothing more, also of what is queued: another gateway goes on with the session."""
+        self._silent = True
+        for leg in (self.client, self.upstream, self.next):
+            if leg is not None:
+                leg.queue.clear()
+        self._fast_path.connect(None, None)
+
     async def append(self, audio: bytes) -> None:
         """Send a piece of the user's audio. Runs for every frame that is not forwarded directly."""
         leg = self.upstream
-        if leg is None:
+        if leg is None or self._silent:
             return
         try:  # noqa: SIM105 - runs for every frame
             await leg.queue.send(leg.socket, append_audio(audio), text=True)

@@ -7,24 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import structlog
 
-from gateway.conversation.conversation import Conversation, Ending
+from gateway.continuity.journal import Changes
+from gateway.conversation.conversation import Conversation, Effects, Ending
 from gateway.session.client_side import ClientSide, Parking
+from gateway.session.journal_writer import JournalWriter
 from gateway.session.leg import Leg
 from gateway.session.publisher import Publisher
 from gateway.session.sending import Sending
 from gateway.session.upstream_side import Upstream, UpstreamSide
 from gateway.sockets.interface import ConnectionClosed, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
+from session_state.client import JournalEntry
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import TurnCommand
 
 log = structlog.get_logger(__name__)
+
+#: How the connection of a client ends that is served elsewhere.
+RESUMED_ELSEWHERE = Ending(1008, "SESSION_RESUMED_ELSEWHERE")
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a session is written down: by whom, and the keys by which its client finds it."""
+
+    journals: JournalWriter
+    keys: Callable[[str], tuple[str, ...]]
 
 
 class Session:
@@ -42,8 +57,10 @@ class Session:
         queue_limits: QueueLimits,
         clock: Callable[[], float] = monotonic,
         parking: Parking | None = None,
+        writing: Writing | None = None,
     ) -> None:
-        """``stall`` in seconds; ``queue_limits`` hold for each peer. ``clock`` returns seconds."""
+        """``stall`` in seconds; ``queue_limits`` hold for each peer. ``clock`` returns seconds. ``writing``, if the
+        session is written down for other gateways."""
         self.conversation = conversation
         self._stall = stall
         self._queue_limits = queue_limits
@@ -51,7 +68,11 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         #: A side has ended, or the conversation's output was sent: the session ends.
         self._over = asyncio.Event()
-        self._sending = Sending(conversation, self._leg(client), publisher, clock, self.fail)
+        self._writing = writing
+        self._journal_due = False
+        #: Another gateway goes on with it, or may.
+        self.handed_over = False
+        self._sending = Sending(conversation, self._leg(client), publisher, clock, self.fail, self._journal_changed)
         self._client_side = ClientSide(self._sending, parking or Parking(), clock, self._start)
         self._upstream_side = UpstreamSide(
             self._sending,
@@ -77,11 +98,15 @@ class Session:
         """The client's connection. When it is `Leg.over`, close it; `run` may go on without it."""
         return self._sending.client
 
-    async def run(self, welcome: dict[str, Any] | None = None) -> None:
+    async def run(self, welcome: dict[str, Any] | None = None, missed: Sequence[dict[str, Any]] | None = None) -> None:
         """Serve the client, which gets ``welcome`` first, until it does not return or the conversation ends. Returns
-        when both sockets are closed."""
+        when both sockets are closed. ``missed``: the client has come from another gateway, and gets these next."""
         conversation = self.conversation
-        conversation.tell(welcome or events.welcome(conversation.session))
+        welcome = welcome or events.welcome(conversation.session)
+        if missed is None:
+            conversation.tell(welcome)
+        else:
+            self._sending.client.queue.add([welcome, *missed])
         self._client_side.begin()
         for part in (self._client_side.gone.wait, self._upstream_side.run, self._sending.flush_when_woken):
             self._start(self._until(part))
@@ -142,6 +167,82 @@ class Session:
         self.conversation.tell_error("INTERNAL_SERVER_ERROR", "The session failed; connect again.")
         self.conversation.end(1011, "INTERNAL_SERVER_ERROR")
         self._sending.hand_over_and_wake()
+
+    # --- another gateway
+
+    @property
+    def name(self) -> str:
+        """The session's id."""
+        return self.conversation.session
+
+    @property
+    def is_written_down(self) -> bool:
+        """Whether another gateway can go on with it, if not unnoticed."""
+        return self._writing is not None and self.conversation.ending is None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether another gateway can go on with the session now, and nobody notices."""
+        if self._writing is None or self.handed_over:
+            return False
+        played = self.conversation.context.downlink.playout.ends_at(self._clock()) <= self._clock()
+        return self.conversation.may_move and (played or self._sending.parked)
+
+    def journal_entry(self) -> JournalEntry | None:
+        """What has changed since the last entry; None if nothing has (`Journaled`)."""
+        if self.handed_over or self.conversation.journal is None:
+            return None
+        due, self._journal_due = self._journal_due, False
+        changes = self.conversation.journal.changes(self._clock(), due=due)
+        return None if changes is None else self._entry(changes)
+
+    def journal_lost(self) -> None:
+        """What was written is not there any more: the next entry is whole (`Journaled`)."""
+        if self.conversation.journal is not None:
+            self.conversation.journal.lost()
+
+    def fenced(self) -> None:
+        """Another gateway owns the session: say nothing more (`Journaled`)."""
+        if not self.handed_over:
+            log.warning("session_fenced", session=self.name, epoch=self.conversation.epoch)
+            self.hand_over(RESUMED_ELSEWHERE)
+            self.leave()
+
+    def hand_over(self, ending: Ending, *, last: bool = False) -> JournalEntry:
+        """Another gateway goes on with the session: nothing more is sent or accepted here. Returns what it needs for
+        that; ``last``: it need not wait for this gateway. Call `leave` when that is written: the client's connection is
+        closed as ``ending`` says."""
+        assert self._writing is not None
+        self.handed_over = True
+        self._writing.journals.leave(self.name)
+        changes = self.conversation.hand_over(self._clock())
+        self._sending.silence()
+        self.conversation.end(ending.code, ending.reason)
+        return self._entry(changes, last=last)
+
+    def leave(self) -> None:
+        """Close both connections of a session that was handed over."""
+        self._over.set()
+
+    def _entry(self, changes: Changes, *, last: bool = False) -> JournalEntry:
+        assert self._writing is not None
+        conversation = self.conversation
+        return JournalEntry(
+            conversation.session,
+            conversation.gateway,
+            conversation.epoch,
+            changes.number,
+            whole=changes.whole,
+            keys=self._writing.keys(self.name),
+            parts=changes.parts,
+            gone=changes.gone,
+            last=last,
+        )
+
+    def _journal_changed(self, out: Effects) -> None:
+        if self._writing is not None:
+            self._journal_due |= out.journal_due
+            self._writing.journals.changed(self, urgent=out.journal_urgent)
 
     # --- its tasks
 

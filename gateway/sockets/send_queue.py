@@ -61,12 +61,16 @@ class SendQueue:
         """The number of text messages that are queued."""
         return sum(text for _, text in self.waiting)
 
+    def clear(self) -> None:
+        """Send nothing of what is queued."""
+        self.waiting.clear()
+        self.bytes = 0
+
     def take_over(self, other: SendQueue) -> None:
         """Send what is queued there, after what is queued here."""
         self.waiting.extend(other.waiting)
         self.bytes += other.bytes
-        other.waiting.clear()
-        other.bytes = 0
+        other.clear()
 
     async def flush(self, peer: Socket) -> None:
         """Send everything that is queued. Raises `ConnectionClosed`."""

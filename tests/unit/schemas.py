@@ -24,7 +24,7 @@ _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 
 #: Fields of turngate's own in Deepgram's messages, which clients ignore that do not know them.
-OWN_FIELDS = {"Welcome": ("resumed", "resume")}
+OWN_FIELDS = {"Welcome": ("resumed", "resume", "recovered")}
 
 
 def accepted_by_openai(event: dict[str, Any]) -> None:

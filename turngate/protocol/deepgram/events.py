@@ -5,7 +5,7 @@ Names and fields are Deepgram's; `transcript`, `utterance_end` and `agent_done` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 ServerMessage: TypeAlias = dict[str, Any]
@@ -25,14 +25,23 @@ ACKNOWLEDGEMENTS = {
 }
 
 
-def welcome(request_id: str, *, resumed: bool | None = None, resume: str | None = None) -> ServerMessage:
+def welcome(
+    request_id: str,
+    *,
+    resumed: bool | None = None,
+    resume: str | None = None,
+    recovered: Mapping[str, int] | None = None,
+) -> ServerMessage:
     """``resumed``: whether the client finds its conversation, if it asked for it; ``resume`` is the handle with which
-    it can return. Both are turngate's own."""
+    it can return. ``recovered``: the server that ran the session is gone, and this one knows it up to so many
+    ``messages`` and so many milliseconds of the agent's audio (``audio_ms``). All of them are turngate's own."""
     message: ServerMessage = {"type": "Welcome", "request_id": request_id}
     if resumed is not None:
         message["resumed"] = resumed
     if resume is not None:
         message["resume"] = resume
+    if recovered is not None:
+        message["recovered"] = dict(recovered)
     return message
 
 

@@ -40,7 +40,7 @@ def test_a_session_id_is_a_header_or_a_subprotocol() -> None:
     ],
 )
 def test_without_one_there_is_nothing_to_return_to(given: HttpRequest) -> None:
-    assert returning(given, "key") == Returning()
+    assert returning(given, "key") == Returning(path=given.path)
     assert not returning(given, "key").resumable
 
 
@@ -49,18 +49,22 @@ def test_a_handle_comes_in_the_query(query: str, received: int | None) -> None:
     client = returning(request(f"/openai?resume=abc&{query}"), "key")
     assert (client.asks, client.wants_handle, client.received) == (True, True, received)
     assert client.handle is not None
-    assert returning(request("/openai?resume="), "key") == Returning(wants_handle=True, asks=True)
-    assert returning(request("/openai?resumable=1"), "key") == Returning(wants_handle=True)
+    assert returning(request("/openai?resume="), "key") == Returning(wants_handle=True, asks=True, path="/openai")
+    assert returning(request("/openai?resumable=1"), "key") == Returning(wants_handle=True, path="/openai")
     assert not returning(request("/openai?resumable=0"), "key").resumable
 
 
 def test_a_handle_is_used_once_and_replaced() -> None:
     keys = ResumeKeys()
-    handle = keys.enter("s1", "key", Returning(wants_handle=True))
+    handle = keys.enter("s1", "key", Returning(wants_handle=True, path="/"))
     assert handle is not None
     client = returning(request(f"/?resume={handle}"), "key")
     assert keys.find(client) == "s1"
     assert keys.find(returning(request(f"/?resume={handle}"), "another key")) is None
+    assert keys.find(returning(request(f"/openai?resume={handle}"), "key")) is None, "another protocol"
+    assert client.handle is not None
+    assert keys.of("s1") == (client.handle.hex(),)
+    assert keys.of("unknown") == ()
     again = keys.enter("s1", "key", client)
     assert again not in (None, handle)
     assert keys.find(client) is None

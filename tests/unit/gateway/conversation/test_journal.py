@@ -80,15 +80,14 @@ class Owner(Bench):
 class Moved(Owner):
     """The next owner, which has taken the conversation up."""
 
-    def __init__(self, before: Owner) -> None:
+    def __init__(self, before: Owner, received: int | None = None) -> None:
         parts = read(before.written)
         epoch = before.conversation.epoch + 1
         super().__init__(BY_NAME[parts["about"]["dialect"]], epoch=epoch)
         self.conversation.take_up(parts, self.now)
+        #: What the client gets first of what the other gateway had for it, and what comes then.
+        self.missed = self.conversation.client_returned(received, 0, self.now)
         self.taken_up = self._drain()
-
-    def returned(self, received: int | None = None) -> list[dict[str, Any]]:
-        return self.conversation.client_returned(received, 0, self.now)
 
     def restored(self) -> list[dict[str, Any]]:
         """The first connection of this gateway is where the conversation is. Returns the items that were replayed."""
@@ -108,21 +107,21 @@ def ready(dialect: Dialect = AGENT, **settings: Any) -> Owner:
     return owner
 
 
-def killed(owner: Owner) -> Moved:
+def killed(owner: Owner, received: int | None = None) -> Moved:
     """The gateway is gone; its journal is what was written."""
-    return Moved(owner)
+    return Moved(owner, received)
 
 
-def handed_over(owner: Owner) -> Moved:
+def handed_over(owner: Owner, received: int | None = None) -> Moved:
     """The gateway completes the journal."""
     owner.write(owner.conversation.hand_over(owner.now))
     drained = owner.conversation.drain()
     assert (drained.to_client, drained.to_upstream, drained.to_publish) == ([], [], [])
-    return Moved(owner)
+    return Moved(owner, received)
 
 
 WAYS = pytest.mark.parametrize("moved", [killed, handed_over])
-Way = Callable[[Owner], Moved]
+Way = Callable[..., Moved]
 
 
 def words(owner: Owner, response_id: str, item_id: str, text: str, ms: float) -> None:
@@ -145,7 +144,7 @@ def test_a_conversation_goes_on_with_its_configuration_and_its_items(moved: Way)
     owner.now += 5
     later = moved(owner)
     assert (later.open, later.slot) == ([], Slot.RECONNECTING)
-    assert later.returned() == [{"type": "SettingsApplied"}], "its arrival is unknown"
+    assert later.missed == [{"type": "SettingsApplied"}], "its arrival is unknown"
     items = later.restored()
     assert [(item["role"], item["content"][0]["text"]) for item in items] == [
         ("user", "Hi"),
@@ -257,6 +256,21 @@ def test_the_rest_of_a_reply_that_waited_for_its_client_is_said_again(moved: Way
     owner.now += 20.0
     later = moved(owner)
     assert later.open == [{"type": "ReplyCutOff", "heard": "one two", "rest": None}]
+    texts = [one["content"] for one in later.taken_up.messages if one["type"] == "ConversationText"]
+    assert texts == ["one two"], "the rest of the text comes with the rest of the reply"
+    assert {"ConversationText", "AgentAudioDone"}.isdisjoint(types(later.missed))
+
+
+def test_a_reply_that_has_arrived_is_not_said_again_although_it_is_not_played_yet() -> None:
+    owner = ready()
+    owner.created("resp_1", owner.requested(2))
+    words(owner, "resp_1", "a1", "one two three four", 2_000)
+    owner.event("response.output_audio.done", response_id="resp_1", item_id="a1")
+    owner.done("resp_1")
+    mark = owner.conversation.client_legs.mark()
+    assert mark is not None
+    owner.conversation.client_legs.proven(mark)
+    assert handed_over(owner).open == []
 
 
 @WAYS
@@ -306,7 +320,7 @@ def test_calls_stay_open_and_come_before_their_results(moved: Way) -> None:
     owner.say(type="FunctionCallResponse", id="call_1", name="f", content="1")
     later = moved(owner)
     assert later.conversation.context.calls.open == ("call_1", "call_2")
-    (sent, *_) = [message for message in later.returned() if message["type"] == "FunctionCallRequest"]
+    (sent, *_) = [message for message in later.missed if message["type"] == "FunctionCallRequest"]
     assert sent["functions"][0]["id"] == "call_2", "the other one was answered"
     replayed = [item for item in later.restored() if item["type"] == "function_call"]
     assert [item["call_id"] for item in replayed] == ["call_1", "call_2"]
@@ -367,7 +381,6 @@ def test_settings_that_are_sent_again_are_known_and_nobody_greets(moved: Way) ->
     owner.now += 5.0
     later = moved(owner)
     assert (say["type"], later.open) == ("InjectAgentMessage", [])
-    later.returned()
     out = later.say(**{**SETTINGS, **greeting})
     assert types(out.messages) == ["SettingsApplied"]
     assert later.open == []
@@ -380,7 +393,7 @@ def test_a_client_that_counts_gets_exactly_the_rest(moved: Way) -> None:
         owner.asked(seq)
         owner.conversation.context.requests.settle([seq])
     assert len(owner.told) > 150
-    assert moved(owner).returned(len(owner.told) - 100) == owner.told[-100:]
+    assert moved(owner, len(owner.told) - 100).missed == owner.told[-100:]
 
 
 @WAYS
@@ -393,8 +406,8 @@ def test_what_was_told_while_the_client_was_gone_is_told_when_it_returns(moved: 
     owner.conversation.client_lost(owner.now)
     owner.asked(3, "Second")
     later = moved(owner)
-    assert [message["content"] for message in later.returned() if message["type"] == "ConversationText"] == ["Second"]
-    assert later.returned() == [], "once"
+    assert [message["content"] for message in later.missed if message["type"] == "ConversationText"] == ["Second"]
+    assert later.conversation.client_returned(None, 0, later.now) == [], "once"
 
 
 # --- the journal itself

@@ -1,0 +1,76 @@
+"""Sessions that move between gateways, of one gateway process. Without it (`TURNGATE_RESUME_WINDOW_MS` or
+`TURNGATE_UPSTREAM_RECONNECT_MS` is 0) a session stays where it began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from gateway.admission.resume_keys import Returning
+from gateway.conversation.conversation import Ending
+from gateway.session.claims import Claims, TakenUp
+from gateway.session.journal_writer import JournalWriter
+from gateway.session.session import RESUMED_ELSEWHERE, Session, Writing
+from turngate.protocol.messages import JournalComplete, SessionClaimed
+
+log = structlog.get_logger(__name__)
+
+_GOING_AWAY = Ending(1012, "SERVER_GOING_AWAY")
+
+
+class Moves:
+    """Claims sessions for this gateway, and gives sessions of this gateway to others."""
+
+    def __init__(self, claims: Claims | None = None, journals: JournalWriter | None = None) -> None:
+        self._claims = claims
+        self._journals = journals
+
+    def writing(self, keys: Callable[[str], tuple[str, ...]]) -> Writing | None:
+        """How a session is written down; None if it is not. ``keys`` returns the resume keys of a session."""
+        return None if self._journals is None else Writing(self._journals, keys)
+
+    async def claim(self, returning: Returning) -> TakenUp | None:
+        """The session of another gateway to which this client returns; this gateway is its owner from now on."""
+        if self._claims is None or not returning.keys:
+            return None
+        return await self._claims.claim([key.hex() for key in returning.keys])
+
+    async def owns(self, session: Session) -> bool:
+        """Whether this gateway still owns the session."""
+        return self._claims is None or await self._claims.owns(session.name, session.conversation.epoch)
+
+    async def give(self, claimed: SessionClaimed, session: Session | None) -> None:
+        """Another gateway has claimed this session, which may be gone here: stop it at once, and complete its
+        journal."""
+        if self._claims is None:
+            return
+        if session is None or session.handed_over or session.conversation.epoch >= claimed.epoch:
+            await self._claims.give(claimed.session, claimed.epoch, None)
+            return
+        entry = session.hand_over(RESUMED_ELSEWHERE)
+        await self._claims.give(claimed.session, claimed.epoch, entry)
+        session.leave()
+
+    def completed(self, command: JournalComplete) -> None:
+        """The journal of a session that was claimed here is complete."""
+        if self._claims is not None:
+            self._claims.completed(command)
+
+    async def let_go(self, session: Session) -> None:
+        """Hand the session over to the gateway to which its client returns, which is told to connect again."""
+        if self._claims is None or session.handed_over:
+            return
+        entry = session.hand_over(_GOING_AWAY, last=True)
+        written = await self._claims.let_go(entry)
+        log.info("session_handed_over", session=session.name, written=written)
+        session.leave()
+
+    def ended(self, session: Session) -> None:
+        """The session is over here. Its journal is not needed, unless it goes on elsewhere."""
+        if self._journals is None:
+            return
+        if session.handed_over or session.conversation.journal is None:
+            self._journals.leave(session.name)
+        else:
+            self._journals.over(session.name, session.conversation.epoch)

@@ -1,0 +1,131 @@
+"""Sessions that change their gateway: claimed here since their client came here, or given to another gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from gateway.continuity.journal import read
+from gateway.recent import Recent
+from session_state.client import Claim, JournalEntry, OwnersClient, Written
+from turngate.bus import trouble
+from turngate.bus.trouble import Backoff
+from turngate.protocol.messages import JournalComplete
+
+log = structlog.get_logger(__name__)
+
+#: Seconds for all attempts to write a journal that is handed over.
+_LAST_ENTRY = 2.0
+_EARLY_MAX = 1_024
+_TROUBLE = (RedisError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """A session that this gateway owns from now on, and what is known of it (`gateway.continuity.journal`)."""
+
+    session: str
+    epoch: int
+    parts: Mapping[str, Any]
+    #: The gateway before has completed the journal: nothing is lost.
+    complete: bool
+
+
+class Claims:
+    """The claims of one gateway. Pass it every `JournalComplete`."""
+
+    def __init__(self, owners: OwnersClient, gateway: str, wait: float) -> None:
+        """``wait``: seconds for which a gateway that was the owner may complete the journal."""
+        self._owners = owners
+        self._gateway = gateway
+        self._wait = wait
+        self._awaited: dict[tuple[str, int], asyncio.Event] = {}
+        #: Journals that were completed before anybody waited: the reply to the claim may be read later.
+        self._early: Recent[tuple[str, int], None] = Recent(_EARLY_MAX)
+
+    async def claim(self, keys: Sequence[str]) -> TakenUp | None:
+        """Become the owner of the session with one of these resume keys. None if there is none, if its journal cannot
+        be read, or if Redis cannot be asked: the client gets a new session."""
+        try:
+            claim = await self._owners.claim(keys, self._gateway)
+            if claim is None:
+                return None
+            complete = claim.complete or await self._completed(claim)
+            journal = await self._owners.take_up(claim)
+        except _TROUBLE as error:
+            trouble.note(error, "claim a session")
+            return None
+        if journal is None:
+            log.warning("session_not_taken_up", session=claim.session, reason="its journal is gone, or claimed again")
+            return None
+        try:
+            parts = read(journal.parts)
+        except ValueError as error:
+            log.error("session_not_taken_up", session=claim.session, reason=str(error))
+            return None
+        log.info("session_claimed", session=claim.session, epoch=claim.epoch, before=claim.gateway, complete=complete)
+        return TakenUp(claim.session, claim.epoch, parts, complete)
+
+    def completed(self, command: JournalComplete) -> None:
+        """The owner before has completed the journal of a session."""
+        claimed = command.session, command.epoch
+        if claimed in self._awaited:
+            self._awaited[claimed].set()
+        else:
+            self._early[claimed] = None
+
+    async def owns(self, session: str, epoch: int) -> bool:
+        """Whether this gateway still owns the session, as far as Redis can be asked. Its client has come to this
+        gateway, so nobody else speaks to it."""
+        try:
+            async with asyncio.timeout(self._wait):
+                return await self._owners.owns(session, epoch)
+        except _TROUBLE as error:
+            trouble.note(error, "ask for the owner of a session")
+            return True
+
+    async def give(self, session: str, epoch: int, entry: JournalEntry | None) -> None:
+        """Another gateway has claimed the session, with this epoch: give it the last entry, or None if there is nothing
+        to add."""
+        try:
+            in_time = await self._owners.complete(session, epoch, entry)
+        except _TROUBLE as error:
+            trouble.note(error, "complete a journal")
+            in_time = False
+        log.info("session_given", session=session, epoch=epoch, known=entry is not None, in_time=in_time)
+
+    async def let_go(self, entry: JournalEntry) -> bool:
+        """Write the last entry of a session that whoever claims it goes on with. Returns whether it was written."""
+        backoff = Backoff()
+        try:
+            async with asyncio.timeout(_LAST_ENTRY):
+                while True:
+                    try:
+                        (written,) = await self._owners.write([entry])
+                        return written is Written.WRITTEN
+                    except _TROUBLE as error:
+                        trouble.note(error, "hand a session over")
+                        await backoff.pause()
+        except TimeoutError:
+            return False
+
+    async def _completed(self, claim: Claim) -> bool:
+        claimed = claim.session, claim.epoch
+        if claimed in self._early:
+            del self._early[claimed]
+            return True
+        self._awaited[claimed] = event = asyncio.Event()
+        try:
+            async with asyncio.timeout(self._wait):
+                await event.wait()
+        except TimeoutError:
+            log.warning("journal_not_completed", session=claim.session, before=claim.gateway)
+            return False
+        finally:
+            del self._awaited[claimed]
+        return True
