@@ -164,27 +164,25 @@ class Transcript:
                 case "turn":
                     self.turn(name, pybase64.b64decode(journaled.get("audio", "")))
                     self.transcribed(name, text)
-                case "reply":
+                case _:
                     self.said(journaled["response"], name, text, complete=journaled["final"])
 
     @staticmethod
     def _journaled(entry: _Entry, *, audio: bool) -> dict[str, Any]:
         journaled: dict[str, Any] = {"id": entry.id, "place": entry.place}
-        match entry:
-            case _Given():
-                return journaled | {"kind": "given", "item": entry.given, "kept": entry.kept}
-            case _Turn():
-                journaled |= {"kind": "turn", "text": entry.text}
-                if audio and entry.audio:
-                    journaled["audio"] = pybase64.b64encode_as_string(entry.audio)
-                return journaled
-            case _Reply():
-                return journaled | {
-                    "kind": "reply",
-                    "response": entry.response,
-                    "text": entry.text,
-                    "final": entry.final,
-                }
+        if isinstance(entry, _Given):
+            return journaled | {"kind": "given", "item": entry.given, "kept": entry.kept}
+        if isinstance(entry, _Reply):
+            return journaled | {
+                "kind": "reply",
+                "response": entry.response,
+                "text": entry.text,
+                "final": entry.final,
+            }
+        journaled |= {"kind": "turn", "text": entry.text}
+        if audio and entry.audio:
+            journaled["audio"] = pybase64.b64encode_as_string(entry.audio)
+        return journaled
 
     def _touched(self, item_id: str) -> None:
         if self._changed is not None:

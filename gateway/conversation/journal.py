@@ -31,6 +31,7 @@ import pybase64
 
 from gateway.audio.playout import heard_words
 from gateway.continuity.journal import VERSION, Changes, Journal
+from gateway.continuity.sent import Sent
 from gateway.conversation.client_legs import ClientLegs
 from gateway.conversation.context import Context
 from gateway.conversation.failed_replies import FailedReplies
@@ -72,6 +73,12 @@ class ConversationJournal:
         self._written: dict[str, Any] = {}
         context.transcript.journal()
 
+    @property
+    def _sent(self) -> Sent:
+        sent = self._handlers.client_legs.sent
+        assert sent is not None
+        return sent
+
     def lost(self) -> None:
         """What was written is not there any more."""
         self._journal.lost()
@@ -93,13 +100,11 @@ class ConversationJournal:
         items, gone_items = context.transcript.changed(everything=whole, audio=last)
         large = {_ITEM + name: item for name, item in items.items()} | self._rarely_changed(whole=whole)
         gone = [_ITEM + name for name in gone_items]
-        sent = self._handlers.client_legs.sent
-        if sent is not None:
-            messages = sent.numbered(0 if whole else self._messages)
-            large |= {f"{_MESSAGE}{number}": message for number, message in messages}
-            oldest = max(sent.count - sent.limit + 1, 1)
-            gone += [f"{_MESSAGE}{number}" for number in range(self._oldest_message, oldest)]
-            self._messages, self._oldest_message = sent.count, oldest
+        sent = self._sent
+        large |= {f"{_MESSAGE}{number}": message for number, message in sent.numbered(0 if whole else self._messages)}
+        oldest = max(sent.count - sent.limit + 1, 1)
+        gone += [f"{_MESSAGE}{number}" for number in range(self._oldest_message, oldest)]
+        self._messages, self._oldest_message = sent.count, oldest
         return self._journal.changes(self._small(now, last=last), large, tuple(gone), due=due)
 
     def _rarely_changed(self, *, whole: bool) -> dict[str, Any]:
@@ -146,11 +151,11 @@ class ConversationJournal:
         if reply is None or not reply.default or reply.cut or reply.lost:
             return None
         unplayed = {cut.item_id: cut for cut in context.downlink.playout.unplayed(now)} if played_only else {}
-        sent = self._handlers.client_legs.sent
-        has_all = not unplayed.keys() & reply.sounded_items or (reply.closed and sent is not None and sent.has_reply)
-        if reply.over and has_all:
-            return None
-        if not reply.over and context.turn.slot is not Slot.ACTIVE:
+        sent = self._sent
+        if reply.over:
+            if not unplayed.keys() & reply.sounded_items or (reply.closed and sent.has_reply):
+                return None
+        elif reply.closed or context.turn.slot is not Slot.ACTIVE:
             # It is being cancelled.
             return None
         heard = {}
@@ -163,15 +168,14 @@ class ConversationJournal:
             else:
                 heard[item_id] = context.downlink.heard_of(item_id)
         legs = self._handlers.client_legs
-        start = sent.reply_start if sent is not None else 0
         return {
             "id": reply.id,
-            "started": reply.started and start <= legs.last_sent,
+            "started": reply.started and sent.reply_start <= legs.last_sent,
             "called": bool(reply.calls),
             "heard": heard,
             "told": [item_id for item_id in heard if legs.has_told(item_id)],
             "words": self._handlers.failed_replies.words,
-            "start": start,
+            "start": sent.reply_start,
         }
 
     def _wanted_requests(self) -> list[Request]:
@@ -222,6 +226,7 @@ class ConversationJournal:
         handlers.client_legs.take_up(parts["client"], _messages(parts), now)
         handlers.turns.take_up(turn, now, has_audio=bool(speech))
         self._take_up_reply(parts["reply"], now)
+        handlers.translators.advance(now)
         context.publish([request.seq for request in context.requests], now)
 
     def _take_up_reply(self, journaled: Mapping[str, Any] | None, now: float) -> None:

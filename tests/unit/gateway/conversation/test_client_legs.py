@@ -45,6 +45,8 @@ def arrive(bench: Returning) -> None:
 
 def test_a_welcome_says_what_a_client_asked_for() -> None:
     assert events.welcome("r") == {"type": "Welcome", "request_id": "r"}
+    recovered = events.welcome("r", resumed=True, recovered={"messages": 3, "audio_ms": 20})
+    assert recovered["recovered"] == {"messages": 3, "audio_ms": 20}
     resumed = events.welcome("r", resumed=True, resume="h")
     assert resumed == {"type": "Welcome", "request_id": "r", "resumed": True, "resume": "h"}
 

@@ -311,6 +311,84 @@ def test_a_reply_that_is_being_cancelled_is_not_gone_on_with(moved: Way) -> None
 
 
 @WAYS
+def test_a_reply_that_was_interrupted_by_the_client_is_not_gone_on_with(moved: Way) -> None:
+    owner = ready()
+    owner.created("resp_1", owner.requested(2))
+    words(owner, "resp_1", "a1", "One two three four five", 1_000)
+    owner.now += 0.5
+    owner.say(type="InjectAgentMessage", message="Stop.", behavior="interrupt")
+    assert [message["type"] for message in moved(owner).open] == ["InjectAgentMessage"]
+
+
+def test_of_several_messages_those_that_were_played_are_whole() -> None:
+    owner = ready()
+    owner.created("resp_1", owner.requested(2))
+    for item_id, text in (("a1", "One two."), ("a2", "Three four.")):
+        words(owner, "resp_1", item_id, text, 1_000)
+        owner.event("response.output_audio.done", response_id="resp_1", item_id=item_id)
+    owner.done("resp_1")
+    owner.now += 1.5
+    later = handed_over(owner)
+    assert later.open == [{"type": "ReplyCutOff", "heard": "One two. Three", "rest": None}]
+    texts = [one["content"] for one in later.taken_up.messages if one["type"] == "ConversationText"]
+    assert texts == ["One two.", "Three"]
+
+
+@WAYS
+def test_a_reply_that_has_called_functions_ends_here(moved: Way) -> None:
+    owner = ready()
+    owner.created("resp_1", owner.requested(2))
+    words(owner, "resp_1", "a1", "One moment", 1_000)
+    owner.call("resp_1", "call_1")
+    owner.now += 0.6
+    later = moved(owner)
+    assert later.open == []
+    assert types(later.taken_up.messages)[-1] == "AgentAudioDone"
+
+
+def test_nothing_of_a_reply_that_was_not_spoken_is_told() -> None:
+    owner = ready()
+    owner.created("resp_1", owner.requested(2))
+    words(owner, "resp_1", "a1", "One two three", 1)
+    later = handed_over(owner)
+    assert [message["type"] for message in later.open] == ["UserTurnEnded"]
+    assert "ConversationText" not in types(later.taken_up.messages)
+
+
+def test_a_conversation_moves_at_a_quiet_moment_or_without_its_client() -> None:
+    owner = ready()
+    assert owner.conversation.may_move
+    owner.asked(2)
+    owner.release(responds=(2,))
+    assert not owner.conversation.may_move
+    owner.conversation.client_lost(owner.now)
+    assert owner.conversation.may_move
+    owner.conversation.end(1000, "over")
+    assert not owner.conversation.may_move
+    assert not Bench(AGENT).conversation.may_move
+
+
+def test_a_command_for_another_owner_has_no_effect() -> None:
+    owner = ready()
+    owner.asked(2)
+    later = killed(owner)
+    later.restored()
+    assert owner.conversation.counters.commands_fenced == 0
+    later.release(responds=(2,))
+    assert later.out.to_upstream == []
+    assert later.conversation.counters.commands_fenced == 1
+    assert types(later.send((2,)).to_upstream) == ["response.create"]
+
+
+def test_a_client_that_has_sent_nothing_yet_is_taken_up() -> None:
+    owner = Owner()
+    owner.event("session.created", session={})
+    later = killed(owner)
+    later.event("session.created", session={})
+    assert later.say(**SETTINGS).to_publish == [1]
+
+
+@WAYS
 def test_calls_stay_open_and_come_before_their_results(moved: Way) -> None:
     owner = ready()
     owner.created("resp_1", owner.requested(2))
