@@ -69,7 +69,8 @@ class Journal:
 def read(parts: Mapping[str, bytes]) -> dict[str, Any]:
     """The parts of a journal. Raises ValueError for one that cannot be read, or is of another version."""
     read = {name: orjson.loads(part) for name, part in parts.items()}
-    version = read.get("about", {}).get("version")
+    about = read.get("about")
+    version = about.get("version") if isinstance(about, dict) else None
     if version != VERSION:
         raise ValueError(f"a journal of version {version}; this gateway reads version {VERSION}")
     return read

@@ -92,6 +92,8 @@ class Sent:
         the first of these are ``proven`` to have arrived."""
         self.count, self._proven, self._sent = count, proven, sent
         self._messages.extend(sorted(messages, key=itemgetter(0)))
+        # What is sent again is proven by the next ping.
+        self._wanted = count if count > proven else 0
 
     def missed(self, received: int | None, unsent: int, is_open: Callable[[str], bool]) -> list[dict[str, Any]]:
         """The client has returned. Returns what it has missed of what was sent: of all but the last ``unsent``

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pybase64
 
+from gateway.continuity.journal import Changes, read
 from gateway.conversation.conversation import Conversation, UpstreamProblem
 from gateway.dialect import Dialect
 from gateway.session.publisher import Publisher
@@ -31,6 +32,10 @@ NAME = "gw"
 _COMMANDS, _FOLD = 64, 0.25
 #: Of the frames that go out, one in so many is held against the official SDKs.
 _JUDGE_EVERY = 5
+#: The journal is written after so many changes, and before it is read.
+_WRITE_EVERY = 16
+#: How many clients that return come to another gateway.
+_MOVES = 0.5
 
 
 class Gateway:
@@ -85,6 +90,14 @@ class Session:
         self, plan: Plan, name: str, dialect: Dialect, clock: VirtualLoop, publisher: Publisher, history: History
     ) -> None:
         self.conversation = Conversation(name, NAME, dialect, plan.limits, clock.now, resumable=True)
+        #: What was written of it for other gateways, and how often.
+        self._journal: dict[str, bytes] = {}
+        self._written = 0
+        self._dialect = dialect
+        self._limits = plan.limits
+        self._random = Random(f"{plan.seed} {name}")
+        #: How often it has moved to another gateway.
+        self.moves = 0
         self.closed = False
         #: What waits for a client that is gone; None while it is there.
         self._parked: list[dict[str, Any]] | None = None
@@ -118,12 +131,54 @@ class Session:
         if self.closed or self._parked is None:
             return
         waiting, self._parked = self._parked, None
-        missed = self.conversation.client_returned(None, len(waiting), self._clock.now)
+        if self._random.random() < _MOVES:
+            self._move()
+            missed, waiting = self.conversation.client_returned(None, 0, self._clock.now), []
+        else:
+            missed = self.conversation.client_returned(None, len(waiting), self._clock.now)
         self._after(self._tell([*missed, *waiting]))
         self.flush()
         unsaid, self._unsaid = self._unsaid, []
         for say in unsaid:
             say()
+
+    def _move(self) -> None:
+        """The client comes to another gateway, which goes on with the conversation: with the help of this one, or, if
+        nothing is lost with it but what is written, without."""
+        before, now = self.conversation, self._clock.now
+        self.moves += 1
+        if self._says_nothing or self._random.random() < 0.5:
+            self._write(before.hand_over(now))
+        else:
+            self._write_changes()
+        self._history.append(Entry(now, Where.FAULT, "another gateway goes on"))
+        parts, self._journal = read(self._journal), {}
+        self.conversation = Conversation(
+            before.session, NAME, self._dialect, self._limits, now, resumable=True, epoch=before.epoch + 1
+        )
+        self.conversation.take_up(parts, now)
+        self._history.append(Entry(now, Where.UPSTREAM_LOST, ""))
+        self.renew()
+
+    @property
+    def _says_nothing(self) -> bool:
+        """Whether something was said aloud of which there is no text yet: it dies with its gateway."""
+        context = self.conversation.context
+        return context.turn.user_speaking or any("audio" in str(item.get("content")) for item in context.replayed())
+
+    def _write_changes(self) -> None:
+        assert self.conversation.journal is not None
+        changes = self.conversation.journal.changes(self._clock.now)
+        if changes is not None:
+            self._write(changes)
+
+    def _write(self, changes: Changes) -> None:
+        if changes.whole:
+            self._journal.clear()
+        for name in changes.gone:
+            # It may have come and gone since the last entry.
+            self._journal.pop(name, None)
+        self._journal |= changes.parts
 
     @property
     def parked(self) -> bool:
@@ -203,6 +258,9 @@ class Session:
 
     def _hand_over(self) -> list[dict[str, Any]]:
         out, now, history = self.conversation.drain(), self._clock.now, self._history
+        self._written += 1
+        if self._written % _WRITE_EVERY == 0:
+            self._write_changes()
         if out.drop_next:
             self.drop_next()
         if out.exchange_upstream:

@@ -362,6 +362,7 @@ class World:
             found["collisions"] += counters.collisions_absorbed
             found["releases dropped: occupied"] += counters.releases_dropped[Drop.OCCUPIED]
             found["releases dropped: stale"] += counters.releases_dropped[Drop.STALE]
+            found["moves to another gateway"] += line.session.moves
             found["connections lost"] += sum(counters.legs_lost.values())
             found["conversations restored"] += counters.restored
             found["connections rolled over"] += counters.rolled_over

@@ -488,6 +488,17 @@ def test_what_was_told_while_the_client_was_gone_is_told_when_it_returns(moved: 
     assert later.conversation.client_returned(None, 0, later.now) == [], "once"
 
 
+@WAYS
+def test_what_is_sent_again_is_proven_and_then_not_sent_again(moved: Way) -> None:
+    later = moved(ready())
+    assert types(later.missed) == ["SettingsApplied"]
+    mark = later.conversation.client_legs.mark()
+    assert mark is not None
+    later.conversation.client_legs.proven(mark)
+    later.conversation.client_lost(later.now)
+    assert later.conversation.client_returned(None, 0, later.now) == []
+
+
 # --- the journal itself
 
 
