@@ -12,6 +12,7 @@ Parts            | what they are
 ``audio``        | formats of the client's audio
 ``turn``         | what is under way of the user's turn
 ``reply``        | the reply that is running, as far as it was heard
+``unheard``      | what was heard of messages that the client has not played to their end
 ``calls``        | open function calls
 ``request:<n>``  | an open request
 ``item:<id>``    | an item of the transcript
@@ -140,6 +141,7 @@ class ConversationJournal:
             "audio": handlers.client.user_audio.journaled(),
             "turn": turn,
             "reply": self._reply(now, played_only=last or handlers.client_legs.parked),
+            "unheard": self._unheard(now) if last or handlers.client_legs.parked else {},
             "calls": context.calls.journaled(),
         } | {f"{_REQUEST}{one.seq}": self._request(one) for one in self._wanted_requests()}
 
@@ -176,6 +178,17 @@ class ConversationJournal:
             "told": [item_id for item_id in heard if legs.has_told(item_id)],
             "words": self._handlers.failed_replies.words,
             "start": sent.reply_start,
+        }
+
+    def _unheard(self, now: float) -> dict[str, str]:
+        """What was heard of the items that the client has not played to their end, unless they have arrived for
+        sure."""
+        context, newest = self._context, self._context.downlink.newest
+        if newest is None or (newest.closed and self._sent.has_reply):
+            return {}
+        return {
+            cut.item_id: heard_words(context.transcript.text_of(cut.item_id), cut)
+            for cut in context.downlink.playout.unplayed(now)
         }
 
     def _wanted_requests(self) -> list[Request]:
@@ -225,6 +238,8 @@ class ConversationJournal:
         handlers.client.user_audio.take_up(parts["audio"], speech, now)
         handlers.client_legs.take_up(parts["client"], _messages(parts), now)
         handlers.turns.take_up(turn, now, has_audio=bool(speech))
+        for item_id, heard in parts["unheard"].items():
+            context.transcript.cut(item_id, heard)
         self._take_up_reply(parts["reply"], now)
         handlers.translators.advance(now)
         context.publish([request.seq for request in context.requests], now)

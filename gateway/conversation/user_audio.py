@@ -266,7 +266,10 @@ class UserAudio:
         formats = self._formats.current
         if formats is not None:
             self._adopt(formats, now)
-        self._recent.sent(audio)
+        if self._context.configured and not self._withheld:
+            self._recent.sent(audio)
+        else:
+            self._early.keep(audio)
 
     # --- another connection
 

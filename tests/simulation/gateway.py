@@ -15,7 +15,7 @@ from gateway.continuity.journal import Changes, read
 from gateway.conversation.conversation import Conversation, UpstreamProblem
 from gateway.dialect import Dialect
 from gateway.session.publisher import Publisher
-from tests.simulation.history import Entry, History, Said, Where
+from tests.simulation.history import MOVED, Entry, History, Said, Where
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
 from tests.simulation.processes import Life, connect
@@ -96,6 +96,8 @@ class Session:
         self._dialect = dialect
         self._limits = plan.limits
         self._random = Random(f"{plan.seed} {name}")
+        #: The user has spoken, and the upstream has not committed that yet.
+        self._spoke = False
         #: How often it has moved to another gateway.
         self.moves = 0
         self.closed = False
@@ -147,11 +149,11 @@ class Session:
         nothing is lost with it but what is written, without."""
         before, now = self.conversation, self._clock.now
         self.moves += 1
-        if self._says_nothing or self._random.random() < 0.5:
+        if self._has_spoken or self._random.random() < 0.5:
             self._write(before.hand_over(now))
         else:
             self._write_changes()
-        self._history.append(Entry(now, Where.FAULT, "another gateway goes on"))
+        self._history.append(Entry(now, Where.FAULT, MOVED))
         parts, self._journal = read(self._journal), {}
         self.conversation = Conversation(
             before.session, NAME, self._dialect, self._limits, now, resumable=True, epoch=before.epoch + 1
@@ -161,10 +163,10 @@ class Session:
         self.renew()
 
     @property
-    def _says_nothing(self) -> bool:
+    def _has_spoken(self) -> bool:
         """Whether something was said aloud of which there is no text yet: it dies with its gateway."""
-        context = self.conversation.context
-        return context.turn.user_speaking or any("audio" in str(item.get("content")) for item in context.replayed())
+        replayed = self.conversation.context.replayed()
+        return self._spoke or any("audio" in str(item.get("content")) for item in replayed)
 
     def _write_changes(self) -> None:
         assert self.conversation.journal is not None
@@ -203,6 +205,7 @@ class Session:
         if self._parked is not None:
             self._unsaid.append(partial(self.audio, chunk))
             return
+        self._spoke |= any(chunk)
         audio = self.conversation.client_audio(chunk, self._clock.now)
         if audio:
             self.send(_append(audio))
@@ -219,6 +222,7 @@ class Session:
             conversation.agent_audio(delta, now)
         else:
             self._history.append(Entry(now, Where.GATEWAY_GOT, event))
+            self._spoke &= kind != "input_audio_buffer.committed"
             conversation.upstream_event(event, now)
         self.flush()
         self.seen("<" + kind)

@@ -32,6 +32,10 @@ class Where(StrEnum):
     FAULT = "          !!"
 
 
+#: The fault that another gateway goes on with a session.
+MOVED = "another gateway goes on"
+
+
 class Entry(NamedTuple):
     """``what`` is a JSON object, or for `Where.CLIENT_SENT` a `Said`, for `Where.FAULT` a text."""
 

@@ -9,7 +9,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.history import Entry, Said, Where
+from tests.simulation.history import MOVED, Entry, Said, Where
+from tests.simulation.script import Do
 from tests.simulation.world import TICK, Outcome
 
 REQUEST_KEY = "turngate"
@@ -192,6 +193,8 @@ class _Reader:
     def __init__(self, outcome: Outcome) -> None:
         self.facts = Facts(outcome)
         self._answers: list[Update] = []
+        #: Where the client was last lost.
+        self._client_lost = 0
         self._began: dict[str, int] = {}
         self._speaking = False
         self._idle: str | None = None
@@ -215,6 +218,10 @@ class _Reader:
             elif entry.where is Where.UPSTREAM_EXCHANGED:
                 self.facts.exchanges.append((place, entry.what))
                 self._leave(place)
+            elif entry.what == Do.RETURN:
+                self._client_lost = place
+            elif entry.what == MOVED:
+                self._unheard()
 
     def _said(self, place: int, entry: Entry) -> None:
         said: Said = entry.what
@@ -224,6 +231,13 @@ class _Reader:
             for reply in said.replies
         )
         self.facts.requests.append(Request(place, entry.at, said.message, not refused))
+
+    def _unheard(self) -> None:
+        """Another gateway goes on: what was said to a client that was gone is lost."""
+        for response in self.facts.responses.values():
+            if response.over is not None and response.over > self._client_lost and response.announced is not None:
+                told = any(response.announced < at and _is_of_a_reply(message) for at, message in self.facts.told)
+                response.lost, response.heard = response.lost or not told, response.heard or told
 
     def _leave(self, place: int) -> None:
         """What was under way on the connection does not come to its end."""

@@ -14,7 +14,7 @@ from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT, DIALECTS, Dialect
 from gateway.timers import NEVER
 from tests.unit.gateway.bench import SETTINGS, Bench, Out, committed, effective, types
-from turngate.protocol.messages import AddItems, ResponseRequest, SendRelease, Slot
+from turngate.protocol.messages import AddItems, Configuration, ResponseRequest, SendRelease, Slot
 
 LIMITS = Limits(reconnect=30.0, retry=0.0, session=7_200.0, session_notice=0.0)
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS.values()}
@@ -435,6 +435,21 @@ def test_a_turn_that_is_not_committed_goes_on_with_its_audio() -> None:
     out = later.event("session.updated", session=effective())
     assert types(out.to_upstream) == ["input_audio_buffer.append", "input_audio_buffer.commit"]
     assert pybase64.b64decode(out.to_upstream[0]["audio"]) == b"\x01\x02" * 24_000
+
+
+def test_audio_that_waits_for_the_first_configuration_still_does() -> None:
+    owner = Owner()
+    owner.event("session.created", session={})
+    owner.say(**SETTINGS)
+    owner.conversation.client_audio(b"\x01\x02" * 24_000, owner.now)
+    later = handed_over(owner)
+    assert later.event("session.created", session={}).to_upstream == []
+    later.translate(1)
+    release = SendRelease(session="s", epoch=1, release="r", configuration=Configuration(session={}), configures=(1,))
+    later.conversation.command(release, later.now)
+    assert types(later._drain().to_upstream) == ["session.update"]
+    out = later.event("session.updated", session=effective())
+    assert types(out.to_upstream) == ["input_audio_buffer.append"]
 
 
 def test_a_turn_whose_audio_died_with_its_gateway_is_not_waited_for() -> None:
