@@ -6,7 +6,8 @@
 --   request needs a free slot for is an intent: a change of configuration, or a response. Each call of this script takes in what
 --   is new, and then grants everything that may go as one release.
 --   1. Of two turn records of one epoch, the one with the higher version counts. What comes from an older epoch has no effect:
---      another gateway owns the session since (owners.lua). A session that has closed keeps nothing but a small mark.
+--      another gateway owns the session since (owners.lua), and nothing is granted until its first record is here. A session
+--      that has closed keeps nothing but a small mark.
 --   2. An intent is open while the turn record lists its number (seq), or has not got as far as that number. Others are settled.
 --   3. Settled intents are forgotten, and the new one is held, unless too many wait already ('full').
 --   4. There is one release at a time. It ends when the gateway has decided it, when nothing in it is open any more, when the
@@ -66,9 +67,8 @@ for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
 local turn = stored.turn and cjson.decode(stored.turn)
 local offered = given.record and cjson.decode(given.record)
 local function epoch_of(record) return record and record.epoch or 0 end
-if offered and epoch_of(offered) < math.max(epoch_of(turn), tonumber(stored.epoch) or 0) then
-  return { 'fenced', offered.gateway }
-end
+local newest_epoch = math.max(epoch_of(turn), tonumber(stored.epoch) or 0)
+if offered and epoch_of(offered) < newest_epoch then return { 'fenced', offered.gateway } end
 if intent then command(given.answer) end
 local next_epoch = turn and epoch_of(offered) > epoch_of(turn)
 local newer = offered and (not turn or next_epoch or offered.version > turn.version)
@@ -87,6 +87,7 @@ if turn.slot == 'closed' then
     session = session, gateway = turn.gateway, epoch = epoch_of(turn), version = turn.version, slot = turn.slot,
   }
   redis.call('HSET', session_key, 'turn', cjson.encode(tombstone))
+  if stored.epoch then redis.call('HSET', session_key, 'epoch', stored.epoch) end
   redis.call('PEXPIRE', session_key, given.ttl_ms)
   return { 'settled', turn.gateway }
 end
@@ -134,7 +135,8 @@ end
 
 -- 4. One release at a time, until its gateway has decided it, its intents are settled or on their way, or its lease ends. A
 --    slot that is not free ends it too: it was either sent, or the gateway will drop it.
-local free = turn.slot == 'idle' or turn.slot == 'unconfigured'
+local owned = epoch_of(turn) >= newest_epoch
+local free = owned and (turn.slot == 'idle' or turn.slot == 'unconfigured')
 local release = stored.release and cjson.decode(stored.release)
 local lost = {}
 if release then

@@ -68,11 +68,12 @@ class Turns:
         self._bus = bus
 
     async def on_records(self, batch: Batch[TurnRecord]) -> None:
-        """Apply the newest record of each session."""
+        """Apply the newest record of each session: the highest version of the highest epoch."""
         newest: dict[str, TurnRecord] = {}
         for record in batch.messages:
-            before = newest.get(record.session)
-            newest[record.session] = record if before is None or record.version > before.version else before
+            before = newest.setdefault(record.session, record)
+            if (record.epoch, record.version) > (before.epoch, before.version):
+                newest[record.session] = record
         await publish_releases(self._bus, await self._store.observe([*newest.values()]))
 
 

@@ -42,12 +42,18 @@ local flat = redis.call('HGETALL', owner_key)
 for i = 1, #flat, 2 do owner[flat[i]] = flat[i + 1] end
 local epoch = tonumber(owner.epoch)
 
+-- `pcall` returns an error instead of ending the script: a gateway that cannot be told is waited for as one that has gone.
 local function tell(gateway, command)
   local stream = given.stream.before .. gateway .. given.stream.after
-  redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', given.stream_max_length, '*', '__data__', cjson.encode(command))
+  redis.pcall('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', given.stream_max_length, '*', '__data__', cjson.encode(command))
 end
 
 local function keys_of(text) return text and cjson.decode(text) or {} end
+
+-- A key that leads elsewhere by now, or is of another type, is left alone.
+local function forget_key(key)
+  if redis.pcall('GET', given.resume .. key) == session then redis.call('DEL', given.resume .. key) end
+end
 
 local function write_down()
   if entry.whole then redis.call('DEL', journal_key) end
@@ -59,10 +65,11 @@ local function write_down()
     redis.call('SET', given.resume .. key, session, 'PX', given.ttl_ms)
   end
   for _, key in ipairs(keys_of(owner.keys)) do
-    if not wanted[key] and redis.call('GET', given.resume .. key) == session then redis.call('DEL', given.resume .. key) end
+    if not wanted[key] then forget_key(key) end
   end
   local keys = #entry.keys > 0 and cjson.encode(entry.keys) or '[]'
   redis.call('HSET', owner_key, 'number', entry.number, 'keys', keys)
+  redis.call('PEXPIRE', owner_key, given.ttl_ms)
   redis.call('PEXPIRE', journal_key, given.ttl_ms)
 end
 
@@ -71,8 +78,9 @@ if given.operation == 'write' then
   local follows = epoch == entry.epoch and tonumber(owner.number) == entry.number - 1
   if not entry.whole and not follows then return 'gap' end
   redis.call('HSET', owner_key, 'gateway', entry.gateway, 'epoch', entry.epoch, 'last', entry.last and '1' or '0')
+  -- Whoever writes waits no more: what the owner before has would replace what is newer.
+  if owner.awaits then redis.call('HDEL', owner_key, 'awaits') end
   write_down()
-  redis.call('PEXPIRE', owner_key, given.ttl_ms)
   return 'written'
 end
 
@@ -81,6 +89,9 @@ if given.operation == 'claim' then
   for _, key in ipairs(keys_of(owner.keys)) do known = known or key == given.key end
   if not epoch or not known then return nil end
   local before, let_go = owner.gateway, owner.last == '1'
+  -- First, since an error here leaves everything as it was.
+  redis.call('HSET', KEYS[3], 'epoch', epoch + 1)
+  redis.call('PEXPIRE', KEYS[3], given.session_ttl_ms)
   redis.call('HSET', owner_key, 'gateway', given.gateway, 'epoch', epoch + 1, 'last', '0')
   if not let_go then
     -- Of two claims in a row, the first of which was not taken up, both wait for the same journal.
@@ -88,8 +99,6 @@ if given.operation == 'claim' then
     tell(before, { type = 'SessionClaimed', session = session, epoch = epoch + 1, gateway = given.gateway })
   end
   redis.call('PEXPIRE', owner_key, given.ttl_ms)
-  redis.call('HSET', KEYS[3], 'epoch', epoch + 1)
-  redis.call('PEXPIRE', KEYS[3], given.session_ttl_ms)
   return { epoch + 1, before, (let_go and not owner.awaits) and 1 or 0 }
 end
 
@@ -113,8 +122,6 @@ if given.operation == 'take_up' then
 end
 
 if epoch and epoch ~= given.epoch then return 0 end
-for _, key in ipairs(keys_of(owner.keys)) do
-  if redis.call('GET', given.resume .. key) == session then redis.call('DEL', given.resume .. key) end
-end
+for _, key in ipairs(keys_of(owner.keys)) do forget_key(key) end
 redis.call('DEL', owner_key, journal_key)
 return 1

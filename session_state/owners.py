@@ -5,7 +5,7 @@ Only sessions whose clients may return have an owner here; others cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,7 +14,7 @@ import orjson
 import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
 from session_state.config import SessionSettings
 from session_state.script import Script
@@ -113,23 +113,26 @@ class OwnersClient:
         """Make this gateway the owner of the session that one of these keys belongs to; None if there is none. The
         owner before is told, and completes the journal (`complete`), if it lives: wait for ``JournalComplete``, then
         call `take_up`."""
+        outcome = "unknown"
         for key in keys:
-            found = await self._redis.get(self._prefix + RESUME_KEY + key)
-            if found is None:
+            try:
+                claim = await self._claim(key, gateway)
+            except _UnreadableError:
+                outcome = "failed"
                 continue
-            session = _text(found)
-            reply = await self._one(self._call("claim", session, key=key, gateway=gateway))
-            if reply is not None:
+            except Exception:
+                _claims.labels("failed").inc()
+                raise
+            if claim is not None:
                 _claims.labels("claimed").inc()
-                epoch, before, complete = reply
-                return Claim(session, int(epoch), _text(before), bool(complete))
-        _claims.labels("unknown").inc()
+                return claim
+        _claims.labels(outcome).inc()
         return None
 
     async def take_up(self, claim: Claim) -> Journal | None:
         """The journal of a session that was claimed; from now on the owner before cannot complete it any more. None if
         there is none, or another gateway has claimed the session meanwhile."""
-        reply = await self._one(self._call("take_up", claim.session, epoch=claim.epoch))
+        reply = await _of_one(claim.session, self._run("take_up", claim.session, epoch=claim.epoch))
         if reply is None:
             return None
         number, *flat = reply
@@ -138,16 +141,27 @@ class OwnersClient:
     async def complete(self, session: str, epoch: int, entry: JournalEntry | None) -> bool:
         """Another gateway has claimed the session, whose epoch is now this one: give it the last, whole journal, or
         tell it that there is nothing to add. Returns False if it was too late."""
-        return bool(await self._one(self._call("complete", session, entry, epoch=epoch)))
+        return bool(await _of_one(session, self._run("complete", session, entry, epoch=epoch)))
 
     async def forget(self, session: str, epoch: int) -> None:
         """The session is over. No effect if another gateway owns it."""
-        await self._one(self._call("forget", session, epoch=epoch))
+        await _of_one(session, self._run("forget", session, epoch=epoch))
 
     async def owns(self, session: str, epoch: int) -> bool:
         """Whether this is still the newest epoch of the session; True if nothing is known of it."""
-        found = await self._redis.hget(self._prefix + OWNER_KEY + session, "epoch")
+        found = await _of_one(session, self._redis.hget(self._prefix + OWNER_KEY + session, "epoch"))
         return found is None or int(found) <= epoch
+
+    async def _claim(self, key: str, gateway: str) -> Claim | None:
+        found = await _readable(None, self._redis.get(self._prefix + RESUME_KEY + key))
+        if found is None:
+            return None
+        session = _text(found)
+        reply = await _readable(session, self._run("claim", session, key=key, gateway=gateway))
+        if reply is None:
+            return None
+        epoch, before, complete = reply
+        return Claim(session, int(epoch), _text(before), bool(complete))
 
     def _call(self, operation: str, session: str, entry: JournalEntry | None = None, **details: Any) -> list[Any]:
         given = {"operation": operation, "session": session, **details, **self._common}
@@ -166,12 +180,9 @@ class OwnersClient:
         keys = [self._prefix + key + session for key in (OWNER_KEY, JOURNAL_KEY, SESSION_KEY)]
         return [len(keys), *keys, orjson.dumps(given), *parts]
 
-    async def _one(self, call: Sequence[Any]) -> Any:
-        (reply,) = await self._script.run([call])
+    async def _run(self, operation: str, session: str, entry: JournalEntry | None = None, **details: Any) -> Any:
+        (reply,) = await self._script.run([self._call(operation, session, entry, **details)])
         if isinstance(reply, Exception):
-            if not trouble.concerns_server(reply) and isinstance(reply, ResponseError):
-                log.error("owner_unreadable", reason=reason_of(reply))
-                return None
             raise reply
         return reply
 
@@ -185,6 +196,29 @@ class OwnersClient:
         outcome = Written(_text(reply))
         _written.labels(outcome).inc()
         return outcome
+
+
+class _UnreadableError(Exception):
+    """A key is of another type."""
+
+
+async def _readable(session: str | None, asked: Awaitable[Any]) -> Any:
+    """The reply. Raises `_UnreadableError`, and logs it, if it is an error of this session's keys alone."""
+    try:
+        return await asked
+    except RedisError as error:
+        if trouble.concerns_server(error):
+            raise
+        log.error("owner_unreadable", session=session, reason=reason_of(error))
+        raise _UnreadableError from error
+
+
+async def _of_one(session: str, asked: Awaitable[Any]) -> Any:
+    """The reply; None if this session's keys are unreadable."""
+    try:
+        return await _readable(session, asked)
+    except _UnreadableError:
+        return None
 
 
 def _text(value: Any) -> str:

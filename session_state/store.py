@@ -274,15 +274,20 @@ def kind_of(intent: Intent) -> str:
 
 
 def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> dict[str, Any]:
-    """One session for an operator: where it lives, who holds the turn, what is held and for how long (ms)."""
+    """One session for an operator: which gateway owns it, who holds the turn, whether it is parked, what is held, and
+    for how long (ms)."""
     heads = {
         int(name.removeprefix("head:")): orjson.loads(value)
         for name, value in fields.items()
         if name.startswith("head:")
     }
     release = orjson.loads(fields["release"]) if "release" in fields else None
+    claimed, parked_since = int(fields.get("epoch", 0)), turn.parked_since_ms
     return {
         **turn.model_dump(mode="json", exclude={"decided_release"}),
+        # Of a gateway that has claimed the session, and whose first record is not here yet.
+        "claimed_epoch": claimed if claimed > turn.epoch else None,
+        "parked_ms_ago": None if parked_since is None else max(0, now - parked_since),
         "configured_seq": turn.configured_seq,
         "answered_seq": turn.answered_seq,
         "heartbeat_ms_ago": max(0, now - seen),

@@ -3,68 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
+from structlog.testing import capture_logs
 
-from session_state.config import ReservationSettings
 from session_state.owners import JOURNAL_KEY, OWNER_KEY, RESUME_KEY, Claim, JournalEntry, OwnersClient, Written
-from session_state.store import SESSION_KEY, Outcome, Reservation, Store
+from session_state.store import SESSION_KEY
+from tests.integration.owned import SERVERS, SETTINGS, claimed, connected, count, entry, owners_on, told
 from tests.redis_stub.client import StubRedis, at_once
 from tests.redis_stub.keyspace import Keyspace
-from turngate.bus.entries import body_of
-from turngate.protocol.messages import (
-    AddItems,
-    Command,
-    Configuration,
-    Intent,
-    JournalComplete,
-    SendRelease,
-    SessionClaimed,
-    Slot,
-    TurnRecord,
-    commands_stream,
-)
-
-SETTINGS = ReservationSettings(release_lease_ms=600_000, session_ttl_ms=600_000)
+from turngate.protocol.messages import JournalComplete, SessionClaimed, commands_stream
 
 
-@pytest.fixture(params=["server", "stub"])
-async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
-    if request.param == "stub":
-        yield StubRedis(at_once(Keyspace(lambda: 1_000_000)))
-        return
-    client: Redis = Redis.from_url(request.getfixturevalue("broker_url"))
-    yield client
-    await client.aclose()
+@pytest.fixture(params=SERVERS)
+async def redis(request: pytest.FixtureRequest, broker_url: str) -> AsyncIterator[Redis]:
+    async for client in connected(request.param, broker_url):
+        yield client
 
 
 @pytest.fixture
 async def owners(redis: Redis) -> OwnersClient:
-    for gateway in ("a", "b", "c"):
-        # A stream exists as long as its gateway reads it.
-        await redis.xadd(commands_stream(gateway), {"x": "y"})
-    return OwnersClient(redis, SETTINGS, 60_000)
-
-
-def entry(number: int = 1, gateway: str = "a", epoch: int = 0, **fields: Any) -> JournalEntry:
-    given: dict[str, Any] = {"whole": number == 1, "keys": ("k1",), "parts": {"about": b'{"n":%d}' % number}} | fields
-    return JournalEntry("s", gateway, epoch, number, **given)
-
-
-async def told(redis: Redis, gateway: str) -> list[Any]:
-    """The commands for this gateway."""
-    from pydantic import TypeAdapter
-
-    entries: Any = await redis.xrange(commands_stream(gateway))
-    return [TypeAdapter(Command).validate_json(body_of(fields)) for _, fields in entries[1:]]
-
-
-async def claimed(owners: OwnersClient, gateway: str = "b") -> Claim:
-    claim = await owners.claim(["k1"], gateway)
-    assert claim is not None
-    return claim
+    return await owners_on(redis)
 
 
 # --- writing
@@ -92,18 +53,46 @@ async def test_after_a_missing_entry_only_a_whole_one_is_written(owners: OwnersC
 
 async def test_a_journal_that_was_lost_is_written_anew(owners: OwnersClient, redis: Redis) -> None:
     await owners.write([entry()])
-    await redis.delete(OWNER_KEY + "s", JOURNAL_KEY + "s", RESUME_KEY + "k1")
+    await redis.flushall()
     assert await owners.claim(["k1"], "b") is None
     assert await owners.write([entry(2)]) == [Written.GAP]
     assert await owners.write([entry(3, whole=True)]) == [Written.WRITTEN]
     assert (await claimed(owners)).epoch == 1
 
 
-async def test_everything_expires(owners: OwnersClient, redis: Redis) -> None:
-    await owners.write([entry()])
+async def test_everything_expires_at_every_step(owners: OwnersClient, redis: Redis) -> None:
+    async def all_expire() -> None:
+        for key in (OWNER_KEY + "s", JOURNAL_KEY + "s", RESUME_KEY + "k1", RESUME_KEY + "k2", SESSION_KEY + "s"):
+            assert await redis.pttl(key) != -1, key
+
+    await owners.write([entry(), entry(2, keys=("k1", "k2"), parts={})])
+    await all_expire()
+    claim = await claimed(owners)
+    await all_expire()
+    assert await owners.complete("s", 1, entry(7, whole=True, keys=("k1", "k2")))
+    await all_expire()
+    assert await owners.take_up(claim) is not None
+    await owners.write([entry(1, "b", 1, keys=("k1", "k2"), last=True)])
+    await all_expire()
+    assert await redis.exists(OWNER_KEY + "s", JOURNAL_KEY + "s", RESUME_KEY + "k2", SESSION_KEY + "s") == 4
+
+
+async def test_operators_can_count_entries_and_claims(owners: OwnersClient, redis: Redis) -> None:
+    outcomes = [("journal_entries", name) for name in ("written", "gap", "fenced", "failed")]
+    outcomes += [("claims", name) for name in ("claimed", "unknown", "failed")]
+    before = [count(*outcome) for outcome in outcomes]
+    await owners.write([entry(), entry(5), entry(2)])
     await claimed(owners)
-    for key in (OWNER_KEY + "s", JOURNAL_KEY + "s", RESUME_KEY + "k1", SESSION_KEY + "s"):
-        assert await redis.pttl(key) > 0, key
+    await owners.write([entry(3)])
+    assert await owners.claim(["k9"], "b") is None
+    await redis.delete(OWNER_KEY + "s")
+    await redis.set(OWNER_KEY + "s", "what")
+    await owners.write([entry()])
+    assert await owners.claim(["k1"], "c") is None
+    assert [count(*outcome) - was for outcome, was in zip(outcomes, before, strict=True)] == [2, 1, 1, 1, 1, 1, 1]
+
+
+# --- keys of another type
 
 
 async def test_a_session_whose_keys_are_unreadable_fails_alone(owners: OwnersClient, redis: Redis) -> None:
@@ -113,7 +102,62 @@ async def test_a_session_whose_keys_are_unreadable_fails_alone(owners: OwnersCli
     assert isinstance(failed, Exception)
     assert written is Written.WRITTEN
     await redis.set(RESUME_KEY + "k1", "s")
+    with capture_logs() as logs:
+        claim = await owners.claim(["k1", "k2"], "b")
+    assert claim == Claim("t", 1, "a", complete=False), "a key that cannot be used costs the others nothing"
+    assert [line["session"] for line in logs if line["event"] == "owner_unreadable"] == ["s"]
+    assert await owners.take_up(Claim("s", 1, "a", complete=False)) is None
+    assert not await owners.complete("s", 1, None)
+    await owners.forget("s", 0)
+    assert await owners.owns("s", 0), "as one of which nothing is known"
+
+
+async def test_a_resume_key_of_another_type_is_unknown(owners: OwnersClient, redis: Redis) -> None:
+    await owners.write([entry(keys=("k1", "k2"))])
+    await redis.delete(RESUME_KEY + "k1")
+    await redis.hset(RESUME_KEY + "k1", "what", "ever")
+    assert await owners.claim(["k1", "k2"], "b") == Claim("s", 1, "a", complete=False)
+    assert await owners.write([entry(1, "b", 1, keys=("k3",))]) == [Written.WRITTEN]
+    await owners.forget("s", 1)
+    assert await redis.hget(RESUME_KEY + "k1", "what") == b"ever", "it is not this session's"
+
+
+async def test_a_claim_that_cannot_be_carried_out_changes_nothing(owners: OwnersClient, redis: Redis) -> None:
+    await owners.write([entry()])
+    await redis.set(SESSION_KEY + "s", "what")
     assert await owners.claim(["k1"], "b") is None
+    assert await told(redis, "a") == []
+    assert await owners.write([entry(2)]) == [Written.WRITTEN], "it is still the owner"
+
+
+async def test_an_owner_that_cannot_be_told_is_as_one_that_is_gone(owners: OwnersClient, redis: Redis) -> None:
+    await owners.write([entry()])
+    await redis.delete(commands_stream("a"))
+    await redis.set(commands_stream("a"), "what")
+    claim = await claimed(owners)
+    assert claim == Claim("s", 1, "a", complete=False)
+    assert await owners.take_up(claim) is not None
+
+
+async def test_what_concerns_the_server_is_raised() -> None:
+    keyspace = Keyspace(lambda: 1_000_000)
+    owners = OwnersClient(StubRedis(at_once(keyspace)), SETTINGS, 60_000)
+    await owners.write([entry()])
+    failed = count("claims", "failed")
+    keyspace.refused, keyspace.refusal = frozenset({"EVALSHA", "HGET"}), lambda: OutOfMemoryError("no memory")
+    claim = Claim("s", 1, "a", complete=False)
+    asked = (
+        owners.write([entry(2)]),
+        owners.claim(["k1"], "b"),
+        owners.take_up(claim),
+        owners.complete("s", 1, None),
+        owners.forget("s", 0),
+        owners.owns("s", 0),
+    )
+    for asking in asked:
+        with pytest.raises(OutOfMemoryError):
+            await asking
+    assert count("claims", "failed") == failed + 1
 
 
 # --- keys
@@ -211,6 +255,49 @@ async def test_of_two_claims_the_last_wins_and_gets_the_journal_of_the_first_own
     assert journal.parts == {"about": b"last"}
 
 
+async def test_the_first_of_two_claims_may_be_taken_up_before_the_second(owners: OwnersClient) -> None:
+    await owners.write([entry()])
+    first = await claimed(owners, "b")
+    assert await owners.take_up(first) is not None
+    second = await claimed(owners, "c")
+    assert not await owners.complete("s", 1, entry(7, whole=True)), "nobody waits for the first owner any more"
+    assert await owners.complete("s", 2, entry(1, "b", 1, parts={"about": b"of b"}))
+    journal = await owners.take_up(second)
+    assert journal is not None
+    assert journal.parts == {"about": b"of b"}
+
+
+async def test_an_owner_that_writes_waits_no_more(owners: OwnersClient) -> None:
+    await owners.write([entry()])
+    await claimed(owners)
+    assert await owners.write([entry(1, "b", 1, parts={"about": b"of b"})]) == [Written.WRITTEN]
+    assert not await owners.complete("s", 1, entry(7, whole=True)), "it would replace what is newer"
+    journal = await owners.take_up(await claimed(owners, "c"))
+    assert journal is not None
+    assert journal.parts == {"about": b"of b"}
+
+
+async def test_everything_may_be_lost_while_a_session_changes_its_owner(owners: OwnersClient, redis: Redis) -> None:
+    await owners.write([entry()])
+    claim = await claimed(owners)
+    await redis.flushall()
+    assert not await owners.complete("s", 1, entry(7, whole=True))
+    assert await owners.take_up(claim) is None
+    assert await owners.owns("s", 0)
+    await owners.forget("s", 1)
+    # Each of the two goes on as if there were no other one, until the newer one is heard of.
+    assert await owners.write([entry(8, whole=True), entry(2, "b", 1), entry(9)]) == [
+        Written.WRITTEN,
+        Written.GAP,
+        Written.WRITTEN,
+    ]
+    assert await owners.write([entry(3, "b", 1, whole=True), entry(10), entry(11, whole=True)]) == [
+        Written.WRITTEN,
+        Written.FENCED,
+        Written.FENCED,
+    ]
+
+
 async def test_a_gateway_may_claim_what_was_its_own(owners: OwnersClient) -> None:
     """One that was started anew under its name."""
     await owners.write([entry()])
@@ -229,51 +316,3 @@ async def test_where_redis_has_lost_the_claim_the_newest_epoch_is_written(owners
     await owners.write([entry()])
     await redis.delete(OWNER_KEY + "s")
     assert await owners.write([entry(1, "b", 1), entry(2)]) == [Written.WRITTEN, Written.FENCED]
-
-
-# --- the turn
-
-
-def record(version: int, epoch: int = 0, **fields: Any) -> TurnRecord:
-    given = {"slot": Slot.IDLE, "last_seq": 1, "open_configuration": (1,)} | fields
-    return TurnRecord(session="s", gateway="ab"[epoch], epoch=epoch, version=version, **given)
-
-
-def reservation(turn: TurnRecord, release: str = "r") -> Reservation:
-    intent = Intent(seq=1, configuration=Configuration(session={"instructions": "x"}))
-    answer = AddItems(session="s", epoch=turn.epoch, seq=1)
-    alone = SendRelease(session="s", epoch=turn.epoch, release=release, configures=(1,))
-    return Reservation(turn, intent, answer, alone)
-
-
-async def test_nothing_is_granted_to_an_older_epoch(owners: OwnersClient, redis: Redis) -> None:
-    store = Store(redis, SETTINGS)
-    await store.observe([record(5)])
-    await owners.write([entry()])
-    await claimed(owners)
-    (step,) = await store.reserve([reservation(record(6))])
-    assert (step.outcome, step.release) == (Outcome.FENCED, None)
-    (step,) = await store.observe([record(7)])
-    assert step.outcome is Outcome.FENCED
-    assert await told(redis, "a") == [SessionClaimed(session="s", epoch=1, gateway="b")], "it is told nothing else"
-
-
-async def test_an_older_epoch_cannot_end_the_session(owners: OwnersClient, redis: Redis) -> None:
-    store = Store(redis, SETTINGS)
-    await store.observe([record(5), record(1, 1), record(9, slot=Slot.CLOSED)])
-    (step,) = await store.reserve([reservation(record(1, 1))])
-    assert step.outcome is Outcome.GRANTED
-    await store.observe([record(2, 1, slot=Slot.CLOSED)])
-    (step,) = await store.observe([record(99)])
-    assert step.outcome is Outcome.FENCED, "what is left of a closed session knows its epoch"
-
-
-async def test_what_was_granted_to_the_owner_before_is_granted_again(owners: OwnersClient, redis: Redis) -> None:
-    store = Store(redis, SETTINGS)
-    (step,) = await store.reserve([reservation(record(5))])
-    assert step.outcome is Outcome.GRANTED
-    (step,) = await store.observe([record(1, 1)])
-    assert step.outcome is Outcome.GRANTED
-    assert step.release is not None
-    assert (step.release.epoch, step.release.gateway) == (1, "b")
-    assert [intent.seq for intent in step.release.intents] == [1]

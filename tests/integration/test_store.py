@@ -91,6 +91,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
             user_speaking=draw(st.booleans()),
             configuring_seq=draw(st.sampled_from([None, *configuration[:1]])),
             decided_release=draw(st.sampled_from([None, "release-1", "release-2"])),
+            epoch=draw(st.sampled_from([0, 0, 0, 1, 2])),
         )
 
     return [

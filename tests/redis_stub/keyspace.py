@@ -48,8 +48,7 @@ class Keyspace(StreamCommands):
 
     def clear(self) -> None:
         """Lose all data; the scripts too."""
-        self._values.clear()
-        self._expiry.clear()
+        self.on_flushall()
         self._scripts.clear()
 
     def execute(self, name: str, *arguments: Any) -> Any:
@@ -91,6 +90,11 @@ class Keyspace(StreamCommands):
 
     def on_ping(self) -> Any:
         return b"PONG"
+
+    def on_flushall(self) -> Any:
+        self._values.clear()
+        self._expiry.clear()
+        return b"OK"
 
     def on_time(self) -> Any:
         return [b"%d" % part for part in divmod(self._now_us(), 1_000_000)]

@@ -81,12 +81,16 @@ def _no_fence(patch: pytest.MonkeyPatch) -> None:
 
 
 def _rule(right: str, wrong: str) -> Callable[[pytest.MonkeyPatch], None]:
-    """Another text in the script."""
+    """Another text in the rule of reservations."""
 
     def put_in(patch: pytest.MonkeyPatch) -> None:
-        source = script.source_of("advance.lua")
-        assert source.count(right) == 1, f"advance.lua does not say {right!r}"
-        patch.setattr(script, "source_of", lambda name: source.replace(right, wrong))
+        source_of = script.source_of
+        assert source_of("advance.lua").count(right) == 1, f"advance.lua does not say {right!r}"
+        patch.setattr(
+            script,
+            "source_of",
+            lambda name: source_of(name).replace(right, wrong) if name == "advance.lua" else source_of(name),
+        )
 
     return put_in
 

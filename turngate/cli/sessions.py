@@ -1,4 +1,4 @@
-"""``turngate sessions``: shows the slot and the held requests of every live session."""
+"""``turngate sessions``: shows the owner, the slot and the held requests of every live session."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _SLOT_STYLES = {
     "requested": "yellow",
     "active": "bold red",
     "cancelling": "magenta",
+    "reconnecting": "magenta",
     "closed": "dim",
 }
 
@@ -40,7 +41,7 @@ def sessions(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh the table until Ctrl-C.")] = False,
 ) -> None:
-    """Show every live session: its slot, its open function calls, and its held requests."""
+    """Show every live session: its gateway and connections, its slot, its open function calls and held requests."""
     run(_sessions(url.rstrip("/"), session, as_json=as_json, watch=watch, console=Console()))
 
 
@@ -74,9 +75,21 @@ def table(found: Sequence[Session]) -> Table:
     rows.add_column("turn", overflow="fold")
     rows.add_column("waiting", overflow="fold")
     for one in found:
-        home = f"{one['gateway']}, {_seconds(one['heartbeat_ms_ago'])} ago"
-        rows.add_row(Text.assemble(one["session"], (f"\n{home}", "dim")), _turn(one), _waiting(one))
+        rows.add_row(_home(one), _turn(one), _waiting(one))
     return rows
+
+
+def _home(one: Session) -> Text:
+    """The session, the gateway that owns it and the age of its last record, the number of connections so far, and for
+    how long the session has waited for its client."""
+    home = Text(one["session"])
+    home.append(f"\n{one['gateway']}, {_seconds(one['heartbeat_ms_ago'])} ago", "dim")
+    home.append(f"\nepoch {one['epoch']}, upstream leg {one['upstream_legs']}, client leg {one['client_legs']}", "dim")
+    if one["claimed_epoch"] is not None:
+        home.append(f"\nclaimed by another gateway, epoch {one['claimed_epoch']}", "yellow")
+    if one["parked_ms_ago"] is not None:
+        home.append(f"\nparked for {_seconds(one['parked_ms_ago'])}", "cyan")
+    return home
 
 
 def _turn(one: Session) -> Text:

@@ -31,7 +31,8 @@ def commands_stream(gateway: str) -> str:
 #: The streams that each service publishes to, for the documentation. `commands_stream` is written ``{gateway}``. What a
 #: service reads is declared where it is wired, by `Bus.consume`.
 PUBLISHES: dict[str, tuple[str, ...]] = {
-    "gateway": (CLIENT_EVENTS, TURNS),
+    # Gateways that claim a session, or complete its journal, tell each other.
+    "gateway": (CLIENT_EVENTS, TURNS, commands_stream("{gateway}")),
     "translator": (commands_stream("{gateway}"), DEAD_LETTERS),
     "session-state": (RELEASES, DEAD_LETTERS),
 }

@@ -18,6 +18,8 @@ from turngate.cli.sessions import _sessions, table
 BUSY: dict[str, Any] = {
     "session": "s-busy",
     "gateway": "gateway-1",
+    "epoch": 0,
+    "claimed_epoch": None,
     "version": 12,
     "slot": "active",
     "response_id": "resp_7",
@@ -25,6 +27,10 @@ BUSY: dict[str, Any] = {
     "open_calls": ["call_1", "call_2"],
     "configured_seq": 2,
     "answered_seq": 3,
+    "upstream_legs": 1,
+    "client_legs": 1,
+    "parked_since_ms": None,
+    "parked_ms_ago": None,
     "heartbeat_ms_ago": 1240,
     "held": [
         {"seq": 4, "kind": "configuration", "since_ms_ago": 2150, "answers": []},
@@ -59,10 +65,10 @@ async def admin(answers: dict[str, Any]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}"
 
 
-def drawn(found: list[dict[str, Any]]) -> list[list[str]]:
-    """The columns of the table's lines in a terminal of the usual width."""
+def drawn(found: list[dict[str, Any]], width: int = 100) -> list[list[str]]:
+    """The words of the table's lines, in a terminal of this width."""
     shown = io.StringIO()
-    Console(file=shown, width=80, color_system=None).print(table(found))
+    Console(file=shown, width=width, color_system=None).print(table(found))
     return [line.split() for line in shown.getvalue().splitlines() if line.strip()]
 
 
@@ -71,17 +77,28 @@ def test_a_row_shows_the_slot_and_the_held_requests() -> None:
     assert lines == [
         ["s-busy", "active", "configuration", "#4", "for", "2.1", "s"],
         ["gateway-1,", "1.2", "s", "ago", "resp_7", "response", "#5", "for", "0.3", "s"],
-        ["user", "speaking"],
+        ["epoch", "0,", "upstream", "leg", "1,", "client", "leg", "1", "user", "speaking"],
         ["call", "call_1"],
         ["call", "call_2"],
         ["s-idle", "idle", "released,", "lease", "0.9", "s"],
         ["gateway-1,", "1.2", "s", "ago"],
+        ["epoch", "0,", "upstream", "leg", "1,", "client", "leg", "1"],
+    ]
+
+
+def test_a_row_shows_who_owns_the_session_and_that_it_is_parked() -> None:
+    moved = {"epoch": 1, "upstream_legs": 2, "client_legs": 3, "parked_since_ms": 1, "parked_ms_ago": 4200}
+    _title, _heads, _rule, *lines = drawn([IDLE | moved | {"claimed_epoch": 2}])
+    assert lines[2:] == [
+        ["epoch", "1,", "upstream", "leg", "2,", "client", "leg", "3"],
+        ["claimed", "by", "another", "gateway,", "epoch", "2"],
+        ["parked", "for", "4.2", "s"],
     ]
 
 
 def test_a_session_id_is_never_truncated() -> None:
     name = "0b1d3f5a-7c9e-4b2d-8f6a-1c3e5a7b9d0f"
-    lines = drawn([BUSY | {"session": name, "response_id": "resp_" + "0" * 30}])
+    lines = drawn([BUSY | {"session": name, "response_id": "resp_" + "0" * 30}], width=80)
     assert lines[3][0] == name
 
 
