@@ -173,6 +173,15 @@ async def test_a_session_is_found_by_its_newest_keys_alone(owners: OwnersClient,
     assert await redis.exists(RESUME_KEY + "k2", RESUME_KEY + "k3") == 0
 
 
+async def test_a_key_that_the_session_does_not_list_any_more_does_not_lead_to_it(
+    owners: OwnersClient, redis: Redis
+) -> None:
+    await owners.write([entry()])
+    await redis.set(RESUME_KEY + "k9", "s")
+    assert await owners.claim(["k9"], "b") is None
+    assert await owners.owns("s", 0)
+
+
 async def test_a_key_that_another_session_has_taken_is_not_this_ones(owners: OwnersClient, redis: Redis) -> None:
     await owners.write([entry()])
     await redis.set(RESUME_KEY + "k1", "t")
@@ -286,7 +295,7 @@ async def test_everything_may_be_lost_while_a_session_changes_its_owner(owners: 
     assert await owners.owns("s", 0)
     await owners.forget("s", 1)
     # Each of the two goes on as if there were no other one, until the newer one is heard of.
-    assert await owners.write([entry(8, whole=True), entry(2, "b", 1), entry(9)]) == [
+    assert await owners.write([entry(8, whole=True), entry(9, "b", 1), entry(9)]) == [
         Written.WRITTEN,
         Written.GAP,
         Written.WRITTEN,
