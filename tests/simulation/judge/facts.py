@@ -195,11 +195,16 @@ class _Reader:
         self._answers: list[Update] = []
         #: Where the client was last lost.
         self._client_lost = 0
+        #: When another gateway went on, until everything of that moment is read: the client is told then what it has
+        #: missed.
+        self._moved: float | None = None
         self._began: dict[str, int] = {}
         self._speaking = False
         self._idle: str | None = None
         self._replies: set[int] = set()
         for place, entry in enumerate(outcome.history):
+            if self._moved is not None and entry.at > self._moved:
+                self._unheard()
             reader = _READERS.get((entry.where, entry.what.get("type", "") if isinstance(entry.what, dict) else ""))
             if reader is not None:
                 if not is_aside(entry.what):
@@ -221,7 +226,9 @@ class _Reader:
             elif entry.what == Do.RETURN:
                 self._client_lost = place
             elif entry.what == MOVED:
-                self._unheard()
+                self._moved = entry.at
+        if self._moved is not None:
+            self._unheard()
 
     def _said(self, place: int, entry: Entry) -> None:
         said: Said = entry.what
@@ -233,7 +240,8 @@ class _Reader:
         self.facts.requests.append(Request(place, entry.at, said.message, not refused))
 
     def _unheard(self) -> None:
-        """Another gateway goes on: what was said to a client that was gone is lost."""
+        """Another gateway has gone on: what was said to a client that was gone, and not told now, is lost."""
+        self._moved = None
         for response in self.facts.responses.values():
             if response.over is not None and response.over > self._client_lost and response.announced is not None:
                 told = any(response.announced < at and _is_of_a_reply(message) for at, message in self.facts.told)
