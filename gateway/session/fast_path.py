@@ -9,7 +9,7 @@ This module takes no decisions. It runs for every frame, so it avoids allocation
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from gateway.allowance import Allowance
 from gateway.conversation.conversation import Conversation
@@ -26,7 +26,7 @@ _FRAME_COSTS = 256
 class FastPath:
     """Forwards the audio of one session between its two connections."""
 
-    __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_share", "_upstream", "open")
+    __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_share", "_upstream", "_waiting", "open")
 
     def __init__(
         self,
@@ -42,17 +42,20 @@ class FastPath:
         self._share = Allowance(_BYTES_PER_SECOND, clock(), burst=1.0)
         self._client: DirectSocket | None = None
         self._upstream: DirectSocket | None = None
+        #: What is queued for the client.
+        self._waiting: Sized = ()
         self._hand_over = hand_over
         self._fail = fail
         #: The session is configured and has not ended.
         self.open = False
 
-    def connect(self, client: DirectSocket | None, upstream: DirectSocket | None) -> None:
-        """Forward between these two connections, and no longer between those before."""
+    def connect(self, client: DirectSocket | None, upstream: DirectSocket | None, waiting: Sized = ()) -> None:
+        """Forward between these two connections, and no longer between those before. While something is ``waiting``
+        for the client, the agent's audio goes behind it."""
         for before in (self._client, self._upstream):
             if before is not None:
                 before.on_message = None
-        self._client, self._upstream = client, upstream
+        self._client, self._upstream, self._waiting = client, upstream, waiting
         if client is not None and upstream is not None:
             client.on_message, upstream.on_message = self._from_client, self._from_upstream
 
@@ -79,6 +82,8 @@ class FastPath:
         """Handle a text message of the upstream. Returns False to queue it."""
         client, upstream = self._client, self._upstream
         if not self.open or client is None or upstream is None or client.blocked or not upstream.idle:
+            return False
+        if self._waiting:
             return False
         delta = read_audio_delta(frame)
         if delta is None:

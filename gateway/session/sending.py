@@ -90,7 +90,8 @@ class Sending:
     def connect_directly(self) -> None:
         """Forward audio directly between the connections that there are."""
         client = self.client.direct if not self.parked else None
-        self._fast_path.connect(client, self.upstream.direct if self.upstream is not None else None)
+        upstream = self.upstream.direct if self.upstream is not None else None
+        self._fast_path.connect(client, upstream, self.client.queue.waiting)
 
     def hand_over_and_wake(self, audio: bytes = b"") -> None:
         """Queue the conversation's effects, and then this piece of the agent's audio. For callers that cannot wait

@@ -38,12 +38,13 @@ class Line:
     def __init__(self, bench: Bench | None = None) -> None:
         self.bench = bench or Bench().configured()
         self.client, self.upstream = Direct(), Direct()
+        self.queued: list[bytes] = []
         self.handed_over: list[bytes] = []
         self.failed: list[Exception] = []
         self.fast_path = FastPath(
             self.bench.conversation, lambda: self.bench.now, self.handed_over.append, self.failed.append
         )
-        self.fast_path.connect(self.client, self.upstream)
+        self.fast_path.connect(self.client, self.upstream, self.queued)
         self.fast_path.open = True
         self.bench.created("resp_1")
         self.bench.audio("resp_1", "item_1", 20)
@@ -85,6 +86,16 @@ def test_what_must_wait_is_left_to_the_queue(state: Callable[[Line], None]) -> N
     assert not line.client.brings(FRAME)
     assert not line.upstream.brings(delta())
     assert (line.client.posted, line.upstream.posted) == ([], [])
+
+
+def test_the_agents_audio_does_not_overtake_what_is_queued_for_the_client() -> None:
+    line = Line()
+    line.queued.append(b"Welcome")
+    assert not line.upstream.brings(delta())
+    assert line.client.posted == []
+    assert line.client.brings(FRAME), "the user's audio does not wait for it"
+    line.queued.clear()
+    assert line.upstream.brings(delta())
 
 
 @pytest.mark.parametrize("frame", [delta(audio="not base64"), delta()[:-1], b'{"type":"response.done"}'])

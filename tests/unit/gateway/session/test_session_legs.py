@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import orjson
+import pybase64
 
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
@@ -28,13 +29,13 @@ LIMITS = Limits(reconnect=30.0, rollover=0.001)
 class Peer:
     """A socket that does not answer a close frame before it `answers`."""
 
-    direct = None
+    direct: Any = None
     unread = unsent = 0
     on_mark: Any = None
 
     def __init__(self) -> None:
         self.says = asyncio.Queue[str]()
-        self.told: list[dict[str, Any]] = []
+        self.told: list[Any] = []
         self.closed_with: int | None = None
         self.answers = asyncio.Event()
 
@@ -45,7 +46,7 @@ class Peer:
         return frame
 
     async def send(self, message: bytes, *, text: bool | None = None) -> None:
-        self.told.append(orjson.loads(message))
+        self.told.append(orjson.loads(message) if text else message)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed_with = code
@@ -59,14 +60,34 @@ class Peer:
         self.says.put_nowait(orjson.dumps({"type": kind, **fields}).decode())
 
     def types(self) -> list[str]:
-        return [message["type"] for message in self.told]
+        return [message["type"] for message in self.told if isinstance(message, dict)]
+
+
+class DirectPeer(Peer):
+    """One that gives access without its queue, which is empty."""
+
+    idle = True
+    blocked = False
+    on_message: Callable[[bytes], bool] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.direct = self
+
+    def post(self, message: bytes, *, text: bool) -> None:
+        self.told.append(orjson.loads(message) if text else message)
+
+    def brings(self, frame: bytes) -> None:
+        if self.on_message is None or not self.on_message(frame):
+            self.says.put_nowait(frame.decode())
 
 
 class Scene:
     """A session between a client and upstreams that are opened one after the other."""
 
-    def __init__(self) -> None:
-        self.client = Peer()
+    def __init__(self, kind: type[Peer]) -> None:
+        self.client = kind()
+        self._kind = kind
         self.returned: list[Peer] = []
         self.dialled: list[Peer] = []
         now = asyncio.get_running_loop().time
@@ -85,7 +106,7 @@ class Scene:
         )
 
     async def _dial(self, until: float) -> Any:
-        peer = Peer()
+        peer = self._kind()
         self.dialled.append(peer)
         peer.event("session.created", session={})
         return peer
@@ -108,9 +129,9 @@ async def _is(fact: object) -> object:
 
 
 @asynccontextmanager
-async def configured() -> AsyncIterator[Scene]:
+async def configured(kind: type[Peer] = Peer) -> AsyncIterator[Scene]:
     """A session whose first Settings are applied."""
-    scene = Scene()
+    scene = Scene(kind)
     running = asyncio.create_task(scene.session.run())
     try:
         await scene.configure()
@@ -149,3 +170,23 @@ async def test_a_client_that_returns_is_read_although_the_connection_before_is_h
         await until(lambda: _is(scene.client.says.qsize() == 1))
         assert "Error" not in scene.client.types()
         assert back.types().count("Error") == 1
+
+
+async def test_audio_that_comes_when_a_client_returns_goes_behind_its_welcome() -> None:
+    pieces = [bytes([number]) * 960 for number in range(3)]
+    part = {"type": "response.output_audio.delta", "response_id": "resp_1", "item_id": "item_1"}
+    frames = [orjson.dumps({**part, "delta": pybase64.b64encode_as_string(piece)}) for piece in pieces]
+    async with configured(DirectPeer) as scene:
+        upstream, back = cast(DirectPeer, scene.dialled[0]), DirectPeer()
+        upstream.event("response.created", response={"id": "resp_1", "conversation_id": "conv_1"})
+        await until(lambda: _is("AgentThinking" in scene.client.types()))
+        upstream.brings(frames[0])
+        await until(lambda: _is(pieces[0] in scene.client.told))
+        scene.returned.append(back)
+        scene.session.attach(cast(Any, back), {"type": "Welcome"}, None)
+        # Before the task that sends what is queued has run.
+        upstream.brings(frames[1])
+        await until(lambda: _is(pieces[1] in back.told))
+        upstream.brings(frames[2])
+        # An acknowledgement whose arrival is unknown is sent again.
+        assert back.told == [{"type": "Welcome"}, {"type": "SettingsApplied"}, *pieces[1:]]
