@@ -1,29 +1,14 @@
-// An unchanged program on Deepgram's JavaScript SDK whose connection is cut in the middle: node returning.mjs PORT KEY
+// An unchanged program on Deepgram's JavaScript SDK whose connection is cut between two replies: node returning.mjs PORT KEY
 //
-// It sends its Settings on every Welcome, as such programs do. Between it and the server is a proxy that is cut once.
+// It sends its Settings on every Welcome, as such programs do. Between it and the server is a relay that is cut once.
 // Each message of the server is printed as a line of JSON.
-import net from "node:net";
 import { DeepgramClient } from "@deepgram/sdk";
+import { relay } from "./relay.mjs";
 
 const [port, apiKey] = process.argv.slice(2);
 const print = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
-const pairs = new Set();
-const proxy = net.createServer((client) => {
-  const server = net.connect(Number(port), "127.0.0.1");
-  pairs.add([client, server]);
-  client.pipe(server).pipe(client);
-  client.on("error", () => server.destroy());
-  server.on("error", () => client.destroy());
-});
-await new Promise((listening) => proxy.listen(0, "127.0.0.1", listening));
-const cut = () => {
-  for (const [client, server] of pairs) {
-    client.resetAndDestroy();
-    server.resetAndDestroy();
-  }
-  pairs.clear();
-};
+const between = await relay(Number(port));
 
 const settings = {
   type: "Settings",
@@ -37,7 +22,7 @@ const settings = {
   },
 };
 
-const deepgram = new DeepgramClient({ apiKey, baseUrl: `ws://127.0.0.1:${proxy.address().port}` });
+const deepgram = new DeepgramClient({ apiKey, baseUrl: `ws://127.0.0.1:${between.port}` });
 const agent = await deepgram.agent.v1.createConnection({ reconnectAttempts: 10 });
 let applied = 0;
 let replies = 0;
@@ -58,7 +43,7 @@ agent.on("message", (message) => {
   } else if (message.type === "PromptUpdated" && !wasCut) {
     // Before the answer to the ping that follows can arrive: it is sent again.
     wasCut = true;
-    cut();
+    between.cuts.reset();
   } else if (message.type === "AgentAudioDone") {
     replies += 1;
     if (replies === 1) {

@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
-from typing import Any
-
-import orjson
 import pytest
 
+from tests.javascript.node import run
 from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-_HERE = Path(__file__).parent
-_SECONDS = 60
-
-
-async def run(program: str, *arguments: str) -> list[dict[str, Any]]:
-    """What the program printed, line by line."""
-    process = await asyncio.create_subprocess_exec(
-        "node", str(_HERE / program), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(_SECONDS):
-            printed, complaints = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        raise
-    assert process.returncode == 0, complaints.decode()
-    return [orjson.loads(line) for line in printed.splitlines()]
 
 
 async def test_a_conversation_with_a_function_call(stack: Stack) -> None:
@@ -54,21 +33,6 @@ async def test_a_program_whose_connection_is_cut_goes_on_with_its_conversation(s
     assert words.count("Welcome to the show.") == 1
     assert "Mind the cat." in words[-1]
     assert not [message for message in said if message["type"] in ("Error", "Warning")]
-
-
-async def test_a_page_returns_with_the_module_for_it(stack: Stack) -> None:
-    """`turngate/console/resume.js`: each message comes once, the rest of the reply too, and what was said meanwhile."""
-    said = await run("resuming.mjs", stack.gateway_url.rpartition(":")[2])
-    kinds = [message.get("type") for message in said]
-    assert [kinds.count(kind) for kind in ("Welcome", "SettingsApplied", "AgentAudioDone")] == [2, 1, 2]
-    assert {"returned": True} in said
-    words = [one["content"] for one in said if one.get("type") == "ConversationText" and one["role"] == "assistant"]
-    assert len(words) == 2
-    assert "Are you there?" in words[1]
-    (heard,) = [message["audio"] for message in said if "audio" in message]
-    assert heard > 48_000
-    assert said[-1] == {"closed": 1000}
-    assert not [kind for kind in kinds if kind in ("Error", "Warning")]
 
 
 @pytest.mark.parametrize("scheme", ["token", "bearer"])
