@@ -243,6 +243,9 @@ class _Reader:
         """Another gateway has gone on: what was said to a client that was gone, and not told now, is lost."""
         self._moved = None
         for response in self.facts.responses.values():
+            if response.status == "failed":
+                # The client is told that in any case.
+                continue
             if response.over is not None and response.over > self._client_lost and response.announced is not None:
                 told = any(response.announced < at and _is_of_a_reply(message) for at, message in self.facts.told)
                 response.lost, response.heard = response.lost or not told, response.heard or told
