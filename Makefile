@@ -37,8 +37,9 @@ test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
 	@$(PYTEST) tests/docker -m docker
 
-chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10)
+chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), and a fleet behind HAProxy with CALLERS (200)
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
+	@CALLERS=$${CALLERS:-200} $(PYTEST) -s tests/chaos/test_gateways.py
 
 attack: $(VENV)/.dev ## floods, fills and limits on a running gateway; five minutes
 	@ATTACK_FRAMES=500 $(PYTEST) -s tests/attack tests/end_to_end/test_admission.py

@@ -82,6 +82,11 @@ class ClientLegs:
         return self.sent.missed(received, unsent, self._is_open)
 
     @property
+    def has_reply(self) -> bool:
+        """Whether the client is known to have the newest reply that has ended, with all of its audio."""
+        return self.sent is not None and self.sent.has_reply
+
+    @property
     def last_sent(self) -> int:
         """The number of the last message that was sent to the client, and does not wait for it to return."""
         assert self.sent is not None

@@ -282,7 +282,7 @@ class Conversation:
     @property
     def may_move(self) -> bool:
         """Whether another gateway can go on with the conversation and the client notices nothing: no response runs or
-        is asked for, nobody speaks, nothing is under way. What the client still plays it has."""
+        is asked for, nobody speaks, nothing is under way."""
         return (
             self.journal is not None and self.ending is None and (self.client_legs.parked or self._roll_over.is_quiet)
         )

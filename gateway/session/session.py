@@ -186,7 +186,9 @@ class Session:
         if self._writing is None or self.handed_over:
             return False
         played = self.conversation.context.downlink.playout.ends_at(self._clock()) <= self._clock()
-        return self.conversation.may_move and (played or self._sending.parked)
+        return self.conversation.may_move and (
+            played or self._sending.parked or self.conversation.client_legs.has_reply
+        )
 
     def journal_entry(self) -> JournalEntry | None:
         """What has changed since the last entry; None if nothing has (`Journaled`)."""

@@ -247,7 +247,13 @@ class _Reader:
                 # The client is told that in any case.
                 continue
             if response.over is not None and response.over > self._client_lost and response.announced is not None:
-                told = any(response.announced < at and _is_of_a_reply(message) for at, message in self.facts.told)
+                words = {one.words for one in self.facts.creates.values() if one.response is response} - {None}
+                told = any(
+                    response.announced < at
+                    and _is_of_a_reply(message)
+                    and (not words or message.get("content") in words)
+                    for at, message in self.facts.told
+                )
                 response.lost, response.heard = response.lost or not told, response.heard or told
 
     def _leave(self, place: int) -> None:

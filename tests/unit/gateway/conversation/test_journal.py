@@ -269,7 +269,9 @@ def test_a_reply_that_has_arrived_is_not_said_again_although_it_is_not_played_ye
     owner.done("resp_1")
     mark = owner.conversation.client_legs.mark()
     assert mark is not None
+    assert not owner.conversation.client_legs.has_reply
     owner.conversation.client_legs.proven(mark)
+    assert owner.conversation.client_legs.has_reply
     assert handed_over(owner).open == []
 
 

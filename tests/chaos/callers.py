@@ -1,0 +1,139 @@
+"""Callers in front of a fleet: what a client does that holds a conversation and returns when its connection is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.end_to_end.client import PATIENCE_SECONDS, settings
+
+GREETING = "Welcome to the show."
+_LONGEST_PAUSE = 0.5
+
+
+class Caller:
+    """One conversation of so many turns. With ``returns``, on as many connections as it takes."""
+
+    def __init__(self, url: str, turns: int, step: Callable[[], None], *, returns: bool) -> None:
+        """``step`` is called after the greeting, and after each turn."""
+        self.returns = returns
+        #: Its connection was lost, and it could not go on.
+        self.cut = False
+        #: It came back to a session that did not know it.
+        self.unknown = 0
+        self.greeted = 0
+        #: The turns that were answered, and all that was said to it.
+        self.answered = 0
+        self.said: list[str] = []
+        #: The seconds until each return, from the loss to ``Welcome``; how many of these were told of a loss.
+        self.away: list[float] = []
+        self.recovered = 0
+        self.errors: list[str] = []
+        self._url = url
+        self._turns = turns
+        self._step = step
+        self._mark = uuid4().hex[:12]
+        self._random = Random(self._mark)
+        self._handle: str | None = None
+        self._messages = 0
+        self._lost_at: float | None = None
+        #: The gateway has accepted the current turn.
+        self._accepted = False
+
+    async def run(self) -> None:
+        """Hold the conversation. Raises TimeoutError if an answer never came."""
+        pause = 0.02
+        while self.answered < self._turns and not self.cut:
+            try:
+                async with asyncio.timeout(4 * PATIENCE_SECONDS), connect(self._address, max_size=None) as socket:
+                    pause = 0.02
+                    await self._converse(socket)
+            except (ConnectionClosed, InvalidHandshake, OSError):
+                if self._lost_at is None:
+                    self._lost_at = time.monotonic()
+                self.cut = not self.returns
+                await asyncio.sleep(self._random.uniform(pause / 2, pause))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def mark(self, turn: int) -> str:
+        return f"{self._mark}-{turn}"
+
+    def doubled(self) -> list[str]:
+        """The turns that were answered more than once."""
+        said = " ".join(self.said)
+        return [mark for turn in range(self._turns) if said.count(f"{mark}." if (mark := self.mark(turn)) else "") > 1]
+
+    @property
+    def _address(self) -> str:
+        if not self.returns:
+            return f"{self._url}/v1/agent/converse"
+        if self._handle is None:
+            return f"{self._url}/v1/agent/converse?resumable=1"
+        return f"{self._url}/v1/agent/converse?resume={self._handle}&received={self._messages}"
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        welcome = orjson.loads(await socket.recv())
+        returned = self._handle is not None
+        if returned and not welcome["resumed"]:
+            self.unknown += 1
+            self.cut = True
+            return
+        if self._lost_at is not None:
+            self.away.append(time.monotonic() - self._lost_at)
+            self._lost_at = None
+        self._messages += not returned
+        self.recovered += "recovered" in welcome
+        self._handle = welcome.get("resume")
+        await self._say(socket, settings(greeting=GREETING))
+        text: list[str] = []
+        while self.answered < self._turns:
+            frame = await socket.recv()
+            if isinstance(frame, bytes):
+                continue
+            self._messages += 1
+            message = orjson.loads(frame)
+            match message["type"]:
+                case "SettingsApplied" if returned and not self._accepted and self.greeted:
+                    # Everything before this has been told: the turn has not got there.
+                    await self._ask(socket)
+                case "ConversationText" if message["role"] == "user":
+                    self._accepted = True
+                case "ConversationText" if message["content"] == GREETING:
+                    self.greeted += 1
+                case "ConversationText":
+                    self.said.append(message["content"])
+                    text.append(message["content"])
+                case "AgentAudioDone":
+                    if self.greeted and self._is_answered():
+                        self._step()
+                        await self._ask(socket)
+                case "Error":
+                    self.errors.append(message["code"])
+        await socket.close(1000)
+
+    def _is_answered(self) -> bool:
+        """The agent has finished: note the turn that it answers. True if the next turn is to be asked."""
+        if not self._accepted:
+            # That was the greeting.
+            return self.answered == 0
+        if self.mark(self.answered) not in " ".join(self.said):
+            return False
+        self.answered += 1
+        self._accepted = False
+        return self.answered < self._turns
+
+    async def _ask(self, socket: ClientConnection) -> None:
+        # A person thinks between two turns.
+        await asyncio.sleep(self._random.uniform(0.1, 0.4))
+        await self._say(socket, {"type": "InjectUserMessage", "content": f"{self.mark(self.answered)}."})
+
+    async def _say(self, socket: ClientConnection, message: dict[str, Any]) -> None:
+        await socket.send(orjson.dumps(message), text=True)
