@@ -110,7 +110,7 @@ class Conversation:
                 self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
             )
             self.journal = ConversationJournal(context, handlers, now + unix_offset - age)
-        self._matters: tuple[int, tuple[str, ...]] = (0, ())
+        self._matters: tuple[int, int, Slot, tuple[str, ...]] = (0, 0, Slot.UNCONFIGURED, ())
         self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
         self._free_since: float | None = now
         self._records = TurnRecords(session, gateway, epoch, context, self._translators, self._legs, self.client_legs)
@@ -464,8 +464,10 @@ class Conversation:
         self._records.note_change()
         if self.journal is not None:
             context.out.journal_changed = True
-            # A request that was accepted, or a call that was told, is lost with the gateway until it is written.
-            context.out.journal_urgent |= self._matters != (matters := (context.requests.last_seq, context.calls.open))
+            # With the gateway goes what is not written: a request that was accepted, a call that was told; and what was
+            # answered would be answered again.
+            matters = (context.requests.last_seq, context.requests.settled, turn.slot, context.calls.open)
+            context.out.journal_urgent |= matters != self._matters
             self._matters = matters
 
     def _requests_at(self) -> float:

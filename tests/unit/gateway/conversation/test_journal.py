@@ -541,6 +541,19 @@ def test_only_what_has_changed_is_written() -> None:
     assert whole.parts == owner.written
 
 
+def test_what_must_not_be_lost_is_written_at_once() -> None:
+    owner = ready()
+    assert owner.say(type="InjectUserMessage", content="Hi").journal_urgent, "a request was accepted"
+    translated = owner.translated(2, "item_2")
+    assert (translated.journal_changed, translated.journal_urgent) == (True, False)
+    owner.item("item_2")
+    create = owner.release(responds=(2,)).to_upstream[-1]
+    assert owner.created("resp_1", create["event_id"]).journal_urgent, "it is answered"
+    assert owner.call("resp_1", "call_1").journal_urgent, "a call is open"
+    assert owner.done("resp_1").journal_urgent, "the reply is whole"
+    assert not Bench(AGENT).say(**SETTINGS).journal_changed
+
+
 def test_what_is_gone_is_gone() -> None:
     owner = ready()
     owner.requested(2)
