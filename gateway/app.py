@@ -25,7 +25,7 @@ from gateway.session.journal_writer import JournalWriter
 from gateway.session.publisher import Publisher
 from gateway.sockets.engines import ENGINES
 from gateway.sockets.interface import Engine
-from session_state.client import OwnersClient
+from session_state.owners import OwnersClient
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server

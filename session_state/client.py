@@ -1,8 +1,7 @@
-"""What other services may ask of session-state: translators reserve the turn (`SessionStateClient`), gateways write
-down and claim sessions (`OwnersClient`).
+"""What translators may ask of session-state: to reserve the turn. What gateways may ask is in `session_state.owners`.
 
-Each is an atomic script in Redis, about as cheap as a GET; no request to a session-state process is involved, so none
-need be alive for it.
+One atomic script in Redis, about as cheap as a GET; no request to a session-state process is involved, so a
+reservation needs none to be alive.
 """
 
 from __future__ import annotations
@@ -12,22 +11,9 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from session_state.config import ReservationSettings
-from session_state.owners import Claim, Journal, JournalEntry, OwnersClient, Written
 from session_state.store import Outcome, Reservation, Step, Store, raise_refusal
 
-__all__ = [
-    "Claim",
-    "Journal",
-    "JournalEntry",
-    "Outcome",
-    "OwnersClient",
-    "Reservation",
-    "ReservationSettings",
-    "SessionStateClient",
-    "Step",
-    "Written",
-    "raise_refusal",
-]
+__all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient", "Step", "raise_refusal"]
 
 
 class SessionStateClient:

@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from session_state.config import SessionSettings
+from session_state.keys import SESSION_KEY
 from session_state.script import Script
-from session_state.store import SESSION_KEY
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
 from turngate.protocol.messages import commands_stream

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from session_state.config import ReservationSettings
+from session_state.keys import SESSION_KEY
 from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
@@ -26,7 +27,6 @@ from turngate.protocol.messages import AddItems, Intent, Release, SendRelease, T
 
 log = structlog.get_logger(__name__)
 
-SESSION_KEY = "turngate:session:"
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from gateway.continuity.journal import read
 from gateway.recent import Recent
-from session_state.client import Claim, JournalEntry, OwnersClient, Written
+from session_state.owners import Claim, JournalEntry, OwnersClient, Written
 from turngate.bus import trouble
 from turngate.bus.trouble import Backoff
 from turngate.protocol.messages import JournalComplete

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from session_state.client import JournalEntry, OwnersClient, Written
+from session_state.owners import JournalEntry, OwnersClient, Written
 from turngate.bus import trouble
 from turngate.bus.trouble import Backoff, concerns_server
 

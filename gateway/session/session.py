@@ -24,7 +24,7 @@ from gateway.session.sending import Sending
 from gateway.session.upstream_side import Upstream, UpstreamSide
 from gateway.sockets.interface import ConnectionClosed, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
-from session_state.client import JournalEntry
+from session_state.owners import JournalEntry
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import TurnCommand
 

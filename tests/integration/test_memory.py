@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from session_state.app import wire as wire_session_state
 from session_state.config import SessionStateSettings
-from session_state.store import SESSION_KEY, SESSIONS, WAITING, Store
+from session_state.keys import SESSION_KEY
+from session_state.store import SESSIONS, WAITING, Store
 from tests.integration.services import until, working
 from tests.integration.test_store import asks, record
 from translator.app import wire as wire_translator

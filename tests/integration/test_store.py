@@ -17,7 +17,8 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from session_state.config import ReservationSettings
-from session_state.store import SESSION_KEY, SESSIONS, WAITING, Outcome, Reservation, Store, _Question
+from session_state.keys import SESSION_KEY
+from session_state.store import SESSIONS, WAITING, Outcome, Reservation, Store, _Question
 from tests.redis_stub.client import StubRedis, at_once
 from tests.redis_stub.keyspace import Keyspace
 from turngate.bus.entries import body_of

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from session_state.config import ReservationSettings
-from session_state.store import SESSION_KEY, WAITING, Reservation, Store, _Question
+from session_state.keys import SESSION_KEY
+from session_state.store import WAITING, Reservation, Store, _Question
 from tests.redis_stub.client import StubRedis, at_once
 from tests.redis_stub.keyspace import Keyspace
 from turngate.protocol.messages import (
