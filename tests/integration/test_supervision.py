@@ -27,7 +27,7 @@ from turngate.process.supervisor import TASK_ENDED, Supervisor
 KILLABLE = Path(__file__).parents[1] / "killable"
 PATIENCE_SECONDS = 30
 TASKS = {
-    "gateway": ("consumer watch", "probe", "publisher", "stall watcher", "http"),
+    "gateway": ("consumer watch", "probe", "publisher", "stall watcher", "journal writer", "http"),
     "translator": ("consumer watch", "reclaimer", "stream limits", "http"),
     "session-state": ("consumer watch", "reclaimer", "sweeper", "stream limits", "http"),
 }
