@@ -207,7 +207,7 @@ def _never_catches_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def _exchanges_at_any_moment(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(RollOver, "_is_quiet", True)
+    patch.setattr(RollOver, "is_quiet", True)
 
 
 def _resets_are_forgotten(patch: pytest.MonkeyPatch) -> None:
