@@ -29,14 +29,17 @@ class Line:
     async def until(self, kind: str, **fields: Any) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                frame = await self.socket.recv()
-                if isinstance(frame, bytes):
-                    self.audio += len(frame)
-                    continue
-                message = accepted_by_clients(orjson.loads(frame))
-                self.received.append(message)
+                message = await self.next()
                 if message["type"] == kind and all(message.get(name) == value for name, value in fields.items()):
                     return message
+
+    async def next(self) -> dict[str, Any]:
+        """The next message."""
+        while isinstance(frame := await self.socket.recv(), bytes):
+            self.audio += len(frame)
+        message = accepted_by_clients(orjson.loads(frame))
+        self.received.append(message)
+        return message
 
     async def turn(self, text: str) -> str:
         await self.say(type="InjectUserMessage", content=text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -189,7 +188,21 @@ async def test_a_gateway_that_empties_hands_its_sessions_over(redis_url: str) ->
                 assert greetings(second) == []
 
 
-@pytest.mark.skipif("CALLERS" not in os.environ, reason="failed once of six under load, unexplained; see make chaos")
+async def answered(second: Line, result: str) -> None:
+    """The agent knows the result of its call. A call that died with its gateway before it was written down is made
+    again, and answered like any other."""
+    seen = len(second.received)
+    while True:
+        for message in second.received[seen:]:
+            if message["type"] == "FunctionCallRequest":
+                (call,) = message["functions"]
+                await second.say(type="FunctionCallResponse", id=call["id"], name=call["name"], content=result)
+            elif message.get("role") == "assistant" and result in message["content"]:
+                return
+        seen = len(second.received)
+        await second.next()
+
+
 async def test_a_conversation_outlives_a_gateway_that_is_killed(redis_url: str) -> None:
     url = f"{redis_url.rpartition('/')[0]}/5"
     env = {"TURNGATE_CLAIM_WAIT_MS": "200"}
@@ -211,6 +224,7 @@ async def test_a_conversation_outlives_a_gateway_that_is_killed(redis_url: str) 
             assert 0 < recovered["messages"] <= len(first.received)
             assert recovered["audio_ms"] > 0
             await second.say(type="FunctionCallResponse", id=call["id"], name=call["name"], content="Rain")
-            assert "Rain" in (await second.until("ConversationText", role="assistant"))["content"]
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await answered(second, "Rain")
             assert "Hello" in await second.turn("Hello?")
             assert greetings(second) == []
