@@ -151,7 +151,7 @@ def _configuration(facts: Facts) -> Iterator[Violation]:
 
 def _speech(facts: Facts) -> Iterator[Violation]:
     """Speech that had begun when the connection was lost is heard by the next one, and not announced again."""
-    speaking = resumed = connected = False
+    speaking = resumed = connected = announced = False
     # Somebody spoke while there was no connection.
     unheard = False
     for place, (at, where, what) in enumerate(facts.outcome.history):
@@ -166,9 +166,12 @@ def _speech(facts: Facts) -> Iterator[Violation]:
         elif where is Where.GATEWAY_GOT and kind == "input_audio_buffer.speech_started":
             speaking = True
         elif where is Where.GATEWAY_GOT and kind == "input_audio_buffer.committed":
-            speaking = resumed = unheard = False
-        elif where is Where.CLIENT_GOT and kind == "UserStartedSpeaking" and resumed:
-            yield Violation("P13", at, "speech that went on is announced again")
+            speaking = resumed = unheard = announced = False
+        elif where is Where.CLIENT_GOT and kind == "UserStartedSpeaking":
+            # A client that was gone may hear of it late, but once.
+            if resumed and announced:
+                yield Violation("P13", at, "speech that went on is announced again")
+            announced = True
     configured = bool(facts.of_type("SettingsApplied"))
     if (resumed or unheard) and configured and not facts.outcome.cut_short:
         yield Violation("P13", facts.outcome.history[-1].at, "speech that had begun was not heard to its end")
