@@ -26,6 +26,11 @@ class Moves:
         self._claims = claims
         self._journals = journals
 
+    @property
+    def possible(self) -> bool:
+        """Whether sessions move."""
+        return self._journals is not None
+
     def writing(self, keys: Callable[[str], tuple[str, ...]]) -> Writing | None:
         """How a session is written down; None if it is not. ``keys`` returns the resume keys of a session."""
         return None if self._journals is None else Writing(self._journals, keys)

@@ -257,6 +257,7 @@ class GatewayServer:
             unix_offset=time.time() - self._clock(),
             epoch=epoch,
             age=age,
+            moves=self._moves.possible,
         )
 
     def _session(self, conversation: Conversation, client: Socket) -> Session:

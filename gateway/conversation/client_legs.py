@@ -38,8 +38,8 @@ class ClientLegs:
         self._unix_offset = unix_offset
         #: Since when there is no client, in milliseconds since 1970; None while there is one.
         self.parked_since_ms: int | None = None
-        #: How many messages had been sent when the client was lost, and the items among them whose text was told.
-        self._sent = 0
+        #: While nothing is sent: how many messages were, and the items whose text was told before.
+        self._sent: int | None = None
         self._told: frozenset[str] = frozenset()
 
     @property
@@ -62,10 +62,10 @@ class ClientLegs:
         assert self.sent is not None
         self.sent.proven(mark)
 
-    def lost(self, now: float) -> None:
-        """The client is gone, and may return."""
+    def lost(self, now: float, unsent: int) -> None:
+        """The client is gone, and may return. The last ``unsent`` messages are still queued."""
+        self.leave(unsent)
         self._lifetime.parked = True
-        self._sent, self._told = self.last_sent, self._context.downlink.told()
         self.parked_since_ms = int((now + self._unix_offset) * 1000)
         self._context.downlink.playout.pause(now)
         self._client.user_audio.end_turn(now)
@@ -75,11 +75,16 @@ class ClientLegs:
         ones are still queued. Returns the messages to send before those."""
         assert self.sent is not None
         self.count += 1
-        self._lifetime.parked, self.parked_since_ms = False, None
+        self._lifetime.parked, self.parked_since_ms, self._sent = False, None, None
         self._lifetime.heard(now)
         self._context.downlink.playout.resume(now)
         self._client.returned()
         return self.sent.missed(received, unsent, self._is_open)
+
+    def leave(self, unsent: int) -> None:
+        """Nothing more is sent on this connection, not even the last ``unsent`` messages."""
+        if self._sent is None:
+            self._sent, self._told = self.last_sent - unsent, self._context.downlink.told()
 
     @property
     def has_reply(self) -> bool:
@@ -90,11 +95,11 @@ class ClientLegs:
     def last_sent(self) -> int:
         """The number of the last message that was sent to the client, and does not wait for it to return."""
         assert self.sent is not None
-        return self._sent if self.parked_since_ms is not None else self.sent.count
+        return self.sent.count if self._sent is None else self._sent
 
     def has_told(self, item_id: str) -> bool:
         """Whether the text of this item was sent to the client, and does not wait for it to return."""
-        return item_id in self._told if self.parked else self._context.downlink.was_told(item_id)
+        return self._context.downlink.was_told(item_id) if self._sent is None else item_id in self._told
 
     def journaled(self) -> dict[str, Any]:
         """The number of connections, and what has arrived of the messages, for `take_up`."""

@@ -67,11 +67,12 @@ class Conversation:
         unix_offset: float = 0.0,
         epoch: int = 0,
         age: float = 0.0,
+        moves: bool = True,
     ) -> None:
         """``counters`` may be shared by all conversations of a process. ``resumable``: the client may lose its
-        connection and return. ``unix_offset``: what to add to ``now`` for seconds since 1970; 0 if unknown.
-        ``epoch``: of the gateway that owns the session. ``age``: seconds since the session began, if that was at
-        another gateway (`take_up`)."""
+        connection and return; also to another gateway, if the session ``moves``. ``unix_offset``: what to add to
+        ``now`` for seconds since 1970; 0 if unknown. ``epoch``: of the gateway that owns the session. ``age``: seconds
+        since the session began, if that was at another gateway (`take_up`)."""
         self.session = session
         self.gateway = gateway
         self.epoch = epoch
@@ -103,9 +104,9 @@ class Conversation:
         )
         #: The client's connections.
         self.client_legs = ClientLegs(context, self._client, self._lifetime, unix_offset, resumable=resumable)
-        #: What another gateway needs to go on; only of sessions whose clients may return.
+        #: What another gateway needs to go on; None if the session does not move.
         self.journal: ConversationJournal | None = None
-        if resumable:
+        if resumable and moves:
             handlers = Handlers(
                 self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
             )
@@ -258,9 +259,9 @@ class Conversation:
             self.end(problem.close_code, problem.code)
         self._changed(now)
 
-    def client_lost(self, now: float) -> None:
-        """The client's connection is lost, and the client may return."""
-        self.client_legs.lost(now)
+    def client_lost(self, now: float, unsent: int = 0) -> None:
+        """The client's connection is lost, and the client may return; the last ``unsent`` messages are still queued."""
+        self.client_legs.lost(now, unsent)
         self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
         self._changed(now)
 
@@ -279,18 +280,22 @@ class Conversation:
         self.journal.take_up(parts, now)
         self._changed(now)
 
-    @property
-    def may_move(self) -> bool:
-        """Whether another gateway can go on with the conversation and the client notices nothing: no response runs or
-        is asked for, nobody speaks, nothing is under way."""
-        return (
-            self.journal is not None and self.ending is None and (self.client_legs.parked or self._roll_over.is_quiet)
-        )
+    def may_move(self, now: float) -> bool:
+        """Whether another gateway can go on with the conversation and the client notices nothing: it is gone, or no
+        response runs or is asked for, nobody speaks, nothing is under way, and it has the last reply for sure or has
+        played it."""
+        if self.journal is None or self.ending is not None:
+            return False
+        if self.client_legs.parked:
+            return True
+        has_reply = self.client_legs.has_reply or self.downlink.playout.ends_at(now) <= now
+        return has_reply and self._roll_over.is_quiet
 
-    def hand_over(self, now: float) -> Changes:
-        """Another gateway goes on with the conversation: this one tells and sends nothing more. Returns the journal for
-        it."""
+    def hand_over(self, now: float, unsent: int = 0) -> Changes:
+        """Another gateway goes on with the conversation: this one tells and sends nothing more, not even the last
+        ``unsent`` messages that are queued. Returns the journal for it."""
         assert self.journal is not None
+        self.client_legs.leave(unsent)
         changes = self.journal.last(now)
         self.context.out = Effects()
         return changes

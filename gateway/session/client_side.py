@@ -108,7 +108,7 @@ class ClientSide:
         self._returned.clear()
         self.parked_since, sending.parked = self._clock(), True
         sending.connect_directly()
-        conversation.client_lost(self._clock())
+        conversation.client_lost(self._clock(), leg.queue.texts)
         sending.hand_over_and_wake()
         leg.leave(ended)
         try:

@@ -183,12 +183,7 @@ class Session:
     @property
     def may_move(self) -> bool:
         """Whether another gateway can go on with the session now, and nobody notices."""
-        if self._writing is None or self.handed_over:
-            return False
-        played = self.conversation.context.downlink.playout.ends_at(self._clock()) <= self._clock()
-        return self.conversation.may_move and (
-            played or self._sending.parked or self.conversation.client_legs.has_reply
-        )
+        return self._writing is not None and not self.handed_over and self.conversation.may_move(self._clock())
 
     def journal_entry(self) -> JournalEntry | None:
         """What has changed since the last entry; None if nothing has (`Journaled`)."""
@@ -217,7 +212,8 @@ class Session:
         assert self._writing is not None
         self.handed_over = True
         self._writing.journals.leave(self.name)
-        changes = self.conversation.hand_over(self._clock())
+        unsent = 0 if self._sending.parked else self._sending.client.queue.texts
+        changes = self.conversation.hand_over(self._clock(), unsent)
         self._sending.silence()
         self.conversation.end(ending.code, ending.reason)
         return self._entry(changes, last=last)

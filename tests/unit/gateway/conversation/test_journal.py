@@ -359,15 +359,15 @@ def test_nothing_of_a_reply_that_was_not_spoken_is_told() -> None:
 
 def test_a_conversation_moves_at_a_quiet_moment_or_without_its_client() -> None:
     owner = ready()
-    assert owner.conversation.may_move
+    assert owner.conversation.may_move(owner.now)
     owner.asked(2)
     owner.release(responds=(2,))
-    assert not owner.conversation.may_move
+    assert not owner.conversation.may_move(owner.now)
     owner.conversation.client_lost(owner.now)
-    assert owner.conversation.may_move
+    assert owner.conversation.may_move(owner.now)
     owner.conversation.end(1000, "over")
-    assert not owner.conversation.may_move
-    assert not Bench(AGENT).conversation.may_move
+    assert not owner.conversation.may_move(owner.now)
+    assert not Bench(AGENT).conversation.may_move(0.0)
 
 
 def test_a_command_for_another_owner_has_no_effect() -> None:
@@ -514,6 +514,26 @@ def test_what_is_sent_again_is_proven_and_then_not_sent_again(moved: Way) -> Non
     later.conversation.client_legs.proven(mark)
     later.conversation.client_lost(later.now)
     assert later.conversation.client_returned(None, 0, later.now) == []
+
+
+def test_what_was_still_queued_is_told_when_the_client_returns() -> None:
+    for parked in (False, True):
+        owner = ready()
+        owner.asked(2)
+        owner.asked(3, "Second")
+        if parked:
+            owner.conversation.client_lost(owner.now, 2)
+        owner.write(owner.conversation.hand_over(owner.now, 0 if parked else 2))
+        texts = [message for message in Moved(owner).missed if message["type"] == "ConversationText"]
+        assert [message["content"] for message in texts] == ["Second"]
+
+
+def test_a_session_that_does_not_move_has_no_journal() -> None:
+    conversation = Conversation("session-0001", "gw", AGENT, LIMITS, 0.0, resumable=True, moves=False)
+    assert conversation.journal is None
+    assert conversation.client_legs.sent is not None
+    conversation.client_text(b"{}", 0.0)
+    assert not conversation.drain().journal_changed
 
 
 # --- the journal itself
