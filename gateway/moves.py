@@ -31,6 +31,11 @@ class Moves:
         """Whether sessions move."""
         return self._journals is not None
 
+    @property
+    def work(self) -> bool:
+        """Whether Redis takes the journals of sessions."""
+        return self._journals is not None and self._journals.works
+
     def writing(self, keys: Callable[[str], tuple[str, ...]]) -> Writing | None:
         """How a session is written down; None if it is not. ``keys`` returns the resume keys of a session."""
         return None if self._journals is None else Writing(self._journals, keys)

@@ -123,7 +123,9 @@ class GatewayServer:
 
     def hand_over(self) -> None:
         """Let go of some sessions with which another gateway can go on now, and nobody notices. Call it again and again
-        while the gateway empties, so that not all clients come back at once."""
+        while the gateway empties, so that not all clients come back at once. While Redis takes no journals, none go."""
+        if not self._moves.work:
+            return
         movable = [session for session in self._sessions.values() if session.may_move]
         for session in movable[: 1 + len(self._sessions) // _HAND_OVERS]:
             self._serve_in_background(self._moves.let_go(session))

@@ -1,4 +1,5 @@
 """Whether a response is active, and what waits for it to end, for every session of the fleet.
 
-Only this package reads or writes session keys. Others call `session_state.client`.
+Only this package reads or writes session keys. Translators call `session_state.client`, gateways
+`session_state.owners`.
 """

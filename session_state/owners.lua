@@ -32,7 +32,7 @@
 --   stream = {before, after}, stream_max_length, session_ttl_ms
 -- ARGV[2] and so on are the parts of the entry: a name, its JSON, the next name, …
 -- It returns: write 'written', 'gap' or 'fenced'; claim {epoch, the owner before, 1 if it has let go} or nothing; complete 1, or 0
--- if it was too late; take_up {number, name, JSON, …} or nothing.
+-- if it was too late; take_up {name, JSON, …} or nothing.
 
 local given = cjson.decode(ARGV[1])
 local owner_key, journal_key, session, entry = KEYS[1], KEYS[2], given.session, given.entry
@@ -115,12 +115,10 @@ if given.operation == 'take_up' then
   if epoch ~= given.epoch then return nil end
   redis.call('HDEL', owner_key, 'awaits')
   local parts = redis.call('HGETALL', journal_key)
-  if #parts == 0 then return nil end
-  local found = { tonumber(owner.number) }
-  for i = 1, #parts do found[i + 1] = parts[i] end
-  return found
+  return #parts > 0 and parts or nil
 end
 
+-- forget
 if epoch and epoch ~= given.epoch then return 0 end
 for _, key in ipairs(keys_of(owner.keys)) do forget_key(key) end
 redis.call('DEL', owner_key, journal_key)

@@ -76,14 +76,6 @@ class Claim:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """What was written of a session."""
-
-    number: int
-    parts: Mapping[str, bytes]
-
-
 class OwnersClient:
     """Every operation on owners and journals, each of them one atomic step. Errors that concern the server pass
     through; those of one session's keys are logged."""
@@ -129,14 +121,13 @@ class OwnersClient:
         _claims.labels(outcome).inc()
         return None
 
-    async def take_up(self, claim: Claim) -> Journal | None:
-        """The journal of a session that was claimed; from now on the owner before cannot complete it any more. None if
-        there is none, or another gateway has claimed the session meanwhile."""
+    async def take_up(self, claim: Claim) -> Mapping[str, bytes] | None:
+        """The journal of a session that was claimed, its parts by name; from now on the owner before cannot complete it
+        any more. None if there is none, or another gateway has claimed the session meanwhile."""
         reply = await _of_one(claim.session, self._run("take_up", claim.session, epoch=claim.epoch))
         if reply is None:
             return None
-        number, *flat = reply
-        return Journal(int(number), {_text(name): part for name, part in zip(flat[::2], flat[1::2], strict=True)})
+        return {_text(name): part for name, part in zip(reply[::2], reply[1::2], strict=True)}
 
     async def complete(self, session: str, epoch: int, entry: JournalEntry | None) -> bool:
         """Another gateway has claimed the session, whose epoch is now this one: give it the last, whole journal, or

@@ -64,7 +64,7 @@ class Claims:
             log.warning("session_not_taken_up", session=claim.session, reason="its journal is gone, or claimed again")
             return None
         try:
-            parts = read(journal.parts)
+            parts = read(journal)
         except ValueError as error:
             log.error("session_not_taken_up", session=claim.session, reason=str(error))
             return None

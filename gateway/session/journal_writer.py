@@ -6,11 +6,11 @@ nothing here: what could not be written is written as a whole later.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 import structlog
 
+from gateway.session.folding_queue import FoldingQueue
 from session_state.owners import JournalEntry, OwnersClient, Written
 from turngate.bus import trouble
 from turngate.bus.trouble import Backoff, concerns_server
@@ -43,79 +43,62 @@ class JournalWriter:
     def __init__(self, owners: OwnersClient, fold: float) -> None:
         """``fold``: seconds that a change which is not urgent waits for others."""
         self._owners = owners
-        self._fold = fold
-        self._waiting: dict[str, Journaled] = {}
-        #: Those with changes that are not urgent.
-        self._folding: dict[str, Journaled] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        #: Sessions that are over, and their epochs.
-        self._over: dict[str, int] = {}
-        self._some = asyncio.Event()
-        self._all_written = asyncio.Event()
-        self._all_written.set()
+        #: Sessions by name; of one that is over, its epoch.
+        self._queue: FoldingQueue[str, Journaled | int] = FoldingQueue(fold)
+        #: Redis has taken what was written last.
+        self.works = True
 
     @property
     def waiting(self) -> int:
         """What is not written yet."""
-        return len(self._waiting) + len(self._folding) + len(self._over)
+        return len(self._queue)
 
     def changed(self, session: Journaled, *, urgent: bool) -> None:
         """Something of the session has changed. It is written at once if that is ``urgent``, else with others."""
         if urgent:
-            self._folding.pop(session.name, None)
-            self._add(session)
-        elif session.name not in self._waiting:
-            self._folding[session.name] = session
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._fold, self._unfold)
+            self._queue.add(session.name, session)
+        else:
+            self._queue.fold(session.name, session)
 
     def leave(self, name: str) -> None:
         """Write nothing more of this session: its last entry is written elsewhere."""
-        self._waiting.pop(name, None)
-        self._folding.pop(name, None)
+        self._queue.remove(name)
 
     def over(self, name: str, epoch: int) -> None:
         """The session has ended: forget its journal."""
-        self.leave(name)
-        self._over[name] = epoch
-        self._wake()
+        self._queue.remove(name)
+        self._queue.add(name, epoch)
 
     async def run(self) -> None:
         """Write what comes, until cancelled. What Redis refuses is written later, as it is then."""
         backoff = Backoff()
         while True:
-            await self._some.wait()
-            taken = [self._waiting.pop(name) for name in [*self._waiting][:_MOST]]
-            over, self._over = self._over, {}
-            if not self._waiting:
-                self._some.clear()
+            await self._queue.some.wait()
+            taken = dict(filter(None, (self._queue.pop() for _ in range(_MOST))))
             try:
-                await self._write(taken)
-                for name, epoch in over.items():
-                    await self._owners.forget(name, epoch)
+                await self._write([one for one in taken.values() if not isinstance(one, int)])
+                for name, epoch in taken.items():
+                    if isinstance(epoch, int):
+                        await self._owners.forget(name, epoch)
             except Exception as error:
                 if not concerns_server(error):
                     raise
                 trouble.note(error, "write journals")
-                for session in taken:
-                    session.journal_lost()
-                    self._add(session)
-                self._over = over | self._over
-                self._wake()
+                self.works = False
+                for name, one in taken.items():
+                    if not isinstance(one, int):
+                        one.journal_lost()
+                    self._queue.add(name, one)
                 await backoff.pause()
             else:
+                self.works = True
                 backoff.reset()
-            if not self._some.is_set():
-                self._all_written.set()
+            self._queue.done()
 
     async def drain(self, timeout: float) -> None:
         """Return when everything that waits is written (sessions that have ended), at the latest after ``timeout``
         seconds."""
-        self._unfold()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._all_written.wait()
-        except TimeoutError:
+        if not await self._queue.drained(timeout):
             log.warning("journals_not_written", sessions=self.waiting)
 
     async def _write(self, sessions: list[Journaled]) -> None:
@@ -135,20 +118,6 @@ class JournalWriter:
                 session.fenced()
             elif outcome is Written.GAP:
                 session.journal_lost()
-                self._add(session)
+                self._queue.add(session.name, session)
             elif outcome is not Written.WRITTEN:
                 session.journal_lost()
-
-    def _unfold(self) -> None:
-        self._timer = None
-        folded, self._folding = self._folding, {}
-        for session in folded.values():
-            self._add(session)
-
-    def _add(self, session: Journaled) -> None:
-        self._waiting.setdefault(session.name, session)
-        self._wake()
-
-    def _wake(self) -> None:
-        self._some.set()
-        self._all_written.clear()

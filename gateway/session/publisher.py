@@ -6,13 +6,13 @@ records of one session fold into the newest, and an event that could not be publ
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 from prometheus_client import Counter
 
+from gateway.session.folding_queue import FoldingQueue
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import reason_of
 from turngate.bus.trouble import Backoff, concerns_server
@@ -44,95 +44,64 @@ class Source(Protocol):
 
 
 class Publisher:
-    """A queue without duplicates: one place per session's turn, and one per open request."""
+    """One place per session's turn, and one per open request."""
 
     def __init__(self, bus: Bus, fold: float) -> None:
         """``fold``: seconds that a record which nothing waits for may wait for others."""
         self._bus = bus
-        self._fold = fold
         #: By session and ``seq``; 0 is the turn record.
-        self._waiting: dict[tuple[str, int], Source] = {}
-        #: Records that nothing waits for, by session.
-        self._folding: dict[str, Source] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._some = asyncio.Event()
-        self._all_published = asyncio.Event()
-        self._all_published.set()
+        self._queue: FoldingQueue[tuple[str, int], Source] = FoldingQueue(fold, _WAITING_MAX, _dropped.inc)
 
     @property
     def waiting(self) -> int:
         """What is not published yet."""
-        return len(self._waiting) + len(self._folding)
+        return len(self._queue)
 
     def turn(self, source: Source, *, urgent: bool) -> None:
         """Publish the session's turn record, as it is when its place in the queue comes: at once where something may
         wait for it, else with others."""
         if urgent:
-            self._folding.pop(source.session, None)
-            self._add(source, 0)
-        elif (source.session, 0) not in self._waiting:
-            self._folding[source.session] = source
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._fold, self._unfold)
+            self._queue.add((source.session, 0), source)
+        else:
+            self._queue.fold((source.session, 0), source)
 
     def client_event(self, source: Source, seq: int) -> None:
         """Publish this request, unless it is settled when its place in the queue comes."""
-        self._add(source, seq)
+        self._queue.add((source.session, seq), source)
 
     async def run(self) -> None:
         """Publish what comes, until cancelled. What Redis refuses waits, and is published as it is when Redis takes
         it: the newest record, and the requests that are still open."""
         backoff = Backoff()
         while True:
-            await self._some.wait()
+            await self._queue.some.wait()
             taken, messages = self._take()
-            if not self._waiting:
-                self._some.clear()
             try:
                 await self._publish(messages)
             except Exception as error:
                 if not concerns_server(error):
                     raise
-                for (_, seq), source in taken.items():
-                    self._add(source, seq)
+                for key, source in taken.items():
+                    self._queue.add(key, source)
                 await backoff.pause()
             else:
                 backoff.reset()
-            if not self._some.is_set():
-                self._all_published.set()
+            self._queue.done()
 
     async def drain(self, timeout: float) -> None:
         """Return when everything that waits has been published (the last records of closing sessions), at the latest
         after ``timeout`` seconds."""
-        self._unfold()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._all_published.wait()
-        except TimeoutError:
-            log.warning("unpublished", messages=len(self._waiting))
-
-    def _unfold(self) -> None:
-        self._timer = None
-        folded, self._folding = self._folding, {}
-        for source in folded.values():
-            self._add(source, 0)
-
-    def _add(self, source: Source, seq: int) -> None:
-        if len(self._waiting) >= _WAITING_MAX and (source.session, seq) not in self._waiting:
-            del self._waiting[next(iter(self._waiting))]
-            _dropped.inc()
-        self._waiting.setdefault((source.session, seq), source)
-        self._some.set()
-        self._all_published.clear()
+        if not await self._queue.drained(timeout):
+            log.warning("unpublished", messages=self.waiting)
 
     def _take(self) -> tuple[dict[tuple[str, int], Source], list[tuple[str, TurnRecord | ClientEvent]]]:
         """What is published next, with its messages."""
         taken: dict[tuple[str, int], Source] = {}
         messages: list[tuple[str, TurnRecord | ClientEvent]] = []
         size = 0
-        while self._waiting and len(taken) < _MOST and size < _MOST_BYTES:
-            key = session, seq = next(iter(self._waiting))
-            taken[key] = source = self._waiting.pop(key)
+        while len(taken) < _MOST and size < _MOST_BYTES and (next_one := self._queue.pop()) is not None:
+            (session, seq), source = next_one
+            taken[session, seq] = source
             try:
                 message = source.record() if seq == 0 else source.client_event(seq)
             except Exception as error:

@@ -127,9 +127,11 @@ async def test_what_cannot_be_written_is_written_later_as_it_is_then(
     server.refuse(error)
     server.writer.changed(one, urgent=True)
     await until(lambda: len(one.written) > 1)
+    assert not server.writer.works
     one.value = 7
     server.refuse(None)
     await server.writer.drain(FOREVER)
+    assert server.writer.works
     assert server.value("one") == b'{"version":1,"value":7}'
     assert all(one.written), "each time the whole"
 
