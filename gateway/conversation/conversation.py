@@ -8,7 +8,7 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.continuity.journal import Changes
@@ -23,15 +23,15 @@ from gateway.conversation.lifetime import Lifetime
 from gateway.conversation.limits import Limits
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.on_command import CommandHandler
-from gateway.conversation.on_error import UPDATE_TIMEOUT, ErrorHandler
+from gateway.conversation.on_error import ErrorHandler
+from gateway.conversation.on_time import TimerHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.roll_over import RollOver
-from gateway.conversation.slow_reply import SlowReply
 from gateway.conversation.turn_records import TurnRecords
 from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
 from gateway.dialect import Dialect
-from gateway.timers import NEVER, Timer
+from gateway.timers import NEVER
 from turngate.protocol.messages import ClientEvent, Slot, TurnCommand, TurnRecord
 from turngate.protocol.openai.frames import read_frame
 from turngate.protocol.openai.server_events import (
@@ -44,11 +44,6 @@ from turngate.protocol.openai.server_events import (
 from turngate.protocol.openai.unused_events import UNUSED_EVENTS
 
 __all__ = ["NEVER", "Conversation", "Effects", "Ending", "UpstreamProblem"]
-
-#: The upstream neither ends a response nor answers the cancel of it.
-_SICK = UpstreamProblem(
-    "upstream_stalled", "The upstream neither ended a response nor answered its cancellation.", 1011
-)
 
 
 class Conversation:
@@ -111,12 +106,20 @@ class Conversation:
                 self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
             )
             self.journal = ConversationJournal(context, handlers, now + unix_offset - age)
-        self._matters: tuple[int, int, Slot, tuple[str, ...]] = (0, 0, Slot.UNCONFIGURED, ())
-        self._slow_reply = SlowReply(limits.slow_think if dialect.sends_progress else 0)
-        self._free_since: float | None = now
         self._records = TurnRecords(session, gateway, epoch, context, self._translators, self._legs, self.client_legs)
-        context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
-        self._set_heartbeat(now)
+        self._time = TimerHandler(
+            context,
+            self._client,
+            self._turns,
+            self._failed_replies,
+            self._errors,
+            self._upstream,
+            self._legs,
+            self._roll_over,
+            self._lifetime,
+            self.upstream_closed,
+            now,
+        )
 
     @property
     def connected(self) -> bool:
@@ -262,13 +265,13 @@ class Conversation:
     def client_lost(self, now: float, unsent: int = 0) -> None:
         """The client's connection is lost, and the client may return; the last ``unsent`` messages are still queued."""
         self.client_legs.lost(now, unsent)
-        self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
+        self._time.lifetime_changed()
         self._changed(now)
 
     def client_returned(self, received: int | None, unsent: int, now: float) -> list[dict[str, Any]]:
         """The client is back on another connection (`ClientLegs.returned`). Returns the messages to send first."""
         missed = self.client_legs.returned(received, unsent, now)
-        self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
+        self._time.lifetime_changed()
         self._changed(now)
         return missed
 
@@ -310,8 +313,8 @@ class Conversation:
         if self.ending is not None or self.context.turn.slot is Slot.CLOSED:
             return
         for timer in self.context.timers.pop_due(now):
-            _HANDLERS[timer](self, now)
-        self._give_up_overdue(now)
+            self._time.due(timer, now)
+        self._time.give_up_overdue(now)
         # Other requests may have waited for one that was given up.
         self._translators.advance(now)
         self._changed(now)
@@ -320,97 +323,6 @@ class Conversation:
         """When to call `tick` next; `NEVER` if no timer is set."""
         over = self.ending is not None or self.context.turn.slot is Slot.CLOSED
         return NEVER if over else self.context.timers.deadline()
-
-    # --- timers
-
-    def _slot_due(self, now: float) -> None:
-        turn = self.context.turn
-        match turn.slot:
-            case Slot.PROMISED:
-                turn.promise_expired(now)
-                self._turns.promise_broken(now)
-            case Slot.ACTIVE:
-                if turn.silence_due(now):
-                    self._upstream.response_is_silent(now)
-            case _:
-                response_id = turn.response_id
-                if turn.cancel_expired(now):
-                    self.tell(*self.downlink.end())
-                    self._turns.answer_lost(response_id, now)
-                else:
-                    self.upstream_closed(_SICK, now)
-
-    def _create_due(self, now: float) -> None:
-        self._errors.create_is_unanswered(now)
-
-    def _update_due(self, now: float) -> None:
-        self._errors.update_failed(UPDATE_TIMEOUT, "the upstream did not answer session.update", None, now)
-
-    def _transcripts_due(self, now: float) -> None:
-        self.tell(*self.downlink.user.due(now))
-
-    def _retry_due(self, now: float) -> None:
-        self._failed_replies.due(now)
-
-    def _calls_due(self, now: float) -> None:
-        self._client.function_results.due(now)
-
-    def _manual_turn_due(self, now: float) -> None:
-        self._client.user_audio.manual_turn_due(now)
-
-    def _audio_gap_due(self, now: float) -> None:
-        self._client.user_audio.gap_due(now)
-
-    def _greeting_due(self, now: float) -> None:
-        self._client.greeting_played(now)
-
-    def _lifetime_due(self, now: float) -> None:
-        if (up := self._lifetime.due(now)) is not None:
-            self._client.time_is_up(up, now)
-        self.context.timers.set(Timer.LIFETIME, self._lifetime.deadline())
-
-    def _slow_reply_due(self, now: float) -> None:
-        # Audio may have arrived since the last event; it does not call `_changed`.
-        self._slow_reply.watch(self.context.awaits_reply, now)
-        if (waited := self._slow_reply.due(now)) is not None:
-            self._client.reply_is_slow(waited)
-
-    def _requests_due(self, now: float) -> None:
-        context = self.context
-        requests = context.requests
-        if context.publishes:
-            due = requests.due(now, self._free_since)
-            context.counters.republished += len(due)
-            context.publish(due, now)
-
-    def _give_up_overdue(self, now: float) -> None:
-        """Report requests that could not be executed in time, including those that a timeout has just returned."""
-        context, requests = self.context, self.context.requests
-        for request in requests.settle(requests.overdue(now)):
-            context.counters.given_up += 1
-            problem = f"{request.name} could not be carried out in time."
-            self._client.refused(request, "REQUEST_TIMED_OUT", problem, now)
-
-    def _reconnect_due(self, now: float) -> None:
-        if (problem := self._legs.due(now)) is not None:
-            self.upstream_closed(problem, now)
-
-    def _restore_due(self, now: float) -> None:
-        self.upstream_closed(self._legs.unanswered(), now)
-
-    def _rollover_due(self, now: float) -> None:
-        self._roll_over.due(now)
-
-    def _resumed_speech_due(self, now: float) -> None:
-        self._client.user_audio.resumed_speech_due(now)
-
-    def _heartbeat_due(self, now: float) -> None:
-        self.context.out.turn_changed = True
-        self.context.out.journal_due = self.journal is not None
-        self._set_heartbeat(now)
-
-    def _set_heartbeat(self, now: float) -> None:
-        self.context.timers.set(Timer.HEARTBEAT, now + self.context.limits.heartbeat)
 
     # --- outputs
 
@@ -457,46 +369,9 @@ class Conversation:
         self._upstream.event(event, now)
 
     def _changed(self, now: float) -> None:
-        """Record whether the turn record changed, and since when the slot is free."""
-        context = self.context
+        """Something has happened: note what follows from it."""
         self._roll_over.settle(now)
-        turn, update = context.turn, context.upstream_config.update
-        free = turn.free_for_configuration and not turn.user_speaking and update is None
-        self._free_since = (self._free_since if self._free_since is not None else now) if free else None
-        self._slow_reply.watch(context.awaits_reply, now)
-        context.timers.set(Timer.SLOW_REPLY, self._slow_reply.deadline())
-        context.timers.set(Timer.REQUESTS, self._requests_at())
+        self._time.note_change(now)
         self._records.note_change()
         if self.journal is not None:
-            context.out.journal_changed = True
-            # With the gateway goes what is not written: a request that was accepted, a call that was told; and what was
-            # answered would be answered again.
-            matters = (context.requests.last_seq, context.requests.settled, turn.slot, context.calls.open)
-            context.out.journal_urgent |= matters != self._matters
-            self._matters = matters
-
-    def _requests_at(self) -> float:
-        requests, free_since = self.context.requests, self._free_since
-        overdue = requests.overdue_at()
-        return min(overdue, requests.due_at(free_since)) if self.context.publishes else overdue
-
-
-_HANDLERS: Mapping[Timer, Callable[[Conversation, float], None]] = {
-    Timer.SLOT: Conversation._slot_due,
-    Timer.CREATE: Conversation._create_due,
-    Timer.UPDATE: Conversation._update_due,
-    Timer.TRANSCRIPTS: Conversation._transcripts_due,
-    Timer.RETRY: Conversation._retry_due,
-    Timer.CALLS: Conversation._calls_due,
-    Timer.LIFETIME: Conversation._lifetime_due,
-    Timer.SLOW_REPLY: Conversation._slow_reply_due,
-    Timer.MANUAL_TURN: Conversation._manual_turn_due,
-    Timer.AUDIO_GAP: Conversation._audio_gap_due,
-    Timer.GREETING: Conversation._greeting_due,
-    Timer.REQUESTS: Conversation._requests_due,
-    Timer.RECONNECT: Conversation._reconnect_due,
-    Timer.RESTORE: Conversation._restore_due,
-    Timer.ROLLOVER: Conversation._rollover_due,
-    Timer.RESUMED_SPEECH: Conversation._resumed_speech_due,
-    Timer.HEARTBEAT: Conversation._heartbeat_due,
-}
+            self.journal.note_change()

@@ -70,6 +70,8 @@ class ConversationJournal:
         self._journal = Journal()
         #: The number of the last message that was written, and that of the oldest that is still there.
         self._messages, self._oldest_message = 0, 1
+        #: What was noted last of what must not be lost.
+        self._urgent: tuple[Any, ...] = ()
         #: The large parts that were written, by name; compared by identity.
         self._written: dict[str, Any] = {}
         context.transcript.journal()
@@ -83,6 +85,15 @@ class ConversationJournal:
     def lost(self) -> None:
         """What was written is not there any more."""
         self._journal.lost()
+
+    def note_change(self) -> None:
+        """Something has happened: note in the effects that it is to be written. With the gateway goes what is not: a
+        request that was accepted, a call that was told; and what was answered would be answered again."""
+        context = self._context
+        urgent = (context.requests.last_seq, context.requests.settled, context.turn.slot, context.calls.open)
+        context.out.journal_changed = True
+        context.out.journal_urgent |= urgent != self._urgent
+        self._urgent = urgent
 
     def changes(self, now: float, *, due: bool = False) -> Changes | None:
         """The next entry of the journal; None if nothing has changed and none is ``due``."""

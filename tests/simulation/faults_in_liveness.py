@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.conversation import conversation
+from gateway.conversation import on_time
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.user_audio import UserAudio
@@ -27,7 +27,7 @@ def _cancel_is_waited_for(patch: pytest.MonkeyPatch) -> None:
     closed_of = Conversation.upstream_closed
 
     def upstream_closed(self: Conversation, problem: Any, now: float) -> None:
-        if problem is not conversation._SICK:
+        if problem is not on_time.SICK:
             closed_of(self, problem, now)
 
     patch.setattr(Conversation, "upstream_closed", upstream_closed)

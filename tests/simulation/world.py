@@ -236,7 +236,7 @@ class Line:
         """For how long a request has been waiting now although nothing is in its way, in seconds."""
         conversation, now = self.session.conversation, self._world.clock.now
         state = conversation.context
-        free_since = conversation._free_since
+        free_since = conversation._time.free_since
         if free_since is None or not state.configured or state.calls.open:
             self._clear_since = None
             return 0.0
