@@ -38,7 +38,7 @@ def _replace(context: Context, item_id: str) -> None:
 def forget_undelivered(context: Context, response_id: str) -> None:
     """Of this response's messages, those that the client has not had were not said."""
     for item_id in context.transcript.messages_of(response_id):
-        if not context.downlink.has_delivered(response_id, item_id):
+        if not context.downlink.replies.has_delivered(response_id, item_id):
             context.transcript.cut(item_id, "")
 
 

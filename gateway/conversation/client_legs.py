@@ -84,7 +84,7 @@ class ClientLegs:
     def leave(self, unsent: int) -> None:
         """Nothing more is sent on this connection, not even the last ``unsent`` messages."""
         if self._sent is None:
-            self._sent, self._told = self.last_sent - unsent, self._context.downlink.told()
+            self._sent, self._told = self.last_sent - unsent, self._context.downlink.replies.told
 
     @property
     def has_reply(self) -> bool:
@@ -99,7 +99,7 @@ class ClientLegs:
 
     def has_told(self, item_id: str) -> bool:
         """Whether the text of this item was sent to the client, and does not wait for it to return."""
-        return self._context.downlink.was_told(item_id) if self._sent is None else item_id in self._told
+        return self._context.downlink.replies.was_told(item_id) if self._sent is None else item_id in self._told
 
     def journaled(self) -> dict[str, Any]:
         """The number of connections, and what has arrived of the messages, for `take_up`."""

@@ -82,7 +82,7 @@ class Context:
     def awaits_reply(self) -> bool:
         """A reply is expected, and nothing of it has arrived."""
         slot = self.turn.slot
-        return slot in (Slot.PROMISED, Slot.REQUESTED) or (slot is Slot.ACTIVE and self.downlink.silent)
+        return slot in (Slot.PROMISED, Slot.REQUESTED) or (slot is Slot.ACTIVE and self.downlink.replies.silent)
 
     @property
     def replying(self) -> bool:

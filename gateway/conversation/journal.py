@@ -143,7 +143,7 @@ class ConversationJournal:
                 "configured": context.configured,
                 "last_seq": context.requests.last_seq,
                 "sent_events": context.sent_events,
-                "history": context.downlink.shows_history,
+                "history": context.downlink.wording.history,
                 "audio_ms": int(context.downlink.playout.total_ms),
                 "upstream_legs": handlers.upstream_legs.count,
                 **handlers.client.journaled(),
@@ -160,7 +160,7 @@ class ConversationJournal:
         """The newest reply, if the client has not had all of it. A client that is there has what was sent to it, or
         will play it. ``played_only``: what it has not played is lost, unless it has arrived for sure."""
         context = self._context
-        reply = context.downlink.newest
+        reply = context.downlink.replies.newest
         if reply is None or not reply.default or reply.cut or reply.lost:
             return None
         unplayed = {cut.item_id: cut for cut in context.downlink.playout.unplayed(now)} if played_only else {}
@@ -194,7 +194,7 @@ class ConversationJournal:
     def _unheard(self, now: float) -> dict[str, str]:
         """What was heard of the items that the client has not played to their end, unless they have arrived for
         sure."""
-        context, newest = self._context, self._context.downlink.newest
+        context, newest = self._context, self._context.downlink.replies.newest
         if newest is None or (newest.closed and self._sent.has_reply):
             return {}
         return {
@@ -238,7 +238,7 @@ class ConversationJournal:
         if context.configured:
             context.turn.configured(now)
             context.upstream_config.take_up(parts["config"])
-        context.downlink.show_history(about["history"])
+        context.downlink.wording.show_history(about["history"])
         context.downlink.playout.total_ms = about["audio_ms"]
         context.transcript.take_up([part for name, part in parts.items() if name.startswith(_ITEM)])
         context.requests.take_up(_requests(parts, now), about["last_seq"])
@@ -267,7 +267,7 @@ class ConversationJournal:
         for item_id, heard in reply.heard.items():
             context.transcript.cut(item_id, heard)
             if heard and item_id not in journaled["told"]:
-                context.tell(*context.downlink.spoken(heard))
+                context.tell(*context.downlink.wording.text("assistant", heard))
         handlers.failed_replies.take_up(journaled["words"])
         request = handlers.failed_replies.lost(reply, now)
         handlers.client.asked_again(reply.id, request, now)

@@ -32,5 +32,5 @@ def keep_transcript(context: Context, event: ServerEvent) -> None:
 
 
 def _said(context: Context, response_id: str, item_id: str, text: str, *, complete: bool = False) -> None:
-    if context.turn.response_id == response_id and not context.downlink.mutes(response_id):
+    if context.turn.response_id == response_id and not context.downlink.replies.mutes(response_id):
         context.transcript.said(response_id, item_id, text, complete=complete)

@@ -125,7 +125,7 @@ class ClientHandler:
         seq, context = self._greeting_seq, self._context
         if seq is None or context.limits.greeting_uninterruptible:
             return
-        unheard = self._greeting_response is None or not context.downlink.has_sounded(self._greeting_response)
+        unheard = self._greeting_response is None or not context.downlink.replies.has_sounded(self._greeting_response)
         context.requests.settle([seq])
         self._greeting_seq = self._greeting_response = None
         if unheard:
@@ -256,7 +256,7 @@ class ClientHandler:
         if not repeated:
             self._settings_seen = True
             self._greeting = message.greeting
-            context.downlink.show_history(message.history_enabled)
+            context.downlink.wording.show_history(message.history_enabled)
 
     def _checked_formats(self, message: Settings) -> Formats:
         declared, wanted = message.input_audio, message.output_audio

@@ -120,7 +120,7 @@ class UpstreamHandler:
         if isinstance(event, ResponseCreated | ResponseDone):
             named = self._named(event)
             if isinstance(event, ResponseDone) and event.response.id and named is not event:
-                context.downlink.is_over(event.response.id, now)
+                context.downlink.replies.is_over(event.response.id, now)
             event = named
         if isinstance(event, UpstreamError):
             if not context.connected:
@@ -176,7 +176,7 @@ class UpstreamHandler:
             else:
                 context.tell(message)
         if discarded:
-            context.downlink.cut()
+            context.downlink.replies.cut()
 
     def _goes_on(self, now: float) -> bool:
         """Whether the agent is speaking, and goes on although the user speaks (``interrupt_response`` is off)."""
@@ -197,7 +197,7 @@ class UpstreamHandler:
             )
         )
         context.tell(*context.downlink.end(owed=True))
-        context.downlink.cut()
+        context.downlink.replies.cut()
         send_cancel(context, context.turn.response_id, now)
 
     # --- the session
@@ -268,7 +268,7 @@ class UpstreamHandler:
             wanted = bool(settled) and wanted
         self._failed_replies.began(settled)
         if any(request.continues for request in settled):
-            context.downlink.go_on(response.id, now)
+            context.downlink.replies.go_on(response.id, now)
         return False if wanted else self._discard(response.id, now)
 
     def _gives_way(self, create: PendingCreate | None) -> bool:
@@ -305,8 +305,8 @@ class UpstreamHandler:
         if request is not None and request.event_id == response.request_id:
             self._answered(request)
         turn.done(response.id, response.request_id, now)
-        if self._failed_replies.ended(response, now, heard=context.downlink.has_begun(response.id)):
-            context.downlink.cut()
+        if self._failed_replies.ended(response, now, heard=context.downlink.replies.has_begun(response.id)):
+            context.downlink.replies.cut()
             forget_undelivered(context, response.id)
         else:
             self._client.response_ended(response.id, now)
@@ -338,7 +338,7 @@ class UpstreamHandler:
         """Cancel the calls of an interrupted reply. The model gets an error as their output, so that it can call again;
         a result of the client that arrives later is ignored."""
         context = self._context
-        void = context.calls.cancel(context.downlink.calls_of(response_id))
+        void = context.calls.cancel(context.downlink.replies.calls_of(response_id))
         if void:
             context.tell(events.function_call_cancelled([(call.id, call.name) for call in void]))
         for call in void:
@@ -346,7 +346,7 @@ class UpstreamHandler:
 
     def _answer_cut_calls(self, response: Response) -> None:
         """Answer function calls that were cut off with an error output. They are not passed to the client."""
-        passed_on = self._context.downlink.calls_of(response.id)
+        passed_on = self._context.downlink.replies.calls_of(response.id)
         for item in response.output:
             if item.type == "function_call" and item.call_id is not None and item.call_id not in passed_on:
                 self._answer_void(item.call_id, _CUT_OFF)

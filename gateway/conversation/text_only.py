@@ -43,7 +43,7 @@ class TextOnly:
                 context.unproven = False
             case OutputTextDelta() if event.response_id == response_id and self._is_wrong(response_id):
                 self._response = response_id
-                context.downlink.cut()
+                context.downlink.replies.cut()
             case ResponseDone() if event.response.id == response_id and self._response is None:
                 context.unproven = not event.response.is_complete
 
@@ -69,4 +69,4 @@ class TextOnly:
     def _is_wrong(self, response_id: str) -> bool:
         context = self._context
         asked = context.upstream_config.confirmed.get("output_modalities") or ["audio"]
-        return "audio" in asked and not context.downlink.has_sounded(response_id)
+        return "audio" in asked and not context.downlink.replies.has_sounded(response_id)

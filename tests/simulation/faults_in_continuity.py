@@ -64,7 +64,8 @@ def _everything_was_heard(patch: pytest.MonkeyPatch) -> None:
     lost_of = Downlink.lost
 
     def lost(self: Downlink, now: float) -> tuple[LostReply | None, list[dict[str, Any]]]:
-        words = dict(self._current.words) if self._current is not None else {}
+        newest = self.replies.newest
+        words = dict(newest.words) if newest is not None else {}
         reply, messages = lost_of(self, now)
         return (None if reply is None else replace(reply, heard=words)), messages
 

@@ -601,8 +601,8 @@ def test_a_reply_that_ended_meanwhile_is_not_gone_on_with() -> None:
     legs.restored()
     assert types(legs.created("resp_2").messages)[:1] == ["AgentAudioDone"] or legs.open == []
     legs.conversation.context.downlink.end()
-    legs.conversation.context.downlink.go_on("resp_3", legs.now)
-    assert not legs.conversation.context.downlink.mutes("resp_3")
+    legs.conversation.context.downlink.replies.go_on("resp_3", legs.now)
+    assert not legs.conversation.context.downlink.replies.mutes("resp_3")
 
 
 def test_an_injected_message_is_refused_with_the_reason() -> None:

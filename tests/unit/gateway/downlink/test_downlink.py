@@ -301,9 +301,9 @@ def test_an_interrupted_reply_whose_audio_never_ended_stays_silent() -> None:
 
 def test_the_gateway_can_cut_a_reply() -> None:
     client = Client()
-    client.downlink.cut()
+    client.downlink.replies.cut()
     client.hears(upstream.created())
-    client.downlink.cut()
+    client.downlink.replies.cut()
     assert client.audio() is None
     assert client.hears(upstream.done(output=[upstream.spoken()])) == []
 

@@ -82,10 +82,10 @@ def test_history_mirrors_the_texts_where_it_is_wanted() -> None:
         {"type": "History", "role": "user", "content": "hi"},
         {"type": "History", "role": "assistant", "content": "Hello."},
     ]
-    client.downlink.show_history(False)
+    client.downlink.wording.show_history(False)
     assert client.hears(upstream.user_said("again", "user_2")) == ["ConversationText"]
     component = Client(COMPONENT, history=True)
-    component.downlink.show_history(True)
+    component.downlink.wording.show_history(True)
     assert "History" not in component.hears(upstream.user_said("hi"))
 
 
