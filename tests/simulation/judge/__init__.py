@@ -7,7 +7,7 @@ could be told whose an item or an answer was.
 
 from __future__ import annotations
 
-from tests.simulation.judge import configuration, continuity, facts, items, responses, turn, whole
+from tests.simulation.judge import configuration, continuity, items, reader, responses, turn, whole
 from tests.simulation.judge.violation import Violation
 from tests.simulation.world import Outcome
 from turngate.simulator.faults import Fault
@@ -21,7 +21,7 @@ _BLURS_ANSWERS = {Fault.REFUSED_FUNCTION_RESULT}
 
 def judge(outcome: Outcome) -> list[Violation]:
     """Every broken promise of one session."""
-    read = facts.read(outcome)
+    read = reader.read(outcome)
     found = list(whole.check(read))
     if outcome.crash:
         return found
