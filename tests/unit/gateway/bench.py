@@ -12,7 +12,7 @@ from gateway.conversation.counters import Counters
 from gateway.conversation.limits import Limits
 from gateway.dialect import COMPONENT, Dialect
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
-from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease
+from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease, Slot
 from turngate.protocol.openai.server_events import OutputAudioDelta
 
 RACE = "conversation_already_has_active_response"
@@ -90,14 +90,22 @@ class Bench:
 
     # --- the translators
 
+    @property
+    def epoch(self) -> int:
+        return self.conversation.epoch
+
     def translated(self, seq: int, *item_ids: str, notices: tuple[dict[str, Any], ...] = ()) -> Out:
         words = [{"type": "input_text", "text": "Hi"}]
         items = tuple({"id": item_id, "type": "message", "role": "user", "content": words} for item_id in item_ids)
-        self.conversation.command(AddItems(session="s", seq=seq, items=items, notices=notices), self.now)
+        self.conversation.command(
+            AddItems(session="s", epoch=self.epoch, seq=seq, items=items, notices=notices), self.now
+        )
         return self._drain()
 
     def refused(self, seq: int, code: str = "INVALID_SETTINGS") -> Out:
-        self.conversation.command(RefuseRequest(session="s", seq=seq, code=code, description="no"), self.now)
+        self.conversation.command(
+            RefuseRequest(session="s", epoch=self.epoch, seq=seq, code=code, description="no"), self.now
+        )
         return self._drain()
 
     def release(
@@ -113,6 +121,7 @@ class Bench:
         self.conversation.command(
             SendRelease(
                 session="s",
+                epoch=self.epoch,
                 release=name,
                 configuration=Configuration(session=session, append_instructions=append) if configures else None,
                 configures=configures,
@@ -154,6 +163,26 @@ class Bench:
         self.asked(seq)
         return str(self.release(responds=(seq,)).to_upstream[-1]["event_id"])
 
+    def restored(self) -> list[dict[str, Any]]:
+        """Another connection is where the conversation is. Returns the items that were replayed."""
+        (update,) = self.event("session.created", session={}).to_upstream
+        assert update["type"] == "session.update"
+        out = self.event("session.updated", session=effective(**update["session"]))
+        items = [event["item"] for event in out.to_upstream if "item" in event]
+        for item in items:
+            self.event("conversation.item.added", item=item)
+        assert self.slot is not Slot.RECONNECTING
+        return items
+
+    @property
+    def slot(self) -> Slot:
+        return self.conversation.context.turn.slot
+
+    @property
+    def open(self) -> list[dict[str, Any]]:
+        """The messages of the open requests."""
+        return [request.message for request in self.conversation.context.requests]
+
     def _drain(self) -> Out:
         out, ending = self.conversation.drain(), self.conversation.ending
         everything = {field.name: getattr(out, field.name) for field in fields(Effects)}
@@ -164,6 +193,13 @@ class Bench:
         for event in out.to_upstream:
             accepted_by_openai(event)
         return self.out
+
+
+def words(bench: Bench, response_id: str, item_id: str, text: str, ms: float) -> None:
+    """The agent says this; so much of its audio has arrived."""
+    delta = {"response_id": response_id, "item_id": item_id, "delta": text}
+    bench.event("response.output_audio_transcript.delta", output_index=0, content_index=0, **delta)
+    bench.audio(response_id, item_id, ms)
 
 
 def committed(bench: Bench, item_id: str = "audio_1") -> None:
