@@ -34,12 +34,12 @@ class Drain:
         self,
         sessions: Callable[[], Collection[Draining]],
         close_listener: Callable[[], None],
-        hand_over: Callable[[], None],
+        hand_over: Callable[[], bool],
         grace: float,
         longest: float,
     ) -> None:
         """``close_listener`` is called when no more clients are accepted, and ``hand_over`` again and again from then
-        on."""
+        on; it returns whether something is still being handed over."""
         self.begun = False
         self._sessions = sessions
         self._close_listener = close_listener
@@ -58,8 +58,7 @@ class Drain:
         log.info("drained", sessions=len(self._sessions()))
 
     def _is_empty(self) -> bool:
-        self._hand_over()
-        return not self._sessions()
+        return not self._hand_over() and not self._sessions()
 
 
 async def _within(seconds: float, reached: Callable[[], bool]) -> bool:

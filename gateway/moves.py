@@ -12,6 +12,7 @@ from gateway.conversation.conversation import Ending
 from gateway.session.claims import Claims, TakenUp
 from gateway.session.journal_writer import JournalWriter
 from gateway.session.session import RESUMED_ELSEWHERE, Session, Writing
+from session_state.owners import JournalEntry
 from turngate.protocol.messages import JournalComplete, SessionClaimed
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ class Moves:
         """The session of another gateway to which this client returns; this gateway is its owner from now on."""
         if self._claims is None or not returning.keys:
             return None
-        return await self._claims.claim([key.hex() for key in returning.keys])
+        return await self._claims.claim([key.hex() for key in returning.keys], surely=returning.asks)
 
     async def owns(self, session: Session) -> bool:
         """Whether this gateway still owns the session."""
@@ -67,14 +68,21 @@ class Moves:
         if self._claims is not None:
             self._claims.completed(command)
 
-    async def let_go(self, session: Session) -> None:
-        """Hand the session over to the gateway to which its client returns, which is told to connect again."""
+    async def let_go(self, session: Session) -> JournalEntry | None:
+        """Hand the session over to the gateway to which its client returns, which is told to connect again. Returns its
+        last entry, to `keep`."""
         if self._claims is None or session.handed_over:
-            return
+            return None
         entry = session.hand_over(_GOING_AWAY, last=True)
         written = await self._claims.let_go(entry)
         log.info("session_handed_over", session=session.name, written=written)
         session.leave()
+        return entry
+
+    async def keep(self, entry: JournalEntry) -> None:
+        """See to it that Redis has the last entry of a session until another gateway has the session."""
+        assert self._claims is not None
+        await self._claims.keep(entry)
 
     def ended(self, session: Session) -> None:
         """The session is over here. Its journal is not needed, unless it goes on elsewhere."""

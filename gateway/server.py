@@ -91,6 +91,8 @@ class GatewayServer:
         )
         self._sessions: dict[str, Session] = {}
         self._serving: set[asyncio.Task[None]] = set()
+        #: Those that keep the journals of sessions that were handed over.
+        self._keeping: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
         self._closed = False
 
@@ -121,23 +123,30 @@ class GatewayServer:
                 if session.parked_since is not None and not session.may_move:
                     session.go_away()
 
-    def hand_over(self) -> None:
+    def hand_over(self) -> bool:
         """Let go of some sessions with which another gateway can go on now, and nobody notices. Call it again and again
-        while the gateway empties, so that not all clients come back at once. While Redis takes no journals, none go."""
-        if not self._moves.work:
-            return
-        movable = [session for session in self._sessions.values() if session.may_move]
+        while the gateway empties, so that not all clients come back at once. While Redis takes no journals, none go.
+        Returns whether the next gateway of some session does not have it yet."""
+        movable = [session for session in self._sessions.values() if session.may_move] if self._moves.work else []
         for session in movable[: 1 + len(self._sessions) // _HAND_OVERS]:
-            self._serve_in_background(self._moves.let_go(session))
+            self._in_background(self._let_go(session), self._serving)
+        return bool(self._keeping)
+
+    async def _let_go(self, session: Session) -> None:
+        entry = await self._moves.let_go(session)
+        if entry is not None:
+            self._in_background(self._moves.keep(entry), self._keeping)
 
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
         if self._server is None:
             return
         self.close_listener()
+        for task in self._keeping:
+            task.cancel()
         for session in self._sessions.values():
             if session.is_written_down:
-                self._serve_in_background(self._moves.let_go(session))
+                self._in_background(self._let_go(session), self._serving)
             else:
                 session.go_away()
         if self._serving:
@@ -156,7 +165,7 @@ class GatewayServer:
             case JournalComplete():
                 self._moves.completed(command)
             case SessionClaimed():
-                self._serve_in_background(self._moves.give(command, session))
+                self._in_background(self._moves.give(command, session), self._serving)
             case _ if session is not None:
                 session.command(command)
 
@@ -291,12 +300,12 @@ class GatewayServer:
     def _begin(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None = None) -> None:
         """Run a session in a task of its own, since it may outlive its client's connection."""
         self._sessions[session.name] = session
-        self._serve_in_background(self._run(session, welcome, missed))
+        self._in_background(self._run(session, welcome, missed), self._serving)
 
-    def _serve_in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        serving = asyncio.create_task(work)
-        self._serving.add(serving)
-        serving.add_done_callback(self._serving.discard)
+    def _in_background(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _run(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None) -> None:
         name = session.name

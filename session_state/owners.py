@@ -138,10 +138,10 @@ class OwnersClient:
         """The session is over. No effect if another gateway owns it."""
         await _of_one(session, self._run("forget", session, epoch=epoch))
 
-    async def owns(self, session: str, epoch: int) -> bool:
-        """Whether this is still the newest epoch of the session; True if nothing is known of it."""
+    async def epoch(self, session: str) -> int | None:
+        """The newest epoch of the session; None if nothing is known of it."""
         found = await _of_one(session, self._redis.hget(self._prefix + OWNER_KEY + session, "epoch"))
-        return found is None or int(found) <= epoch
+        return None if found is None else int(found)
 
     async def _claim(self, key: str, gateway: str) -> Claim | None:
         found = await _readable(None, self._redis.get(self._prefix + RESUME_KEY + key))

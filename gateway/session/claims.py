@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 #: Seconds for all attempts to write a journal that is handed over.
 _LAST_ENTRY = 2.0
 _EARLY_MAX = 1_024
+#: Seconds for which a journal that was handed over is kept, and between two looks whether it is there.
+_KEPT = 5.0
+_LOOK = 0.1
 _TROUBLE = (RedisError, OSError, TimeoutError)
 
 
@@ -48,11 +51,15 @@ class Claims:
         #: Journals that were completed before anybody waited: the reply to the claim may be read later.
         self._early: Recent[tuple[str, int], None] = Recent(_EARLY_MAX)
 
-    async def claim(self, keys: Sequence[str]) -> TakenUp | None:
+    async def claim(self, keys: Sequence[str], *, surely: bool = False) -> TakenUp | None:
         """Become the owner of the session with one of these resume keys. None if there is none, if its journal cannot
-        be read, or if Redis cannot be asked: the client gets a new session."""
+        be read, or if Redis cannot be asked: the client gets a new session. ``surely``: the client has had a session;
+        if Redis has lost that a moment ago, it is written again."""
         try:
             claim = await self._owners.claim(keys, self._gateway)
+            if claim is None and surely:
+                await asyncio.sleep(2 * _LOOK)
+                claim = await self._owners.claim(keys, self._gateway)
             if claim is None:
                 return None
             complete = claim.complete or await self._completed(claim)
@@ -84,7 +91,8 @@ class Claims:
         gateway, so nobody else speaks to it."""
         try:
             async with asyncio.timeout(self._wait):
-                return await self._owners.owns(session, epoch)
+                newest = await self._owners.epoch(session)
+                return newest is None or newest <= epoch
         except _TROUBLE as error:
             trouble.note(error, "ask for the owner of a session")
             return True
@@ -113,6 +121,21 @@ class Claims:
                         await backoff.pause()
         except TimeoutError:
             return False
+
+    async def keep(self, entry: JournalEntry) -> None:
+        """Write the last entry again if Redis loses it, until another gateway has claimed the session, or time is
+        up."""
+        until = asyncio.get_running_loop().time() + _KEPT
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_LOOK)
+            try:
+                newest = await self._owners.epoch(entry.session)
+                if newest is None:
+                    await self._owners.write([entry])
+                elif newest > entry.epoch:
+                    return
+            except _TROUBLE as error:
+                trouble.note(error, "keep the journal of a session")
 
     async def _completed(self, claim: Claim) -> bool:
         claimed = claim.session, claim.epoch

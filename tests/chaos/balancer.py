@@ -37,7 +37,7 @@ backend gateways
 @asynccontextmanager
 async def balanced(stack: Stack, folder: Path) -> AsyncIterator[str]:
     """The address of a balancer of this stack's gateways, whose configuration is in this folder."""
-    assert HAPROXY is not None
+    assert HAPROXY is not None, "install Debian's package haproxy"
     port = free_port()
     config = [_CONFIG.format(port=port)]
     addresses = zip(stack.layout.addresses["gateway"], stack.layout.internal_addresses["gateway"], strict=True)

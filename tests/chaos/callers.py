@@ -20,10 +20,11 @@ _LONGEST_PAUSE = 0.5
 
 
 class Caller:
-    """One conversation of so many turns. With ``returns``, on as many connections as it takes."""
+    """One conversation. With ``returns``, on as many connections as it takes."""
 
-    def __init__(self, url: str, turns: int, step: Callable[[], None], *, returns: bool) -> None:
-        """``step`` is called after the greeting, and after each turn."""
+    def __init__(self, url: str, wants_more: Callable[[int], bool], step: Callable[[], None], *, returns: bool) -> None:
+        """``wants_more`` gets the number of turns that were answered, and returns whether another one follows; ``step``
+        is called after the greeting, and after each turn."""
         self.returns = returns
         #: Its connection was lost, and it could not go on.
         self.cut = False
@@ -38,20 +39,22 @@ class Caller:
         self.recovered = 0
         self.errors: list[str] = []
         self._url = url
-        self._turns = turns
+        self._wants_more = wants_more
         self._step = step
         self._mark = uuid4().hex[:12]
         self._random = Random(self._mark)
         self._handle: str | None = None
         self._messages = 0
         self._lost_at: float | None = None
+        self._is_over = False
+        self._asked_again: set[int] = set()
         #: The gateway has accepted the current turn.
         self._accepted = False
 
     async def run(self) -> None:
         """Hold the conversation. Raises TimeoutError if an answer never came."""
         pause = 0.02
-        while self.answered < self._turns and not self.cut:
+        while not self._is_over and not self.cut:
             try:
                 async with asyncio.timeout(4 * PATIENCE_SECONDS), connect(self._address, max_size=None) as socket:
                     pause = 0.02
@@ -64,12 +67,14 @@ class Caller:
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     def mark(self, turn: int) -> str:
-        return f"{self._mark}-{turn}"
+        """The word by which the answer to this turn is known."""
+        return f"{self._mark}-{turn}."
 
     def doubled(self) -> list[str]:
-        """The turns that were answered more than once."""
+        """The turns that were asked once, and answered more than once."""
         said = " ".join(self.said)
-        return [mark for turn in range(self._turns) if said.count(f"{mark}." if (mark := self.mark(turn)) else "") > 1]
+        once = set(range(self.answered)) - self._asked_again
+        return [mark for mark in map(self.mark, once) if said.count(mark) > 1]
 
     @property
     def _address(self) -> str:
@@ -94,7 +99,7 @@ class Caller:
         self._handle = welcome.get("resume")
         await self._say(socket, settings(greeting=GREETING))
         text: list[str] = []
-        while self.answered < self._turns:
+        while not self._is_over:
             frame = await socket.recv()
             if isinstance(frame, bytes):
                 continue
@@ -102,7 +107,8 @@ class Caller:
             message = orjson.loads(frame)
             match message["type"]:
                 case "SettingsApplied" if returned and not self._accepted and self.greeted:
-                    # Everything before this has been told: the turn has not got there.
+                    # It may not have got there; if it was accepted and is not told yet, it is asked twice.
+                    self._asked_again.add(self.answered)
                     await self._ask(socket)
                 case "ConversationText" if message["role"] == "user":
                     self._accepted = True
@@ -128,12 +134,13 @@ class Caller:
             return False
         self.answered += 1
         self._accepted = False
-        return self.answered < self._turns
+        self._is_over = not self._wants_more(self.answered)
+        return not self._is_over
 
     async def _ask(self, socket: ClientConnection) -> None:
         # A person thinks between two turns.
         await asyncio.sleep(self._random.uniform(0.1, 0.4))
-        await self._say(socket, {"type": "InjectUserMessage", "content": f"{self.mark(self.answered)}."})
+        await self._say(socket, {"type": "InjectUserMessage", "content": self.mark(self.answered)})
 
     async def _say(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         await socket.send(orjson.dumps(message), text=True)

@@ -1,5 +1,5 @@
 """A fleet of three gateways behind a load balancer: its gateways are restarted one after the other, or killed, and the
-conversations of its clients go on. `make chaos` runs this with ``CALLERS`` (200) callers that return."""
+conversations of its clients go on. `make chaos` runs this with many ``CALLERS`` that return."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ from tests.chaos.callers import Caller
 from tests.chaos.conftest import DELAY
 from tests.chaos.faults import Progress
 from tests.chaos.run import until_ready
+from turngate.local.child import Child
 from turngate.local.stack import Stack
+
+CALLERS = int(os.environ.get("CALLERS", "8"))
+#: Of a plain client: its gateway waits for it.
+TURNS = 6
+GATEWAYS = 3
+#: Without HAProxy these tests fail, and are not skipped.
+REQUIRED = "TURNGATE_TEST_HAPROXY" in os.environ
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif("CALLERS" not in os.environ, reason="for long: make chaos"),
-    pytest.mark.skipif(HAPROXY is None, reason="install Debian's package haproxy"),
+    pytest.mark.skipif(HAPROXY is None and not REQUIRED, reason="install Debian's package haproxy"),
 ]
 
-CALLERS = int(os.environ.get("CALLERS", "10"))
-TURNS = 25
-GATEWAYS = 3
 Disturbance = Callable[[Stack, Progress], Coroutine[Any, Any, None]]
 
 
@@ -47,15 +51,25 @@ async def url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
 
 
 async def held(stack: Stack, url: str, disturbance: Disturbance, *, plain: int, returning: int) -> list[Caller]:
-    """Hold conversations with this disturbance in the middle of them."""
-    progress = Progress((plain + returning) * (TURNS + 1))
-    kinds = [False] * plain + [True] * returning
-    callers = [Caller(url, TURNS, progress.step, returns=returns) for returns in kinds]
+    """Hold conversations with this disturbance in the middle of them. Those that return last longer than it."""
+    progress, over = Progress((plain + returning) * TURNS), asyncio.Event()
+    callers = [Caller(url, lambda turns: turns < TURNS, progress.step, returns=False) for _ in range(plain)]
+    callers += [
+        Caller(url, lambda turns: turns < TURNS or not over.is_set(), progress.step, returns=True)
+        for _ in range(returning)
+    ]
+
+    async def disturb() -> None:
+        try:
+            await disturbance(stack, progress)
+            await until_ready(stack)
+        finally:
+            over.set()
+
     async with asyncio.TaskGroup() as group:
         for caller in callers:
             group.create_task(caller.run())
-        group.create_task(disturbance(stack, progress))
-    await until_ready(stack)
+        group.create_task(disturb())
     return callers
 
 
@@ -66,10 +80,15 @@ async def restarted_one_by_one(stack: Stack, progress: Progress) -> None:
         child = stack.processes[f"gateway-{number}"]
         restarts = child.restarts
         child._signal(signal.SIGTERM)
-        async with asyncio.timeout(150):
-            while child.restarts == restarts:
-                await asyncio.sleep(0.05)
+        await started_again(child, restarts)
         await until_ready(stack)
+
+
+async def started_again(child: Child, restarts: int) -> None:
+    """Return when this process has been started again after so many ``restarts``."""
+    async with asyncio.timeout(150):
+        while child.restarts == restarts:
+            await asyncio.sleep(0.05)
 
 
 async def one_killed(stack: Stack, progress: Progress) -> None:
@@ -81,10 +100,13 @@ async def one_killed(stack: Stack, progress: Progress) -> None:
 async def one_killed_and_redis_emptied(stack: Stack, progress: Progress) -> None:
     """Redis loses everything while clients change their gateways."""
     await progress.reaches(0.3)
-    stack.processes["gateway-1"]._signal(signal.SIGTERM)
-    await progress.reaches(0.5)
+    child = stack.processes["gateway-1"]
+    restarts = child.restarts
+    child._signal(signal.SIGTERM)
+    await progress.reaches(0.4)
     async with redis.asyncio.Redis.from_url(stack.redis_url) as client:
         await client.flushall()
+    await started_again(child, restarts)
 
 
 def table(callers: list[Caller]) -> str:
@@ -96,6 +118,7 @@ def table(callers: list[Caller]) -> str:
         f"{len(callers)} sessions, {sum(caller.cut for caller in callers)} cut, "
         f"{sum(caller.greeted > 1 for caller in callers)} greeted twice, "
         f"{sum(caller.answered < TURNS for caller in callers)} with a request lost, {doubled} with one answered twice, "
+        f"{sum(caller.answered for caller in callers)} turns, "
         f"{len(away)} returns, {sum(caller.recovered for caller in callers)} told of a loss{longest}"
     )
 
@@ -110,10 +133,10 @@ async def test_a_rolling_restart_cuts_nobody(
     record_property(DELAY, f"rolling restart, plain clients: {table(plain)}")
     assert [caller.cut for caller in callers] == [False] * len(callers)
     assert [caller.greeted for caller in callers] == [1] * len(callers)
-    assert [caller.answered for caller in callers] == [TURNS] * len(callers)
+    assert [caller.answered >= TURNS for caller in callers] == [True] * len(callers)
     assert [caller.doubled() for caller in callers] == [[]] * len(callers)
     assert [caller.errors for caller in callers] == [[]] * len(callers)
-    assert sum(len(caller.away) for caller in returning) > 0
+    assert min(len(caller.away) for caller in returning) > 0, "each has moved at least once"
 
 
 async def test_the_conversations_of_a_gateway_that_is_killed_go_on(
@@ -123,8 +146,10 @@ async def test_the_conversations_of_a_gateway_that_is_killed_go_on(
     record_property(DELAY, f"a gateway is killed: {table(callers)}")
     assert sum(caller.cut for caller in callers) <= CALLERS // 100
     assert [caller.greeted for caller in callers if not caller.cut] == [1] * sum(not caller.cut for caller in callers)
-    assert all(caller.answered == TURNS for caller in callers if not caller.cut)
-    assert sum(caller.recovered for caller in callers) > 0, "each is told"
+    assert all(caller.answered >= TURNS for caller in callers if not caller.cut)
+    assert sum(caller.recovered for caller in callers) == sum(len(caller.away) for caller in callers) > 0, (
+        "each is told"
+    )
 
 
 async def test_without_the_contents_of_redis_it_takes_longer(
@@ -132,5 +157,5 @@ async def test_without_the_contents_of_redis_it_takes_longer(
 ) -> None:
     callers = await held(stack, url, one_killed_and_redis_emptied, plain=0, returning=CALLERS)
     record_property(DELAY, f"a gateway empties, and Redis is emptied: {table(callers)}")
-    assert all(caller.answered == TURNS for caller in callers if not caller.cut)
-    assert sum(caller.cut for caller in callers) <= CALLERS // 3
+    assert [caller.cut for caller in callers] == [False] * len(callers)
+    assert [caller.answered >= TURNS for caller in callers] == [True] * len(callers)

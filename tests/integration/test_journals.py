@@ -66,7 +66,7 @@ class Server:
 
     def refuse(self, error: Callable[[], RedisError] | None) -> None:
         """From now on every script is refused with this error; with None, none is."""
-        self.keyspace.refused = frozenset() if error is None else frozenset({"EVALSHA", "GET"})
+        self.keyspace.refused = frozenset() if error is None else frozenset({"EVALSHA", "GET", "HGET"})
         if error is not None:
             self.keyspace.refusal = error
 
@@ -237,6 +237,48 @@ async def test_an_owner_that_has_let_go_is_not_waited_for(server: Server) -> Non
     assert not await before.let_go(entry), "it is another gateway's now"
 
 
+async def test_what_was_handed_over_is_written_again_until_somebody_has_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_LOOK", 0.0)
+    await written(server)
+    before = Claims(server.owners, "a", FOREVER)
+    entry = JournalEntry("one", "a", 0, 2, whole=True, keys=("key-one",), parts={"about": b'{"version":1}'}, last=True)
+    assert await before.let_go(entry)
+    keeping = asyncio.ensure_future(before.keep(entry))
+    server.keyspace.clear()
+    await until(lambda: server.value("one"))
+    server.refuse(oom)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    server.refuse(None)
+    assert not keeping.done()
+    taken = await Claims(server.owners, "b", FOREVER).claim(["key-one"])
+    assert taken is not None
+    assert taken.complete
+    await keeping
+
+
+async def test_a_client_that_has_had_a_session_is_looked_for_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_LOOK", 0.01)
+    gateway = Claims(server.owners, "b", 0.01)
+    assert await gateway.claim(["key-one"], surely=True) is None
+    claiming = asyncio.ensure_future(gateway.claim(["key-one"], surely=True))
+    await asyncio.sleep(0)
+    await written(server)
+    assert await gateway.claim(["key-two"]) is None
+    assert await claiming is not None
+
+
+async def test_nobody_keeps_a_journal_for_ever(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "_KEPT", 0.01)
+    await written(server)
+    entry = JournalEntry("one", "a", 0, 2, whole=True, keys=("key-one",), parts={"about": b'{"version":1}'}, last=True)
+    await Claims(server.owners, "a", FOREVER).keep(entry)
+
+
 async def test_of_two_gateways_the_one_that_claims_first_gets_nothing(server: Server) -> None:
     await written(server)
     first = Claims(server.owners, "b", FOREVER)
@@ -264,7 +306,6 @@ async def test_without_redis_there_is_a_new_session_and_nobody_else_is_suspected
     monkeypatch.setattr(claims, "_LAST_ENTRY", 0.05)
     gateway = Claims(server.owners, "b", 0.01)
     assert await gateway.claim(["key-one"]) is None
-    server.keyspace.refused |= {"HGET"}
     assert await gateway.owns("one", 0)
     await gateway.give("one", 1, None)
     assert not await gateway.let_go(JournalEntry("one", "a", 0, 2, whole=True, keys=(), parts={"about": b"1"}))
