@@ -84,7 +84,7 @@ class Conversation:
         self._turns = UserTurns(context)
         self._client = ClientHandler(context, self._turns, self._observed)
         self._translators = CommandHandler(context, self._client, self._turns)
-        self._failed_replies = FailedReplies(context, self._turns)
+        self._failed_replies = FailedReplies(context, self._turns, self._client.asked_again)
         self._errors = ErrorHandler(context, self._client, self._turns)
         self._legs = UpstreamLegs(context, self._client, self._turns, self._failed_replies)
         self._roll_over = RollOver(context, self._client, self._translators, self._turns, unix_offset)

@@ -13,7 +13,7 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gateway.conversation.context import Context
@@ -35,28 +35,30 @@ _LAST_WORDS = 300
 class FailedReplies:
     """The replies of one session that are to be asked for again."""
 
-    def __init__(self, context: Context, turns: UserTurns) -> None:
+    def __init__(
+        self, context: Context, turns: UserTurns, asked_again: Callable[[str, Request | None, float], None]
+    ) -> None:
+        """``asked_again`` is told which response's reply is asked for again, and by which request; None if nothing is
+        left to be said, or too many requests are waiting."""
         self._context = context
         self._turns = turns
+        self._asked_again = asked_again
         #: The message that the current response carries out: given words, or the rest of a reply. None if it answers
         #: whoever asked.
         self._words: dict[str, Any] | None = None
-        #: The current response was asked for again.
+        #: The current response takes the place of one that failed.
         self._again = False
-        #: What waits to be asked for again: given words, or None for an answer to whoever asked.
-        self._waiting: list[dict[str, Any] | None] = []
-        #: Requests that ask again.
-        self._seqs: set[int] = set()
+        #: What waits to be asked for again: the response that failed, and its message.
+        self._waiting: list[tuple[str, dict[str, Any] | None]] = []
 
     def began(self, settled: Iterable[Request]) -> None:
         """A response of the default conversation has begun, and settled these requests."""
         settled = list(settled)
         self._words = next((request.message for request in settled if request.exclusive or request.continues), None)
-        self._again = any(request.seq in self._seqs for request in settled)
-        self._seqs = {seq for seq in self._seqs if self._context.requests.get(seq) is not None}
+        self._again = any(request.again for request in settled)
         if not any(request.exclusive for request in settled):
             # It answers everybody.
-            self._waiting = [words for words in self._waiting if words is not None]
+            self._waiting = [one for one in self._waiting if one[1] is not None]
 
     def ended(self, response: Response, now: float, *, heard: bool) -> bool:
         """The response has ended; ``heard`` is whether the client has heard anything of it. Returns True if it is asked
@@ -69,52 +71,63 @@ class FailedReplies:
         if wait > longest:
             return False
         self._context.counters.replies_retried += 1
-        self._waiting.append(self._words)
+        self._waiting.append((response.id, self._words))
         self._context.timers.set(Timer.RETRY, now + wait)
         return True
 
     def due(self, now: float) -> None:
         """Ask again."""
         waiting, self._waiting = self._waiting, []
-        for words in waiting:
-            request = self._ask(words, now)
-            if request is not None:
-                self._seqs.add(request.seq)
+        for response_id, words in waiting:
+            self._asked_again(response_id, self._ask(words, now, again=True), now)
 
     def repeat(self, now: float) -> None:
         """Ask for the reply again that has just ended."""
         self._ask(self._words, now)
 
-    def lost(self, reply: LostReply, now: float) -> Request | None:
-        """The connection was lost in the middle of this reply. Returns the request that asks for it again, or for the
-        rest of it; None if nothing is left to be said."""
+    def lost(self, reply: LostReply, now: float, *, wanted: bool = True) -> None:
+        """The connection was lost in the middle of this reply: ask for it again, or for the rest of it. If nothing is
+        left to be said, or it is not ``wanted`` because it was being cancelled, it ends here."""
+        request = self._ask_for_rest(reply, now) if wanted else None
+        self._asked_again(reply.id, request, now)
+        if request is None:
+            self._context.tell(*self._context.downlink.end())
+
+    def _ask_for_rest(self, reply: LostReply, now: float) -> Request | None:
         if reply.called:
             # The results of its calls are answered.
             return None
-        words = self._words
+        words, again = self._words, self._again
         if reply.text:
             given = None if words is None else words.get("rest") or words.get("message")
             rest = None if given is None else _rest(given, reply.text)
             if rest == "":
                 return None
             words = ReplyCutOff(heard=reply.text[-_LAST_WORDS:], rest=rest).wire()
-        request = self._ask(words, now)
+            # It was heard, so it did not fail.
+            again = False
+        request = self._ask(words, now, again=again)
         if request is not None:
             request.continues = reply.started
         return request
 
-    @property
-    def words(self) -> dict[str, Any] | None:
-        """The message that the current response carries out; None if it answers whoever asked."""
-        return self._words
+    def journaled(self) -> dict[str, Any]:
+        """What another gateway needs to go on (`take_up`)."""
+        return {"words": self._words, "again": self._again, "waiting": self._waiting}
 
-    def take_up(self, words: dict[str, Any] | None) -> None:
-        """Go on for another gateway, whose current response carried out this message."""
-        self._words = words
+    def take_up(self, journaled: Mapping[str, Any], now: float) -> None:
+        """Go on for another gateway, which has written this down."""
+        self._words, self._again = journaled["words"], journaled["again"]
+        self._waiting = [(response_id, words) for response_id, words in journaled["waiting"]]
+        self.due(now)
 
-    def _ask(self, words: dict[str, Any] | None, now: float) -> Request | None:
-        if words is None:
-            return self._turns.ask(None, now)
+    def _ask(self, words: dict[str, Any] | None, now: float, *, again: bool = False) -> Request | None:
+        request = self._turns.ask(None, now) if words is None else self._ask_for(words, now)
+        if request is not None:
+            request.again = again
+        return request
+
+    def _ask_for(self, words: dict[str, Any], now: float) -> Request | None:
         try:
             # Given words answer nobody; the rest of an answer answers everybody.
             exclusive = words["type"] == "InjectAgentMessage" or words.get("rest") is not None

@@ -12,6 +12,8 @@ Parts            | what they are
 ``audio``        | formats of the client's audio
 ``turn``         | what is under way of the user's turn
 ``reply``        | the reply that is running, as far as it was heard
+``replies``      | what the current response carries out, and what waits to be asked for again
+``transcripts``  | messages that wait for the transcripts of earlier turns
 ``unheard``      | what was heard of messages that the client has not played to their end
 ``calls``        | open function calls
 ``request:<n>``  | an open request
@@ -152,6 +154,8 @@ class ConversationJournal:
             "audio": handlers.client.user_audio.journaled(),
             "turn": turn,
             "reply": self._reply(now, played_only=last or handlers.client_legs.parked),
+            "replies": handlers.failed_replies.journaled(),
+            "transcripts": context.downlink.user.waiting,
             "unheard": self._unheard(now) if last or handlers.client_legs.parked else {},
             "calls": context.calls.journaled(),
         } | {f"{_REQUEST}{one.seq}": self._request(one) for one in self._wanted_requests()}
@@ -187,7 +191,6 @@ class ConversationJournal:
             "called": bool(reply.calls),
             "heard": heard,
             "told": [item_id for item_id in heard if legs.has_told(item_id)],
-            "words": self._handlers.failed_replies.words,
             "start": sent.reply_start,
         }
 
@@ -221,6 +224,7 @@ class ConversationJournal:
             "own": request.own,
             "exclusive": request.exclusive,
             "continues": request.continues,
+            "again": request.again,
             "alone": request.alone,
             "translated": made,
             "items_known": request.items_known,
@@ -244,13 +248,16 @@ class ConversationJournal:
         context.requests.take_up(_requests(parts, now), about["last_seq"])
         context.calls.take_up(parts["calls"], now)
         handlers.upstream_legs.take_up(about["upstream_legs"], now)
-        handlers.client.take_up(about, parts["settings"])
+        handlers.client.take_up(about, parts["settings"], now)
         speech = pybase64.b64decode(turn.get("speech", ""))
         handlers.client.user_audio.take_up(parts["audio"], speech, now)
         handlers.client_legs.take_up(parts["client"], _messages(parts), now)
         handlers.turns.take_up(turn, now, has_audio=bool(speech))
+        # Nobody else will transcribe the earlier turns.
+        context.tell(*parts["transcripts"])
         for item_id, heard in parts["unheard"].items():
             context.transcript.cut(item_id, heard)
+        handlers.failed_replies.take_up(parts["replies"], now)
         self._take_up_reply(parts["reply"], now)
         handlers.translators.advance(now)
         context.publish([request.seq for request in context.requests], now)
@@ -268,11 +275,7 @@ class ConversationJournal:
             context.transcript.cut(item_id, heard)
             if heard and item_id not in journaled["told"]:
                 context.tell(*context.downlink.wording.text("assistant", heard))
-        handlers.failed_replies.take_up(journaled["words"])
-        request = handlers.failed_replies.lost(reply, now)
-        handlers.client.asked_again(reply.id, request, now)
-        if request is None:
-            context.tell(*context.downlink.end())
+        handlers.failed_replies.lost(reply, now)
 
 
 def _messages(parts: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
@@ -313,4 +316,7 @@ def _requests(parts: Mapping[str, Any], now: float) -> list[Request]:
 #: Messages about a reply, but for its text.
 _REPLY = frozenset({"AgentStartedSpeaking", "AgentAudioDone", "AgentDone"})
 #: The fields of a request that are taken up as they are.
-_FIELDS = ("acknowledgement", "repeated", "own", "exclusive", "continues", "alone", "translated", "items_known")
+_FIELDS = (
+    *("acknowledgement", "repeated", "own", "exclusive", "continues", "again"),
+    *("alone", "translated", "items_known"),
+)

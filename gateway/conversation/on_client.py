@@ -110,11 +110,14 @@ class ClientHandler:
             "greeting_response": self._greeting_response,
         }
 
-    def take_up(self, journaled: Mapping[str, Any], settings: dict[str, Any] | None) -> None:
-        """Go on for another gateway."""
+    def take_up(self, journaled: Mapping[str, Any], settings: dict[str, Any] | None, now: float) -> None:
+        """Go on for another gateway, whose open requests are there."""
         self._settings_seen, self._newest_settings = journaled["settings_seen"], settings
         self._greeting, self._greeting_seq = journaled["greeting"], journaled["greeting_seq"]
         self._greeting_response = journaled["greeting_response"]
+        if self._greeting_seq is not None and self._context.requests.get(self._greeting_seq) is None:
+            # It has been spoken, unless it is asked for again (`asked_again`).
+            self._context.timers.set(Timer.GREETING, now)
 
     # --- the greeting
 
@@ -144,13 +147,14 @@ class ClientHandler:
             self._context.timers.set(Timer.GREETING, self._context.downlink.playout.ends_at(now))
 
     def asked_again(self, response_id: str, request: Request | None, now: float) -> None:
-        """The connection was lost in the middle of this response; ``request`` asks for it again, or for the rest of it;
-        None if nothing is left to be said."""
+        """This response failed, or the connection was lost in the middle of it; ``request`` asks for it again, or for
+        the rest of it; None if nothing is left to be said."""
         if response_id == self._greeting_response:
             if request is None:
                 self.response_ended(response_id, now)
             else:
                 self._greeting_seq, self._greeting_response = request.seq, None
+                self._context.timers.clear(Timer.GREETING)
 
     def greeting_played(self, now: float) -> None:
         """The client has played the greeting, or there is none: the user may speak."""

@@ -127,10 +127,7 @@ class UpstreamLegs:
         self._turns.lost(now)
         self._client.user_audio.lost()
         if reply is not None:
-            request = self._failed_replies.lost(reply, now) if wanted else None
-            self._client.asked_again(reply.id, request, now)
-            if request is None:
-                context.tell(*context.downlink.end())
+            self._failed_replies.lost(reply, now, wanted=wanted)
 
     def take_up(self, count: int, now: float) -> None:
         """Go on for another gateway, which had so many connections: the first one of this gateway is the next."""

@@ -120,6 +120,11 @@ class UserSpeech:
             self._timers.set(Timer.TRANSCRIPTS, next(iter(self._turns.values())).ended_at + _ORDER_PATIENCE)
         return messages
 
+    @property
+    def waiting(self) -> list[ServerMessage]:
+        """The messages that wait for the transcripts of earlier turns."""
+        return [message for turn in self._turns.values() for message in turn.messages or ()]
+
     def _ended(self, item_id: str, now: float) -> None:
         if item_id not in self._arrived and item_id not in self._turns:
             self._turns[item_id] = _Turn(now)

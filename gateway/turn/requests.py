@@ -45,6 +45,8 @@ class Request:
     exclusive: bool = False
     #: True if its response goes on with a reply that the client has heard a part of.
     continues: bool = False
+    #: True if its response takes the place of one that failed: if that fails too, the client hears of it.
+    again: bool = False
     #: Of the message, in bytes of JSON.
     size: int = 0
     #: The turn's progress when the request was accepted, in seconds.

@@ -202,6 +202,13 @@ def words(bench: Bench, response_id: str, item_id: str, text: str, ms: float) ->
     bench.audio(response_id, item_id, ms)
 
 
+def failed(bench: Bench, response_id: str, create: str | None, code: str, message: str = "Failed.") -> Out:
+    """The response has failed."""
+    response = _response(response_id, "failed", create, "conv")
+    error = {"type": code, "code": code, "message": message}
+    return bench.event("response.done", response={**response, "status_details": {"type": "failed", "error": error}})
+
+
 def committed(bench: Bench, item_id: str = "audio_1") -> None:
     """The user spoke, and the upstream's VAD has ended the turn."""
     bench.event("input_audio_buffer.speech_started", item_id=item_id, audio_start_ms=0)

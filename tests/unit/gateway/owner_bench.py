@@ -73,15 +73,15 @@ class Moved(Owner):
     def __init__(self, before: Owner, received: int | None = None) -> None:
         parts = read(before.written)
         epoch = before.conversation.epoch + 1
-        super().__init__(BY_NAME[parts["about"]["dialect"]], epoch=epoch)
+        super().__init__(BY_NAME[parts["about"]["dialect"]], before.conversation.context.limits, epoch=epoch)
         self.conversation.take_up(parts, self.now)
         #: What the client gets first of what the other gateway had for it, and what comes then.
         self.missed = self.conversation.client_returned(received, 0, self.now)
         self.taken_up = self._drain()
 
 
-def ready(dialect: Dialect = AGENT, **settings: Any) -> Owner:
-    owner = Owner(dialect)
+def ready(dialect: Dialect = AGENT, limits: Limits = LIMITS, **settings: Any) -> Owner:
+    owner = Owner(dialect, limits)
     owner.configured(**settings)
     return owner
 

@@ -145,6 +145,17 @@ def test_a_turn_that_waits_for_its_answer_is_answered(moved: Way) -> None:
     assert [message["type"] for message in later.open] == ["UserTurnEnded"]
 
 
+@WAYS
+def test_a_transcript_that_waits_for_that_of_an_earlier_turn_is_told(moved: Way) -> None:
+    owner = ready(agent={**SETTINGS["agent"]})
+    for item_id in ("u1", "u2"):
+        committed(owner, item_id)
+    event = {"item_id": "u2", "content_index": 0, "transcript": "And this."}
+    assert owner.event("conversation.item.input_audio_transcription.completed", **event).messages == []
+    texts = [one["content"] for one in moved(owner).taken_up.messages if one["type"] == "ConversationText"]
+    assert texts == ["And this."]
+
+
 def test_a_turn_without_a_transcript_is_handed_over_as_audio() -> None:
     owner = ready()
     owner.conversation.client_audio(b"\x01\x02" * 24_000, owner.now)

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
-from tests.unit.gateway.bench import Bench, committed, types
+from tests.unit.gateway.bench import Bench, committed, failed, types
 
 LIMIT = "Rate limit reached for gpt-realtime. Please try again in 1.5s."
-
-
-def failed(bench: Bench, response_id: str, create: str | None, code: str, message: str = "Failed.") -> Any:
-    response: dict[str, Any] = {
-        "id": response_id,
-        "status": "failed",
-        "conversation_id": "conv",
-        "output": [],
-        "metadata": {"turngate": create} if create else None,
-        "status_details": {"type": "failed", "error": {"type": code, "code": code, "message": message}},
-    }
-    return bench.event("response.done", response=response)
 
 
 def answered(limits: Limits | None = None) -> tuple[Bench, str]:

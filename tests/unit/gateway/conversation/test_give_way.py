@@ -6,7 +6,7 @@ import pytest
 
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, COMPONENT
-from tests.unit.gateway.bench import SETTINGS, Bench, committed, effective, types
+from tests.unit.gateway.bench import SETTINGS, Bench, committed, effective, failed, types
 from turngate.protocol.messages import Slot
 
 
@@ -152,6 +152,22 @@ def test_an_uninterruptible_greeting_is_spoken_whole_and_what_was_said_meanwhile
     (append,) = bench.wait(0.1).to_upstream
     assert append["type"] == "input_audio_buffer.append"
     assert bench.conversation.client_audio(b"\1\0", bench.now) == b"\1\0"
+
+
+def test_an_uninterruptible_greeting_that_is_asked_for_again_is_followed_by_what_was_said_meanwhile() -> None:
+    bench = greeted(Limits(greeting_uninterruptible=True))
+    create = greeting_asked(bench)
+    bench.created("resp_1", create)
+    bench.conversation.client_audio(b"\1\0" * 240, bench.now)
+    failed(bench, "resp_1", create, "server_error")
+    assert bench.wait(0.5).to_upstream == [], "it will be spoken yet"
+    bench.translated(3)
+    again = bench.release(responds=(3,), exclusive=True, name="again").to_upstream[-1]["event_id"]
+    bench.created("resp_2", again)
+    bench.audio("resp_2", "item_1", 2000)
+    bench.done("resp_2", again)
+    assert bench.wait(1.9).to_upstream == []
+    assert types(bench.wait(0.1).to_upstream) == ["input_audio_buffer.append"]
 
 
 def test_the_user_is_heard_when_an_uninterruptible_greeting_cannot_be_spoken() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.dialect import AGENT, COMPONENT, Dialect
-from tests.unit.gateway.bench import types, words
-from tests.unit.gateway.owner_bench import WAYS, Way, handed_over, killed, ready
+from tests.unit.gateway.bench import SETTINGS, failed, types, words
+from tests.unit.gateway.owner_bench import LIMITS, WAYS, Moved, Way, handed_over, killed, ready
 
 
 @WAYS
@@ -156,3 +158,80 @@ def test_nothing_of_a_reply_that_was_not_spoken_is_told() -> None:
     later = handed_over(owner)
     assert [message["type"] for message in later.open] == ["UserTurnEnded"]
     assert "ConversationText" not in types(later.taken_up.messages)
+
+
+# --- replies that failed, and are asked for again
+
+
+RETRIES = replace(LIMITS, retry=5.0)
+
+
+def asked_again(owner: Moved, seq: int) -> str:
+    """The other connection is there, and the reply is asked for. Returns the event's id."""
+    owner.restored()
+    owner.translated(seq)
+    return str(owner.send((seq,)).to_upstream[-1]["event_id"])
+
+
+@WAYS
+def test_a_reply_that_waits_to_be_asked_for_again_is_asked_for_and_only_once_more(moved: Way) -> None:
+    owner = ready(limits=RETRIES)
+    create = owner.requested(2)
+    owner.created("resp_1", create)
+    failed(owner, "resp_1", create, "server_error")
+    later = moved(owner)
+    assert [message["type"] for message in later.open] == ["UserTurnEnded"]
+    create = asked_again(later, 3)
+    later.created("resp_2", create)
+    assert [message["code"] for message in failed(later, "resp_2", create, "server_error").messages[:1]] == [
+        "server_error"
+    ]
+    assert later.wait(5.0).to_publish == []
+
+
+@pytest.mark.parametrize("where", ["asked", "running"])
+@WAYS
+def test_a_reply_that_was_asked_for_again_is_not_asked_for_once_more(moved: Way, where: str) -> None:
+    owner = ready(limits=RETRIES)
+    create = owner.requested(2)
+    owner.created("resp_1", create)
+    failed(owner, "resp_1", create, "server_error")
+    owner.wait(0.5)
+    owner.translated(3)
+    if where == "running":
+        owner.created("resp_2", owner.send((3,)).to_upstream[-1]["event_id"])
+    later = moved(owner)
+    assert [message["type"] for message in later.open] == ["UserTurnEnded"]
+    create = asked_again(later, 4 if where == "running" else 3)
+    later.created("resp_3", create)
+    assert [message["code"] for message in failed(later, "resp_3", create, "server_error").messages[:1]] == [
+        "server_error"
+    ]
+    assert later.wait(5.0).to_publish == []
+
+
+# --- a greeting that the user may not interrupt
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+@WAYS
+def test_the_user_is_heard_after_an_uninterruptible_greeting(moved: Way, arrived: bool) -> None:
+    agent = {**SETTINGS["agent"], "greeting": "Hello, this call is recorded."}
+    owner = ready(limits=replace(LIMITS, greeting_uninterruptible=True), agent=agent)
+    owner.translated(2)
+    create = owner.release(responds=(2,), exclusive=True).to_upstream[-1]["event_id"]
+    owner.created("resp_1", create)
+    words(owner, "resp_1", "a1", "Hello, this call is recorded.", 2_000)
+    owner.event("response.output_audio.done", response_id="resp_1", item_id="a1")
+    owner.done("resp_1", create)
+    if arrived:
+        owner.arrive()
+    later = moved(owner)
+    for request in list(later.conversation.context.requests):
+        create = asked_again(later, request.seq)
+        later.created("resp_2", create)
+        later.done("resp_2", create)
+    if later.slot.value == "reconnecting":
+        later.restored()
+    later.wait(0)
+    assert later.conversation.client_audio(b"\1\0", later.now) == b"\1\0"
