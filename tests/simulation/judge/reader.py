@@ -80,8 +80,8 @@ class _Reader:
         """Another gateway has gone on: what was said to a client that was gone, and not told now, is lost."""
         self._moved = None
         for response in self.facts.responses.values():
-            if response.status == "failed":
-                # The client is told that in any case.
+            if response.status == "failed" or (response.cancelled and not response.gave_way):
+                # The client is told that in any case; what was cancelled on purpose is wanted by nobody.
                 continue
             if response.over is not None and response.over > self._client_lost and response.announced is not None:
                 words = {one.words for one in self.facts.creates.values() if one.response is response} - {None}
