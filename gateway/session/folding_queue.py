@@ -33,21 +33,28 @@ class FoldingQueue(Generic[Key, Source]):
         return len(self._waiting) + len(self._folding)
 
     def add(self, key: Key, source: Source) -> None:
-        """This is urgent. It has no effect if the place is taken."""
+        """This is urgent. If the place is taken, it is kept, and ``source`` is the one to ask: a session that has come
+        back to this gateway takes the places of the one that left."""
         self._folding.pop(key, None)
         if self._limit is not None and len(self._waiting) >= self._limit and key not in self._waiting:
             del self._waiting[next(iter(self._waiting))]
             self._dropped()
-        self._waiting.setdefault(key, source)
+        self._waiting[key] = source
         self.some.set()
         self._all_done.clear()
 
+    def put_back(self, key: Key, source: Source) -> None:
+        """What was taken could not be done. If the place has been taken again, that source is newer."""
+        self.add(key, self._waiting.get(key, self._folding.get(key, source)))
+
     def fold(self, key: Key, source: Source) -> None:
         """This may wait for others."""
-        if key not in self._waiting:
-            self._folding[key] = source
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._fold, self._unfold)
+        if key in self._waiting:
+            self._waiting[key] = source
+            return
+        self._folding[key] = source
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._fold, self._unfold)
 
     def remove(self, key: Key) -> None:
         """Give the place back, if it is taken."""

@@ -88,7 +88,7 @@ class JournalWriter:
                 for name, one in taken.items():
                     if not isinstance(one, int):
                         one.journal_lost()
-                    self._queue.add(name, one)
+                    self._queue.put_back(name, one)
                 await backoff.pause()
             else:
                 self.works = True
@@ -118,6 +118,6 @@ class JournalWriter:
                 session.fenced()
             elif outcome is Written.GAP:
                 session.journal_lost()
-                self._queue.add(session.name, session)
+                self._queue.put_back(session.name, session)
             elif outcome is not Written.WRITTEN:
                 session.journal_lost()

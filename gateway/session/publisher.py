@@ -82,7 +82,7 @@ class Publisher:
                 if not concerns_server(error):
                     raise
                 for key, source in taken.items():
-                    self._queue.add(key, source)
+                    self._queue.put_back(key, source)
                 await backoff.pause()
             else:
                 backoff.reset()
