@@ -38,6 +38,11 @@ class Weather:
     def calm(self) -> bool:
         return not (self.loss or self.duplication or self.lateness or self.death or self.outages or self.refusals)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether Redis keeps what is written, and takes it at once."""
+        return not (self.outages or self.refusals)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -67,6 +72,18 @@ class Plan:
     sickness_times: int = 1
     #: How long it takes until another connection to the upstream is open, beyond the way there; in turn.
     redials: tuple[float, ...] = (0.0,)
+    #: Gateways may be cut off from the broker.
+    cuts: bool = False
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is late."""
+        return self.weather.calm and not self.cuts
+
+    @property
+    def claim_wait(self) -> float:
+        """Seconds for which a gateway that was the owner of a session may complete its journal."""
+        return max(0.5, 12 * self.hop)
 
     @property
     def gives_up(self) -> bool:
@@ -125,6 +142,7 @@ def draw(seed: int) -> Plan:
         sickness=sickness,
         sickness_times=times,
         redials=tuple(Random(seed * 8 + 4).choices((0.0, 0.0, 0.1, 1.5, 4.0), k=3)),
+        cuts=Random(seed * 8 + 5).random() < 0.15,
     )
 
 

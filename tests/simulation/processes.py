@@ -35,6 +35,8 @@ class Life:
     mortal: bool
     died: Callable[[], None]
     alive: bool = True
+    #: It does not reach Redis.
+    cut_off: bool = False
 
     def die(self) -> None:
         """End without a word: it never hears again of what it asked for."""

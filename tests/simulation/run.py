@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from tests.simulation import plan as plans
 from tests.simulation.judge import Violation, judge
+from tests.simulation.line import Outcome
 from tests.simulation.plan import Plan
-from tests.simulation.world import Outcome, World
+from tests.simulation.world import World
 
 #: Seeds that one process plays before it reports.
 _CHUNK = 25

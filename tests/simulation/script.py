@@ -66,6 +66,11 @@ class Script:
     #: By the mark in a call's arguments.
     answers: dict[str, Answer]
 
+    @property
+    def returns(self) -> bool:
+        """Whether the client loses its connection and comes back."""
+        return any(step.do is Do.RETURN for step in self.steps)
+
 
 CUES = (
     ">response.create",

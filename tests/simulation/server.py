@@ -48,6 +48,7 @@ class Life(Protocol):
     name: str
     alive: bool
     mortal: bool
+    cut_off: bool
 
     def die(self) -> None: ...
 
@@ -149,7 +150,7 @@ class Server:
     async def _at_once(self, life: Life, commands: Sequence[Command]) -> list[Any]:
         if not life.alive:
             await self._loop.create_future()
-        if self.gone:
+        if self.gone or life.cut_off:
             self._failed(life)
             raise RedisConnectionError("The simulated server is gone.")
         return answers(self.keys, commands)
@@ -158,7 +159,7 @@ class Server:
         if not life.alive or self._dies(life):
             self._moving -= 1
             return
-        if self.gone or era != self._era:
+        if self.gone or life.cut_off or era != self._era:
             self._fail(life, future, RedisConnectionError("The simulated server is gone."))
             return
         replies = answers(self.keys, commands)
@@ -220,7 +221,7 @@ class Server:
     def _block(self, read: _Read) -> None:
         if read.future.done() or not read.life.alive:
             return
-        if self.gone:
+        if self.gone or read.life.cut_off:
             self._failed(read.life)
             read.future.set_exception(RedisConnectionError("The simulated server is gone."))
         elif not self._serve(read):
@@ -277,6 +278,20 @@ class Server:
 
     def _accept(self) -> None:
         self.keys.refused = frozenset()
+
+    def cut_off(self, life: Life, seconds: float) -> None:
+        """This process does not reach the server for so many seconds."""
+        self.counts["processes cut off"] += 1
+        life.cut_off = True
+        for key, reads in self._blocked.items():
+            for read in (read for read in reads if read.life is life and not read.future.done()):
+                read.future.set_exception(RedisConnectionError("The simulated server cannot be reached."))
+            self._blocked[key] = [read for read in reads if read.life is not life]
+
+        def reach() -> None:
+            life.cut_off = False
+
+        self._loop.later(seconds, reach)
 
     def _die(self, duration: float) -> None:
         self.counts["broker deaths"] += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tests.simulation.judge import configuration, continuity, items, reader, responses, turn, whole
 from tests.simulation.judge.violation import Violation
-from tests.simulation.world import Outcome
+from tests.simulation.line import Outcome
 from turngate.simulator.faults import Fault
 
 __all__ = ["Violation", "judge"]

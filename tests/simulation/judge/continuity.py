@@ -12,7 +12,6 @@ from tests.simulation.history import Where
 from tests.simulation.judge.configuration import Config
 from tests.simulation.judge.facts import REQUEST_KEY, Event, Facts
 from tests.simulation.judge.violation import Violation
-from tests.simulation.script import Do
 
 
 def check(facts: Facts) -> Iterator[Violation]:
@@ -107,7 +106,7 @@ def _is_restored(facts: Facts, begin: int, end: int) -> bool:
 
 def _was_heard(facts: Facts, item: Event, said: Collection[str]) -> bool:
     """Whether the client was told of this text. What waits for one that is gone will be heard."""
-    goes = any(step.do is Do.RETURN for step in facts.outcome.script.steps)
+    goes = facts.outcome.script.returns
     return goes or any(text.startswith(_text(item)) for text in said)
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.world import Outcome
+from tests.simulation.line import Outcome
 
 REQUEST_KEY = "turngate"
 

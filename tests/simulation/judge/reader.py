@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.simulation.history import MOVED, Entry, Said, Where
 from tests.simulation.judge.facts import REQUEST_KEY, Create, Event, Facts, Item, Request, Response, Update, is_aside
+from tests.simulation.line import TICK, Outcome
 from tests.simulation.script import Do
-from tests.simulation.world import TICK, Outcome
 
 #: Replies in the very instant of a message that mean: not accepted.
 _REFUSALS = ("Error", "InjectionRefused")

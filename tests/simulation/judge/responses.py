@@ -168,7 +168,7 @@ def _configured(facts: Facts, create: Create, known: list[Need], timeline: Timel
         asked = [need.place for need in known]
     before = facts.at(create.sent)
     plan = facts.outcome.plan
-    unhurried = before - 0.1 - 30 * plan.hop if plan.weather.calm else -1.0
+    unhurried = before - 0.1 - 30 * plan.hop if plan.calm else -1.0
     if any(update.sent < create.sent and not update.confirmed_before(create.sent) for update in facts.updates.values()):
         unhurried = -1.0
     for request in timeline.missing(create.sent):

@@ -15,7 +15,7 @@ from typing import Any
 from tests.simulation.history import Where
 from tests.simulation.judge.facts import Facts, Response, is_aside
 from tests.simulation.judge.violation import Violation
-from tests.simulation.world import TICK
+from tests.simulation.line import TICK
 
 _RACE = "conversation_already_has_active_response"
 _FOR_EVER = float("inf")

@@ -26,6 +26,8 @@ def check(facts: Facts) -> Iterator[Violation]:
         return
     if outcome.unfinished:
         yield Violation("alive" if outcome.plan.sickness is None else "P10", end, outcome.unfinished)
+    if outcome.not_found and outcome.plan.weather.keeps and not outcome.plan.cuts:
+        yield Violation("P15", end, "the conversation was not found by another gateway")
     limits = outcome.plan.limits
     if outcome.most_client_requests > limits.requests or outcome.most_requests > limits.requests + limits.calls:
         yield Violation("P8", end, f"{outcome.most_requests} requests were kept, where {limits.requests} may be")
@@ -35,11 +37,11 @@ def check(facts: Facts) -> Iterator[Violation]:
         yield from liveness.check(facts)
         return
     # A client that is gone may send its first Settings late: what came before them waits.
-    late = any(step.do is Do.RETURN for step in outcome.script.steps)
+    late = outcome.script.returns
     configured = bool(facts.of_type("SettingsApplied")) and not late
-    if outcome.plan.weather.calm and configured and outcome.republished:
+    if outcome.plan.calm and configured and outcome.republished:
         yield Violation("prompt", end, f"{outcome.republished} requests had to be published again in good weather")
-    if outcome.plan.weather.calm and outcome.longest_wait > _HOPS * outcome.plan.hop + _BEYOND:
+    if outcome.plan.calm and outcome.longest_wait > _HOPS * outcome.plan.hop + _BEYOND:
         yield Violation("prompt", end, f"a request waited for nothing, {outcome.longest_wait:.1f} s in good weather")
     yield from _errors(facts)
 
