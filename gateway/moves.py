@@ -9,6 +9,7 @@ import structlog
 
 from gateway.admission.resume_keys import Returning
 from gateway.conversation.conversation import Ending
+from gateway.recent import Recent
 from gateway.session.claims import Claims, TakenUp
 from gateway.session.journal_writer import JournalWriter
 from gateway.session.session import RESUMED_ELSEWHERE, Session, Writing
@@ -18,6 +19,7 @@ from turngate.protocol.messages import JournalComplete, SessionClaimed
 log = structlog.get_logger(__name__)
 
 _GOING_AWAY = Ending(1012, "SERVER_GOING_AWAY")
+_LEFT_MAX = 1_024
 
 
 class Moves:
@@ -26,6 +28,8 @@ class Moves:
     def __init__(self, claims: Claims | None = None, journals: JournalWriter | None = None) -> None:
         self._claims = claims
         self._journals = journals
+        #: Sessions that were handed over here, and their epochs: Redis has their last entries, or does not get them.
+        self._left: Recent[str, int] = Recent(_LEFT_MAX)
 
     @property
     def possible(self) -> bool:
@@ -37,15 +41,19 @@ class Moves:
         """Whether Redis takes the journals of sessions."""
         return self._journals is not None and self._journals.works
 
-    def writing(self, keys: Callable[[str], tuple[str, ...]]) -> Writing | None:
-        """How a session is written down; None if it is not. ``keys`` returns the resume keys of a session."""
-        return None if self._journals is None else Writing(self._journals, keys)
+    def writing(
+        self, keys: Callable[[str], tuple[str, ...]], fenced: Callable[[Session, JournalEntry], None]
+    ) -> Writing | None:
+        """How a session is written down; None if it is not. ``keys`` returns the resume keys of a session; ``fenced``
+        is called when another gateway owns it, and starts `fenced`."""
+        return None if self._journals is None else Writing(self._journals, keys, fenced)
 
-    async def claim(self, returning: Returning) -> TakenUp | None:
-        """The session of another gateway to which this client returns; this gateway is its owner from now on."""
+    async def claim(self, returning: Returning, waits: Callable[[], bool]) -> TakenUp | None:
+        """The session of another gateway to which this client returns; this gateway is its owner from now on.
+        ``waits`` tells whether the client is still there."""
         if self._claims is None or not returning.keys:
             return None
-        return await self._claims.claim([key.hex() for key in returning.keys], surely=returning.asks)
+        return await self._claims.claim([key.hex() for key in returning.keys], surely=returning.asks, waits=waits)
 
     async def owns(self, session: Session) -> bool:
         """Whether this gateway still owns the session."""
@@ -54,13 +62,20 @@ class Moves:
     async def give(self, claimed: SessionClaimed, session: Session | None) -> None:
         """Another gateway has claimed this session, which may be gone here: stop it at once, and complete its
         journal."""
-        if self._claims is None:
+        if self._claims is None or self._left.get(claimed.session) == claimed.epoch - 1:
+            # Its last entry is on its way, or could not be written: the other gateway waits for that, and no longer.
             return
-        if session is None or session.handed_over or session.conversation.epoch >= claimed.epoch:
+        if session is None or session.conversation.epoch >= claimed.epoch:
             await self._claims.give(claimed.session, claimed.epoch, None)
-            return
-        entry = session.hand_over(RESUMED_ELSEWHERE)
-        await self._claims.give(claimed.session, claimed.epoch, entry)
+        else:
+            await self.fenced(session, session.hand_over(RESUMED_ELSEWHERE))
+
+    async def fenced(self, session: Session, entry: JournalEntry) -> None:
+        """Another gateway owns this session, which was stopped with this last entry: give it that, if it still waits
+        for it. What it has been told by the command may be heard of first in a reply of Redis."""
+        assert self._claims is not None
+        self._left[session.name] = entry.epoch
+        await self._claims.give(session.name, entry.epoch + 1, entry)
         session.leave()
 
     def completed(self, command: JournalComplete) -> None:
@@ -74,6 +89,7 @@ class Moves:
         if self._claims is None or session.handed_over:
             return None
         entry = session.hand_over(_GOING_AWAY, last=True)
+        self._left[session.name] = entry.epoch
         written = await self._claims.let_go(entry)
         log.info("session_handed_over", session=session.name, written=written)
         session.leave()

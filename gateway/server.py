@@ -33,6 +33,7 @@ from gateway.session.upstream_side import Upstream
 from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from gateway.think_models import think_models
+from session_state.owners import JournalEntry
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Command, JournalComplete, SessionClaimed
 
@@ -132,6 +133,9 @@ class GatewayServer:
             self._in_background(self._let_go(session), self._serving)
         return bool(self._keeping)
 
+    def _fenced(self, session: Session, entry: JournalEntry) -> None:
+        self._in_background(self._moves.fenced(session, entry), self._serving)
+
     async def _let_go(self, session: Session) -> None:
         entry = await self._moves.let_go(session)
         if entry is not None:
@@ -205,7 +209,7 @@ class GatewayServer:
             leg = session.attach(client, welcome, returning.received)
         else:
             self._admission.new_session(name)
-            taken = await self._moves.claim(returning)
+            taken = await self._moves.claim(returning, lambda: client.open)
             session = None if taken is None else self._take_up(taken, client, dialect, name)
             session = session or self._new(client, dialect, name)
             leg = session.client
@@ -289,7 +293,9 @@ class GatewayServer:
             parking=Parking(
                 settings.resume_window_ms / 1000, lambda: not self._closed and self.parked < settings.parked_max
             ),
-            writing=self._moves.writing(self._resume_keys.of) if conversation.journal is not None else None,
+            writing=self._moves.writing(self._resume_keys.of, self._fenced)
+            if conversation.journal is not None
+            else None,
         )
 
     @property

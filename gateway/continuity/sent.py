@@ -31,8 +31,11 @@ class Sent:
         self.count = 0
         #: How many of them are known to have arrived.
         self._proven = 0
-        #: How many of them another gateway has sent, which could not send the others; None if there was none.
+        #: How many of them were sent before a client was lost, and the others were not; None if there are no others.
         self._sent: int | None = None
+        #: The numbers of those that the client got last when it returned, and how many had been sent before.
+        self._repeated: list[int] = []
+        self._sent_before = 0
         #: The newest, with their numbers.
         self._messages: deque[tuple[int, dict[str, Any]]] = deque(maxlen=limit)
         #: The numbers of the message that says that the agent speaks, and that it has spoken, both the newest.
@@ -103,14 +106,29 @@ class Sent:
         arrival is unknown and that it must not miss. ``is_open`` returns whether a function call waits for its result.
         Pings that were under way are not answered any more."""
         self._marked = 0
+        last_sent, self._sent = self._last_sent, None
         was_sent = [(number, message) for number, message in self._messages if number <= self.count - unsent]
-        last_sent, self._sent = self.count if self._sent is None else self._sent, None
         if received is not None and received <= self.count:
-            return [message for number, message in was_sent if number > received]
-        return [
-            message
-            for number, message in was_sent
-            if number > self._proven
-            and (number > last_sent or message["type"] in _NEEDED)
-            and (message["type"] != _CALL or any(is_open(call["id"]) for call in message["functions"]))
-        ]
+            missed = [one for one in was_sent if one[0] > received]
+        else:
+            missed = [
+                (number, message)
+                for number, message in was_sent
+                if number > self._proven
+                and (number > last_sent or message["type"] in _NEEDED)
+                and (message["type"] != _CALL or any(is_open(call["id"]) for call in message["functions"]))
+            ]
+        self._repeated, self._sent_before = [number for number, _ in missed], last_sent
+        return [message for _, message in missed]
+
+    def lost(self, unsent: int, unrepeated: int) -> int:
+        """The client is gone: the last ``unsent`` messages are still queued, and so are the last ``unrepeated`` ones of
+        those that it got when it returned (`missed`). Returns how many messages were sent."""
+        if unrepeated and self._repeated:
+            first = self._repeated[-min(unrepeated, len(self._repeated))]
+            self._sent = max(first - 1, self._sent_before)
+        return min(self.count - unsent, self._last_sent)
+
+    @property
+    def _last_sent(self) -> int:
+        return self.count if self._sent is None else self._sent

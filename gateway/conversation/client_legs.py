@@ -62,9 +62,10 @@ class ClientLegs:
         assert self.sent is not None
         self.sent.proven(mark)
 
-    def lost(self, now: float, unsent: int) -> None:
-        """The client is gone, and may return. The last ``unsent`` messages are still queued."""
-        self.leave(unsent)
+    def lost(self, now: float, unsent: int = 0, unrepeated: int = 0) -> None:
+        """The client is gone, and may return. The last ``unsent`` messages are still queued, and the last
+        ``unrepeated`` ones of those that it got when it returned."""
+        self.leave(unsent, unrepeated)
         self._lifetime.parked = True
         self.parked_since_ms = int((now + self._unix_offset) * 1000)
         self._context.downlink.playout.pause(now)
@@ -81,10 +82,11 @@ class ClientLegs:
         self._client.returned()
         return self.sent.missed(received, unsent, self._is_open)
 
-    def leave(self, unsent: int) -> None:
-        """Nothing more is sent on this connection, not even the last ``unsent`` messages."""
+    def leave(self, unsent: int, unrepeated: int = 0) -> None:
+        """Nothing more is sent on this connection, not even what is queued there (`lost`)."""
         if self._sent is None:
-            self._sent, self._told = self.last_sent - unsent, self._context.downlink.replies.told
+            assert self.sent is not None
+            self._sent, self._told = self.sent.lost(unsent, unrepeated), self._context.downlink.replies.told
 
     @property
     def has_reply(self) -> bool:

@@ -262,9 +262,10 @@ class Conversation:
             self.end(problem.close_code, problem.code)
         self._changed(now)
 
-    def client_lost(self, now: float, unsent: int = 0) -> None:
-        """The client's connection is lost, and the client may return; the last ``unsent`` messages are still queued."""
-        self.client_legs.lost(now, unsent)
+    def client_lost(self, now: float, unsent: int = 0, unrepeated: int = 0) -> None:
+        """The client's connection is lost, and the client may return; the last ``unsent`` messages are still queued,
+        and the last ``unrepeated`` ones of those that `client_returned` returned."""
+        self.client_legs.lost(now, unsent, unrepeated)
         self._time.lifetime_changed()
         self._changed(now)
 
@@ -294,11 +295,11 @@ class Conversation:
         has_reply = self.client_legs.has_reply or self.downlink.playout.ends_at(now) <= now
         return has_reply and self._roll_over.is_quiet
 
-    def hand_over(self, now: float, unsent: int = 0) -> Changes:
-        """Another gateway goes on with the conversation: this one tells and sends nothing more, not even the last
-        ``unsent`` messages that are queued. Returns the journal for it."""
+    def hand_over(self, now: float, unsent: int = 0, unrepeated: int = 0) -> Changes:
+        """Another gateway goes on with the conversation: this one tells and sends nothing more, not even what is
+        queued (`client_lost`). Returns the journal for it."""
         assert self.journal is not None
-        self.client_legs.leave(unsent)
+        self.client_legs.leave(unsent, unrepeated)
         changes = self.journal.last(now)
         self.context.out = Effects()
         return changes

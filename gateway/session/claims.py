@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from turngate.protocol.messages import JournalComplete
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for all attempts to write a journal that is handed over.
+#: Seconds for all attempts to write the last entry of a session.
 _LAST_ENTRY = 2.0
 _EARLY_MAX = 1_024
 #: Seconds for which a journal that was handed over is kept, and between two looks whether it is there.
@@ -39,6 +39,10 @@ class TakenUp:
     complete: bool
 
 
+#: Another gateway has claimed the session, or Redis has lost it.
+_OVERTAKEN = TakenUp("", 0, {}, complete=False)
+
+
 class Claims:
     """The claims of one gateway. Pass it every `JournalComplete`."""
 
@@ -51,25 +55,36 @@ class Claims:
         #: Journals that were completed before anybody waited: the reply to the claim may be read later.
         self._early: Recent[tuple[str, int], None] = Recent(_EARLY_MAX)
 
-    async def claim(self, keys: Sequence[str], *, surely: bool = False) -> TakenUp | None:
+    async def claim(
+        self, keys: Sequence[str], *, surely: bool = False, waits: Callable[[], bool] = lambda: False
+    ) -> TakenUp | None:
         """Become the owner of the session with one of these resume keys. None if there is none, if its journal cannot
         be read, or if Redis cannot be asked: the client gets a new session. ``surely``: the client has had a session;
-        if Redis has lost that a moment ago, it is written again."""
+        if Redis has lost that a moment ago, it is written again. ``waits`` tells whether the client is still there: if
+        so, and another gateway has claimed the session meanwhile, to which the client came before, it is claimed once
+        more."""
         try:
-            claim = await self._owners.claim(keys, self._gateway)
-            if claim is None and surely:
-                await asyncio.sleep(2 * _LOOK)
-                claim = await self._owners.claim(keys, self._gateway)
-            if claim is None:
-                return None
-            complete = claim.complete or await self._completed(claim)
-            journal = await self._owners.take_up(claim)
+            taken = await self._claim(keys, surely=surely)
+            if taken is _OVERTAKEN and waits():
+                taken = await self._claim(keys, surely=False)
         except _TROUBLE as error:
             trouble.note(error, "claim a session")
             return None
+        return None if taken is _OVERTAKEN else taken
+
+    async def _claim(self, keys: Sequence[str], *, surely: bool) -> TakenUp | None:
+        """`_OVERTAKEN` if the session cannot be taken up any more."""
+        claim = await self._owners.claim(keys, self._gateway)
+        if claim is None and surely:
+            await asyncio.sleep(2 * _LOOK)
+            claim = await self._owners.claim(keys, self._gateway)
+        if claim is None:
+            return None
+        complete = claim.complete or await self._completed(claim)
+        journal = await self._owners.take_up(claim)
         if journal is None:
             log.warning("session_not_taken_up", session=claim.session, reason="its journal is gone, or claimed again")
-            return None
+            return _OVERTAKEN
         try:
             parts = read(journal)
         except ValueError as error:
@@ -98,29 +113,22 @@ class Claims:
             return True
 
     async def give(self, session: str, epoch: int, entry: JournalEntry | None) -> None:
-        """Another gateway has claimed the session, with this epoch: give it the last entry, or None if there is nothing
-        to add."""
-        try:
-            in_time = await self._owners.complete(session, epoch, entry)
-        except _TROUBLE as error:
-            trouble.note(error, "complete a journal")
-            in_time = False
+        """Another gateway has claimed the session, with this epoch or a later one: give it the last entry, or None if
+        there is nothing to add."""
+        in_time = await _surely("complete a journal", lambda: self._owners.complete(session, epoch, entry))
         log.info("session_given", session=session, epoch=epoch, known=entry is not None, in_time=in_time)
 
     async def let_go(self, entry: JournalEntry) -> bool:
         """Write the last entry of a session that whoever claims it goes on with. Returns whether it was written."""
-        backoff = Backoff()
-        try:
-            async with asyncio.timeout(_LAST_ENTRY):
-                while True:
-                    try:
-                        (written,) = await self._owners.write([entry])
-                        return written is Written.WRITTEN
-                    except _TROUBLE as error:
-                        trouble.note(error, "hand a session over")
-                        await backoff.pause()
-        except TimeoutError:
-            return False
+
+        async def write() -> bool:
+            (written,) = await self._owners.write([entry])
+            if written is Written.FENCED:
+                # It was claimed at this very moment, by a gateway that waits for the entry.
+                return await self._owners.complete(entry.session, entry.epoch + 1, entry)
+            return written is Written.WRITTEN
+
+        return await _surely("hand a session over", write)
 
     async def keep(self, entry: JournalEntry) -> None:
         """Write the last entry again if Redis loses it, until another gateway has claimed the session, or time is
@@ -152,3 +160,18 @@ class Claims:
         finally:
             del self._awaited[claimed]
         return True
+
+
+async def _surely(what: str, write: Callable[[], Awaitable[bool]]) -> bool:
+    """Write the last entry of a session, as often as it takes while there is time. Returns whether that was of use."""
+    backoff = Backoff()
+    try:
+        async with asyncio.timeout(_LAST_ENTRY):
+            while True:
+                try:
+                    return await write()
+                except _TROUBLE as error:
+                    trouble.note(error, what)
+                    await backoff.pause()
+    except TimeoutError:
+        return False

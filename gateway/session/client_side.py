@@ -70,7 +70,7 @@ class ClientSide:
         before = sending.client
         sending.hand_over()
         missed = self._conversation.client_returned(received, before.queue.texts, self._clock())
-        leg.queue.add([welcome, *missed])
+        leg.queue.repeat([welcome, *missed])
         leg.queue.take_over(before.queue)
         sending.client = leg
         if self.parked_since is None:
@@ -108,7 +108,7 @@ class ClientSide:
         self._returned.clear()
         self.parked_since, sending.parked = self._clock(), True
         sending.connect_directly()
-        conversation.client_lost(self._clock(), leg.queue.texts)
+        conversation.client_lost(self._clock(), leg.queue.texts, leg.queue.repeats)
         sending.hand_over_and_wake()
         leg.leave(ended)
         try:

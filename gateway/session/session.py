@@ -36,10 +36,12 @@ RESUMED_ELSEWHERE = Ending(1008, "SESSION_RESUMED_ELSEWHERE")
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """How a session is written down: by whom, and the keys by which its client finds it."""
+    """How a session is written down: by whom, and the keys by which its client finds it. ``fenced`` is called when
+    another gateway owns the session, with the last entry, and gives it that."""
 
     journals: JournalWriter
     keys: Callable[[str], tuple[str, ...]]
+    fenced: Callable[[Session, JournalEntry], None]
 
 
 class Session:
@@ -106,7 +108,7 @@ class Session:
         if missed is None:
             conversation.tell(welcome)
         else:
-            self._sending.client.queue.add([welcome, *missed])
+            self._sending.client.queue.repeat([welcome, *missed])
         self._client_side.begin()
         for part in (self._client_side.gone.wait, self._upstream_side.run, self._sending.flush_when_woken):
             self._start(self._until(part))
@@ -202,8 +204,8 @@ class Session:
         """Another gateway owns the session: say nothing more (`Journaled`)."""
         if not self.handed_over:
             log.warning("session_fenced", session=self.name, epoch=self.conversation.epoch)
-            self.hand_over(RESUMED_ELSEWHERE)
-            self.leave()
+            assert self._writing is not None
+            self._writing.fenced(self, self.hand_over(RESUMED_ELSEWHERE))
 
     def hand_over(self, ending: Ending, *, last: bool = False) -> JournalEntry:
         """Another gateway goes on with the session: nothing more is sent or accepted here. Returns what it needs for
@@ -212,8 +214,9 @@ class Session:
         assert self._writing is not None
         self.handed_over = True
         self._writing.journals.leave(self.name)
-        unsent = 0 if self._sending.parked else self._sending.client.queue.texts
-        changes = self.conversation.hand_over(self._clock(), unsent)
+        queue = self._sending.client.queue
+        unsent = (0, 0) if self._sending.parked else (queue.texts, queue.repeats)
+        changes = self.conversation.hand_over(self._clock(), *unsent)
         self._sending.silence()
         self.conversation.end(ending.code, ending.reason)
         return self._entry(changes, last=last)

@@ -82,6 +82,10 @@ class Socket(Protocol):
         """Access without the queue; None if the library does not allow it."""
 
     @property
+    def open(self) -> bool:
+        """Whether the connection is open, as far as is known here."""
+
+    @property
     def unread(self) -> int:
         """Bytes of messages that were received and wait for `recv`; 0 if the library does not tell."""
 

@@ -22,7 +22,7 @@ import picows.websockets.asyncio.client
 import picows.websockets.asyncio.server
 from multidict import CIMultiDict
 from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
-from picows.websockets import ClientConnection, InvalidStatus, Response, ServerConnection
+from picows.websockets import ClientConnection, InvalidStatus, Response, ServerConnection, State
 from picows.websockets import ConnectionClosed as PicowsConnectionClosed
 from picows.websockets import Request as Upgrade
 
@@ -84,6 +84,11 @@ class _Socket(_Connection):  # type: ignore[misc]
     @property
     def direct(self) -> DirectSocket:
         return cast(DirectSocket, self)
+
+    @property
+    def open(self) -> bool:
+        is_open: bool = self.state is State.OPEN
+        return is_open
 
     @property
     def unsent(self) -> int:

@@ -28,7 +28,7 @@ class SendQueue:
     """The frames to send on one connection. Every `flush` sends from the front, so the order of `add` is the order on
     the wire."""
 
-    __slots__ = ("_clock", "_limits", "_lock", "_sending", "_since", "bytes", "waiting")
+    __slots__ = ("_clock", "_limits", "_lock", "_sending", "_since", "bytes", "repeats", "waiting")
 
     def __init__(self, clock: Callable[[], float], limits: QueueLimits) -> None:
         """``clock`` returns seconds."""
@@ -37,6 +37,8 @@ class SendQueue:
         self.waiting: deque[tuple[bytes, bool]] = deque()
         #: Their size.
         self.bytes = 0
+        #: How many of the first ones were queued by `repeat`.
+        self.repeats = 0
         self._clock = clock
         self._lock = asyncio.Lock()
         #: Number of sends in progress, and when one last began or ended.
@@ -56,20 +58,27 @@ class SendQueue:
             self.bytes += len(payload)
         return True
 
+    def repeat(self, messages: Sequence[dict[str, Any]]) -> None:
+        """Queue messages, before all others, that the next connection gets anew if this one ends first: `texts` does
+        not count them, and `take_over` leaves them."""
+        self.repeats = len(messages)
+        self.add(messages)
+
     @property
     def texts(self) -> int:
-        """The number of text messages that are queued."""
-        return sum(text for _, text in self.waiting)
+        """The number of text messages that are queued, and not repeated."""
+        return sum(text for _, text in self.waiting) - self.repeats
 
     def clear(self) -> None:
         """Send nothing of what is queued."""
         self.waiting.clear()
-        self.bytes = 0
+        self.bytes = self.repeats = 0
 
     def take_over(self, other: SendQueue) -> None:
         """Send what is queued there, after what is queued here."""
-        self.waiting.extend(other.waiting)
-        self.bytes += other.bytes
+        taken = list(other.waiting)[other.repeats :]
+        self.waiting.extend(taken)
+        self.bytes += sum(len(payload) for payload, _ in taken)
         other.clear()
 
     async def flush(self, peer: Socket) -> None:
@@ -78,6 +87,7 @@ class SendQueue:
             while self.waiting:
                 payload, text = self.waiting.popleft()
                 self.bytes -= len(payload)
+                self.repeats = max(self.repeats - 1, 0)
                 await self.send(peer, payload, text=text)
 
     async def send(self, peer: Socket, frame: bytes, *, text: bool) -> None:

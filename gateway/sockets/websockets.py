@@ -55,6 +55,10 @@ class _Socket(Connection):
     on_mark: Callable[[bytes], None] | None = None
 
     @property
+    def open(self) -> bool:
+        return self.state is State.OPEN
+
+    @property
     def unsent(self) -> int:
         return self.transport.get_write_buffer_size()
 

@@ -291,6 +291,20 @@ async def test_of_two_gateways_the_one_that_claims_first_gets_nothing(server: Se
     assert await claiming is None
 
 
+async def test_a_session_that_was_claimed_meanwhile_is_claimed_again_for_a_client_that_waits(server: Server) -> None:
+    """The client came to the second gateway first, and is not there any more."""
+    await written(server)
+    first, second = Claims(server.owners, "b", FOREVER), Claims(server.owners, "c", 0.01)
+    claiming = asyncio.ensure_future(first.claim(["key-one"], waits=lambda: True))
+    await until(lambda: server.keyspace.execute("HGET", OWNER_KEY + "one", "epoch") == b"1")
+    assert await second.claim(["key-one"]) is not None
+    for epoch in (1, 3):
+        first.completed(JournalComplete(session="one", epoch=epoch))
+    taken = await claiming
+    assert taken is not None
+    assert taken.epoch == 3
+
+
 @pytest.mark.parametrize("about", [b'{"version":99}', b"{", b"[]", b"1"])
 async def test_a_journal_that_cannot_be_read_is_a_new_session(server: Server, about: bytes) -> None:
     await written(server, about=about)

@@ -13,7 +13,7 @@ from gateway.session.claims import Claims
 from gateway.session.journal_writer import Journaled, JournalWriter
 from gateway.session.publisher import Publisher
 from session_state.config import SessionSettings
-from session_state.owners import OwnersClient
+from session_state.owners import JournalEntry, OwnersClient
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.processes import Life, connect
 from tests.simulation.server import Server
@@ -85,6 +85,10 @@ class Gateway:
         await supervisor.wait()
         self.problem = f"{supervisor.ended} of {self.name} ended by itself"
 
+    def fenced(self, session: Served, entry: JournalEntry) -> None:
+        """As `gateway.server.GatewayServer`."""
+        self._loop.create_task(self.moves.fenced(cast("Shell", session), entry))
+
     @property
     def busy(self) -> str:
         """Empty when nothing waits to be published."""
@@ -105,8 +109,9 @@ class Gateway:
         match command:
             case JournalComplete():
                 self.moves.completed(command)
-            case SessionClaimed() if session is None or not session.killed:
-                self._loop.create_task(self.moves.give(command, cast("Shell | None", session)))
+            case SessionClaimed():
+                if session is None or not session.killed:
+                    self._loop.create_task(self.moves.give(command, cast("Shell | None", session)))
             case _ if session is not None:
                 session.command(command)
 

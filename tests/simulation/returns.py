@@ -120,7 +120,7 @@ class Returns:
             # It was elsewhere first.
             await asyncio.sleep(self._random.random() * 0.1)
         returning = Returning(session_id=resume_key(before.name), asks=True)
-        taken = await gateway.moves.claim(returning)
+        taken = await gateway.moves.claim(returning, lambda: stays)
         if taken is None:
             if stays and not line.session.closed:
                 line.cut_short("", lost=True)
@@ -145,9 +145,7 @@ class Returns:
         if stays:
             session.client_returned()
         else:
-            # Whatever it is told is lost with its connection.
-            session.conversation.client_returned(None, 0, self._line.now)
-            session.client_lost()
+            session.client_came_and_went()
 
     def _is_back(self) -> None:
         self.away = False

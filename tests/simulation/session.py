@@ -13,6 +13,7 @@ import pybase64
 from gateway.continuity.journal import Changes
 from gateway.conversation.conversation import Conversation, Effects, Ending, UpstreamProblem
 from gateway.dialect import Dialect
+from gateway.session.session import RESUMED_ELSEWHERE
 from session_state.owners import JournalEntry
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import Entry, History, Said, Where
@@ -103,8 +104,17 @@ class Session:
             self.conversation.client_lost(self._clock.now)
             self.flush()
 
-    def client_returned(self, *, elsewhere: bool = False) -> None:
-        """The client is back; ``elsewhere``: it was at another gateway before."""
+    def client_came_and_went(self) -> None:
+        """The client was back, and its connection lost before anything was sent."""
+        missed = self.conversation.client_returned(None, 0, self._clock.now)
+        self._parked = []
+        self.flush()
+        # With its Welcome.
+        self.conversation.client_lost(self._clock.now, len(self._parked), len(missed) + 1)
+        self.flush()
+
+    def client_returned(self) -> None:
+        """The client is back."""
         waiting, self._parked = self._parked or [], None
         missed = self.conversation.client_returned(None, len(waiting), self._clock.now)
         self._after(self._tell([*missed, *waiting]))
@@ -199,8 +209,7 @@ class Session:
     def fenced(self) -> None:
         if self.serves:
             self.history.append(Entry(self._clock.now, Where.FAULT, "the session is fenced"))
-            self.hand_over(Ending(1008, "SESSION_RESUMED_ELSEWHERE"))
-            self.leave()
+            self.gateway.fenced(self, self.hand_over(RESUMED_ELSEWHERE))
 
     def hand_over(self, _: Ending, *, last: bool = False) -> JournalEntry:
         self.handed_over = True

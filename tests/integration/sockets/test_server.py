@@ -167,6 +167,25 @@ async def test_the_server_gets_code_and_reason(serving: Serving, code: int | Non
         assert (end.code, end.reason) == ((None, "") if code is None else (code, "why"))
 
 
+async def test_a_connection_that_the_client_has_left_is_not_open(serving: Serving) -> None:
+    """Nobody reads from it meanwhile."""
+    left = asyncio.Event()
+
+    async def serve(peer: Socket, path: str, name: str) -> None:
+        assert peer.open
+        await peer.send(b"come", text=True)
+        while peer.open:
+            await asyncio.sleep(0)
+        left.set()
+
+    async with serving(serve) as port:
+        client = await connect(url(port))
+        await client.recv()
+        client.transport.abort()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await left.wait()
+
+
 async def test_sending_waits_for_a_client_that_does_not_read_until_it_is_cut(engine: Engine, serving: Serving) -> None:
     """Nothing piles up beyond what the operating system and the library take."""
     sent, ended = 0, asyncio.Event()

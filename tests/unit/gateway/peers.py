@@ -12,6 +12,7 @@ class Stuck:
     """A peer that sends what it is given, and takes nothing until `go_on` is set; `cut` breaks it off."""
 
     direct = None
+    open = True
     unread = 0
     unsent = 0
     on_mark: Callable[[bytes], None] | None = None

@@ -74,3 +74,24 @@ def test_what_is_queued_is_not_sent_twice() -> None:
 
 def test_the_oldest_are_forgotten() -> None:
     assert missed(sent(text(1), text(2), text(3), limit=2), 0) == [text(2), text(3)]
+
+
+def test_what_was_sent_again_on_a_connection_that_ended_first_is_missed_again() -> None:
+    """Of three messages that nobody could send, one went on the first connection of the client that returned."""
+    kept = sent(text(1), APPLIED, text(2), text(3), text(4))
+    kept.proven(kept.mark() or b"")
+    kept.take_up(count=5, proven=2, sent=2, messages=())
+    assert missed(kept) == [text(2), text(3), text(4)]
+    kept.add(text(5))
+    assert kept.lost(unsent=1, unrepeated=2) == 3
+    assert missed(kept) == [text(3), text(4), text(5)]
+    assert kept.lost(unsent=0, unrepeated=0) == 6
+    assert missed(kept) == []
+
+
+def test_a_message_that_the_client_needs_is_missed_until_it_has_arrived() -> None:
+    """A message before it, whose arrival is unknown, is not sent again with it."""
+    kept = sent(text(1), APPLIED)
+    assert missed(kept) == [APPLIED]
+    assert kept.lost(unsent=0, unrepeated=1) == 2
+    assert missed(kept) == [APPLIED]

@@ -260,3 +260,19 @@ def test_what_was_still_queued_is_told_when_the_client_returns() -> None:
         owner.write(owner.conversation.hand_over(owner.now, 0 if parked else 2))
         texts = [message for message in Moved(owner).missed if message["type"] == "ConversationText"]
         assert [message["content"] for message in texts] == ["Second"]
+
+
+@WAYS
+def test_what_could_not_be_told_to_a_client_that_was_lost_again_is_told_later(moved: Way) -> None:
+    """The client comes to another gateway, and is gone before anything is sent there."""
+    owner = ready()
+    owner.asked(2)
+    owner.arrive()
+    owner.conversation.client_lost(owner.now)
+    owner.asked(3, "Second")
+    later = moved(owner)
+    told = later.missed
+    # With its Welcome.
+    later.conversation.client_lost(later.now, 0, len(told) + 1)
+    later.wait(0.0)
+    assert moved(later).missed == told

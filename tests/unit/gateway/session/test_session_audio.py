@@ -46,6 +46,7 @@ class Peer:
             await self.arrived.wait_for(lambda: what in self.told)
 
     direct = None
+    open = True
     unread = unsent = 0
 
     async def cut(self) -> None: ...

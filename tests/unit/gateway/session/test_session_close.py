@@ -19,6 +19,7 @@ class Peer:
     """A socket that takes everything, and hears nothing until it is closed or hung up."""
 
     direct = None
+    open = True
     unread = unsent = 0
     on_mark: Callable[[bytes], None] | None = None
 

@@ -35,6 +35,7 @@ class Peer:
         self.told.append(orjson.loads(message))
 
     direct = None
+    open = True
     unread = unsent = 0
 
     async def cut(self) -> None: ...

@@ -30,6 +30,7 @@ class Peer:
     """A socket that does not answer a close frame before it `answers`."""
 
     direct: Any = None
+    open = True
     unread = unsent = 0
     on_mark: Any = None
 

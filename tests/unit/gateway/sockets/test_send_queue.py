@@ -53,3 +53,24 @@ async def test_what_waits_leaves_in_order_whoever_flushes() -> None:
     peer.go_on.set()
     await asyncio.gather(*flushing)
     assert peer.taken == [b'{"n":0}', b'{"n":1}', b'{"n":2}']
+
+
+async def test_what_is_repeated_stays_behind_when_another_connection_takes_over() -> None:
+    first, second, peer = (
+        SendQueue(lambda: 0.0, QueueLimits(100)),
+        SendQueue(lambda: 0.0, QueueLimits(100)),
+        Stuck(),
+    )
+    first.repeat([{"type": "Welcome"}, {"missed": 1}, {"missed": 2}])
+    first.add([{"new": 1}, bytes(10)])
+    assert (first.repeats, first.texts) == (3, 1)
+    sending = asyncio.create_task(first.flush(peer))
+    await peer.sending.wait()
+    sending.cancel()
+    assert (first.repeats, first.texts) == (2, 1), "Welcome is sent"
+    second.repeat([{"type": "Welcome"}])
+    second.take_over(first)
+    assert [payload for payload, _ in second.waiting] == [b'{"type":"Welcome"}', b'{"new":1}', bytes(10)]
+    assert second.bytes == sum(len(payload) for payload, _ in second.waiting)
+    assert not first.waiting
+    assert first.repeats == first.bytes == 0
