@@ -191,7 +191,8 @@ class ConversationJournal:
             "called": bool(reply.calls),
             "heard": heard,
             "told": [item_id for item_id in heard if legs.has_told(item_id)],
-            "start": sent.reply_start,
+            # Messages before are those of an earlier reply, whose text the client gets.
+            "start": sent.reply_start if reply.started else sent.count + 1,
         }
 
     def _unheard(self, now: float) -> dict[str, str]:

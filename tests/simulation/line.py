@@ -38,6 +38,8 @@ class Outcome:
     #: It was ended by its client or its upstream, or what its gateway knew is lost: nothing more can be asked of it
     #: than that it did no harm.
     cut_short: bool = False
+    #: The client was gone when it was cut short: it was not told what waited for it.
+    away: bool = False
     #: Another gateway did not find it.
     not_found: bool = False
     #: What was still going on when time was up.
@@ -143,6 +145,7 @@ class Line:
         _detach(before)
         self._note(MOVED)
         self.session = self._session_at(gateway, history, taken.epoch)
+        self.session.spoke = before.spoke
         self.session.conversation.take_up(taken.parts, self.now)
         history.append(Entry(self.now, Where.UPSTREAM_LOST, ""))
         self._renew()
@@ -357,6 +360,7 @@ class Line:
 
     def _end(self) -> None:
         self.outcome.cut_short = True
+        self.outcome.away |= self.returns.away
         self.client.gone = True
         self.session.closed = True
         self.upstream.close()

@@ -69,7 +69,7 @@ class Session:
         #: What waits for a client that is gone; None while it is there.
         self._parked: list[dict[str, Any]] | None = None
         #: The user has spoken, and the upstream has not committed that yet.
-        self._spoke = False
+        self.spoke = False
         self._written = written
         self._journal_due = False
         self._clock = clock
@@ -93,7 +93,7 @@ class Session:
     def has_spoken(self) -> bool:
         """Whether something was said aloud of which there is no text yet: it dies with its gateway."""
         replayed = self.conversation.context.replayed()
-        return self._spoke or any("audio" in str(item.get("content")) for item in replayed)
+        return self.spoke or any("audio" in str(item.get("content")) for item in replayed)
 
     # --- what happens
 
@@ -132,7 +132,7 @@ class Session:
 
     def audio(self, chunk: bytes) -> None:
         """A binary frame of the client."""
-        self._spoke |= any(chunk)
+        self.spoke |= any(chunk)
         audio = self.conversation.client_audio(chunk, self._clock.now)
         if audio:
             self.send(_append(audio))
@@ -149,7 +149,7 @@ class Session:
             conversation.agent_audio(delta, now)
         else:
             self.history.append(Entry(now, Where.GATEWAY_GOT, event))
-            self._spoke &= kind != "input_audio_buffer.committed"
+            self.spoke &= kind != "input_audio_buffer.committed"
             conversation.upstream_event(event, now)
         self.flush()
         self.seen("<" + kind)

@@ -14,6 +14,9 @@ from tests.simulation.judge.facts import REQUEST_KEY, Event, Facts
 from tests.simulation.judge.violation import Violation
 
 
+_CORRECTIONS = ("conversation.item.deleted", "conversation.item.truncated")
+
+
 def check(facts: Facts) -> Iterator[Violation]:
     for place, there in facts.exchanges:
         yield from _exchanged(facts, place, there)
@@ -91,8 +94,22 @@ def _exchanged(facts: Facts, place: int, there: Event) -> Iterator[Violation]:
         yield Violation("P13", at, "the next connection has the items in another order")
     said = [message["content"] for _, message in facts.of_type("ConversationText") if message["role"] == "assistant"]
     for item in there["items"]:
-        if item.get("role") == "assistant" and not _was_heard(facts, item, said):
+        if (
+            item.get("role") == "assistant"
+            and not _was_heard(facts, item, said)
+            and not _is_corrected(facts, place, item["id"])
+        ):
             yield Violation("P13", at, f"{_text(item)!r} is on the next connection, which nobody has heard")
+
+
+def _is_corrected(facts: Facts, place: int, name: str) -> bool:
+    """Whether the item was cut or deleted on the next connection before a response was asked for there."""
+    for _, where, what in facts.outcome.history[place + 1 :]:
+        if where is Where.GATEWAY_GOT and what["type"] in _CORRECTIONS and what["item_id"] == name:
+            return True
+        if where is Where.GATEWAY_SENT and what["type"] == "response.create":
+            break
+    return False
 
 
 def _is_restored(facts: Facts, begin: int, end: int) -> bool:

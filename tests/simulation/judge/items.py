@@ -111,7 +111,8 @@ class _Sorting:
         for key, item in self._unexplained.items():
             output = item.item.get("output", "")
             answered = _in_its_stead(item) or (_NO_FUNCTION in output and functions_change)
-            if answered and any(f"({key}) " in warning for warning in warnings):
+            told = any(f"({key}) " in warning for warning in warnings)
+            if answered and (told or self._facts.outcome.away):
                 self.needs.append(Need(f"timeout of {key}", item, None, is_result=True))
             elif key not in past and not (_INTERRUPTED in output and key in self._cancelled):
                 self._problem(item, f"item {item.item} was asked for by nobody")

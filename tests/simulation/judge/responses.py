@@ -166,6 +166,9 @@ def _configured(facts: Facts, create: Create, known: list[Need], timeline: Timel
         ]
     else:
         asked = [need.place for need in known]
+        if create.goes_on:
+            # It was asked for when the connection was lost.
+            asked += [place for place in facts.losses if place < create.sent][-1:]
     before = facts.at(create.sent)
     plan = facts.outcome.plan
     unhurried = before - 0.1 - 30 * plan.hop if plan.calm else -1.0
