@@ -21,10 +21,10 @@ from gateway.turn.release_gate import Drop, ReleaseGate, Sendable, Translated
 from gateway.turn.requests import OpenRequests
 from gateway.turn.slot import Turn
 from gateway.turn.slot_table import STAY, TRANSITIONS, Input
-from session_state import script
+from tests.simulation.faults_in_claims import FAULTS_IN_CLAIMS
 from tests.simulation.faults_in_continuity import FAULTS_IN_CONTINUITY
 from tests.simulation.faults_in_liveness import FAULTS_IN_LIVENESS
-from tests.simulation.faults_in_shells import FAULTS_IN_SHELLS, Fault
+from tests.simulation.faults_in_shells import FAULTS_IN_SHELLS, Fault, script_says
 from translator.mapping import release as merging
 from turngate.protocol.messages import Configuration, SendRelease, Slot
 from turngate.protocol.openai.client_events import REQUEST_KEY
@@ -82,17 +82,7 @@ def _no_fence(patch: pytest.MonkeyPatch) -> None:
 
 def _rule(right: str, wrong: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Another text in the rule of reservations."""
-
-    def put_in(patch: pytest.MonkeyPatch) -> None:
-        source_of = script.source_of
-        assert source_of("advance.lua").count(right) == 1, f"advance.lua does not say {right!r}"
-        patch.setattr(
-            script,
-            "source_of",
-            lambda name: source_of(name).replace(right, wrong) if name == "advance.lua" else source_of(name),
-        )
-
-    return put_in
+    return script_says("advance.lua", right, wrong)
 
 
 def _acknowledge_on_send(patch: pytest.MonkeyPatch) -> None:
@@ -257,6 +247,7 @@ FAULTS = (
     *FAULTS_IN_SHELLS,
     *FAULTS_IN_LIVENESS,
     *FAULTS_IN_CONTINUITY,
+    *FAULTS_IN_CLAIMS,
     Fault("the turn is free on output_audio.done", _clears_on(OutputAudioDone)),
     Fault("the turn is free on output_text.done", _clears_on(OutputTextDone)),
     Fault("the turn is free on any response's done", _any_done_frees),

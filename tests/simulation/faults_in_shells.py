@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import RedisError
 
 import session_state.app
+import session_state.script
 import turngate.bus.consumer
 from gateway.session import publisher
 from gateway.session.publisher import Publisher
@@ -33,6 +34,21 @@ class Fault:
     put_in: Callable[[pytest.MonkeyPatch], None]
     #: The seed to begin with, for one that is seldom met.
     first: int = 0
+
+
+def script_says(name: str, right: str, wrong: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Another text in the script of this name."""
+
+    def put_in(patch: pytest.MonkeyPatch) -> None:
+        source_of = session_state.script.source_of
+        assert source_of(name).count(right) == 1, f"{name} does not say {right!r}"
+        patch.setattr(
+            session_state.script,
+            "source_of",
+            lambda asked: source_of(asked).replace(right, wrong) if asked == name else source_of(asked),
+        )
+
+    return put_in
 
 
 class _NoPause:

@@ -40,8 +40,8 @@ class Outcome:
     cut_short: bool = False
     #: The client was gone when it was cut short: it was not told what waited for it.
     away: bool = False
-    #: Another gateway did not find it.
-    not_found: bool = False
+    #: How it was lost, if it should not have been.
+    lost: str = ""
     #: What was still going on when time was up.
     unfinished: str = ""
     crash: str = ""
@@ -132,10 +132,11 @@ class Line:
         self._note("its gateway is cut off from Redis")
         self._world.server.cut_off(gateway.life, seconds)
 
-    def cut_short(self, why: str, *, lost: bool = False) -> None:
-        """What its gateway knew is lost; ``lost``: all of it."""
-        self.outcome.not_found |= lost
-        self._note(why or "another gateway did not find it")
+    def cut_short(self, why: str, *, unheard: bool = False) -> None:
+        """What its gateway knew is lost; ``unheard``: that may not be where Redis keeps and tells what it should."""
+        if unheard and self._tells_owners and not self.cuts:
+            self.outcome.lost = why
+        self._note(why)
         self._end()
 
     def take_up(self, gateway: Gateway, taken: TakenUp) -> None:
@@ -249,9 +250,9 @@ class Line:
 
     @property
     def _tells_owners(self) -> bool:
-        """Whether a gateway that was the owner hears of it."""
+        """Whether a gateway that was the owner hears of that, and in time."""
         weather = self.outcome.plan.weather
-        return weather.keeps and not weather.loss
+        return weather.keeps and not (weather.loss or weather.lateness)
 
     def going_on(self) -> str:
         """Empty when nothing is going on in the session; otherwise what is."""

@@ -81,11 +81,12 @@ class Returns:
                 session.client_returned()
             self._is_back()
             return
-        if session.serves and not session.has_spoken and random.random() < _KILLED:
+        alone = session.serves and not session.has_spoken
+        if alone and random.random() < _KILLED:
             session.kill()
             if not await self._written(session):
                 line.cut_short("its gateway was killed before everything was written")
-        elif session.serves and line.cuts and random.random() < _CUT_OFF and await self._rests(session):
+        elif alone and line.cuts and random.random() < _CUT_OFF and await self._rests(session):
             line.cut_off(session.gateway, random.uniform(*_CUT_OFF_FOR))
             await self._come_elsewhere(session, whole=True)
             return
@@ -123,7 +124,7 @@ class Returns:
         taken = await gateway.moves.claim(returning, lambda: stays)
         if taken is None:
             if stays and not line.session.closed:
-                line.cut_short("", lost=True)
+                line.cut_short("another gateway did not find it", unheard=True)
             return
         if line.outcome.cut_short:
             return
@@ -133,7 +134,7 @@ class Returns:
             return
         spared = line.session is before and (whole or before.killed)
         if not (taken.complete or spared):
-            line.cut_short("its journal was not completed")
+            line.cut_short("its journal was not completed", unheard=True)
             return
         self._take_up(gateway, taken, stays=stays)
 

@@ -13,7 +13,6 @@ from tests.simulation.judge.configuration import Config
 from tests.simulation.judge.facts import REQUEST_KEY, Event, Facts
 from tests.simulation.judge.violation import Violation
 
-
 _CORRECTIONS = ("conversation.item.deleted", "conversation.item.truncated")
 
 
@@ -103,12 +102,14 @@ def _exchanged(facts: Facts, place: int, there: Event) -> Iterator[Violation]:
 
 
 def _is_corrected(facts: Facts, place: int, name: str) -> bool:
-    """Whether the item was cut or deleted on the next connection before a response was asked for there."""
+    """Whether the item was cut or deleted on the next connection before a response began there. That was sent on it
+    before the exchange."""
     for _, where, what in facts.outcome.history[place + 1 :]:
-        if where is Where.GATEWAY_GOT and what["type"] in _CORRECTIONS and what["item_id"] == name:
-            return True
-        if where is Where.GATEWAY_SENT and what["type"] == "response.create":
-            break
+        if where is Where.GATEWAY_GOT:
+            if what["type"] in _CORRECTIONS and what["item_id"] == name:
+                return True
+            if what["type"] == "response.created":
+                break
     return False
 
 

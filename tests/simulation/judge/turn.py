@@ -107,9 +107,9 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
                     # The upstream does not run what was to be cancelled: its end is on its way, or was lost.
                     named = cancels.pop(about)
                     for response_id in running if named is None else running.keys() & {named}:
-                        running[response_id] = at + grace
+                        running[response_id] = min(running[response_id], at + grace)
                     if named is None:
-                        unanswered = dict.fromkeys(unanswered, at + grace)
+                        unanswered = {create: min(until, at + grace) for create, until in unanswered.items()}
 
 
 def _holding(at: float, *holders: dict[str, float]) -> Iterator[str]:

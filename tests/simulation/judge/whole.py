@@ -26,8 +26,8 @@ def check(facts: Facts) -> Iterator[Violation]:
         return
     if outcome.unfinished:
         yield Violation("alive" if outcome.plan.sickness is None else "P10", end, outcome.unfinished)
-    if outcome.not_found and outcome.plan.weather.keeps and not outcome.plan.cuts:
-        yield Violation("P15", end, "the conversation was not found by another gateway")
+    if outcome.lost:
+        yield Violation("P15", end, f"the session is lost: {outcome.lost}")
     limits = outcome.plan.limits
     if outcome.most_client_requests > limits.requests or outcome.most_requests > limits.requests + limits.calls:
         yield Violation("P8", end, f"{outcome.most_requests} requests were kept, where {limits.requests} may be")
