@@ -168,6 +168,11 @@ def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
         if facts.outcome.cut_short:
             continue
         for one in waiting:
+            if kind == "Settings" and any(
+                other.told is not None and other.request.message == one.request.message for other in asked
+            ):
+                # A client that returns says them again.
+                continue
             if not (locked and "voice" in one.request.message.get("speak", {}).get("provider", {})):
                 yield Violation("P3", one.request.at, f"{one.request.message} was neither confirmed nor refused")
     order = [one for one in asked if one.told is not None and not one.refused]

@@ -167,6 +167,18 @@ def _order(facts: Facts) -> Iterator[Violation]:
             last = max(last, asked)
 
 
+def _was_interrupted(facts: Facts, request: Request, words: str) -> bool:
+    """Whether the response was asked for on a connection that was lost, and another message interrupts it before."""
+    sent = next((create.sent for create in facts.creates.values() if create.words == words), None)
+    lost = next((place for place in facts.losses if sent is not None and place > sent), None)
+    return lost is not None and any(
+        other.kind == "InjectAgentMessage"
+        and other.message.get("behavior") == "interrupt"
+        and request.place < other.place < lost
+        for other in facts.requests
+    )
+
+
 def _words(facts: Facts) -> Iterator[Violation]:
     """P3 and P4 for words that the agent is to say: each begins once, in the order of asking."""
     wanted = [
@@ -196,7 +208,9 @@ def _words(facts: Facts) -> Iterator[Violation]:
     for words, request in wanted:
         place = order.get(words)
         if place is None:
-            if not facts.outcome.cut_short and not excused(errors, "InjectAgentMessage"):
+            if facts.outcome.cut_short or _was_interrupted(facts, request, words):
+                continue
+            if not excused(errors, "InjectAgentMessage"):
                 yield Violation("P3", request.at, f"{words!r} was never said, and nobody was told")
         elif place < last:
             yield Violation("P4", request.at, f"{words!r} was said after what was asked for later")

@@ -39,6 +39,7 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
     promised_until = -1.0
     # Audio turns that the gateway itself ends: no response follows those by itself.
     commits: set[str] = set()
+    committed = -grace
     idle: str | None = None
     restoring = False
     for at, where, what in facts.outcome.history:
@@ -91,6 +92,10 @@ def _at_the_gateway(facts: Facts) -> Iterator[Violation]:
                 taken = any(_holding(at - TICK, running, unanswered))
                 if commits:
                     commits.pop()
+                    committed = at
+                elif at - committed < grace:
+                    # Of two turns that end at one time, nobody can tell which one the gateway ended.
+                    pass
                 elif (responds or what["item_id"] == idle) and not taken:
                     promised_until = at + grace
             elif kind == "error":
