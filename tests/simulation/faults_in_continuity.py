@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -81,15 +81,6 @@ def _asked_again_although_heard(patch: pytest.MonkeyPatch) -> None:
 
 def _unheard_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FailedReplies, "_ask_for_rest", lambda self, reply, now: None)
-
-
-def _waiting_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    take_up_of = FailedReplies.take_up
-
-    def take_up(self: FailedReplies, journaled: Mapping[str, Any], now: float) -> None:
-        take_up_of(self, {**journaled, "waiting": []}, now)
-
-    patch.setattr(FailedReplies, "take_up", take_up)
 
 
 def _in_flight_is_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -247,7 +238,6 @@ FAULTS_IN_CONTINUITY = (
     Fault("the newest item is not replayed", _replayed(_without_the_newest)),
     Fault("a reply that was heard is asked for again", _asked_again_although_heard, first=500),
     Fault("a reply of which nothing was heard is forgotten", _unheard_is_forgotten),
-    Fault("a reply that waits to be asked for again is forgotten by another gateway", _waiting_is_forgotten),
     Fault("an update in flight is forgotten with its connection", _in_flight_is_forgotten),
     Fault("a create in flight is forgotten with its connection", _create_is_forgotten),
     Fault("the configuration is not restored", _configuration_is_not_restored),

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from turngate.cli.client import AgentClient, DisconnectedError, Observer, open_agent
+from turngate.cli.client import AgentClient, Notice, Observer, open_agent
 from turngate.cli.errors import CommandError
 from turngate.cli.functions import Functions
 from turngate.cli.messages import Message, user_message
@@ -39,6 +39,11 @@ class AgentSession:
         return all(
             self._acknowledged.get(ACKNOWLEDGEMENTS[kind], 0) >= count for kind, count in self._requested.items()
         )
+
+    @property
+    def began_anew(self) -> bool:
+        """The connection was lost, and the conversation with it: what was said before is not known any more."""
+        return self._client.began_anew
 
     async def say(self, text: str) -> None:
         """Send a user message as text; the reply has ended when ``tracker.waiting`` is False again."""
@@ -99,8 +104,7 @@ class AgentSession:
 
     async def _answer(self, after_s: float, result: Message) -> None:
         await asyncio.sleep(after_s)
-        with suppress(DisconnectedError):  # `receive` reports it.
-            await self._client.send(result)
+        await self._client.send(result)
 
     def _note(self, message: Message) -> None:
         kind = message.get("type", "")
@@ -120,9 +124,10 @@ async def open_session(
     observe: Observer = lambda direction, message: None,
     timeout_s: float = 10.0,
     api_key: str | None = None,
+    notice: Notice = lambda line: None,
 ) -> AsyncIterator[AgentSession]:
     """Connect, send `Settings`, and wait until they are applied. Raises `CommandError` if they are refused."""
-    async with open_agent(url, path, observe, api_key=api_key) as client:
+    async with open_agent(url, path, observe, api_key=api_key, notice=notice) as client:
         session = AgentSession(client, functions)
         receiving = asyncio.create_task(session.receive())
         try:

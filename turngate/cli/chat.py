@@ -40,6 +40,8 @@ def chat(
 ) -> None:
     """Talk with the agent in text. Each line is a user message; /prompt TEXT adds to the prompt, /quit ends.
 
+    A connection that is lost is made again, and the conversation goes on.
+
     With a pipe or a file as input, each line is sent after the reply to the previous one, and the command ends after
     the last reply; an error ends it with exit code 1.
     """
@@ -78,7 +80,10 @@ async def _chat(
         if not echo and (text := render(message)) is not None:
             console.print(text, soft_wrap=True)
 
-    async with open_session(url, path, opening, functions, observe=show, api_key=api_key) as session:
+    def tell(line: str) -> None:
+        console.print(_said("", "yellow", line), soft_wrap=True)
+
+    async with open_session(url, path, opening, functions, observe=show, api_key=api_key, notice=tell) as session:
         if interactive:
             console.print(Text("/prompt TEXT adds to the prompt, /quit ends", "dim"))
             return await _interactive(session, lines, console)
@@ -110,10 +115,12 @@ async def _scripted(session: AgentSession, lines: AsyncIterator[str], timeout_s:
         if not await _act(session, line):
             return 0
         await session.until(
-            lambda: bool(session.errors) or (session.settled and not session.tracker.waiting),
+            lambda: bool(session.errors) or session.began_anew or (session.settled and not session.tracker.waiting),
             timeout_s=timeout_s,
             what=f"reply to {line!r}",
         )
+        if session.began_anew:
+            raise CommandError(f"the conversation was lost in the reply to {line!r}")
         if session.errors:
             return FAILED
     return 0

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from turngate.cli.agent_session import AgentSession
-from turngate.cli.client import DisconnectedError
+from turngate.cli.errors import CommandError
 from turngate.cli.wav import FRAME_MS, Recording
 
 #: Seconds of silence to send before waiting for the end of a reply, since the server detects speech with a delay.
@@ -45,10 +45,16 @@ async def speak(
     async with _streaming(session, silence):
         tracker = session.tracker
         await session.until(
-            lambda: bool(session.errors) or (tracker.utterances > heard_before and not tracker.waiting),
+            lambda: (
+                bool(session.errors)
+                or session.began_anew
+                or (tracker.utterances > heard_before and not tracker.waiting)
+            ),
             timeout_s=timeout_s,
             what=f"reply to {recording.name}",
         )
+    if session.began_anew:
+        raise CommandError(f"the conversation was lost with its connection, in the middle of {recording.name}")
 
 
 class FrameClock:
@@ -84,5 +90,5 @@ async def _streaming(session: AgentSession, frame: bytes) -> AsyncIterator[None]
         yield
     finally:
         streaming.cancel()
-        with suppress(asyncio.CancelledError, DisconnectedError):
+        with suppress(asyncio.CancelledError):
             await streaming

@@ -32,7 +32,10 @@ def talk(
     ] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the reply after the recording.")] = 60.0,
 ) -> None:
-    """Send a recording to the agent, print the text of both sides, and write the agent's audio to a file."""
+    """Send a recording to the agent, print the text of both sides, and write the agent's audio to a file.
+
+    A connection that is lost is made again, and the conversation goes on.
+    """
     run(
         _talk(
             url,
@@ -70,7 +73,15 @@ async def _talk(
             console.print(text, soft_wrap=True)
 
     opening = settings(prompt, input_encoding=recording.encoding, input_rate=recording.sample_rate)
-    async with open_session(url, path, opening, Functions(), observe=observe, api_key=api_key) as session:
+    async with open_session(
+        url,
+        path,
+        opening,
+        Functions(),
+        observe=observe,
+        api_key=api_key,
+        notice=lambda line: console.print(line, style="yellow"),
+    ) as session:
         try:
             await speak(session, recording, realtime=realtime, timeout_s=timeout_s)
         finally:

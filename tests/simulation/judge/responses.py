@@ -166,8 +166,8 @@ def _configured(facts: Facts, create: Create, known: list[Need], timeline: Timel
         ]
     else:
         asked = [need.place for need in known]
-        if create.goes_on:
-            # It was asked for when the connection was lost.
+        if create.goes_on and asked:
+            # It was asked for when the connection was lost, and answers what has come since then too.
             asked += [place for place in facts.losses if place < create.sent][-1:]
     before = facts.at(create.sent)
     plan = facts.outcome.plan

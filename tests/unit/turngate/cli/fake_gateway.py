@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,13 @@ class FakeGateway:
         self.silence = b"\0"
         #: Number of silent 20 ms frames that end the user's turn.
         self.silent_frames = 25
+        #: The handle in each Welcome; None for a server whose sessions cannot be resumed.
+        self.handle_given: str | None = None
+        #: Cleared: a client that returns is not welcomed yet.
+        self.welcomes = asyncio.Event()
+        self.welcomes.set()
+        #: Whether the next connections find their conversation.
+        self.resumed: list[bool] = []
         #: Whether an `UpdatePrompt` has been acknowledged.
         self.prompt_updated = False
 
@@ -37,7 +45,15 @@ class FakeGateway:
     async def handle(self, socket: ServerConnection) -> None:
         assert socket.request is not None
         self.paths.append(socket.request.path)
-        await _send(socket, {"type": "Welcome", "request_id": "r"})
+        welcome: dict[str, Any] = {"type": "Welcome", "request_id": "r"}
+        if self.handle_given is not None:
+            welcome["resume"] = self.handle_given
+        if "resume=" in socket.request.path:
+            welcome["resumed"] = self.resumed.pop(0)
+            await self.welcomes.wait()
+        await _send(socket, welcome)
+        if welcome.get("resumed"):
+            await _reply(socket, "You said: cut")
         speaking, silent = False, 0
         async for frame in socket:
             if isinstance(frame, str):
@@ -83,6 +99,12 @@ class FakeGateway:
             await _send(socket, {"type": "AgentAudioDone"}, {"type": "AgentDone"})
         elif text == "fail":
             await _send(socket, {"type": "Error", "code": "FAILED_TO_THINK", "description": "nobody thinks"})
+        elif text == "cut":
+            # What was sent before arrives, and nothing else.
+            socket.transport.close()
+        elif text == "refuse":
+            await _send(socket, {"type": "Error", "code": "FAILED_TO_THINK", "description": "nobody thinks"})
+            await socket.close(1011, "overload")
         elif text == "hang up":
             await socket.close(1011, "overload")
         elif text != "say nothing":

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from rich.console import Console
@@ -65,7 +65,7 @@ async def test_a_script_waits_for_each_reply(server: FakeGateway) -> None:
         "you  two",
         "agent  You said: two",
     ]
-    assert server.paths == ["/openai"]
+    assert server.paths == ["/openai?resumable=1"]
 
 
 async def test_settings_declare_the_prompt_and_the_functions(server: FakeGateway) -> None:
@@ -223,3 +223,69 @@ async def test_a_proxy_is_not_used_for_this_machine(
 async def test_a_wrong_address_names_the_option() -> None:
     with pytest.raises(CommandError, match="--url http://x: not a WebSocket address"):
         await chat("http://x")
+
+
+async def test_a_script_goes_on_when_its_connection_is_lost(server: FakeGateway) -> None:
+    server.handle_given, server.resumed = "h1", [True]
+    code, shown = await chat(server.url, "one", "cut", "two")
+    assert code == 0
+    # Welcome, SettingsApplied, the text of "one", four messages of its reply, and the text of "cut".
+    assert server.paths == ["/openai?resumable=1", "/openai?resume=h1&received=8"]
+    assert shown[3:] == [
+        "you  cut",
+        "the connection is lost; connecting again ...",
+        "the conversation goes on",
+        "agent  You said: cut",
+        "you  two",
+        "agent  You said: two",
+    ]
+    assert len(server.of_type("Settings")) == 1
+
+
+async def test_a_script_ends_when_its_conversation_is_lost(server: FakeGateway) -> None:
+    server.handle_given, server.resumed = "h1", [False]
+    with pytest.raises(CommandError, match="the conversation was lost in the reply to 'cut'"):
+        await chat(server.url, "one", "cut", "two")
+
+
+async def test_a_person_begins_anew_when_the_conversation_is_lost(server: FakeGateway) -> None:
+    server.handle_given, server.resumed = "h1", [False]
+    typed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def given() -> AsyncIterator[str]:
+        while True:
+            yield await typed.get()
+
+    chatting = asyncio.ensure_future(chat(server.url, given=given(), interactive=True))
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    server.welcomes.clear()
+    typed.put_nowait("cut")
+    await until(lambda: len(server.paths) == 2)
+    # What is said now waits for the Welcome, and for the Settings that come first.
+    typed.put_nowait("two")
+    await until(typed.empty)
+    server.welcomes.set()
+    await until(lambda: len(server.of_type("InjectUserMessage")) == 2)
+    typed.put_nowait("/quit")
+    code, shown = await chatting
+    assert code == 0
+    assert [message["type"] for message in server.messages] == [
+        "Settings",
+        "InjectUserMessage",
+        "Settings",
+        "InjectUserMessage",
+    ]
+    assert "the conversation was lost with the connection; a new one begins" in shown
+
+
+async def test_a_server_that_says_why_it_ends_the_session_is_believed(server: FakeGateway) -> None:
+    server.handle_given = "h1"
+    code, shown = await chat(server.url, "refuse")
+    assert code == FAILED
+    assert shown[-1] == "error  FAILED_TO_THINK: nobody thinks"
+    assert server.paths == ["/openai?resumable=1"]

@@ -43,7 +43,7 @@ async def test_every_step_is_run_observed_and_shown(server: FakeGateway) -> None
     await demo.run()
     steps = [OPENING, "text", "update", "call"]
     assert shown == [f"{scenario}: {step}" for scenario in ("scene", "other") for step in steps]
-    assert server.paths == ["/openai", "/v1/agent/converse"]
+    assert server.paths == ["/openai?resumable=1", "/v1/agent/converse?resumable=1"]
     said = [reply.text for step in SCENARIO.steps for reply in replies(demo.demo_run.select(SCENARIO, step))]
     assert said == [
         "You said: one",
