@@ -1,4 +1,5 @@
-"""``make model``: checks every state of the model of the reservation protocol with SPIN; see `docs/model.md`.
+"""``make model``: checks every state of the models of the reservation protocol and of ownership with SPIN; see
+`docs/model.md`.
 
     python -m tools.model.check                    # all checks, in a minute or two
     python -m tools.model.check NO_FENCE           # with an injected fault, which must be detected
@@ -15,8 +16,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 MODEL = Path(__file__).parent / "turngate.pml"
+OWNER_MODEL = Path(__file__).parent / "owner.pml"
 #: The required programs, which are also the names of their Debian and Ubuntu packages.
 _TOOLS = ("spin", "gcc")
 _MEMORY_MIB = 3_000
@@ -30,7 +33,7 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One search of all states that are reachable within these bounds."""
+    """One search of all states of the reservation protocol that are reachable within these bounds."""
 
     #: False: check that the assertions hold in every state. True: check that every fair run settles every request.
     liveness: bool
@@ -41,12 +44,47 @@ class Check:
     #: Number of faults: messages lost, duplicated or late, and timers that expire too early.
     faults: int
 
+    model: ClassVar[Path] = MODEL
+    #: Some processes wait for ever for what does not come any more.
+    options: ClassVar[tuple[str, ...]] = ("-E",)
+
+    @property
+    def defines(self) -> list[str]:
+        """The bounds, as options of the preprocessor."""
+        return [f"-DOWN={self.own}", f"-DFAULTS={self.faults}", *(["-DRESPONSES"] if self.responses else [])]
+
     @property
     def name(self) -> str:
         requests = "two responses" if self.responses else "configuration and response"
         return (
             f"{'settled' if self.liveness else 'safe':7} | {requests:26} | {self.own} automatic, {self.faults} faults"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerCheck:
+    """One search of all states of the ownership of a session that are reachable within these bounds."""
+
+    #: Connections of the client after the first.
+    comes: int
+    #: Number of faults: a message lost, a gateway killed or cut off, Redis emptied.
+    faults: int
+    #: What the client says.
+    says: int = 2
+
+    model: ClassVar[Path] = OWNER_MODEL
+    #: No process may wait for ever.
+    options: ClassVar[tuple[str, ...]] = ()
+    liveness: ClassVar[bool] = False
+
+    @property
+    def defines(self) -> list[str]:
+        """The bounds, as options of the preprocessor."""
+        return [f"-DCOMES={self.comes}", f"-DFAULTS={self.faults}", f"-DSAYS={self.says}"]
+
+    @property
+    def name(self) -> str:
+        return f"owner   | {f'{self.comes} returns, {self.says} messages':26} | {self.faults} faults".ljust(57)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +98,36 @@ class SearchResult:
     finding: str
 
 
-CHECKS = tuple(
-    Check(liveness, responses, own, faults)
-    for liveness, responses, own, faults in (
-        (False, False, 1, 1),
-        (False, False, 2, 0),
-        (False, True, 1, 1),
-        (True, False, 1, 1),
-        (True, True, 1, 0),
-        (True, True, 0, 2),
-    )
+CHECKS: tuple[Check | OwnerCheck, ...] = (
+    *(
+        Check(liveness, responses, own, faults)
+        for liveness, responses, own, faults in (
+            (False, False, 1, 1),
+            (False, False, 2, 0),
+            (False, True, 1, 1),
+            (True, False, 1, 1),
+            (True, True, 1, 0),
+            (True, True, 0, 2),
+        )
+    ),
+    OwnerCheck(comes=3, faults=0),
+    OwnerCheck(comes=2, faults=1),
+    OwnerCheck(comes=2, faults=2),
+    OwnerCheck(comes=3, faults=1, says=1),
 )
 
 
-def run(check: Check, *faults: str) -> SearchResult:
+def run(check: Check | OwnerCheck, *faults: str) -> SearchResult:
     """Build the verifier and run it. ``faults`` are names from the model's header comment. Raises `ModelError`."""
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         raise ModelError(f"{missing[0]} is not installed: apt-get install {' '.join(missing)}")
-    defines = [f"-DOWN={check.own}", f"-DFAULTS={check.faults}", *(f"-D{fault}" for fault in faults)]
-    if check.responses:
-        defines.append("-DRESPONSES")
+    defines = [*check.defines, *(f"-D{fault}" for fault in faults)]
     kind = ["-DNFAIR=3"] if check.liveness else ["-DSAFETY", "-DNOCLAIM"]
     with tempfile.TemporaryDirectory(prefix="turngate-model-") as folder:
-        _call(folder, "spin", "-a", *defines, str(MODEL))
+        _call(folder, "spin", "-a", *defines, str(check.model))
         _call(folder, "gcc", "-O2", *kind, f"-DMEMLIM={_MEMORY_MIB}", "-o", "pan", "pan.c")
-        return _read(_call(folder, "./pan", f"-m{_DEPTH}", "-E", *(["-a", "-f"] if check.liveness else [])))
+        return _read(_call(folder, "./pan", f"-m{_DEPTH}", *check.options, *(["-a", "-f"] if check.liveness else [])))
 
 
 def _call(folder: str, *command: str) -> str:

@@ -1,4 +1,4 @@
-"""The model of the reservation protocol detects injected faults.
+"""The models of the reservation protocol and of ownership detect injected faults.
 
 The complete search without faults is `make model`.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tools.model.check import MODEL, Check, run
+from tools.model.check import MODEL, OWNER_MODEL, Check, OwnerCheck, run
 
 pytestmark = pytest.mark.skipif(
     shutil.which("spin") is None or shutil.which("gcc") is None, reason="needs spin and gcc"
@@ -29,22 +30,35 @@ FAULTS = [
     ("NO_REPUBLISH", replace(TROUBLE, liveness=True), "acceptance cycle"),
     ("LOSE_REFUSED", replace(COLLISION, liveness=True), "acceptance cycle"),
 ]
+MOVES = OwnerCheck(comes=3, faults=0)
+_NOTHING_IS_LOST = "written==said"
+OWNER_FAULTS = [
+    ("NO_FENCE", MOVES, "epoch<=term[g]"),
+    ("NO_EPOCH", MOVES, "invalid end state"),
+    ("FENCED_ADDS_NOTHING", MOVES, _NOTHING_IS_LOST),
+    ("NOTHING_TO_ADD", MOVES, _NOTHING_IS_LOST),
+    ("UNASKED_COMPLETE", MOVES, _NOTHING_IS_LOST),
+    ("HANDED_OVER_EARLY", MOVES, _NOTHING_IS_LOST),
+    ("NO_SECOND_CLAIM", MOVES, "late"),
+    ("NEVER_TOLD", MOVES, "invalid end state"),
+]
 
 
-@pytest.mark.parametrize(("fault", "check", "finding"), FAULTS)
-def test_an_injected_fault_is_detected(fault: str, check: Check, finding: str) -> None:
+@pytest.mark.parametrize(("fault", "check", "finding"), [*FAULTS, *OWNER_FAULTS])
+def test_an_injected_fault_is_detected(fault: str, check: Check | OwnerCheck, finding: str) -> None:
     result = run(check, fault)
     assert result.errors == 1
     assert finding in result.finding
 
 
-@pytest.mark.parametrize("liveness", [False, True])
-def test_without_a_fault_nothing_is_found(liveness: bool) -> None:
-    result = run(replace(TROUBLE, liveness=liveness))
+@pytest.mark.parametrize("check", [TROUBLE, replace(TROUBLE, liveness=True), MOVES])
+def test_without_a_fault_nothing_is_found(check: Check | OwnerCheck) -> None:
+    result = run(check)
     assert result.errors == 0
     assert result.states > 1_000
 
 
-def test_every_fault_of_the_model_is_tested() -> None:
-    conditions = set(re.findall(r"^#ifn?def (\w+)", MODEL.read_text(), re.MULTILINE))
-    assert conditions - {"OWN", "FAULTS", "RESPONSES"} == {fault for fault, _, _ in FAULTS}
+@pytest.mark.parametrize(("model", "faults"), [(MODEL, FAULTS), (OWNER_MODEL, OWNER_FAULTS)])
+def test_every_fault_of_the_model_is_tested(model: Path, faults: list[tuple[str, object, str]]) -> None:
+    conditions = set(re.findall(r"^#ifn?def (\w+)", model.read_text(), re.MULTILINE))
+    assert conditions - {"OWN", "RESPONSES", "COMES", "FAULTS", "SAYS"} == {fault for fault, _, _ in faults}
