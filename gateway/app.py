@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway import metrics
 from gateway.admission.authentication import Authentication
 from gateway.admission.keys import read_keys, warn_if_open
 from gateway.admission.origins import Origins
@@ -115,6 +116,7 @@ class Gateway:
             settings.drain_grace_ms / 1000,
             settings.drain_ms / 1000,
         )
+        metrics.draining(lambda: self._drain.begun)
         bus.consume(
             commands_stream(settings.gateway_id), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True
         )

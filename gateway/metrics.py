@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 import structlog
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -29,6 +29,14 @@ _RESTORE_TIME = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
 )
 
+_SILENCE = Histogram(
+    "turngate_silence_heard_seconds",
+    "Silence that a client heard because an upstream connection was lost in a reply; 0 if it was replaced before.",
+    buckets=(0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+_DRAINING = Gauge("turngate_draining", "1 while the gateway empties before it stops.")
+
 #: The counters without labels, by the name of their field.
 _COUNTERS = {
     "collisions_absorbed": "Creates that collided with an automatic response of the upstream and were tried again.",
@@ -41,6 +49,8 @@ _COUNTERS = {
     "rolled_over": "Upstream connections that were replaced before they ended.",
     "items_left_out": "Items of restored conversations that the upstream refused.",
     "given_up": "Requests reported to the client because they could not be executed in time.",
+    "parked": "Sessions whose client was lost, and which waited for it to return.",
+    "not_returned": "Sessions whose client did not return in time.",
     "commands_fenced": "Commands that were ignored, because they are for another owner of their session.",
     "malformed_events": "Upstream events that could not be parsed.",
     "unknown_events": "Upstream events of unknown types; each type is logged once.",
@@ -50,7 +60,10 @@ _COUNTERS = {
 def counters() -> Counters:
     """Counters that report to this process's registry. All conversations of the process share them."""
     return Counters(
-        release_latency=_RELEASE_LATENCY.observe, restore_time=_RESTORE_TIME.observe, first_unknown=_log_unknown
+        release_latency=_RELEASE_LATENCY.observe,
+        restore_time=_RESTORE_TIME.observe,
+        silence_heard=_SILENCE.observe,
+        first_unknown=_log_unknown,
     )
 
 
@@ -76,6 +89,11 @@ _CLIENTS_RETURNED = Counter(
 def client_returned(*, parked: bool) -> None:
     """Count a client that returned."""
     _CLIENTS_RETURNED.labels("parked" if parked else "attached").inc()
+
+
+def draining(begun: Callable[[], bool]) -> None:
+    """``begun`` tells whether the gateway empties."""
+    _DRAINING.set_function(begun)
 
 
 def _log_unknown(kind: str) -> None:

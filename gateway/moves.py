@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from prometheus_client import Counter
 
 from gateway.admission.resume_keys import Returning
 from gateway.conversation.conversation import Ending
@@ -20,6 +21,12 @@ log = structlog.get_logger(__name__)
 
 _GOING_AWAY = Ending(1012, "SERVER_GOING_AWAY")
 _LEFT_MAX = 1_024
+
+_handed_over = Counter(
+    "turngate_sessions_handed_over", "Sessions that were handed over, by what became of the last entry.", ["entry"]
+)
+for _outcome in ("written", "lost"):
+    _handed_over.labels(_outcome)
 
 
 class Moves:
@@ -91,6 +98,7 @@ class Moves:
         entry = session.hand_over(_GOING_AWAY, last=True)
         self._left[session.name] = entry.epoch
         written = await self._claims.let_go(entry)
+        _handed_over.labels("written" if written else "lost").inc()
         log.info("session_handed_over", session=session.name, written=written)
         session.leave()
         return entry

@@ -53,7 +53,12 @@ class Context:
         self.transcript = Transcript(limits.transcript_items, limits.transcript_bytes, limits.early_audio)
         #: What brings a new connection to where the conversation is; None while that is not needed.
         self.restore: Restore | None = None
-        self.downlink = Downlink(dialect, latency_reports=limits.latency_reports, timers=timers)
+        self.downlink = Downlink(
+            dialect,
+            latency_reports=limits.latency_reports,
+            timers=timers,
+            silence_heard=self.counters.silence_heard,
+        )
         #: Ids of the items that the upstream's connection has as text only, since they were restored there.
         self.restored_items: frozenset[str] = frozenset()
         #: An assistant's message was restored, and no reply has shown yet that the upstream still speaks.

@@ -64,6 +64,9 @@ class Counters:
     restored_as_message: bool = False
     #: Upstream connections that were replaced by a next one while they worked.
     rolled_over: int = 0
+    #: Sessions whose client was lost and may return, and those of them whose client did not return in time.
+    parked: int = 0
+    not_returned: int = 0
     #: Commands that were ignored, because they are for another owner of their session.
     commands_fenced: int = 0
     #: Upstream events that could not be read.
@@ -76,6 +79,9 @@ class Counters:
     release_latency: Callable[[float], None] = _nobody
     #: Called when a conversation is restored: seconds since the connection was lost.
     restore_time: Callable[[float], None] = _nobody
+    #: Called when a reply goes on whose connection was lost: seconds in which the client heard nothing. 0 for a
+    #: connection that was replaced before it ended.
+    silence_heard: Callable[[float], None] = _nobody
     _types: set[str] = field(default_factory=set)
 
     def unknown_event(self, kind: str) -> None:

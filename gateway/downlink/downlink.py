@@ -26,6 +26,7 @@ from gateway.dialect import Dialect
 from gateway.downlink.errors import UpstreamErrors, approval_wanted, shortfall
 from gateway.downlink.replies import Replies
 from gateway.downlink.reply import LostReply, Reply, text_of
+from gateway.downlink.silence import Silence
 from gateway.downlink.transcripts import Transcripts
 from gateway.downlink.user_speech import UserSpeech
 from gateway.downlink.wording import Wording
@@ -76,6 +77,7 @@ class Downlink:
         latency_reports: bool = True,
         remembered: int = 256,
         timers: Timers | None = None,
+        silence_heard: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         #: Must be told of all audio that is sent to the client.
         self.playout = PlayoutClock()
@@ -95,6 +97,7 @@ class Downlink:
             timers or Timers(),
             remembered,
         )
+        self._silence = Silence(silence_heard)
         #: When the input that the next reply answers was complete; None if unknown.
         self._asked_at: float | None = None
         self._routes: dict[type[object], Callable[[Any, float], list[ServerMessage]]] = {
@@ -135,6 +138,7 @@ class Downlink:
             reply.sounded_items.add(item_id)
             reply.sounded = True
             self.replies.owns(response_id, item_id)
+            self._silence.ends(now)
         return _NOTHING if reply.started else self._start(reply, now)
 
     def forward(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes:
@@ -165,6 +169,7 @@ class Downlink:
     def interrupt(self, now: float) -> tuple[list[Cut], list[ServerMessage]]:
         """Interrupt the agent. Returns the items to truncate upstream, and the messages with the text that can have
         been heard and was not sent yet. Send both before the message that ends the reply."""
+        self._silence.is_expected()
         cuts = self.playout.cut(now)
         messages: list[ServerMessage] = []
         for cut in cuts:
@@ -183,6 +188,7 @@ class Downlink:
         if reply.over:
             # All but the end of its audio has arrived.
             return None, self._end(reply)
+        self._silence.begins(self.playout.ends_at(now))
         heard = {item_id: self._heard(reply, item_id) for item_id in reply.words | reply.texts}
         messages = [
             message for item_id, text in heard.items() if text for message in self._say(reply, item_id, text, now)
@@ -218,6 +224,7 @@ class Downlink:
     def end(self, *, owed: bool | None = None) -> list[ServerMessage]:
         """End the newest reply, although its response has not ended. Returns the messages that say so (``owed``: also
         if the client never heard of the reply); not used where ``UserStartedSpeaking`` does."""
+        self._silence.is_expected()
         reply = self.replies.newest
         return [] if reply is None or reply.gone else self._end(reply, owed=owed)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from gateway.continuity.journal import read
@@ -25,6 +26,11 @@ _EARLY_MAX = 1_024
 #: Seconds for which a journal that was handed over is kept, and between two looks whether it is there.
 _KEPT = 5.0
 _LOOK = 0.1
+_taken_up = Counter(
+    "turngate_sessions_taken_up", "Sessions of other gateways that go on here, by their journal.", ["journal"]
+)
+for _journal in ("complete", "incomplete"):
+    _taken_up.labels(_journal)
 _TROUBLE = (RedisError, OSError, TimeoutError)
 
 
@@ -90,6 +96,7 @@ class Claims:
         except ValueError as error:
             log.error("session_not_taken_up", session=claim.session, reason=str(error))
             return None
+        _taken_up.labels("complete" if complete else "incomplete").inc()
         log.info("session_claimed", session=claim.session, epoch=claim.epoch, before=claim.gateway, complete=complete)
         return TakenUp(claim.session, claim.epoch, parts, complete)
 

@@ -106,6 +106,7 @@ class ClientSide:
             return False
         log.info("client_lost", session=conversation.session, code=ended.code)
         self._returned.clear()
+        conversation.counters.parked += 1
         self.parked_since, sending.parked = self._clock(), True
         sending.connect_directly()
         conversation.client_lost(self._clock(), leg.queue.texts, leg.queue.repeats)
@@ -116,6 +117,7 @@ class ClientSide:
                 await self._returned.wait()
         except TimeoutError:
             if self.parked_since is not None:
+                conversation.counters.not_returned += 1
                 log.info("client_did_not_return", session=conversation.session)
         return self.parked_since is None
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import SESSION_OVER, Ending, UpstreamProblem
 from gateway.conversation.limits import Limits
-from tests.unit.gateway.bench import effective
+from tests.unit.gateway.bench import effective, words
 from tests.unit.gateway.legs_bench import LIMITS, Legs, ready
 from turngate.protocol.messages import Slot
 
@@ -145,3 +145,39 @@ def test_reasons_are_counted_by_name_up_to_a_number() -> None:
         legs.now += 61.0
     assert len(counters.legs_lost) == 33
     assert counters.legs_lost["other"] == 8
+
+
+def _in_a_reply(counters: Counters) -> Legs:
+    """A second of it has arrived."""
+    legs = Legs(counters=counters)
+    legs.configured()
+    legs.created("resp_1", legs.requested(2))
+    words(legs, "resp_1", "a1", "One two three", 1_000)
+    return legs
+
+
+@pytest.mark.parametrize(("away", "silence"), [(0.4, 0.0), (3.0, 2.0)])
+def test_the_silence_begins_when_what_has_arrived_is_played(away: float, silence: float) -> None:
+    heard: list[float] = []
+    legs = _in_a_reply(Counters(silence_heard=heard.append))
+    legs.lost()
+    legs.restored()
+    legs.translated(3)
+    (create,) = legs.release(responds=(3,), name="r2").to_upstream
+    legs.created("resp_2", create["event_id"])
+    legs.now += away
+    words(legs, "resp_2", "a2", "four", 100)
+    words(legs, "resp_2", "a2", " five", 100)
+    assert heard == [silence]
+
+
+def test_nobody_waits_for_a_reply_that_the_user_interrupts() -> None:
+    heard: list[float] = []
+    legs = _in_a_reply(Counters(silence_heard=heard.append))
+    legs.lost()
+    legs.restored()
+    legs.event("input_audio_buffer.speech_started", item_id="audio_1", audio_start_ms=0)
+    legs.event("input_audio_buffer.speech_stopped", item_id="audio_1", audio_end_ms=500)
+    legs.created("resp_2")
+    words(legs, "resp_2", "a2", "Yes?", 100)
+    assert heard == []
