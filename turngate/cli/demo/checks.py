@@ -15,8 +15,10 @@ from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 
 def run_checks(demo_run: DemoRun) -> list[CheckResult]:
     """Run all checks: those of the client's observations, then those of the upstream's record."""
-    cut = (went_on,) if any(scenario.cut for scenario in demo_run.script) else ()
-    return [check(demo_run) for check in (*CLIENT_CHECKS, *cut, *UPSTREAM_CHECKS)]
+    steps = [step for _, step in _steps(demo_run)]
+    cut = (went_on,) if any(step.cut for step in steps) else ()
+    killed = (went_on_elsewhere,) if any(step.kill for step in steps) else ()
+    return [check(demo_run) for check in (*CLIENT_CHECKS, *cut, *killed, *UPSTREAM_CHECKS)]
 
 
 def settings_applied(demo_run: DemoRun) -> CheckResult:
@@ -133,6 +135,21 @@ def went_on(demo_run: DemoRun) -> CheckResult:
                     yield f"{_where(scenario, step)}: {len(reply.text.split())} words instead of {step.words}"
 
     return check_result_of("a reply whose connection to the upstream was cut went on to its end", problems())
+
+
+def went_on_elsewhere(demo_run: DemoRun) -> CheckResult:
+    def problems() -> Iterator[str]:
+        for scenario, step in _steps(demo_run):
+            if not step.kill:
+                continue
+            welcomes = [seen.message.get("resumed") for seen in _received(demo_run, scenario, step, "Welcome")]
+            if welcomes != [True]:
+                yield f"{_where(scenario, step)}: Welcome with resumed {welcomes}"
+            for reply in replies(demo_run.select(scenario, step)):
+                if len(reply.text.split()) < step.words:
+                    yield f"{_where(scenario, step)}: {len(reply.text.split())} words instead of {step.words}"
+
+    return check_result_of("a reply whose gateway was killed went on to its end at another gateway", problems())
 
 
 def no_errors(demo_run: DemoRun) -> CheckResult:

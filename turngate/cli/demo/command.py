@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.text import Text
 
 from turngate.cli.client import ApiKey
+from turngate.cli.demo.balancer import balanced
 from turngate.cli.demo.check_result import CheckResult
 from turngate.cli.demo.checks import run_checks
 from turngate.cli.demo.observations import DemoRun
 from turngate.cli.demo.runner import DemoRunner
-from turngate.cli.demo.script import Scenario, lost_connection, script
+from turngate.cli.demo.script import Scenario, killed_gateway, lost_connection, script
 from turngate.cli.demo.timeline import render, timeline
 from turngate.cli.errors import FAILED, CommandError, run
 from turngate.cli.functions import Functions
@@ -37,6 +38,8 @@ class Services:
     url: str
     simulator_url: str | None
     session_state_url: str | None
+    #: Kills the gateway that serves the client; another one is there.
+    kill_gateway: Callable[[], None] | None = None
 
 
 def demo(
@@ -67,6 +70,8 @@ async def _demo(given: Services | None, out: Path, console: Console, api_key: st
         scenarios = script(functions, recordings, mark)
         if services.simulator_url is not None:
             scenarios = (*scenarios, lost_connection(mark))
+        if services.kill_gateway is not None:
+            scenarios = (*scenarios, killed_gateway(mark))
         runner = DemoRunner(
             scenarios,
             url=services.url,
@@ -74,6 +79,7 @@ async def _demo(given: Services | None, out: Path, console: Console, api_key: st
             session_state_url=services.session_state_url and services.session_state_url.rstrip("/"),
             progress=lambda demo_run, scenario, step: _show(console, demo_run, scenario, step),
             api_key=api_key,
+            kill_gateway=services.kill_gateway,
         )
         broken_off: CommandError | None = None
         try:
@@ -100,8 +106,9 @@ async def _services(given: Services | None, console: Console) -> AsyncIterator[S
     upstream = "the simulator" if simulated else "the one configured in the environment"
     console.print(f"starting turngate; the upstream is {upstream}", style="dim")
     try:
-        async with Stack(simulator=simulated) as stack:
-            yield Services(stack.gateway_url, stack.simulator_url if simulated else None, stack.session_state_url)
+        async with Stack(simulator=simulated, gateways=2) as stack, balanced(stack.gateway_urls) as url:
+            simulator_url = stack.simulator_url if simulated else None
+            yield Services(url, simulator_url, stack.session_state_url, stack.processes["gateway-1"].kill)
     except StackError as error:
         raise CommandError(str(error)) from None
 

@@ -21,7 +21,7 @@ from turngate.cli.wav import Recording
 TURN_TIMEOUT_S = 60.0
 #: How long to keep receiving after the last turn, in order to detect a second reply.
 AFTERWARDS_S = 0.5
-#: Seconds of a reply that are heard before its connection is cut.
+#: Seconds of a reply that are heard before its connection is cut, or its gateway killed.
 _WORDS_S = 1.5
 #: Seconds between two queries of session-state while requests should be held.
 WATCH_S = 0.05
@@ -42,12 +42,15 @@ class DemoRunner:
         session_state_url: str | None,
         progress: Progress,
         api_key: str | None = None,
+        kill_gateway: Callable[[], None] | None = None,
     ) -> None:
+        """``kill_gateway`` kills the gateway that serves the client, for scenarios that need it."""
         self.demo_run = DemoRun(script, (), watched=session_state_url is not None)
         #: All of the agent's audio.
         self.voice = bytearray()
         self._url = url
         self._api_key = api_key
+        self._kill_gateway = kill_gateway
         self._simulator_url = simulator_url
         self._session_state_url = session_state_url
         self._progress = progress
@@ -90,6 +93,8 @@ class DemoRunner:
             await session.say(step.text)
         if step.cut:
             await self._cut(session)
+        if step.kill:
+            await self._kill(session)
         if step.updates:
             tracker = session.tracker
             # If the reply has already ended, nothing is held, and a check reports it.
@@ -103,11 +108,21 @@ class DemoRunner:
     async def _cut(self, session: AgentSession) -> None:
         """Cut the connection to the upstream in the middle of the reply."""
         assert self._simulator_url is not None
+        await self._hear_words(session)
+        await fetch_json(f"{self._simulator_url}/cut", option="--simulator-url")
+        self._note("speech", {"description": "the connection to the upstream is cut"})
+
+    async def _kill(self, session: AgentSession) -> None:
+        """Kill the gateway in the middle of the reply."""
+        assert self._kill_gateway is not None
+        await self._hear_words(session)
+        self._kill_gateway()
+        self._note("speech", {"description": "the gateway is killed"})
+
+    async def _hear_words(self, session: AgentSession) -> None:
         tracker = session.tracker
         await self._settle(session, lambda: tracker.replying or not tracker.waiting, "beginning of the reply")
         await asyncio.sleep(_WORDS_S)
-        await fetch_json(f"{self._simulator_url}/cut", option="--simulator-url")
-        self._note("speech", {"description": "the connection to the upstream is cut"})
 
     async def _speak(self, session: AgentSession, recording: Recording) -> None:
         length = f"{recording.seconds:.1f} s at {recording.sample_rate // 1000} kHz"

@@ -35,6 +35,8 @@ class Step:
     updates: tuple[Message, ...] = ()
     #: As soon as the reply has begun, the connection to the upstream is cut.
     cut: bool = False
+    #: As soon as the reply has begun, the gateway is killed.
+    kill: bool = False
     #: The number of words that the reply must have, at least.
     words: int = 0
 
@@ -56,8 +58,8 @@ class Scenario:
 
     @property
     def cut(self) -> bool:
-        """Whether the connection to the upstream is cut in it, so that the upstream has more than one record of it."""
-        return any(step.cut for step in self.steps)
+        """Whether the connection to the upstream is lost in it, so that the upstream has more than one record of it."""
+        return any(step.cut or step.kill for step in self.steps)
 
     @property
     def updates(self) -> tuple[Message, ...]:
@@ -74,6 +76,21 @@ def lost_connection(mark: str) -> Scenario:
         steps=(
             Step("cut in the middle of a reply", text="Tell me a story. [say 60 words]", cut=True, words=60),
             Step("after it", text="What can you do for me?"),
+        ),
+    )
+
+
+def killed_gateway(mark: str) -> Scenario:
+    """A session whose gateway is killed in the middle of a reply; another one goes on with it."""
+    return Scenario(
+        name="Killed gateway",
+        path=AGENT_PATH,
+        opening=settings(
+            f"You are the guide of the demo {mark}/killed. Answer in one short sentence.", greeting="Hello once."
+        ),
+        steps=(
+            Step("killed in the middle of a reply", text="Tell me a story. [say 60 words]", kill=True, words=60),
+            Step("after it", text="What are your instructions?", mentions=(f"{mark}/killed",)),
         ),
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.unit.turngate.cli.demo.correct_run import SCRIPT, changed, correct_run, recorded, twice, without
-from turngate.cli.demo.checks import run_checks, went_on
+from turngate.cli.demo.checks import run_checks, went_on, went_on_elsewhere
 from turngate.cli.demo.observations import DemoRun, Observation, UpstreamEvent, UpstreamRecord
-from turngate.cli.demo.script import OPENING, lost_connection, prompt_of
+from turngate.cli.demo.script import OPENING, killed_gateway, lost_connection, prompt_of
 from turngate.cli.demo.upstream_checks import NO_RECORD
 
 Fault = Callable[[DemoRun], DemoRun]
@@ -276,3 +276,21 @@ def test_a_reply_that_was_cut_must_go_on(said: int, failed: bool) -> None:
     run = DemoRun((scenario,), tuple(seen))
     assert went_on(run).failed is failed
     assert went_on(run).expectation in [result.expectation for result in run_checks(run)]
+
+
+@pytest.mark.parametrize(
+    ("resumed", "said", "failed"), [(True, 60, False), (True, 20, True), (False, 60, True), (None, 60, True)]
+)
+def test_a_reply_whose_gateway_was_killed_must_go_on_elsewhere(resumed: bool | None, said: int, failed: bool) -> None:
+    scenario = killed_gateway("mark")
+    words = {"type": "ConversationText", "role": "assistant", "content": " ".join(["word"] * said)}
+    welcome: list[dict[str, Any]] = [] if resumed is None else [{"type": "Welcome", "resumed": resumed}]
+    seen = [
+        Observation(at, scenario.name, scenario.steps[0].name, "received", message)
+        for at, message in enumerate(
+            [{"type": "AgentStartedSpeaking"}, *welcome, words, {"type": "AgentAudioDone"}],
+        )
+    ]
+    run = DemoRun((scenario,), tuple(seen))
+    assert went_on_elsewhere(run).failed is failed
+    assert went_on_elsewhere(run).expectation in [result.expectation for result in run_checks(run)]
