@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from prometheus_client import Counter
@@ -20,7 +20,7 @@ from turngate.protocol.messages import JournalComplete, SessionClaimed
 log = structlog.get_logger(__name__)
 
 _GOING_AWAY = Ending(1012, "SERVER_GOING_AWAY")
-_LEFT_MAX = 1_024
+_LEFT_MAX, _OVER_MAX = 1_024, 4_096
 
 _handed_over = Counter(
     "turngate_sessions_handed_over", "Sessions that were handed over, by what became of the last entry.", ["entry"]
@@ -37,6 +37,8 @@ class Moves:
         self._journals = journals
         #: Sessions that were handed over here, and their epochs: Redis has their last entries, or does not get them.
         self._left: Recent[str, int] = Recent(_LEFT_MAX)
+        #: The resume keys of sessions that have ended here, and these sessions.
+        self._over: Recent[str, str] = Recent(_OVER_MAX)
 
     @property
     def possible(self) -> bool:
@@ -58,9 +60,12 @@ class Moves:
     async def claim(self, returning: Returning, waits: Callable[[], bool]) -> TakenUp | None:
         """The session of another gateway to which this client returns; this gateway is its owner from now on.
         ``waits`` tells whether the client is still there."""
-        if self._claims is None or not returning.keys:
+        if self._claims is None or self._journals is None:
             return None
-        return await self._claims.claim([key.hex() for key in returning.keys], surely=returning.asks, waits=waits)
+        known = [key.hex() for key in returning.keys]
+        # Redis may not have forgotten yet what has ended here.
+        keys = [key for key in known if not self._journals.is_over(self._over.get(key, ""))]
+        return await self._claims.claim(keys, surely=returning.asks, waits=waits) if keys else None
 
     async def owns(self, session: Session) -> bool:
         """Whether this gateway still owns the session."""
@@ -108,11 +113,14 @@ class Moves:
         assert self._claims is not None
         await self._claims.keep(entry)
 
-    def ended(self, session: Session) -> None:
-        """The session is over here. Its journal is not needed, unless it goes on elsewhere."""
+    def ended(self, session: Session, keys: Sequence[str]) -> None:
+        """The session is over here, whose resume ``keys`` were these. Its journal is not needed, unless it goes on
+        elsewhere."""
         if self._journals is None:
             return
         if session.handed_over or session.conversation.journal is None:
             self._journals.leave(session.name)
         else:
+            for key in keys:
+                self._over[key] = session.name
             self._journals.over(session.name, session.conversation.epoch)

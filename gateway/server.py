@@ -201,7 +201,7 @@ class GatewayServer:
         """Serve this connection, in its own session or in that to which its client returns."""
         credential, returning = self._admission.returning(name)
         session = await self._of_this_gateway(returning)
-        if session is not None:
+        if session is not None and session.attachable:
             metrics.client_returned(parked=session.parked_since is not None)
             log.info("client_returned", session=session.name, parked=session.parked_since is not None)
             handle = self._resume_keys.enter(session.name, credential, returning)
@@ -209,21 +209,26 @@ class GatewayServer:
             leg = session.attach(client, welcome, returning.received)
         else:
             self._admission.new_session(name)
-            taken = await self._moves.claim(returning, lambda: client.open)
+            # One that has ended here has ended, whatever Redis still knows of it.
+            over = session is not None and not session.handed_over
+            taken = None if over else await self._moves.claim(returning, lambda: client.open)
             session = None if taken is None else self._take_up(taken, client, dialect, name)
             session = session or self._new(client, dialect, name)
             leg = session.client
         await leg.over.wait()
 
     async def _of_this_gateway(self, returning: Returning) -> Session | None:
-        """The session of this gateway to which the client returns. One that has rested without a client may have become
-        another gateway's meanwhile."""
+        """The session of this gateway to which the client returns; it may be over (`Session.attachable`). One that has
+        rested without a client may have become another gateway's meanwhile."""
         session = self._sessions.get(self._resume_keys.find(returning) or "")
         if session is None or not session.attachable:
-            return None
+            return session
+        if session.parked_since is None and not session.client.socket.open:
+            # Its connection has ended a moment ago, and the session is about to hear how.
+            await session.client_settled()
         if session.parked_since is not None and not await self._moves.owns(session):
             session.fenced()
-        return session if session.attachable else None
+        return session
 
     def _new(self, client: Socket, dialect: Dialect, name: str) -> Session:
         """A new session."""
@@ -320,7 +325,7 @@ class GatewayServer:
         try:
             await session.run(welcome, missed)
         finally:
-            self._moves.ended(session)
+            self._moves.ended(session, self._resume_keys.of(name))
             # It may have come back meanwhile, from another gateway.
             if self._sessions.get(name) is session:
                 del self._sessions[name]

@@ -55,6 +55,15 @@ class ClientSide:
         resumable = self._conversation.client_legs.sent is not None
         return resumable and not self.gone.is_set() and self._conversation.ending is None
 
+    async def settled(self) -> None:
+        """Return when it is known whether the client may return, whose connection has ended."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._sending.client.over, self.gone)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+
     def begin(self) -> None:
         """Serve the client's connection."""
         leg = self._sending.client

@@ -45,6 +45,8 @@ class JournalWriter:
         self._owners = owners
         #: Sessions by name; of one that is over, its epoch.
         self._queue: FoldingQueue[str, Journaled | int] = FoldingQueue(fold)
+        #: Sessions that have ended, and whose journals are not forgotten yet.
+        self._ending: set[str] = set()
         #: Redis has taken what was written last.
         self.works = True
 
@@ -68,6 +70,11 @@ class JournalWriter:
         """The session has ended: forget its journal."""
         self._queue.remove(name)
         self._queue.add(name, epoch)
+        self._ending.add(name)
+
+    def is_over(self, name: str) -> bool:
+        """Whether the session has ended here, and Redis still knows its journal."""
+        return name in self._ending
 
     async def run(self) -> None:
         """Write what comes, until cancelled. What Redis refuses is written later, as it is then."""
@@ -80,6 +87,7 @@ class JournalWriter:
                 for name, epoch in taken.items():
                     if isinstance(epoch, int):
                         await self._owners.forget(name, epoch)
+                        self._ending.discard(name)
             except Exception as error:
                 if not concerns_server(error):
                     raise

@@ -90,6 +90,10 @@ class Session:
         """Whether a client may return to this session."""
         return self._client_side.attachable
 
+    async def client_settled(self) -> None:
+        """Return when it is known whether the client may return, whose connection has ended."""
+        await self._client_side.settled()
+
     @property
     def parked_since(self) -> float | None:
         """Since when there is no client; None while there is one."""

@@ -168,8 +168,10 @@ async def test_a_session_that_is_over_is_forgotten_when_redis_is_back(server: Se
     server.writer.changed(one, urgent=False)
     server.writer.over("one", 0)
     await asyncio.sleep(0)
+    assert server.writer.is_over("one"), "nobody may find it here meanwhile"
     server.refuse(None)
     await server.writer.drain(FOREVER)
+    assert not server.writer.is_over("one")
     assert server.keyspace.execute("EXISTS", OWNER_KEY + "one", JOURNAL_KEY + "one", RESUME_KEY + "key-one") == 0
 
 
