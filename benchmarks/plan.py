@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-PARTS = ("audio", "knee", "control", "restart", "flood", "translators", "idle", "startup")
+PARTS = ("audio", "knee", "control", "restart", "flood", "translators", "idle", "continuity", "startup")
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,14 @@ class Plan:
     idle_seconds: float = 20.0
     #: Whether to use new processes, without which memory values are meaningless.
     idle_alone: bool = True
+    #: Turns of each session that talks, and sessions that are parked.
+    continuity_turns: int = 20
+    continuity_parked: int = 200
     #: Whether to build an image and measure its size.
     image: bool = True
 
 
-#: A smoke test of every part, in less than 40 s. Its figures are meaningless.
+#: A smoke test of every part, in less than a minute. Its figures are meaningless.
 SMOKE = Plan(
     rounds=1,
     audio_sessions=(2,),
@@ -59,6 +62,8 @@ SMOKE = Plan(
     idle_sessions=20,
     idle_seconds=1.0,
     idle_alone=False,
+    continuity_turns=1,
+    continuity_parked=5,
     image=False,
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.environment import Environment, environment
 from benchmarks.machine import Cores
-from benchmarks.parts import audio, capacity, control, flood, idle, restart, startup, translators
+from benchmarks.parts import audio, capacity, continuity, control, flood, idle, restart, startup, translators
 from benchmarks.plan import Plan
 
 Say = Callable[[str], None]
@@ -27,6 +27,7 @@ class Results:
     floods: flood.Samples = field(default_factory=dict)
     translators: translators.Samples = field(default_factory=dict)
     idle: idle.IdleSample | None = None
+    continuity: continuity.ContinuitySample | None = None
     startup: startup.StartUp | None = None
     image: str = "not measured"
     seconds: float = 0.0
@@ -56,12 +57,17 @@ async def run(plan: Plan, cores: Cores, say: Say) -> Results:
         async with environment(cores) as quiet:
             await _idle(quiet, results, say)
         wanted.remove("idle")
-    if wanted - {"startup"}:
+    if wanted - _ALONE:
         async with environment(cores) as busy:
             for part, measure in _IN_ENVIRONMENT.items():
                 if part in wanted:
                     say(f"\n{part}")
                     await measure(busy, results, say)
+    if "continuity" in wanted:
+        say("\ncontinuity")
+        results.continuity = await continuity.run(
+            cores, plan.rounds, plan.continuity_turns, plan.continuity_parked, say
+        )
     if "startup" in wanted:
         say("\nstart-up")
         results.startup = await startup.run(cores, plan.rounds, say)
@@ -105,6 +111,8 @@ async def _idle(on: Environment, results: Results, say: Say) -> None:
     results.idle = await idle.run(on, results.plan.idle_sessions, results.plan.idle_seconds, say)
 
 
+#: The parts that start processes of their own.
+_ALONE = {"continuity", "startup"}
 #: The order matters: the translators part moves the translators to other cores.
 _IN_ENVIRONMENT = {
     "idle": _idle,

@@ -39,8 +39,10 @@ class ContinuitySample:
 
     #: From the client's first byte to the first audio of the first reply, on a new session.
     first: float
-    #: Silence that is heard when the connection is lost at the beginning of a reply.
-    in_reply: float
+    #: From the loss of a connection in a reply to the next audio, and the silence that is heard: the client plays
+    #: meanwhile what has arrived before.
+    pause: float
+    silence: float
     #: From the loss until the conversation is restored, with no reply running.
     restored: float
     #: The longest silence that was heard at a roll-over, and the number of roll-overs.
@@ -55,26 +57,23 @@ class ContinuitySample:
 
     @property
     def ratio(self) -> float:
-        """Silence at a loss, as a share of the wait for a first reply."""
-        return self.in_reply / self.first
+        """The pause at a loss, as a share of the wait for a first reply."""
+        return self.pause / self.first
 
 
 async def run(cores: Cores, rounds: int, turns: int, parked: int, say: Callable[[str], None]) -> ContinuitySample:
     """Measure: ``rounds`` losses, ``turns`` turns per session with and without a journal, ``parked`` sessions."""
     async with _stack(cores) as stack:
         memory = await _memory(stack, parked)
-        firsts, silences = [], []
-        for _ in range(rounds):
-            first, silence = await _loss_in_a_reply(stack)
-            firsts.append(first)
-            silences.append(silence)
+        losses = [await _loss_in_a_reply(stack) for _ in range(rounds)]
         restored = await _loss_while_idle(stack, rounds)
         costs = [await _turns(stack, turns, resumable=resumable) for resumable in (False, True)]
     async with _stack(cores, TURNGATE_UPSTREAM_ROLLOVER_MS=str(_ROLL_OVER_MS)) as stack:
         roll_overs, longest = await _roll_overs(stack)
     sample = ContinuitySample(
-        first=median(firsts),
-        in_reply=median(silences),
+        first=median([first for first, _, _ in losses]),
+        pause=median([pause for _, pause, _ in losses]),
+        silence=median([silence for _, _, silence in losses]),
         restored=restored,
         at_roll_over=longest,
         roll_overs=roll_overs,
@@ -90,8 +89,9 @@ async def run(cores: Cores, rounds: int, turns: int, parked: int, say: Callable[
 def summary(sample: ContinuitySample) -> list[str]:
     """The result as text for the terminal."""
     return [
-        f"lost in a reply: {sample.in_reply * 1e3:.0f} ms of silence, {sample.ratio:.2f} × a first reply "
-        f"({sample.first * 1e3:.0f} ms); lost while idle: restored in {sample.restored * 1e3:.0f} ms",
+        f"lost in a reply: a pause of {sample.pause * 1e3:.0f} ms, {sample.ratio:.2f} × a first reply "
+        f"({sample.first * 1e3:.0f} ms), of which {sample.silence * 1e3:.0f} ms are heard; "
+        f"lost while idle: restored in {sample.restored * 1e3:.0f} ms",
         f"{sample.roll_overs} roll-overs: {sample.at_roll_over * 1e3:.0f} ms of silence at most",
         "a turn, plain and resumable: CPU {:.2f} and {:.2f} ms, to the broker {:.1f} and {:.1f} KB".format(
             *(cpu * 1e3 for cpu in sample.turn_cpu), *(size / 1024 for size in sample.turn_bytes)
@@ -118,8 +118,8 @@ class _Caller:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self.played_until = 0.0
-        #: What was heard before the last audio.
+        self._played_until: float | None = None
+        #: The longest silence between two pieces of audio since it was set to 0.
         self.silence = 0.0
 
     async def say(self, **message: Any) -> None:
@@ -132,13 +132,16 @@ class _Caller:
                 frame = await self.connection.recv()
                 now = clock()
                 if isinstance(frame, bytes):
-                    heard_before, self.played_until = self.played_until, max(self.played_until, now)
-                    self.played_until += len(frame) / _SECOND
+                    self._heard(len(frame), now)
                     if kind == "audio":
-                        self.silence = max(now - heard_before, 0.0)
                         return now
                 elif json.loads(frame)["type"] == kind:
                     return now
+
+    def _heard(self, size: int, now: float) -> None:
+        played_until = now if self._played_until is None else self._played_until
+        self.silence = max(self.silence, now - played_until)
+        self._played_until = max(played_until, now) + size / _SECOND
 
     async def talk(self) -> None:
         """One turn."""
@@ -156,8 +159,8 @@ async def _call(stack: Stack, *, resumable: bool = False) -> AsyncIterator[_Call
         yield caller
 
 
-async def _loss_in_a_reply(stack: Stack) -> tuple[float, float]:
-    """The wait for the first reply of a session, and the silence at a loss in the second."""
+async def _loss_in_a_reply(stack: Stack) -> tuple[float, float, float]:
+    """The wait for the first reply of a session; the pause and the silence at a loss in the second."""
     began = clock()
     async with _call(stack) as caller:
         await caller.say(type="InjectUserMessage", content="Hello?")
@@ -165,15 +168,12 @@ async def _loss_in_a_reply(stack: Stack) -> tuple[float, float]:
         await caller.until("AgentAudioDone")
         await caller.say(type="InjectUserMessage", content="Tell me a story. [say 60 words]")
         await caller.until("audio")
-        await _fetch(f"{stack.simulator_url}/cut")
-        # What was on its way is still heard; the rest comes after the silence.
         caller.silence = 0.0
-        longest = 0.0
-        cut = clock()
-        while longest == 0.0 and clock() - cut < _PATIENCE:
-            await caller.until("audio")
-            longest = max(longest, caller.silence)
-        return first, longest
+        await _fetch(f"{stack.simulator_url}/cut")
+        lost = clock()
+        pause = await caller.until("audio") - lost
+        await caller.until("AgentAudioDone")
+        return first, pause, caller.silence
 
 
 async def _loss_while_idle(stack: Stack, rounds: int) -> float:

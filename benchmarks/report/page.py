@@ -33,6 +33,7 @@ def page(results: Results, command: str) -> str:
     """The page, in Markdown."""
     plan, cores = results.plan, results.cores
     assert results.idle is not None
+    assert results.continuity is not None
     assert results.startup is not None
     about = {
         **description(),
@@ -131,6 +132,18 @@ and its session ends; it connects again at once.
 A {results.idle.relay_cpu:.2%}.
 
 {tables.idle_table(results.idle)}
+
+## Continuity
+
+A connection to the model that is lost at the beginning of a reply: the next audio comes after
+{results.continuity.pause * 1e3:.0f} ms, {results.continuity.ratio:.2f} × the {results.continuity.first * 1e3:.0f} ms
+from a client's first byte to the audio of a first reply. The caller hears {results.continuity.silence * 1e3:.0f} ms of
+silence, since audio arrives faster than it is played. Without a reply the conversation is restored in
+{results.continuity.restored * 1e3:.0f} ms. At {results.continuity.roll_overs} roll-overs of a session that talks,
+{results.continuity.at_roll_over * 1e3:.0f} ms of silence were heard. The upstream is the simulator on this machine; a
+real one adds its distance to both sides of the ratios.
+
+{tables.continuity_table(results.continuity)}
 
 ## Start-up
 

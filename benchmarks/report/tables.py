@@ -8,6 +8,7 @@ from benchmarks.environment import DIRECT, RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import EXCHANGES
 from benchmarks.parts import audio, control, flood
 from benchmarks.parts.capacity import Capacity
+from benchmarks.parts.continuity import ContinuitySample
 from benchmarks.parts.idle import IdleSample
 from benchmarks.parts.restart import RestartSample
 from benchmarks.parts.translators import ThroughputSample
@@ -139,6 +140,22 @@ def idle_table(sample: IdleSample) -> str:
         head,
         ((kind, f"{spent[kind] / seconds:.2%}", f"{size / 1024:.1f}") for kind, size in sample.memory.items()),
     )
+
+
+def continuity_table(sample: ContinuitySample) -> str:
+    cpu, size, memory = sample.turn_cpu, sample.turn_bytes, sample.memory
+    return table(
+        ("a session", "that cannot be resumed", "that can", "ratio"),
+        (
+            ("CPU of gateway and broker for a turn, ms", *_compared(cpu, 1e3)),
+            ("bytes to the broker for a turn, KB", *_compared(size, 1 / 1024)),
+            ("memory of the gateway, with its client and parked, KB", *_compared(memory, 1 / 1024)),
+        ),
+    )
+
+
+def _compared(values: tuple[float, float], unit: float) -> tuple[str, str, str]:
+    return f"{values[0] * unit:.1f}", f"{values[1] * unit:.1f}", f"{values[1] / values[0]:.2f}"
 
 
 def _audio_row(samples: audio.Samples, name: str, count: int) -> tuple[str, ...]:

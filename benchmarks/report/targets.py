@@ -60,7 +60,7 @@ class Target:
 def targets(results: Results) -> list[Target]:
     """All targets, in the order of the parts."""
     one_translator, two_translators = (_throughput(results, count) for count in (1, 2))
-    idle = results.idle
+    idle, continuity = results.idle, results.continuity
     return [
         Target(
             f"CPU for a pair of frames, 16 kHz, {_SESSIONS} sessions",
@@ -105,6 +105,18 @@ def targets(results: Results) -> list[Target]:
             5,
             idle.cpu * 100 if idle is not None else None,
             " %",
+        ),
+        Target(
+            "audio again after a connection that is lost in a reply, against a first reply",
+            1.5,
+            continuity.ratio if continuity is not None else None,
+            " ×",
+        ),
+        Target(
+            "silence heard at a roll-over",
+            0,
+            continuity.at_roll_over * 1e3 if continuity is not None else None,
+            " ms",
         ),
     ]
 
