@@ -15,7 +15,7 @@ _NEVER_SHOWN = ("conversation_already_has_active_response", "response_cancel_not
 _OF_BABBLE = ("UNPARSABLE_CLIENT_MESSAGE", "NON_SETTINGS_MESSAGE_BEFORE_SETTINGS", "SETTINGS_ALREADY_APPLIED")
 #: In good weather, what nothing is in the way of goes within so many ways through the broker, and so many seconds: long
 #: before a lease ends or a heartbeat comes.
-_HOPS, _BEYOND = 20, 0.1
+_HOPS, _BEYOND = 30, 0.1
 
 
 def check(facts: Facts) -> Iterator[Violation]:
