@@ -70,7 +70,8 @@ async def _warn_of_ends(settings: GatewaySettings) -> None:
         warn_of_ends([settings.upstream_model], announced)
 
 
-def _dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
+def dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
+    """What opens the upstream connections that these settings ask for."""
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else "none"
     return Dialler(
         engine,
@@ -102,7 +103,7 @@ class Gateway:
         self._server = GatewayServer(
             settings,
             engine,
-            _dialler(settings, engine),
+            dialler(settings, engine),
             self._publisher,
             self._alive,
             Authentication(self._keys, read_tokens(settings, open_to_anybody=self._keys is None)),

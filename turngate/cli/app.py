@@ -10,6 +10,7 @@ from turngate.cli import services
 from turngate.cli.chat import chat
 from turngate.cli.config import config
 from turngate.cli.demo.command import demo
+from turngate.cli.doctor.command import doctor
 from turngate.cli.run import run
 from turngate.cli.sessions import sessions
 from turngate.cli.talk import talk
@@ -62,6 +63,7 @@ app.command()(talk)
 app.command()(sessions)
 app.command()(demo)
 app.command()(config)
+app.command()(doctor)
 
 
 def main() -> None:

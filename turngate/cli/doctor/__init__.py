@@ -1,0 +1,1 @@
+"""``turngate doctor``: checks a configuration against the world."""

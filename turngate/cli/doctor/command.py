@@ -1,0 +1,180 @@
+"""``turngate doctor``: looks at settings, Redis, the upstream and this machine, and says what to do, a line each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+import typer
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from rich.console import Console
+from rich.text import Text
+
+from turngate.cli.doctor.findings import Finding, Level, failed, of_access, of_clocks, of_open_files, of_server
+from turngate.cli.errors import FAILED, run
+from turngate.cli.services import GATEWAY, SERVICES, SIMULATOR, known_variables
+from turngate.cli.unknown_settings import unknown
+from turngate.process.settings import BrokerSettings, Settings, SettingsError, load
+from turngate.process.text import printable
+from turngate.process.urls import without_secrets
+
+if TYPE_CHECKING:
+    from gateway.config import GatewaySettings
+
+#: Seconds for each server to answer.
+_PATIENCE = 5.0
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as a JSON array.")] = False,
+) -> None:
+    """Check the configuration of the environment: settings, Redis, the upstream, limits and access.
+
+    The exit code is 0 if nothing is wrong; warnings do not change it.
+    """
+    # What a service would log is said in a finding.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    run(_doctor(as_json=as_json, console=Console(highlight=False)))
+
+
+async def _doctor(*, as_json: bool, console: Console) -> int:
+    findings = [finding async for finding in _findings()]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            console.print(draw(finding), soft_wrap=True)
+    return FAILED if any(finding.level is Level.ERROR for finding in findings) else 0
+
+
+def draw(finding: Finding) -> Text:
+    """The finding as a line."""
+    remedy = f"; {finding.remedy}" if finding.remedy else ""
+    said = printable(f"{finding.check}: {finding.found}{remedy}")
+    return Text.assemble((f"{finding.level:>7}", f"bold {_STYLES[finding.level]}"), "  ", said)
+
+
+async def _findings() -> AsyncIterator[Finding]:
+    loaded: dict[str, Settings] = {}
+    for finding in _settings(loaded):
+        yield finding
+    gateway: Any = loaded.get(GATEWAY.name)
+    broker = next((one for one in loaded.values() if isinstance(one, BrokerSettings)), None)
+    if broker is not None:
+        async for finding in _redis(broker):
+            yield finding
+    if gateway is not None:
+        yield await _upstream(gateway)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        yield of_open_files(float("inf") if hard == resource.RLIM_INFINITY else hard, gateway.sessions_max)
+        for finding in _access(gateway):
+            yield finding
+
+
+def _settings(loaded: dict[str, Settings]) -> Iterator[Finding]:
+    """The settings of every service; those that can be read are put into ``loaded``."""
+    for line in unknown(os.environ, known_variables()):
+        yield Finding(Level.WARNING, "settings", line)
+    for service in SERVICES:
+        if service is SIMULATOR:
+            continue
+        try:
+            loaded[service.name] = load(service.settings())
+        except SettingsError as error:
+            yield failed(f"settings of the {service.name}", str(error), "`turngate config` lists what they accept")
+        else:
+            yield Finding(Level.OK, f"settings of the {service.name}", "valid")
+
+
+async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
+    where = f"Redis at {without_secrets(str(settings.redis_url))}"
+    async with Redis.from_url(str(settings.redis_url)) as redis:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await redis.ping()
+                try:
+                    info = await redis.info()
+                except ResponseError:
+                    info = {}
+                before = time.time()
+                seconds, microseconds = await redis.time()
+                after = time.time()
+        except AuthenticationError:
+            yield failed(where, "refused the user name or the password", "set them in TURNGATE_REDIS_URL")
+            return
+        except (RedisError, OSError, TimeoutError) as error:
+            yield failed(
+                where,
+                f"does not answer ({str(error) or type(error).__name__})",
+                "start it, or set TURNGATE_REDIS_URL; `turngate run` has one of its own",
+            )
+            return
+    yield Finding(Level.OK, where, f"answers in {(after - before) * 1_000:.1f} ms")
+    for finding in of_server(info):
+        yield finding
+    yield of_clocks((seconds + microseconds / 1e6 - (before + after) / 2) * 1_000)
+
+
+async def _upstream(settings: GatewaySettings) -> Finding:
+    """Open a session as the gateway does, and close it again."""
+    from gateway.app import dialler
+    from gateway.session.dialler import UpstreamUnavailable, closed
+    from gateway.sockets.engines import ENGINES
+    from gateway.sockets.interface import ConnectionClosed
+
+    where = f"upstream at {without_secrets(settings.upstream)}"
+    remedy = (
+        "start the simulator, or set OPENAI_API_KEY"
+        if settings.simulated
+        else ("check OPENAI_API_KEY, TURNGATE_UPSTREAM_URL and TURNGATE_UPSTREAM_MODEL")
+    )
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            dial = dialler(settings, ENGINES[settings.socket_engine])
+            socket = await dial.dial(asyncio.get_running_loop().time() + _PATIENCE)
+            try:
+                first = json.loads(await socket.recv())
+            except ConnectionClosed as ended:
+                return failed(where, closed(ended, None).description.rstrip("."), remedy)
+            finally:
+                await socket.close()
+    except UpstreamUnavailable as refused:
+        return failed(where, refused.problem.description.rstrip("."), remedy)
+    except (TimeoutError, OSError):
+        return failed(where, "cannot be reached", remedy)
+    if first.get("type") == "error":
+        return failed(where, f"refused the session: {first['error'].get('message')}", remedy)
+    took = f"answers in {(time.monotonic() - began) * 1_000:.0f} ms"
+    return Finding(Level.OK, where, f"{took}, with the model {settings.upstream_model}")
+
+
+def _access(settings: GatewaySettings) -> Iterator[Finding]:
+    from gateway.admission.keys import read_keys
+    from gateway.admission.origins import is_loopback
+    from gateway.admission.token_secrets import read_tokens
+
+    address = settings.published_host or settings.gateway_host
+    try:
+        keys = read_keys(settings) is not None
+        tokens = read_tokens(settings, open_to_anybody=False) is not None
+    except SettingsError as error:
+        yield failed("access", str(error), "the gateway does not start like this")
+        return
+    yield from of_access(
+        keys=keys,
+        reachable=not is_loopback(address),
+        address=address,
+        origins=settings.origins is not None,
+        tokens=tokens,
+    )

@@ -1,0 +1,123 @@
+"""What the checks of ``turngate doctor`` mean. No I/O: each takes what was found, and returns what to say of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+#: The oldest release of Redis with every command that is used (``XADD … NOMKSTREAM``), and of Valkey.
+_REDIS_SINCE = (6, 2)
+#: Milliseconds by which two clocks may differ: parked sessions and tokens are timed with those of several machines.
+_CLOCKS_DIFFER = 1_000
+_PER_SESSION, _RESERVE = 2, 128
+
+
+class Level(StrEnum):
+    OK = "ok"
+    #: It works, and may not do what is expected.
+    WARNING = "warning"
+    #: It does not work.
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, what was found, and what to do about it, if anything."""
+
+    level: Level
+    check: str
+    found: str
+    remedy: str = ""
+
+
+def failed(check: str, why: str, remedy: str) -> Finding:
+    return Finding(Level.ERROR, check, why, remedy)
+
+
+def of_server(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """A Redis server, by its answer to INFO; empty if that is forbidden."""
+    if not info:
+        yield Finding(Level.WARNING, "Redis", "INFO is forbidden: its version and memory are not known")
+        return
+    version = str(info.get("redis_version", "?"))
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < _REDIS_SINCE:
+        yield failed("Redis version", version, "use Redis 6.2 or newer, or Valkey")
+    else:
+        yield Finding(Level.OK, "Redis version", version)
+    if info.get("cluster_enabled"):
+        yield failed(
+            "Redis cluster mode", "on", "use a single server, with replicas if needed: one script uses several slots"
+        )
+    if info.get("role", "master") not in ("master", "primary"):
+        yield failed("Redis role", str(info["role"]), "TURNGATE_REDIS_URL must lead to the master: it is written to")
+    limit, policy = int(info.get("maxmemory", 0)), str(info.get("maxmemory_policy", "noeviction"))
+    if not limit:
+        yield Finding(
+            Level.WARNING, "Redis memory", "no limit", "set maxmemory, so that Redis refuses before the machine is full"
+        )
+    elif policy != "noeviction":
+        yield failed(
+            "Redis memory",
+            f"{limit // 1_048_576} MB, maxmemory-policy {policy}",
+            "set maxmemory-policy to noeviction: a stream that is evicted takes its consumer groups with it",
+        )
+    else:
+        yield Finding(Level.OK, "Redis memory", f"{limit // 1_048_576} MB, noeviction")
+
+
+def of_clocks(ahead_ms: float) -> Finding:
+    """By how much the clock of Redis is ahead of the one here."""
+    found = f"{abs(ahead_ms):.0f} ms {'ahead of' if ahead_ms > 0 else 'behind'} this machine's"
+    if abs(ahead_ms) > _CLOCKS_DIFFER:
+        return Finding(
+            Level.WARNING,
+            "clock of Redis",
+            found,
+            "synchronize the clocks (NTP): tokens and parked sessions are timed with those of several machines",
+        )
+    return Finding(Level.OK, "clock of Redis", found)
+
+
+def of_open_files(limit: float, sessions: int) -> Finding:
+    """How many sessions the limit of open files allows."""
+    needed = sessions * _PER_SESSION + _RESERVE
+    if limit < needed:
+        fit = int(max(1, (limit - _RESERVE) // _PER_SESSION))
+        return Finding(
+            Level.WARNING,
+            "open files",
+            f"{limit:.0f}, enough for {fit} of {sessions} sessions",
+            f"raise the limit (ulimit -n) to {needed}, or lower TURNGATE_SESSIONS_MAX",
+        )
+    return Finding(Level.OK, "open files", f"enough for {sessions} sessions")
+
+
+def of_access(*, keys: bool, reachable: bool, address: str, origins: bool, tokens: bool) -> Iterator[Finding]:
+    """Who may connect to the gateway at this address: whether it has API keys, is ``reachable`` from elsewhere, has a
+    list of origins, and a secret for tokens."""
+    if keys:
+        yield Finding(Level.OK, "API keys", "clients need one")
+    else:
+        level = Level.WARNING if reachable else Level.OK
+        remedy = "set TURNGATE_API_KEYS" if reachable else ""
+        yield Finding(level, "API keys", f"none: anybody may connect to {address}", remedy)
+    if not origins:
+        yield Finding(
+            Level.OK,
+            "origins",
+            "web pages of this machine may connect" if not keys else "any web page with a key may connect",
+            "" if not keys else "TURNGATE_ALLOWED_ORIGINS limits them",
+        )
+    else:
+        yield Finding(Level.OK, "origins", "only those of TURNGATE_ALLOWED_ORIGINS")
+    if keys and not tokens:
+        yield Finding(
+            Level.WARNING,
+            "tokens",
+            "none: a web page would need a permanent key",
+            "set TURNGATE_TOKEN_SECRET, the same for all gateways",
+        )
