@@ -23,6 +23,12 @@ _RELEASE_LATENCY = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
+_REPLY_LATENCY = Histogram(
+    "turngate_reply_latency_seconds",
+    "Time from the end of the user's speech, or a typed message, to the first audio or text of the reply.",
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
+)
+
 _RESTORE_TIME = Histogram(
     "turngate_restore_seconds",
     "Time from the loss of an upstream connection until the conversation was restored on another one.",
@@ -61,6 +67,7 @@ def counters() -> Counters:
     """Counters that report to this process's registry. All conversations of the process share them."""
     return Counters(
         release_latency=_RELEASE_LATENCY.observe,
+        reply_latency=_REPLY_LATENCY.observe,
         restore_time=_RESTORE_TIME.observe,
         silence_heard=_SILENCE.observe,
         first_unknown=_log_unknown,

@@ -58,6 +58,7 @@ class Context:
             latency_reports=limits.latency_reports,
             timers=timers,
             silence_heard=self.counters.silence_heard,
+            reply_latency=self.counters.reply_latency,
         )
         #: Ids of the items that the upstream's connection has as text only, since they were restored there.
         self.restored_items: frozenset[str] = frozenset()

@@ -79,6 +79,8 @@ class Counters:
     release_latency: Callable[[float], None] = _nobody
     #: Called when a conversation is restored: seconds since the connection was lost.
     restore_time: Callable[[float], None] = _nobody
+    #: Called when a reply begins: seconds since the user has spoken or typed what it answers.
+    reply_latency: Callable[[float], None] = _nobody
     #: Called when a reply goes on whose connection was lost: seconds in which the client heard nothing. 0 for a
     #: connection that was replaced before it ended.
     silence_heard: Callable[[float], None] = _nobody

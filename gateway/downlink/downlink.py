@@ -78,6 +78,7 @@ class Downlink:
         remembered: int = 256,
         timers: Timers | None = None,
         silence_heard: Callable[[float], None] = lambda seconds: None,
+        reply_latency: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         #: Must be told of all audio that is sent to the client.
         self.playout = PlayoutClock()
@@ -98,6 +99,7 @@ class Downlink:
             remembered,
         )
         self._silence = Silence(silence_heard)
+        self._reply_latency = reply_latency
         #: When the input that the next reply answers was complete; None if unknown.
         self._asked_at: float | None = None
         self._routes: dict[type[object], Callable[[Any, float], list[ServerMessage]]] = {
@@ -376,6 +378,8 @@ class Downlink:
         reply.started = True
         asked_at, self._asked_at = self._asked_at, None
         total = now - (reply.since if asked_at is None else asked_at)
+        if asked_at is not None:
+            self._reply_latency(total)
         words_at = now if reply.words_at is None else reply.words_at
         return [
             *(self.wording.latency("tts_latency", now - words_at) if reply.sounding else []),

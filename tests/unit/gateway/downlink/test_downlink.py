@@ -49,7 +49,8 @@ def test_a_written_reply() -> None:
 
 
 def test_latency_counts_from_the_end_of_the_users_turn() -> None:
-    client = Client()
+    measured: list[float] = []
+    client = Client(reply_latency=measured.append)
     client.hears(upstream.speech_started(), upstream.speech_stopped(), upstream.created())
     client.audio()
     assert client.last("AgentStartedSpeaking") == {
@@ -61,6 +62,7 @@ def test_latency_counts_from_the_end_of_the_users_turn() -> None:
     client.hears(upstream.done(), upstream.created("resp_2"))
     client.audio(response_id="resp_2")
     assert client.last("AgentStartedSpeaking")["total_latency"] == 1.0, "one turn of the user counts for one reply"
+    assert measured == [2.0]
 
 
 def test_the_end_of_the_response_is_not_the_end_of_its_audio() -> None:

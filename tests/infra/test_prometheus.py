@@ -1,0 +1,119 @@
+"""The rules for Prometheus: they are valid, fire when they should, name metrics that exist, and a real Prometheus gets
+them from a real stack."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from turngate.local.ports import free_port
+from turngate.local.stack import Stack
+
+FOLDER = Path(__file__).parents[2] / "infra/prometheus"
+RULES = FOLDER / "rules.yml"
+_PATIENCE = 60.0
+
+needs_prometheus = pytest.mark.skipif(
+    (shutil.which("promtool") is None or shutil.which("prometheus") is None)
+    and "TURNGATE_TEST_PROMETHEUS" not in os.environ,
+    reason="install Debian's package prometheus",
+)
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+@needs_prometheus
+@pytest.mark.parametrize(
+    "check",
+    [("check", "config", "prometheus.yml"), ("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")],
+)
+def test_the_files_are_valid_and_the_alerts_fire(check: tuple[str, ...]) -> None:
+    done = subprocess.run(("promtool", *check), cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_says_what_to_do() -> None:
+    alerts = [rule for rule in rules() if "alert" in rule]
+    assert len(alerts) >= 10
+    for alert in alerts:
+        assert alert["labels"]["severity"] in ("critical", "warning"), alert["alert"]
+        assert alert["annotations"].keys() == {"summary", "action"}, alert["alert"]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_every_metric_of_the_rules_exists(stack: Stack) -> None:
+    named = {name for rule in rules() for name in re.findall(r"\bturngate_\w+", rule["expr"])}
+    assert named
+    exposed: set[str] = set()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for url in _targets(stack).values():
+            text = (await client.get(f"http://{url}/metrics")).raise_for_status().text
+            exposed |= {
+                name + suffix
+                for name in re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)
+                for suffix in ("", "_bucket", "_sum", "_count")
+            }
+    assert named <= exposed, named - exposed
+
+
+@needs_prometheus
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_prometheus_scrapes_a_stack_and_evaluates_the_rules(stack: Stack, tmp_path: Path) -> None:
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(RULES)]
+    for scraped in config["scrape_configs"]:
+        scraped["static_configs"] = [{"targets": [_targets(stack)[scraped["job_name"]]]}]
+        del scraped["dns_sd_configs"]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    prometheus = await asyncio.create_subprocess_exec(
+        "prometheus",
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address={address}",
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(trust_env=False, base_url=f"http://{address}") as client:
+            async with asyncio.timeout(_PATIENCE):
+                while len(await _query(client, 'up{job=~"turngate-.*"} == 1')) < len(config["scrape_configs"]) or not (
+                    await _query(client, "turngate:sessions or vector(0)")
+                ):
+                    await asyncio.sleep(0.2)
+            assert await _query(client, 'ALERTS{alertname="TurngateProcessDown"}') == []
+            groups = (await client.get("/api/v1/rules")).json()["data"]["groups"]
+            assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
+    finally:
+        prometheus.terminate()
+        await prometheus.wait()
+
+
+def _targets(stack: Stack) -> dict[str, str]:
+    """Where the metrics of each job are."""
+    return {
+        "turngate-gateway": stack.internal_url("gateway").removeprefix("http://"),
+        "turngate-translator": stack.translator_urls[0].removeprefix("http://"),
+        "turngate-session-state": stack.session_state_url.removeprefix("http://"),
+    }
+
+
+async def _query(client: httpx.AsyncClient, expression: str) -> list[Any]:
+    try:
+        answer = await client.get("/api/v1/query", params={"query": expression})
+    except httpx.TransportError:
+        # It has not started yet.
+        return []
+    found: list[Any] = answer.json()["data"]["result"] if answer.is_success else []
+    return found
