@@ -1,9 +1,10 @@
-"""The rules for Prometheus: they are valid, fire when they should, name metrics that exist, and a real Prometheus gets
-them from a real stack."""
+"""The rules for Prometheus and the dashboards for Grafana: they are valid, alerts fire when they should, they name
+metrics that exist, and a real Prometheus gets these from a real stack and understands every expression."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -15,11 +16,12 @@ import httpx
 import pytest
 import yaml
 
+from tools.docs.dashboards import DASHBOARDS, FOLDER
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
 
-FOLDER = Path(__file__).parents[2] / "infra/prometheus"
-RULES = FOLDER / "rules.yml"
+PROMETHEUS = Path(__file__).parents[2] / "infra/prometheus"
+RULES = PROMETHEUS / "rules.yml"
 _PATIENCE = 60.0
 
 needs_prometheus = pytest.mark.skipif(
@@ -33,13 +35,22 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 
 
+def expressions_of_dashboards() -> list[str]:
+    return [
+        target["expr"]
+        for name in DASHBOARDS
+        for panel in json.loads((FOLDER / f"{name}.json").read_text())["panels"]
+        for target in panel["targets"]
+    ]
+
+
 @needs_prometheus
 @pytest.mark.parametrize(
     "check",
     [("check", "config", "prometheus.yml"), ("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")],
 )
 def test_the_files_are_valid_and_the_alerts_fire(check: tuple[str, ...]) -> None:
-    done = subprocess.run(("promtool", *check), cwd=FOLDER, capture_output=True, text=True, check=False)
+    done = subprocess.run(("promtool", *check), cwd=PROMETHEUS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -52,9 +63,10 @@ def test_every_alert_says_what_to_do() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_every_metric_of_the_rules_exists(stack: Stack) -> None:
-    named = {name for rule in rules() for name in re.findall(r"\bturngate_\w+", rule["expr"])}
-    assert named
+async def test_every_metric_of_rules_and_dashboards_exists(stack: Stack) -> None:
+    expressions = [*(rule["expr"] for rule in rules()), *expressions_of_dashboards()]
+    named = {name for expression in expressions for name in re.findall(r"\bturngate_\w+", expression)}
+    assert len(named) > 20
     exposed: set[str] = set()
     async with httpx.AsyncClient(trust_env=False) as client:
         for url in _targets(stack).values():
@@ -70,7 +82,7 @@ async def test_every_metric_of_the_rules_exists(stack: Stack) -> None:
 @needs_prometheus
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_prometheus_scrapes_a_stack_and_evaluates_the_rules(stack: Stack, tmp_path: Path) -> None:
-    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(RULES)]
     for scraped in config["scrape_configs"]:
@@ -93,6 +105,10 @@ async def test_a_prometheus_scrapes_a_stack_and_evaluates_the_rules(stack: Stack
                 ):
                     await asyncio.sleep(0.2)
             assert await _query(client, 'ALERTS{alertname="TurngateProcessDown"}') == []
+            for expression in expressions_of_dashboards():
+                query = {"query": expression.replace("$__rate_interval", "1m")}
+                answer = await client.get("/api/v1/query", params=query)
+                assert answer.is_success, (expression, answer.text)
             groups = (await client.get("/api/v1/rules")).json()["data"]["groups"]
             assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}
     finally:
