@@ -15,6 +15,7 @@ from itertools import count
 from random import Random
 
 from tests.fuzz.session import Session
+from tests.progress import Progress
 
 #: Steps of one session, and sessions of one piece of work.
 _STEPS, _SESSIONS = 400, 25
@@ -35,16 +36,20 @@ def main() -> int:
         return 0
     ends = time.monotonic() + wanted.minutes * 60
     frames = sessions = 0
+    progress = Progress(wanted.frames, "frames")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         starts = count(wanted.first, _SESSIONS)
         while frames < wanted.frames and time.monotonic() < ends:
             pieces = [next(starts) for _ in range(4 * (os.cpu_count() or 1))]
             for failed, handed_in in pool.map(_piece, pieces):
                 if failed:
+                    progress.close()
                     print(failed, file=sys.stderr)
                     return 1
                 frames += handed_in
                 sessions += _SESSIONS
+                progress.at(min(frames, wanted.frames))
+    progress.close()
     print(f"{frames:,} frames in {sessions:,} sessions: every session held")
     return 0
 

@@ -8,10 +8,11 @@ import os
 import sys
 from collections import Counter
 
+from tests.progress import Progress
 from tests.simulation import plan as plans
 from tests.simulation import report
 from tests.simulation.history import shown
-from tests.simulation.run import play, play_seeds
+from tests.simulation.run import Verdict, play, play_seeds
 
 #: Failing seeds whose story is told; the others are only named.
 _STORIES = 3
@@ -47,16 +48,20 @@ def _one(seed: int, *, verbose: bool) -> int:
 
 def _many(seeds: range, jobs: int) -> int:
     counts: Counter[str] = Counter()
-    failing = []
+    failing: list[Verdict] = []
     sessions = 0
     # What is loaded stays: the collector need not look through it again in every world.
     gc.freeze()
-    for verdict in play_seeds(seeds, jobs):
+    progress = Progress(len(seeds), "seeds")
+    for done, verdict in enumerate(play_seeds(seeds, jobs), 1):
         sessions += verdict.sessions
         counts += verdict.counts
+        progress.at(done, f"{len(failing)} failing")
         if verdict.violations:
             failing.append(verdict)
+            progress.close()
             print(f"seed {verdict.seed}: {verdict.violations[0]}", flush=True)
+    progress.close()
     times = os.times()
     cpu_seconds = times.user + times.system + times.children_user + times.children_system
     for verdict in failing[:_STORIES]:
