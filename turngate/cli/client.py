@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from turngate.cli.errors import MISUSED, CommandError, refusal
 from turngate.cli.messages import KEEP_ALIVE, Message
-from turngate.cli.resumption import Resumption, Unsent
+from turngate.cli.resumption import Over, Resumption, Unsent
 from turngate.process.urls import without_secrets
 
 #: Seconds between `KeepAlive` messages. The protocol requires one every 8 s while no audio is sent.
@@ -100,7 +100,8 @@ class AgentClient:
     async def receive(self) -> Message | bytes:
         """Wait for the next message or frame of the agent's audio.
 
-        Raises `DisconnectedError` when the conversation is over, and `CommandError` for a text frame that is not JSON.
+        Raises `CommandError` when the conversation is over (`DisconnectedError` if the server has ended it), and for a
+        text frame that is not JSON.
         """
         frame = await self._frame()
         try:
@@ -123,22 +124,29 @@ class AgentClient:
                 await self._return(closed)
 
     async def _return(self, closed: ConnectionClosed) -> None:
-        """Make another connection. Raises `DisconnectedError` if that is of no use."""
+        """Make another connection.
+
+        Raises `DisconnectedError` if the server has ended the conversation, and `CommandError` if it refuses the
+        connection, or cannot be reached any more.
+        """
         self._connection, self._open = None, False
-        code = closed.rcvd.code if closed.rcvd else None
         clock = asyncio.get_running_loop().time
-        pause = self._resumption.lost(code, clock())
-        if pause is None:
-            raise DisconnectedError(closed)
-        self._notice("the connection is lost; connecting again ...")
-        while pause is not None:
-            await asyncio.sleep(pause)
+        known = self._resumption.away
+        failure: CommandError = DisconnectedError(closed)
+        after = self._resumption.lost(closed.rcvd.code if closed.rcvd else None, clock())
+        if after is Over.ENDED:
+            raise failure
+        if not known:
+            self._notice("the connection is lost; connecting again ...")
+        while not isinstance(after, Over):
+            await asyncio.sleep(after)
             try:
                 self._connection = await self._dial(self._resumption.query)
                 return
-            except _UnreachableError:
-                pause = self._resumption.lost(code, clock())
-        raise DisconnectedError(closed)
+            except _UnreachableError as unreachable:
+                failure = unreachable
+                after = self._resumption.failed(clock())
+        raise CommandError(f"the connection was lost, and the server keeps the conversation no longer: {failure}")
 
     async def _returned(self, *, goes_on: bool) -> None:
         """The next connection is welcomed: send what was kept."""

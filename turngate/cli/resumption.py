@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from urllib.parse import urlencode
 
 from turngate.cli.messages import Message
@@ -17,6 +18,15 @@ AUDIO_MAX = 320_000
 _FINAL = frozenset({1000, 1008})
 #: The server goes away; another one may answer.
 _GOING_AWAY = 1012
+
+
+class Over(Enum):
+    """Why a client does not try again."""
+
+    #: The server has ended the conversation, or cannot resume it.
+    ENDED = "ended"
+    #: The server could not be reached for so long that it has forgotten the conversation.
+    WINDOW = "window"
 
 
 class Resumption:
@@ -55,14 +65,24 @@ class Resumption:
         self._lost_at, self._pause = None, FIRST_PAUSE
         return resumed if returned else None
 
-    def lost(self, code: int | None, now: float) -> float | None:
-        """The connection has ended, with this close code, or none; or an attempt has failed. Returns after how many
-        seconds to try again, or None if that is of no use."""
+    @property
+    def away(self) -> bool:
+        """The connection was lost, and no other one has been welcomed since."""
+        return self._lost_at is not None
+
+    def lost(self, code: int | None, now: float) -> float | Over:
+        """The connection has ended, with this close code, or none. Returns after how many seconds to connect again, or
+        why that is of no use."""
+        if self._handle is None or code in _FINAL or (self._refused and code != _GOING_AWAY):
+            return Over.ENDED
+        return self.failed(now)
+
+    def failed(self, now: float) -> float | Over:
+        """No connection could be made. Returns what `lost` does."""
         if self._lost_at is None:
             self._lost_at = now
-        over = now - self._lost_at > WINDOW
-        if self._handle is None or code in _FINAL or over or (self._refused and code != _GOING_AWAY):
-            return None
+        if now - self._lost_at > WINDOW:
+            return Over.WINDOW
         pause = self._pause * (0.5 + self._chance() / 2)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return pause

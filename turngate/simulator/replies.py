@@ -12,7 +12,9 @@ whether an input was lost. Conventions for tests and demos:
    those words.
 6. A response whose own instructions say that the last reply was cut off goes on with what that reply was to be, after
    the words that the conversation has of it.
-7. "You are Ada" or "Your name is Ada" in the instructions is used as the name in the greeting.
+7. "What is my name?" is answered from an earlier "My name is Ada" of the user, so a test can see from the reply whether
+   the conversation is known.
+8. "You are Ada" or "Your name is Ada" in the instructions is used as the name in the greeting.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ _SAY_THIS = re.compile(r"\bsay\b[^\"“\n]*[\"“](.+)[\"”]|\bsay(?:\s+exactly
 _CUT_OFF = re.compile(r"\breply was cut off\b", re.IGNORECASE)
 _ABOUT_ITSELF = re.compile(r"\b(instructions?|prompt)\b", re.IGNORECASE)
 _NAME = re.compile(r"(?:\b[Yy]ou are|\b[Yy]our name is)\s+([A-Z]\w+)")
+_ASKS_FOR_NAME = re.compile(r"\bwhat(?: is|'s) my name\b", re.IGNORECASE)
+_TELLS_NAME = re.compile(r"\b[Mm]y name is\s+([A-Z]\w+)")
 _FILLER = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -66,6 +70,8 @@ class UnansweredInput:
     resumed: bool = False
     #: What the conversation has of a reply to this input that was cut off.
     said: str = ""
+    #: The user's name, from the whole conversation; empty if it is not known.
+    name: str = ""
 
 
 def unanswered_input(newest_first: Iterable[Item], own_instructions: str | None = None) -> UnansweredInput:
@@ -76,7 +82,16 @@ def unanswered_input(newest_first: Iterable[Item], own_instructions: str | None 
     if own_instructions and _CUT_OFF.search(own_instructions):
         while items and items[0].wire.get("role") == "assistant":
             said += [part.get("text") or part.get("transcript") or "" for part in items.pop(0).wire["content"]]
-    return replace(_collected(items), said=" ".join(reversed(said)))
+    return replace(_collected(items), said=" ".join(reversed(said)), name=_users_name(items))
+
+
+def _users_name(newest_first: Iterable[Item]) -> str:
+    for item in newest_first:
+        if item.wire["type"] == "message" and item.wire["role"] != "assistant":
+            for part in item.wire["content"]:
+                if match := _TELLS_NAME.search(part.get("text") or part.get("transcript") or ""):
+                    return match[1]
+    return ""
 
 
 def _collected(newest_first: Iterable[Item]) -> UnansweredInput:
@@ -154,6 +169,8 @@ def _reply(heard: UnansweredInput, plain: str, instructions: str, own_instructio
         return str(match[1] or match[2]).strip()
     if plain and _ABOUT_ITSELF.search(plain):
         return f"My instructions are: {instructions}" if instructions else "I have no instructions."
+    if plain and _ASKS_FOR_NAME.search(plain):
+        return f"Your name is {heard.name}." if heard.name else "You have not told me your name."
     sentences: list[str] = []
     if heard.results:
         sentences.append(f"Here is what I found: {' and '.join(heard.results)}.")

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
 
 import pytest
+
+from tests.unit.turngate.cli.fake_gateway import FakeGateway, fake_gateway
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeGateway]:
+    async with fake_gateway() as server:
+        yield server
 
 
 @pytest.fixture

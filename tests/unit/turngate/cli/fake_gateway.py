@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 #: The audio of each reply.
 VOICE = b"\x01\x02" * 240
@@ -36,11 +38,20 @@ class FakeGateway:
         self.welcomes.set()
         #: Whether the next connections find their conversation.
         self.resumed: list[bool] = []
+        #: How the next connections are refused: the HTTP status, or 0 to accept and abort the connection.
+        self.refusals: list[int] = []
         #: Whether an `UpdatePrompt` has been acknowledged.
         self.prompt_updated = False
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
+
+    def refuse(self, socket: ServerConnection, request: Request) -> Response | None:
+        """The response to a connection that is refused."""
+        if "resume=" not in request.path or not self.refusals or not self.refusals[0]:
+            return None
+        self.paths.append(request.path)
+        return socket.respond(HTTPStatus(self.refusals.pop(0)), "no\n")
 
     async def handle(self, socket: ServerConnection) -> None:
         assert socket.request is not None
@@ -49,6 +60,10 @@ class FakeGateway:
         if self.handle_given is not None:
             welcome["resume"] = self.handle_given
         if "resume=" in socket.request.path:
+            if self.refusals:
+                self.refusals.pop(0)
+                socket.transport.abort()
+                return
             welcome["resumed"] = self.resumed.pop(0)
             await self.welcomes.wait()
         await _send(socket, welcome)
@@ -115,7 +130,7 @@ class FakeGateway:
 async def fake_gateway() -> AsyncIterator[FakeGateway]:
     """A fake gateway that listens until the block ends."""
     server = FakeGateway()
-    async with serve(server.handle, "127.0.0.1", 0) as listening:
+    async with serve(server.handle, "127.0.0.1", 0, process_request=server.refuse) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         server.url = f"ws://127.0.0.1:{port}"
         yield server

@@ -2,57 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from rich.console import Console
 
-from tests.unit.turngate.cli.fake_gateway import FakeGateway, fake_gateway
+from tests.unit.turngate.cli.chatting import FUNCTIONS, chat
+from tests.unit.turngate.cli.fake_gateway import FakeGateway
 from turngate.cli.chat import UnknownCommandError, _chat
 from turngate.cli.errors import FAILED, CommandError
 from turngate.cli.functions import Functions
 from turngate.cli.messages import settings
-
-FUNCTIONS = Functions.model_validate(
-    {
-        "functions": [
-            {"name": "get_weather", "parameters": {}, "answers": [{"answer": {"sky": "snow"}}]},
-            {"name": "get_time", "parameters": {}, "answers": [{"answer": "noon"}], "takes_ms": 50},
-        ]
-    }
-)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeGateway]:
-    async with fake_gateway() as server:
-        yield server
-
-
-async def lines(*given: str) -> AsyncIterator[str]:
-    for line in given:
-        yield line
-
-
-async def chat(
-    url: str,
-    *typed: str,
-    given: AsyncIterator[str] | None = None,
-    interactive: bool = False,
-    timeout_s: float = 10.0,
-) -> tuple[int, list[str]]:
-    shown = io.StringIO()
-    code = await _chat(
-        url,
-        "/openai",
-        settings("Be brief.", FUNCTIONS.declarations()),
-        FUNCTIONS,
-        lines=given or lines(*typed),
-        interactive=interactive,
-        timeout_s=timeout_s,
-        console=Console(file=shown, width=200, color_system=None),
-    )
-    return code, [line.strip() for line in shown.getvalue().splitlines()]
 
 
 async def test_a_script_waits_for_each_reply(server: FakeGateway) -> None:
@@ -223,69 +183,3 @@ async def test_a_proxy_is_not_used_for_this_machine(
 async def test_a_wrong_address_names_the_option() -> None:
     with pytest.raises(CommandError, match="--url http://x: not a WebSocket address"):
         await chat("http://x")
-
-
-async def test_a_script_goes_on_when_its_connection_is_lost(server: FakeGateway) -> None:
-    server.handle_given, server.resumed = "h1", [True]
-    code, shown = await chat(server.url, "one", "cut", "two")
-    assert code == 0
-    # Welcome, SettingsApplied, the text of "one", four messages of its reply, and the text of "cut".
-    assert server.paths == ["/openai?resumable=1", "/openai?resume=h1&received=8"]
-    assert shown[3:] == [
-        "you  cut",
-        "the connection is lost; connecting again ...",
-        "the conversation goes on",
-        "agent  You said: cut",
-        "you  two",
-        "agent  You said: two",
-    ]
-    assert len(server.of_type("Settings")) == 1
-
-
-async def test_a_script_ends_when_its_conversation_is_lost(server: FakeGateway) -> None:
-    server.handle_given, server.resumed = "h1", [False]
-    with pytest.raises(CommandError, match="the conversation was lost in the reply to 'cut'"):
-        await chat(server.url, "one", "cut", "two")
-
-
-async def test_a_person_begins_anew_when_the_conversation_is_lost(server: FakeGateway) -> None:
-    server.handle_given, server.resumed = "h1", [False]
-    typed: asyncio.Queue[str] = asyncio.Queue()
-
-    async def given() -> AsyncIterator[str]:
-        while True:
-            yield await typed.get()
-
-    chatting = asyncio.ensure_future(chat(server.url, given=given(), interactive=True))
-
-    async def until(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.01)
-
-    server.welcomes.clear()
-    typed.put_nowait("cut")
-    await until(lambda: len(server.paths) == 2)
-    # What is said now waits for the Welcome, and for the Settings that come first.
-    typed.put_nowait("two")
-    await until(typed.empty)
-    server.welcomes.set()
-    await until(lambda: len(server.of_type("InjectUserMessage")) == 2)
-    typed.put_nowait("/quit")
-    code, shown = await chatting
-    assert code == 0
-    assert [message["type"] for message in server.messages] == [
-        "Settings",
-        "InjectUserMessage",
-        "Settings",
-        "InjectUserMessage",
-    ]
-    assert "the conversation was lost with the connection; a new one begins" in shown
-
-
-async def test_a_server_that_says_why_it_ends_the_session_is_believed(server: FakeGateway) -> None:
-    server.handle_given = "h1"
-    code, shown = await chat(server.url, "refuse")
-    assert code == FAILED
-    assert shown[-1] == "error  FAILED_TO_THINK: nobody thinks"
-    assert server.paths == ["/openai?resumable=1"]

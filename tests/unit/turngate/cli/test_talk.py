@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from gateway.audio.formats import wav_header
-from tests.unit.turngate.cli.fake_gateway import VOICE, FakeGateway, fake_gateway
+from tests.unit.turngate.cli.fake_gateway import VOICE, FakeGateway
 from turngate.cli.errors import CommandError
 from turngate.cli.speech import LISTEN_S, FrameClock
 from turngate.cli.talk import _talk
@@ -16,12 +15,6 @@ from turngate.cli.wav import Recording, read_wav, write_wav
 from turngate.protocol.deepgram.settings import OutputAudio
 
 LOUD = b"\x10\x20"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeGateway]:
-    async with fake_gateway() as server:
-        yield server
 
 
 async def talk(

@@ -71,6 +71,12 @@ class TestReplies:
         client.ask("two")
         assert reply(client.ask("three")) == "You said: three"
 
+    def test_the_users_name_is_known_if_the_conversation_has_it(self, client: Client) -> None:
+        assert reply(client.ask("What is my name?")) == "You have not told me your name."
+        client.ask("My name is Ada.")
+        client.ask("Good morning")
+        assert reply(client.ask("And what's my name?")) == "Your name is Ada."
+
     def test_a_message_that_came_during_the_reply_is_answered_next(self, client: Client) -> None:
         client.say("[say 30 words]")
         client.send("response.create")
