@@ -57,6 +57,16 @@ class Dialler:
         self._ping_timeout = ping_timeout
         self._receive_buffer = receive_buffer
 
+    async def try_once(self) -> Socket:
+        """Connect, with one attempt. Raises `HandshakeRefused`, OSError and TimeoutError."""
+        return await self._engine.connect(
+            self._url,
+            self._headers,
+            message_max=_MAX_EVENT_BYTES,
+            ping_timeout=self._ping_timeout,
+            receive_buffer=self._receive_buffer,
+        )
+
     async def dial(self, until: float) -> Socket:
         """Connect, and retry while that can help, until this moment of the event loop's clock, at which the caller
         gives up. Raises `UpstreamUnavailable`."""
@@ -65,13 +75,7 @@ class Dialler:
         while True:
             wait = random.uniform(pause / 2, pause)
             try:
-                return await self._engine.connect(
-                    self._url,
-                    self._headers,
-                    message_max=_MAX_EVENT_BYTES,
-                    ping_timeout=self._ping_timeout,
-                    receive_buffer=self._receive_buffer,
-                )
+                return await self.try_once()
             except HandshakeRefused as refused:
                 log.warning("upstream_not_reached", status=refused.status)
                 refusals += 1
@@ -90,7 +94,7 @@ class Dialler:
 def _refused(refused: HandshakeRefused) -> UpstreamProblem:
     """The upstream answered the upgrade with another status than 101."""
     status = refused.status
-    code = _code_in(refused.body)
+    code = code_in(refused.body)
     passes = (status >= 500 or status in _PASSING_STATUSES) and code not in LASTING
     description = f"The upstream refused the connection with HTTP {status}."
     if 300 <= status < 400:
@@ -102,7 +106,7 @@ def _refused(refused: HandshakeRefused) -> UpstreamProblem:
     return UpstreamProblem(code or "upstream_refused", description, _MAY_RETRY if passes else _NO_RETRY)
 
 
-def _code_in(body: bytes) -> str | None:
+def code_in(body: bytes) -> str | None:
     """The code of the error in OpenAI's answer; None if there is none."""
     try:
         error = orjson.loads(body)["error"]

@@ -5,17 +5,37 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import ssl
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
+from websockets.asyncio.server import ServerConnection, serve
 
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
+from turngate.testing.processes import start_simulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _SECRETS = {"OPENAI_API_KEY": "sk-secret-1", "TURNGATE_API_KEYS": "secret-2", "TURNGATE_TOKEN_SECRET": "secret-3" * 8}
+
+
+@pytest.fixture
+def own_certificate(tmp_path: Path) -> ssl.SSLContext:
+    """Of a server whose certificate nobody trusts."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the certificate is made with openssl")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 async def doctor(**env: str) -> tuple[int, dict[str, dict[str, Any]], str]:
@@ -63,3 +83,127 @@ async def test_a_setting_that_is_wrong_is_an_error_and_the_others_are_looked_at(
     assert found["settings of the translator"]["level"] == "ok"
     assert "did you mean" in found["settings"]["found"]
     assert found["Redis"]["level"] == "ok"
+
+
+async def test_the_simulator_replies_without_a_key(stack: Stack) -> None:
+    simulator = stack.simulator_url.replace("http", "ws") + "/v1/realtime"
+    code, found, _ = await doctor(TURNGATE_REDIS_URL=stack.redis_url, TURNGATE_SIMULATOR_URL=simulator)
+    assert code == 0
+    assert (found["upstream"]["level"], "the simulator replies" in found["upstream"]["found"]) == ("ok", True)
+    code, found, _ = await doctor(
+        TURNGATE_REDIS_URL=stack.redis_url, TURNGATE_SIMULATOR_URL=f"ws://127.0.0.1:{free_port()}/v1/realtime"
+    )
+    assert (code, found["upstream"]["level"]) == (1, "error")
+    assert "turngate simulator" in found["upstream"]["remedy"]
+
+
+async def test_a_key_or_a_model_that_the_upstream_refuses(redis_url: str) -> None:
+    with start_simulator(api_key="sk-right", models="gpt-realtime") as simulator:
+        upstream = {"TURNGATE_REDIS_URL": redis_url, "TURNGATE_UPSTREAM_URL": simulator.url}
+        code, found, printed = await doctor(**upstream, OPENAI_API_KEY="sk-wrong")
+        assert (code, found["upstream"]["level"]) == (1, "error")
+        assert "Incorrect API key" in found["upstream"]["found"]
+        assert "set OPENAI_API_KEY" in found["upstream"]["remedy"]
+        assert "sk-wrong" not in printed
+        code, found, _ = await doctor(**upstream, OPENAI_API_KEY="sk-right", TURNGATE_UPSTREAM_MODEL="gpt-4o")
+        assert (code, found["upstream"]["level"]) == (1, "error")
+        assert "TURNGATE_UPSTREAM_MODEL" in found["upstream"]["remedy"]
+        code, found, _ = await doctor(**upstream, OPENAI_API_KEY="sk-right", TURNGATE_UPSTREAM_MODEL="gpt-realtime")
+        assert (code, found["upstream"]["level"]) == (0, "ok")
+
+
+@pytest.mark.parametrize("engine", ["picows", "websockets"])
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(401, "set OPENAI_API_KEY"), (403, "project"), (404, "TURNGATE_UPSTREAM_MODEL"), (429, "rate limit")],
+)
+async def test_an_upgrade_that_is_refused_is_explained(redis_url: str, engine: str, status: int, remedy: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        code, found, _ = await doctor(
+            TURNGATE_REDIS_URL=redis_url,
+            TURNGATE_UPSTREAM_URL=f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime",
+            TURNGATE_SOCKET_ENGINE=engine,
+        )
+    assert (code, found["upstream"]["level"]) == (1, "error")
+    assert f"HTTP {status}" in found["upstream"]["found"]
+    assert remedy in found["upstream"]["remedy"]
+
+
+async def test_a_key_that_the_upstream_repeats_is_hidden(redis_url: str) -> None:
+    async def repeat(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        message = f"Who is {socket.request.headers['Authorization']}?"
+        await socket.send(json.dumps({"type": "error", "error": {"code": "invalid_api_key", "message": message}}))
+        await socket.wait_closed()
+
+    async with serve(repeat, "127.0.0.1", 0) as server:
+        (listener,) = server.sockets
+        upstream = f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/realtime"
+        _, found, printed = await doctor(
+            TURNGATE_REDIS_URL=redis_url, TURNGATE_UPSTREAM_URL=upstream, OPENAI_API_KEY="sk-repeated"
+        )
+    assert "Who is Bearer …?" in found["upstream"]["found"]
+    assert "sk-repeated" not in printed
+
+
+@pytest.mark.parametrize("engine", ["picows", "websockets"])
+async def test_a_certificate_that_is_not_accepted_is_explained(
+    redis_url: str, engine: str, own_certificate: ssl.SSLContext
+) -> None:
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=own_certificate) as server:
+        untrusted = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
+        code, found, _ = await doctor(
+            TURNGATE_REDIS_URL=redis_url, TURNGATE_UPSTREAM_URL=untrusted, TURNGATE_SOCKET_ENGINE=engine
+        )
+    assert code == 1
+    assert "certificate is not accepted" in found["upstream"]["found"]
+    assert "SSL_CERT_FILE" in found["upstream"]["remedy"]
+
+
+@pytest.mark.parametrize("engine", ["picows", "websockets"])
+async def test_a_server_without_tls_is_explained(redis_url: str, engine: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        code, found, _ = await doctor(
+            TURNGATE_REDIS_URL=redis_url,
+            TURNGATE_UPSTREAM_URL=f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime",
+            TURNGATE_SOCKET_ENGINE=engine,
+        )
+    assert code == 1
+    assert "TLS failed" in found["upstream"]["found"]
+    assert "wss://" in found["upstream"]["remedy"]
+
+
+async def test_a_redis_that_refuses_or_evicts(own_redis_url: str) -> None:
+    admin: Any
+    async with redis.asyncio.Redis.from_url(own_redis_url) as admin:
+        await admin.config_set("maxmemory", "64mb")
+        await admin.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            code, found, _ = await doctor(TURNGATE_REDIS_URL=own_redis_url)
+        finally:
+            await admin.config_set("maxmemory-policy", "noeviction")
+            await admin.config_set("maxmemory", "0")
+    assert (code, found["Redis memory"]["level"]) == (1, "error")
+    assert "noeviction" in found["Redis memory"]["remedy"]
+    assert found["clock of Redis"]["level"] == "ok"
+    with_password = own_redis_url.replace("redis://", "redis://nobody:planted@")
+    code, found, printed = await doctor(TURNGATE_REDIS_URL=with_password)
+    assert (code, found["Redis"]["level"]) == (1, "error")
+    assert "password" in found["Redis"]["found"]
+    assert "planted" not in printed
+
+
+async def test_an_address_that_others_reach_needs_keys(redis_url: str) -> None:
+    code, found, _ = await doctor(TURNGATE_REDIS_URL=redis_url, TURNGATE_GATEWAY_HOST="0.0.0.0")
+    assert (code, found["access"]["level"]) == (1, "error")
+    assert "TURNGATE_API_KEYS" in found["access"]["found"]

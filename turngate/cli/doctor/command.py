@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.text import Text
 
 from turngate.cli.doctor.findings import Finding, Level, failed, of_access, of_clocks, of_open_files, of_server
+from turngate.cli.doctor.secrets import hidden, secrets_of
+from turngate.cli.doctor.upstream import look_at_upstream
 from turngate.cli.errors import FAILED, run
 from turngate.cli.services import GATEWAY, SERVICES, SIMULATOR, known_variables
 from turngate.cli.unknown_settings import unknown
@@ -48,7 +50,8 @@ def doctor(
 
 
 async def _doctor(*, as_json: bool, console: Console) -> int:
-    findings = [finding async for finding in _findings()]
+    secrets = secrets_of(os.environ, (service.settings() for service in SERVICES))
+    findings = [hidden(finding, secrets) async for finding in _findings()]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -74,7 +77,7 @@ async def _findings() -> AsyncIterator[Finding]:
         async for finding in _redis(broker):
             yield finding
     if gateway is not None:
-        yield await _upstream(gateway)
+        yield await look_at_upstream(gateway, _PATIENCE)
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         yield of_open_files(float("inf") if hard == resource.RLIM_INFINITY else hard, gateway.sessions_max)
         for finding in _access(gateway):
@@ -125,40 +128,6 @@ async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
     yield of_clocks((seconds + microseconds / 1e6 - (before + after) / 2) * 1_000)
 
 
-async def _upstream(settings: GatewaySettings) -> Finding:
-    """Open a session as the gateway does, and close it again."""
-    from gateway.app import dialler
-    from gateway.session.dialler import UpstreamUnavailable, closed
-    from gateway.sockets.engines import ENGINES
-    from gateway.sockets.interface import ConnectionClosed
-
-    where = f"upstream at {without_secrets(settings.upstream)}"
-    remedy = (
-        "start the simulator, or set OPENAI_API_KEY"
-        if settings.simulated
-        else ("check OPENAI_API_KEY, TURNGATE_UPSTREAM_URL and TURNGATE_UPSTREAM_MODEL")
-    )
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            dial = dialler(settings, ENGINES[settings.socket_engine])
-            socket = await dial.dial(asyncio.get_running_loop().time() + _PATIENCE)
-            try:
-                first = json.loads(await socket.recv())
-            except ConnectionClosed as ended:
-                return failed(where, closed(ended, None).description.rstrip("."), remedy)
-            finally:
-                await socket.close()
-    except UpstreamUnavailable as refused:
-        return failed(where, refused.problem.description.rstrip("."), remedy)
-    except (TimeoutError, OSError):
-        return failed(where, "cannot be reached", remedy)
-    if first.get("type") == "error":
-        return failed(where, f"refused the session: {first['error'].get('message')}", remedy)
-    took = f"answers in {(time.monotonic() - began) * 1_000:.0f} ms"
-    return Finding(Level.OK, where, f"{took}, with the model {settings.upstream_model}")
-
-
 def _access(settings: GatewaySettings) -> Iterator[Finding]:
     from gateway.admission.keys import read_keys
     from gateway.admission.origins import is_loopback
@@ -175,6 +144,6 @@ def _access(settings: GatewaySettings) -> Iterator[Finding]:
         keys=keys,
         reachable=not is_loopback(address),
         address=address,
-        origins=settings.origins is not None,
+        origins=settings.origins,
         tokens=tokens,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -96,7 +96,9 @@ def of_open_files(limit: float, sessions: int) -> Finding:
     return Finding(Level.OK, "open files", f"enough for {sessions} sessions")
 
 
-def of_access(*, keys: bool, reachable: bool, address: str, origins: bool, tokens: bool) -> Iterator[Finding]:
+def of_access(
+    *, keys: bool, reachable: bool, address: str, origins: Collection[str] | None, tokens: bool
+) -> Iterator[Finding]:
     """Who may connect to the gateway at this address: whether it has API keys, is ``reachable`` from elsewhere, has a
     list of origins, and a secret for tokens."""
     if keys:
@@ -105,15 +107,7 @@ def of_access(*, keys: bool, reachable: bool, address: str, origins: bool, token
         level = Level.WARNING if reachable else Level.OK
         remedy = "set TURNGATE_API_KEYS" if reachable else ""
         yield Finding(level, "API keys", f"none: anybody may connect to {address}", remedy)
-    if not origins:
-        yield Finding(
-            Level.OK,
-            "origins",
-            "web pages of this machine may connect" if not keys else "any web page with a key may connect",
-            "" if not keys else "TURNGATE_ALLOWED_ORIGINS limits them",
-        )
-    else:
-        yield Finding(Level.OK, "origins", "only those of TURNGATE_ALLOWED_ORIGINS")
+    yield _of_origins(origins, keys=keys)
     if keys and not tokens:
         yield Finding(
             Level.WARNING,
@@ -121,3 +115,21 @@ def of_access(*, keys: bool, reachable: bool, address: str, origins: bool, token
             "none: a web page would need a permanent key",
             "set TURNGATE_TOKEN_SECRET, the same for all gateways",
         )
+
+
+def _of_origins(allowed: Collection[str] | None, *, keys: bool) -> Finding:
+    """Which web pages may connect; None is the default, which depends on whether there are ``keys``."""
+    if allowed is None and not keys:
+        return Finding(Level.OK, "origins", "only web pages of this machine may connect")
+    if allowed is None or "*" in allowed:
+        if keys:
+            return Finding(
+                Level.OK, "origins", "any web page with a key may connect", "TURNGATE_ALLOWED_ORIGINS can limit them"
+            )
+        return Finding(
+            Level.WARNING,
+            "origins",
+            "any web page may connect, without a key",
+            "list the pages in TURNGATE_ALLOWED_ORIGINS, or set TURNGATE_API_KEYS",
+        )
+    return Finding(Level.OK, "origins", "only those of TURNGATE_ALLOWED_ORIGINS may connect")

@@ -68,7 +68,27 @@ def test_a_session_needs_two_open_files(limit: float, level: str) -> None:
         (True, True, True, {"API keys": "ok"}),
     ],
 )
-@pytest.mark.parametrize("origins", [False, True])
-def test_who_may_connect(keys: bool, reachable: bool, tokens: bool, levels: dict[str, str], origins: bool) -> None:
+@pytest.mark.parametrize("origins", [None, ["https://a.example"]])
+def test_who_may_connect(
+    keys: bool, reachable: bool, tokens: bool, levels: dict[str, str], origins: list[str] | None
+) -> None:
     found = of_access(keys=keys, reachable=reachable, address="0.0.0.0", origins=origins, tokens=tokens)
     assert {finding.check: finding.level for finding in found if finding.check != "origins"} == levels
+
+
+@pytest.mark.parametrize(
+    ("keys", "origins", "level", "found"),
+    [
+        (False, None, "ok", "of this machine"),
+        (True, None, "ok", "with a key"),
+        (True, ["*"], "ok", "with a key"),
+        (False, ["*"], "warning", "without a key"),
+        (False, ["https://a.example"], "ok", "only those"),
+        (True, ["https://a.example"], "ok", "only those"),
+    ],
+)
+def test_which_pages_may_connect(keys: bool, origins: list[str] | None, level: str, found: str) -> None:
+    findings = of_access(keys=keys, reachable=False, address="127.0.0.1", origins=origins, tokens=True)
+    (finding,) = [finding for finding in findings if finding.check == "origins"]
+    assert finding.level == level
+    assert found in finding.found
