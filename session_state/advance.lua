@@ -18,6 +18,7 @@
 --      - a response waits until the session is configured and, if it answers a function call, until no other call is unanswered;
 --      - a response waits while the user speaks, with every response behind it; only one that interrupts the user does not.
 --   The sweeper looks at a session again when the lease ends, as long as something waits.
+--   Whoever watches the session is told what came of it (docs/adr/0014-watching-sessions.md). Otherwise nothing is made for that.
 --
 -- Lua in short: `local x` declares a variable; a table is a list, counted from 1, or a map; #t is a list's length; .. joins texts;
 -- ~= is "not equal"; nil is "nothing". `redis.call` runs a command; `cjson` reads and writes JSON.
@@ -37,6 +38,7 @@
 --   lease_ms, ttl_ms                 how long a release, and the record of a silent session, are kept
 --   intents_max, intents_max_bytes   the most intents that may wait, and their bytes; a single intent may be larger
 --   stream_max_length                the most entries of the stream
+--   watch                            the channel of those who watch all sessions; followed by : and an id, that of one session
 --   record                           a turn record, as JSON in a string; left out by the sweeper
 --   intent                           {seq, kind, answers, body}, the body being JSON in a string; only for a reservation
 --   answer, alone                    commands, as JSON in strings: one for the gateway in any case, and one that carries out a
@@ -58,6 +60,24 @@ local function command(body)
 end
 
 local function null(value) return value == nil or value == cjson.null end
+
+-- Publish the session as its hash describes it, without the bodies of intents, to those who watch it. An error here, such as
+-- that of a user who may not publish, is no reason to fail.
+local function tell(turn_json, epoch, heads, release)
+  local channels = { given.watch, given.watch .. ':' .. session }
+  local listeners = redis.pcall('PUBSUB', 'NUMSUB', channels[1], channels[2])
+  local news
+  for i, channel in ipairs(channels) do
+    if (listeners[2 * i] or 0) > 0 then
+      if not news then
+        local fields = { turn = turn_json, epoch = epoch, release = release and cjson.encode(release) }
+        for seq, head in pairs(heads) do fields['head:' .. seq] = cjson.encode(head) end
+        news = cjson.encode({ now = now, fields = fields })
+      end
+      redis.pcall('PUBLISH', channel, news)
+    end
+  end
+end
 
 local stored = {}
 local flat = redis.call('HGETALL', session_key)
@@ -89,6 +109,7 @@ if turn.slot == 'closed' then
   redis.call('HSET', session_key, 'turn', cjson.encode(tombstone))
   if stored.epoch then redis.call('HSET', session_key, 'epoch', stored.epoch) end
   redis.call('PEXPIRE', session_key, given.ttl_ms)
+  if newer then tell(given.record, stored.epoch, {}, nil) end
   return { 'settled', turn.gateway }
 end
 if newer then redis.call('HSET', session_key, 'turn', given.record) end
@@ -191,6 +212,7 @@ local result
 if #grant > 0 then
   local granted = { id = given.release_id, epoch = epoch_of(turn), ['until'] = look_again, seqs = grant }
   redis.call('HSET', session_key, 'release', cjson.encode(granted))
+  release = granted
   local alone = #grant == 1 and grant[1] == asked
   if alone then command(given.alone) end
   result = { 'granted', turn.gateway, epoch_of(turn), 0 }
@@ -208,4 +230,5 @@ if waiting > 0 then
 else
   redis.call('ZREM', KEYS[3], session)
 end
+tell(newer and given.record or stored.turn, stored.epoch, heads, release)
 return result

@@ -13,8 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from session_state.admin_key import AdminKey
 from session_state.config import SessionStateSettings
+from session_state.event_streams import EventStreams
+from session_state.feed import Feed
 from session_state.store import Step, Store, raise_refusal
+from session_state.watchers import Watchers
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
@@ -42,6 +46,7 @@ def run(settings: SessionStateSettings) -> None:
 def wire(settings: SessionStateSettings, bus: Bus) -> Service:
     """Every part of a session-state process, connected."""
     store = Store(bus.redis, settings)
+    watchers = Watchers(settings.watchers_max)
     turns = Turns(store, bus)
     # A record that is given up is replaced by the session's next one.
     bus.consume(TURNS, SESSION_STATES, TurnRecord, turns.on_records, records=_RECORDS)
@@ -51,11 +56,13 @@ def wire(settings: SessionStateSettings, bus: Bus) -> Service:
         host=settings.session_state_host,
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
-        routes=admin_routes(store),
+        routes=admin_routes(store, watchers, AdminKey(settings.admin_key)),
+        on_stop=watchers.end,
         background={
             "sweeper": Sweeper(store, bus, settings).run,
             "reclaimer": Reclaimer(bus, settings).run,
             "stream limits": StreamLimits(bus, settings).run,
+            "watch": Feed(bus.redis, settings.redis_prefix, watchers).run,
         },
     )
 
@@ -113,8 +120,9 @@ class Sweeper:
         _waiting.set(await self._store.waiting())
 
 
-def admin_routes(store: Store) -> list[Route]:
-    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first."""
+def admin_routes(store: Store, watchers: Watchers, key: AdminKey) -> list[Route]:
+    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first; and their events."""
+    streams = EventStreams(store, watchers)
 
     async def sessions(_: Request) -> Response:
         return json_response({"sessions": [described async for described in store.sessions()]})
@@ -126,4 +134,10 @@ def admin_routes(store: Store) -> list[Route]:
             return json_response({"error": f"no live session {name}"}, 404)
         return json_response(described)
 
-    return [Route("/sessions", sessions), Route("/sessions/{session}", session)]
+    endpoints = {
+        "/sessions": sessions,
+        "/sessions/{session}": session,
+        "/sessions/{session}/events": streams.one_session,
+        "/events": streams.all_sessions,
+    }
+    return [Route(path, key.guard(endpoint)) for path, endpoint in endpoints.items()]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from turngate.process.settings import BrokerSettings, ConsumerSettings
+
+_ADMIN_KEY_CHARACTERS_MIN = 16
 
 
 class SessionSettings(BrokerSettings):
@@ -42,5 +44,21 @@ class SessionStateSettings(ReservationSettings, ConsumerSettings):
         "127.0.0.1", description="Address of the admin HTTP server for sessions, health, readiness and metrics."
     )
     session_state_port: int = Field(8082, ge=0, le=65535, description="Port of that HTTP server; 0 takes any free one.")
+    admin_key: SecretStr | None = Field(
+        None,
+        description="Key for whoever looks at sessions (`GET /sessions`, `GET /events`), at least 16 characters. "
+        "Without one, only programs on the same machine may. `turngate sessions` sends it.",
+    )
+    watchers_max: int = Field(
+        32, ge=1, description="Clients that watch events of one session-state process; a further one gets HTTP 503."
+    )
     sweep_interval_ms: int = Field(500, ge=10, description="Time between two sweeps, which grant lost releases again.")
     sweep_batch: int = Field(200, ge=1, description="Maximum number of sessions per sweep.")
+
+    @field_validator("admin_key")
+    @classmethod
+    def _guessed_by_nobody(cls, key: SecretStr | None) -> SecretStr | None:
+        given = "" if key is None else key.get_secret_value()
+        if key is None or (len(given) >= _ADMIN_KEY_CHARACTERS_MIN and given.isascii() and " " not in given):
+            return key
+        raise ValueError(f"at least {_ADMIN_KEY_CHARACTERS_MIN} ASCII characters, without spaces")

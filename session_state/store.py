@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from session_state.config import ReservationSettings
-from session_state.keys import SESSION_KEY
+from session_state.keys import SESSION_KEY, WATCH_CHANNEL
 from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
@@ -198,6 +198,7 @@ class Store:
             "intents_max": settings.session_intents_max,
             "intents_max_bytes": settings.session_intents_max_bytes,
             "stream_max_length": settings.stream_max_length,
+            "watch": self._prefix + WATCH_CHANNEL,
         }
         if record is not None:
             given["record"] = record.model_dump_json()
@@ -284,7 +285,9 @@ def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> d
     release = orjson.loads(fields["release"]) if "release" in fields else None
     claimed, parked_since = int(fields.get("epoch", 0)), turn.parked_since_ms
     return {
-        **turn.model_dump(mode="json", exclude={"decided_release"}),
+        # By the clock of Redis, in milliseconds since 1970.
+        "at_ms": now,
+        **turn.model_dump(mode="json"),
         # Of a gateway that has claimed the session, and whose first record is not here yet.
         "claimed_epoch": claimed if claimed > turn.epoch else None,
         "parked_ms_ago": None if parked_since is None else max(0, now - parked_since),
@@ -300,7 +303,7 @@ def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> d
             }
             for seq, head in sorted(heads.items())
         ],
-        "release": release and {"id": release["id"], "expires_in_ms": release["until"] - now},
+        "release": release and {"id": release["id"], "expires_in_ms": release["until"] - now, "seqs": release["seqs"]},
     }
 
 

@@ -48,6 +48,7 @@ class TurnRecords:
             version=self._version,
             slot=turn.slot,
             response_id=turn.response_id,
+            response_own=turn.response_own,
             user_speaking=turn.user_speaking,
             open_calls=context.calls.open,
             configuring_seq=max(update.configures) if update is not None else None,

@@ -84,6 +84,7 @@ class Turn:
         "pending_create",
         "progress",
         "response_id",
+        "response_own",
         "since",
         "slot",
         "user_speaking",
@@ -98,6 +99,8 @@ class Turn:
         self.since = now
         #: Set while the slot is `ACTIVE`, and while it is `CANCELLING` if the cancelled response was announced.
         self.response_id: str | None = None
+        #: Whether that response answers a create of ours; None if there is none.
+        self.response_own: bool | None = None
         #: Our unresolved create, if any.
         self.pending_create: PendingCreate | None = None
         self.user_speaking = False
@@ -169,6 +172,7 @@ class Turn:
             self._apply(Input.OTHER_STARTED, now)
         if self.slot in (Slot.ACTIVE, Slot.CANCELLING):
             self.response_id = response_id
+            self.response_own = create is not None
             self._heard_at = now
             self.item_stands = False
         return create
@@ -278,7 +282,7 @@ class Turn:
         self.since = now
         self._timers.set(Timer.SLOT, now + self._patience.in_slot(self.slot))
         if self.slot not in (Slot.ACTIVE, Slot.CANCELLING):
-            self.response_id = None
+            self.response_id = self.response_own = None
         if self.slot not in (Slot.PROMISED, Slot.REQUESTED, Slot.ACTIVE):
             self.cancel_next = False
 

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 30
 TASKS = {
     "gateway": ("consumer watch", "probe", "publisher", "stall watcher", "journal writer", "http"),
     "translator": ("consumer watch", "reclaimer", "stream limits", "http"),
-    "session-state": ("consumer watch", "reclaimer", "sweeper", "stream limits", "http"),
+    "session-state": ("consumer watch", "reclaimer", "sweeper", "stream limits", "watch", "http"),
 }
 
 

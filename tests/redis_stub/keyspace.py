@@ -35,6 +35,9 @@ class Keyspace(StreamCommands):
         #: Commands that are refused now, by themselves and in scripts, and the error that says so.
         self.refused: frozenset[str] = frozenset()
         self.refusal: Callable[[], RedisError] = partial(ResponseError, "refused")
+        #: Channels that somebody listens to, and what was published on them.
+        self.listened: set[bytes] = set()
+        self.published: list[tuple[bytes, bytes]] = []
         self._now_us = now_us
         self._values: dict[bytes, Any] = {}
         #: When a key goes, in ms.
@@ -90,6 +93,17 @@ class Keyspace(StreamCommands):
 
     def on_ping(self) -> Any:
         return b"PONG"
+
+    def on_pubsub(self, question: bytes, *channels: bytes) -> Any:
+        if question != b"NUMSUB":
+            raise NotImplementedError(f"PUBSUB {question!r}")
+        return [part for channel in channels for part in (channel, int(channel in self.listened))]
+
+    def on_publish(self, channel: bytes, message: bytes) -> Any:
+        if channel not in self.listened:
+            return 0
+        self.published.append((channel, message))
+        return 1
 
     def on_flushall(self) -> Any:
         self._values.clear()

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 from turngate.cli.errors import MISUSED, CommandError, refusal
 from turngate.process.urls import without_secrets
@@ -17,8 +17,8 @@ TIMEOUT_S = 5.0
 _opener = build_opener(ProxyHandler({}))
 
 
-async def fetch_json(url: str, *, option: str) -> Any:
-    """GET ``url`` and parse the response.
+async def fetch_json(url: str, *, option: str, key: str | None = None) -> Any:
+    """GET ``url`` and parse the response. ``key`` is sent as a bearer token.
 
     Raises `CommandError`, which names ``option``, the command-line option that contains the address.
     """
@@ -26,7 +26,7 @@ async def fetch_json(url: str, *, option: str) -> Any:
     if not url.startswith(("http://", "https://")):
         raise CommandError(f"{option} {shown}: not an HTTP address (http://host:port)", MISUSED)
     try:
-        return json.loads(await asyncio.to_thread(_get, url))
+        return json.loads(await asyncio.to_thread(_get, url, key))
     except HTTPError as refused:
         with refused:
             raise CommandError(f"{shown} answered {refusal(refused.code, refused.read())} ({option})") from None
@@ -38,7 +38,8 @@ async def fetch_json(url: str, *, option: str) -> Any:
         raise CommandError(f"{shown} did not answer with JSON ({option})") from None
 
 
-def _get(url: str) -> bytes:
-    with _opener.open(url, timeout=TIMEOUT_S) as answer:
+def _get(url: str, key: str | None) -> bytes:
+    request = Request(url, headers={} if key is None else {"Authorization": f"Bearer {key}"})
+    with _opener.open(request, timeout=TIMEOUT_S) as answer:
         body: bytes = answer.read()
         return body

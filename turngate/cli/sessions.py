@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -35,34 +36,45 @@ _SLOT_STYLES = {
 Session = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The admin HTTP of a session-state process, and its key."""
+
+    url: str
+    key: str | None = None
+
+
 def sessions(
     session: Annotated[str | None, typer.Argument(help="Only this session.")] = None,
     url: Annotated[str, typer.Option(help="The admin HTTP of a session-state process.")] = DEFAULT_URL,
+    key: Annotated[
+        str | None, typer.Option(envvar="TURNGATE_ADMIN_KEY", help="Its admin key.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh the table until Ctrl-C.")] = False,
 ) -> None:
     """Show every live session: its gateway and connections, its slot, its open function calls and held requests."""
-    run(_sessions(url.rstrip("/"), session, as_json=as_json, watch=watch, console=Console()))
+    run(_sessions(Admin(url.rstrip("/"), key), session, as_json=as_json, watch=watch, console=Console()))
 
 
-async def _sessions(url: str, session: str | None, *, as_json: bool, watch: bool, console: Console) -> int:
-    found = await _fetch(url, session)
+async def _sessions(admin: Admin, session: str | None, *, as_json: bool, watch: bool, console: Console) -> int:
+    found = await _fetch(admin, session)
     if as_json:
         typer.echo(json.dumps({"sessions": found} if session is None else found[0], indent=2))
     elif watch:
         with Live(table(found), console=console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(WATCH_S)
-                live.update(table(await _fetch(url, session)), refresh=True)
+                live.update(table(await _fetch(admin, session)), refresh=True)
     else:
         console.print(table(found))
     return 0
 
 
-async def _fetch(url: str, session: str | None) -> list[Session]:
-    if session is not None:
-        return [await fetch_json(f"{url}/sessions/{session}", option="--url")]
-    listed: list[Session] = (await fetch_json(f"{url}/sessions", option="--url"))["sessions"]
+async def _fetch(admin: Admin, session: str | None) -> list[Session]:
+    path = "/sessions" if session is None else f"/sessions/{session}"
+    fetched = await fetch_json(admin.url + path, option="--url", key=admin.key)
+    listed: list[Session] = fetched["sessions"] if session is None else [fetched]
     return listed
 
 

@@ -24,6 +24,7 @@ _SECRETS = {
     "TURNGATE_API_KEYS_FILE": {"gateway"},
     "TURNGATE_TOKEN_SECRET": {"gateway"},
     "TURNGATE_TOKEN_SECRET_FILE": {"gateway"},
+    "TURNGATE_ADMIN_KEY": {"session-state"},
     "TURNGATE_SIMULATOR_API_KEY": {"simulator"},
     "TURNGATE_REDIS_URL": {"gateway", "translator", "session-state"},
 }

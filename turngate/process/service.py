@@ -38,6 +38,8 @@ class Service:
     #: The name of the setting that ``port`` comes from, for the one who finds it taken.
     port_setting: str
     routes: Sequence[Route] = ()
+    #: Called when the process is to stop, before its HTTP ends: end the replies that have no end.
+    on_stop: Callable[[], None] = lambda: None
     #: Its supervised tasks, by name.
     background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
@@ -103,6 +105,7 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
         garbage.settle()
         log.info("started", host=service.host, port=service.port)
         await supervisor.wait()
+        service.on_stop()
         http.should_exit = True
         await asyncio.wait([serving])
         await supervisor.end()

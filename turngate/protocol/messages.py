@@ -72,6 +72,8 @@ class TurnRecord(Value):
     slot: Slot
     #: The response that holds the slot, if known.
     response_id: str | None = None
+    #: True if that response is one that the gateway asked for, False if the upstream began it by itself.
+    response_own: bool | None = None
     #: Between ``speech_started`` and ``speech_stopped``.
     user_speaking: bool = False
     #: Ids of function calls whose result has not been sent upstream.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pytest
 
 from session_state.config import ReservationSettings
 from session_state.keys import SESSION_KEY
@@ -73,6 +74,18 @@ class Session:
         """The intents that wait."""
         fields = self._keyspace.execute("HKEYS", _KEY)
         return sorted(int(name[5:]) for name in fields if name.startswith(b"head:"))
+
+    def listen(self, *channels: bytes) -> None:
+        """Somebody subscribes to these channels."""
+        self._keyspace.listened |= set(channels)
+
+    def refuse(self, *commands: str) -> None:
+        """These commands are refused from now on."""
+        self._keyspace.refused = frozenset(commands)
+
+    def told(self) -> list[tuple[bytes, dict[str, Any]]]:
+        """What was published, and where."""
+        return [(channel, orjson.loads(body)) for channel, body in self._keyspace.published]
 
     def look_again(self) -> int | None:
         """When the sweeper should look at it."""
@@ -253,3 +266,43 @@ def test_a_record_that_is_not_renewed_is_forgotten() -> None:
     session.step(record(5, Slot.ACTIVE))
     assert session.step(now=999).outcome == "idle"
     assert session.step(now=1_000).outcome == "unknown"
+
+
+def test_nothing_is_told_if_nobody_watches() -> None:
+    session = Session()
+    session.listen(b"turngate:watch:another")
+    session.step(record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,)), response(1))
+    assert session.told() == []
+
+
+@pytest.mark.parametrize("channel", [b"turngate:watch", b"turngate:watch:s"])
+def test_those_who_watch_are_told_the_record_what_is_held_and_what_is_released(channel: bytes) -> None:
+    session = Session()
+    session.listen(channel)
+    busy = record(1, Slot.ACTIVE, last_seq=1, open_responses=(1,))
+    session.step(busy, response(1), now=5)
+    session.step(record(2, last_seq=1, open_responses=(1,)), now=7)
+    (where, held), (_, released) = session.told()
+    assert (where, held["now"]) == (channel, 5)
+    assert orjson.loads(held["fields"]["turn"]) == orjson.loads(busy.model_dump_json())
+    assert orjson.loads(held["fields"]["head:1"])["since"] == 5
+    assert "release" not in held["fields"]
+    assert orjson.loads(released["fields"]["release"])["seqs"] == [1]
+    assert not [name for told in (held, released) for name in told["fields"] if name.startswith("body:")]
+
+
+def test_those_who_watch_are_told_the_end_once() -> None:
+    session = Session()
+    session.listen(b"turngate:watch:s")
+    session.step(record(1))
+    session.step(record(2, Slot.CLOSED))
+    session.step(record(2, Slot.CLOSED))
+    assert [orjson.loads(told["fields"]["turn"])["slot"] for _, told in session.told()] == ["idle", "closed"]
+
+
+@pytest.mark.parametrize("refused", ["PUBSUB", "PUBLISH"])
+def test_a_server_that_does_not_let_it_publish_grants_all_the_same(refused: str) -> None:
+    session = Session()
+    session.listen(b"turngate:watch:s")
+    session.refuse(refused)
+    assert seqs(session.step(record(1, last_seq=1, open_responses=(1,)), response(1))) == [1]

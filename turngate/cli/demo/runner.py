@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -174,7 +175,11 @@ class DemoRunner:
     async def _watch(self) -> None:
         shown: set[int] = set()
         while self._session_state_url is not None:
-            listed = await fetch_json(f"{self._session_state_url}/sessions", option="--session-state-url")
+            listed = await fetch_json(
+                f"{self._session_state_url}/sessions",
+                option="--session-state-url",
+                key=os.environ.get("TURNGATE_ADMIN_KEY"),
+            )
             held: list[Message] = next(
                 (one["held"] for one in listed["sessions"] if one["session"] == self._request_id), []
             )

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from turngate.cli.errors import MISUSED, CommandError
-from turngate.cli.sessions import _sessions, table
+from turngate.cli.sessions import Admin, _sessions, table
 
 BUSY: dict[str, Any] = {
     "session": "s-busy",
@@ -109,7 +109,7 @@ def test_no_session_is_an_empty_table() -> None:
 
 async def shown(url: str, session: str | None = None, *, as_json: bool = False) -> tuple[int, str]:
     out = io.StringIO()
-    code = await _sessions(url, session, as_json=as_json, watch=False, console=Console(file=out, width=200))
+    code = await _sessions(Admin(url), session, as_json=as_json, watch=False, console=Console(file=out, width=200))
     return code, out.getvalue()
 
 

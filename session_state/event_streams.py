@@ -1,0 +1,132 @@
+"""``GET /events`` and ``GET /sessions/{id}/events``: what happens in sessions, as Server-Sent Events.
+
+- ``watching``: the first event; nothing is missed from now on. Read ``GET /sessions`` now to know what was before.
+- ``session``: a session after a change, in the form of ``GET /sessions/{id}``. The first for one session shows it
+  as it is now.
+- ``lost``: events were lost. ``events`` is their number, or null after a lost connection to Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from session_state.feed import described
+from session_state.store import Store
+from session_state.watchers import Event, TooManyWatchersError, Watcher, Watchers
+from turngate.process.service import json_response
+from turngate.process.tasks import end
+
+#: Seconds after which something is sent in any case, so that a client that has gone is noticed.
+HEARTBEAT_SECONDS = 10.0
+#: Seconds that a client may read nothing.
+_STALLED_SECONDS = 60.0
+#: Seconds that Redis has for a subscription.
+_SUBSCRIBE_SECONDS = 5.0
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    # Reverse proxies would collect events otherwise.
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class EventStreams:
+    """The two endpoints."""
+
+    def __init__(self, store: Store, watchers: Watchers) -> None:
+        self._store = store
+        self._watchers = watchers
+
+    async def all_sessions(self, _: Request) -> Response:
+        """``GET /events``."""
+        return _EventStream(self._watchers, None, _nothing)
+
+    async def one_session(self, request: Request) -> Response:
+        """``GET /sessions/{session}/events``."""
+        session = request.path_params["session"]
+        if await self._store.session(session) is None:
+            return json_response({"error": f"no live session {session}"}, 404)
+
+        async def as_it_is() -> list[Event]:
+            found = await self._store.session(session)
+            return [] if found is None else [described(found)]
+
+        return _EventStream(self._watchers, session, as_it_is)
+
+
+async def _nothing() -> list[Event]:
+    return []
+
+
+class _EventStream(Response):
+    """Sends events until the client goes, reads nothing for too long, or the process stops."""
+
+    def __init__(
+        self,
+        watchers: Watchers,
+        session: str | None,
+        before: Callable[[], Awaitable[list[Event]]],
+    ) -> None:
+        """``before`` returns what is sent first; it is called when no event is missed any more."""
+        super().__init__()
+        self._watchers = watchers
+        self._session = session
+        self._before = before
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._watchers.watching(self._session) as watcher:
+                try:
+                    async with asyncio.timeout(_SUBSCRIBE_SECONDS):
+                        await watcher.subscribed.wait()
+                        first = await self._before()
+                except (RedisError, OSError, TimeoutError):
+                    await json_response({"error": "Redis does not answer"}, 503)(scope, receive, send)
+                else:
+                    await _until_gone(receive, self._send_all(watcher, first, send))
+        except TooManyWatchersError as error:
+            await json_response({"error": str(error)}, 503)(scope, receive, send)
+
+    async def _send_all(self, watcher: Watcher, first: list[Event], send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        found: list[Event] | None = [("watching", b"{}"), *first]
+        with suppress(TimeoutError):
+            while found is not None:
+                body = b"".join(map(_encoded, found)) or b": heartbeat\n\n"
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                found = await self._next(watcher)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _next(self, watcher: Watcher) -> list[Event] | None:
+        """The next events; none if there were none for a while."""
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                return await watcher.events()
+        except TimeoutError:
+            return []
+
+
+async def _until_gone(receive: Receive, work: Awaitable[None]) -> None:
+    """Do this work until it is done, or the client has gone."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(tasks)
+
+
+def _encoded(event: Event) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (event[0].encode(), event[1])

@@ -1,0 +1,106 @@
+"""What the script tells of sessions that are watched (`advance.lua`), for the watchers of this process.
+
+Every session-state process hears of every session, whoever took its record in. While nobody watches there is no
+subscription, and the script makes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from session_state.keys import WATCH_CHANNEL
+from session_state.store import describe
+from session_state.watchers import Event, Watchers
+from turngate.bus import trouble
+from turngate.bus.consumer import reason_of
+from turngate.protocol.messages import TurnRecord
+
+log = structlog.get_logger(__name__)
+
+#: Seconds until a new watcher is subscribed, if nothing happens meanwhile.
+_LOOK_SECONDS = 0.1
+
+
+class Feed:
+    """Subscribes to what is watched. `run` it for the life of the process."""
+
+    def __init__(self, redis: Redis, prefix: str, watchers: Watchers) -> None:
+        self._redis = redis
+        self._all = prefix + WATCH_CHANNEL
+        self._watchers = watchers
+        self._backoff = trouble.Backoff()
+        #: The channels whose subscription was confirmed.
+        self._confirmed: set[str] = set()
+
+    async def run(self) -> None:
+        """Listen while somebody watches, until cancelled."""
+        while True:
+            await self._watchers.some.wait()
+            try:
+                async with self._redis.pubsub() as subscription:
+                    await self._listen(subscription)
+            except (RedisError, OSError, TimeoutError) as error:
+                trouble.note(error, "watch sessions")
+                self._lose_all()
+                await self._backoff.pause()
+
+    async def _listen(self, subscription: PubSub) -> None:
+        """Pass on what happens, until nobody watches."""
+        subscribed: set[str | None] = set()
+        self._confirmed.clear()
+        while watched := self._watchers.watched:
+            if new := watched - subscribed:
+                await subscription.subscribe(*map(self._channel, new))
+            if left := subscribed - watched:
+                await subscription.unsubscribe(*map(self._channel, left))
+            subscribed = watched
+            message = await subscription.get_message(timeout=_LOOK_SECONDS)
+            if message is not None:
+                self._backoff.reset()
+                self._on_message(message)
+
+    def _lose_all(self) -> None:
+        for session in self._watchers.watched:
+            self._watchers.gap(session)
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        channel = message["channel"].decode()
+        session = self._session(channel)
+        if message["type"] == "subscribe":
+            if channel in self._confirmed:
+                # The client has connected again by itself.
+                self._watchers.gap(session)
+            self._confirmed.add(channel)
+            self._watchers.subscribed(session)
+        elif message["type"] == "unsubscribe":
+            self._confirmed.discard(channel)
+        elif message["type"] == "message":
+            try:
+                self._watchers.offer(session, lambda: session_event(message["data"]))
+            except (ValueError, LookupError, TypeError) as error:
+                log.warning("watch_event_unreadable", reason=reason_of(error))
+
+    def _channel(self, session: str | None) -> str:
+        return self._all if session is None else f"{self._all}:{session}"
+
+    def _session(self, channel: str) -> str | None:
+        return None if channel == self._all else channel.removeprefix(f"{self._all}:")
+
+
+def session_event(told: bytes) -> Event:
+    """The event for what the script has told of a session: the session as ``GET /sessions/<id>`` shows it. Raises
+    ValueError, LookupError or TypeError if another version wrote it."""
+    news = orjson.loads(told)
+    now, fields = int(news["now"]), news["fields"]
+    return described(describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, now))
+
+
+def described(session: dict[str, Any]) -> Event:
+    """The event that shows a session."""
+    return "session", orjson.dumps(session)

@@ -1,0 +1,135 @@
+"""Those who watch sessions: what waits for each of them, within limits.
+
+A watcher that reads too slowly loses its oldest events, and is told how many. No I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from prometheus_client import Counter, Gauge
+
+#: Events that wait for one watcher.
+WAITING_MAX = 512
+
+_watchers = Gauge("turngate_watchers", "Who watches sessions through this process.")
+_lost = Counter("turngate_watch_events_lost", "Events that watchers lost because they read too slowly.")
+
+#: The name and the JSON of an event.
+Event: TypeAlias = tuple[str, bytes]
+
+
+class TooManyWatchersError(Exception):
+    """There are as many watchers as there may be."""
+
+
+class Watcher:
+    """One client that watches one session, or all."""
+
+    def __init__(self, session: str | None, waiting_max: int = WAITING_MAX) -> None:
+        self.session = session
+        #: Set when what happens from now on is heard of.
+        self.subscribed = asyncio.Event()
+        self._waiting_max = waiting_max
+        self._waiting: deque[Event] = deque()
+        self._lost = 0
+        self._some = asyncio.Event()
+        self._over = False
+
+    def offer(self, event: Event) -> None:
+        """Add an event; the oldest is lost if too many wait."""
+        if len(self._waiting) == self._waiting_max:
+            self._waiting.popleft()
+            self._lost += 1
+            _lost.inc()
+        self._waiting.append(event)
+        self._some.set()
+
+    def end(self) -> None:
+        """Nothing comes any more."""
+        self._over = True
+        self._some.set()
+
+    async def events(self) -> list[Event] | None:
+        """Wait for events and return all of them; None when nothing comes any more. The first says how many events
+        before the others were lost, if there are any."""
+        await self._some.wait()
+        if self._over:
+            return None
+        self._some.clear()
+        found = list(self._waiting)
+        self._waiting.clear()
+        if self._lost:
+            found.insert(0, lost(self._lost))
+            self._lost = 0
+        return found
+
+
+class Watchers:
+    """All of them in this process."""
+
+    def __init__(self, most: int, waiting_max: int = WAITING_MAX) -> None:
+        self._most = most
+        self._waiting_max = waiting_max
+        self._watchers: set[Watcher] = set()
+        self._over = False
+        #: Set while there is a watcher.
+        self.some = asyncio.Event()
+
+    @property
+    def watched(self) -> set[str | None]:
+        """The sessions that are watched; None stands for all."""
+        return {watcher.session for watcher in self._watchers}
+
+    @contextmanager
+    def watching(self, session: str | None) -> Iterator[Watcher]:
+        """A watcher of this session, or of all. Raises `TooManyWatchersError`."""
+        if len(self._watchers) >= self._most:
+            raise TooManyWatchersError(f"{self._most} clients watch already (TURNGATE_WATCHERS_MAX)")
+        watcher = Watcher(session, self._waiting_max)
+        if self._over:
+            watcher.end()
+        self._watchers.add(watcher)
+        _watchers.set(len(self._watchers))
+        self.some.set()
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+            _watchers.set(len(self._watchers))
+            if not self._watchers:
+                self.some.clear()
+
+    def offer(self, session: str | None, make: Callable[[], Event]) -> None:
+        """Offer an event to those who watch this session, or to those who watch all. ``make`` is called if there is
+        one."""
+        event: Event | None = None
+        for watcher in self._watchers:
+            if watcher.session == session:
+                event = event or make()
+                watcher.offer(event)
+
+    def subscribed(self, session: str | None) -> None:
+        """What happens in this session, or in any, is heard of from now on."""
+        for watcher in self._watchers:
+            if watcher.session == session:
+                watcher.subscribed.set()
+
+    def gap(self, session: str | None) -> None:
+        """What happened in this session, or in any, is not known for a while: the connection to Redis was lost."""
+        self.offer(session, lambda: lost(None))
+
+    def end(self) -> None:
+        """The process stops."""
+        self._over = True
+        for watcher in self._watchers:
+            watcher.end()
+
+
+def lost(number: int | None) -> Event:
+    """The event that says that others were lost; None if nobody knows how many."""
+    return "lost", b'{"events":%s}' % (b"null" if number is None else b"%d" % number)
