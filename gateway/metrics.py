@@ -25,7 +25,8 @@ _RELEASE_LATENCY = Histogram(
 
 _REPLY_LATENCY = Histogram(
     "turngate_reply_latency_seconds",
-    "Time from the end of the user's speech, or a typed message, to the first audio or text of the reply.",
+    "Time from the end of the user's speech, or a typed message, to the first audio or text "
+    "of the reply: what a caller feels.",
     buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
 )
 
@@ -45,16 +46,20 @@ _DRAINING = Gauge("turngate_draining", "1 while the gateway empties before it st
 
 #: The counters without labels, by the name of their field.
 _COUNTERS = {
-    "collisions_absorbed": "Creates that collided with an automatic response of the upstream and were tried again.",
+    "collisions_absorbed": "Creates that collided with an automatic response of the upstream and were tried again. "
+    "Zero with TURNGATE_TURN_OWNER=gateway.",
     "answered_by_another": "Requests settled by a response that was not created for them.",
-    "republished": "Client events published again because their request was not settled in time.",
+    "republished": "Client events published again because their request was not settled in time. It rises if "
+    "translators or Redis are slow, or were restarted.",
     "floods": "Sessions that ended because their client sent messages that are too large, or too many.",
-    "silent_responses": "Responses that were cancelled because they showed no event for too long.",
-    "replies_retried": "Replies that failed for a passing reason and were asked for again.",
+    "silent_responses": "Responses that were cancelled because they showed no event for "
+    "TURNGATE_RESPONSE_SILENCE_MS. Should be zero.",
+    "replies_retried": "Replies that failed for a passing reason (a rate limit, a server error) and were asked "
+    "for again.",
     "restored": "Conversations that were restored on another upstream connection.",
     "rolled_over": "Upstream connections that were replaced before they ended.",
-    "items_left_out": "Items of restored conversations that the upstream refused.",
-    "given_up": "Requests reported to the client because they could not be executed in time.",
+    "items_left_out": "Items of restored conversations that the upstream refused. Should be zero.",
+    "given_up": "Requests that could not be executed in time, each reported to its client. Should be zero.",
     "parked": "Sessions whose client was lost, and which waited for it to return.",
     "not_returned": "Sessions whose client did not return in time.",
     "commands_fenced": "Commands that were ignored, because they are for another owner of their session.",
@@ -75,7 +80,9 @@ def counters() -> Counters:
 
 
 _CLIENTS_REFUSED = Counter(
-    "turngate_clients_refused", "Clients that were refused at the upgrade, by reason.", ["reason"]
+    "turngate_clients_refused",
+    f"Clients that were refused at the upgrade, by reason: {', '.join(Reason)}.",
+    ["reason"],
 )
 for _reason in Reason:
     _CLIENTS_REFUSED.labels(_reason.value)
@@ -132,14 +139,18 @@ class SessionMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         dropped = CounterMetricFamily(
-            "turngate_releases_dropped", "Releases that were not sent, by reason.", labels=["reason"]
+            "turngate_releases_dropped",
+            "Releases that were not sent: the slot was not free any more (occupied), or their "
+            "requests were settled or in flight (stale). Harmless.",
+            labels=["reason"],
         )
         for reason, count in self._counters.releases_dropped.items():
             dropped.add_metric([reason], count)
         yield dropped
         cut = CounterMetricFamily(
             "turngate_peers_cut",
-            "Clients and upstreams that were disconnected because they did not read.",
+            "Clients and upstreams that were disconnected because they read nothing (stalled) or too "
+            "little (overflowed).",
             labels=["peer", "reason"],
         )
         for (peer, why), count in self._counters.cut.items():
@@ -157,7 +168,8 @@ class SessionMetrics(Collector):
             yield CounterMetricFamily(f"turngate_{name}", meaning, value=getattr(self._counters, name))
         yield GaugeMetricFamily(
             "turngate_held_bytes",
-            "Bytes of requests, early audio and unsent or unread messages of all sessions.",
+            "Bytes of requests, early audio and unsent or unread messages of all sessions; new "
+            "clients are refused beyond TURNGATE_SESSIONS_MAX_BYTES.",
             self._held_bytes(),
         )
         yield GaugeMetricFamily("turngate_sessions_parked", "Sessions that wait for their client.", self._parked())
@@ -165,8 +177,10 @@ class SessionMetrics(Collector):
 
     def _sessions(self) -> Iterator[Metric]:
         now = time.monotonic()
-        sessions = GaugeMetricFamily("turngate_sessions", "Live sessions by slot.", labels=["slot"])
-        outstanding = GaugeMetricFamily("turngate_requests_outstanding", "Unsettled requests by kind.", labels=["kind"])
+        sessions = GaugeMetricFamily("turngate_sessions", "Live sessions by the state of their slot.", labels=["slot"])
+        outstanding = GaugeMetricFamily(
+            "turngate_requests_outstanding", "Unsettled requests by kind: held, or in flight.", labels=["kind"]
+        )
         slots: dict[str, int] = {}
         kinds = dict.fromkeys(Kind, 0)
         oldest = now
@@ -181,4 +195,8 @@ class SessionMetrics(Collector):
             outstanding.add_metric([kind.value], count)
         yield sessions
         yield outstanding
-        yield GaugeMetricFamily("turngate_oldest_request_seconds", "Age of the oldest unsettled request.", now - oldest)
+        yield GaugeMetricFamily(
+            "turngate_oldest_request_seconds",
+            "Age of the oldest unsettled request. It follows the longest reply; minutes mean that something is stuck.",
+            now - oldest,
+        )

@@ -23,7 +23,9 @@ _GOING_AWAY = Ending(1012, "SERVER_GOING_AWAY")
 _LEFT_MAX, _OVER_MAX = 1_024, 4_096
 
 _handed_over = Counter(
-    "turngate_sessions_handed_over", "Sessions that were handed over, by what became of the last entry.", ["entry"]
+    "turngate_sessions_handed_over",
+    "Sessions that were handed over while the gateway emptied; lost if Redis did not take the last entry.",
+    ["entry"],
 )
 for _outcome in ("written", "lost"):
     _handed_over.labels(_outcome)

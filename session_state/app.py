@@ -33,8 +33,8 @@ log = structlog.get_logger(__name__)
 #: Turn records that are taken in at a time.
 _RECORDS = 256
 
-_known = Gauge("turngate_sessions_known", "Live sessions of all gateways, when the sweeper last looked.")
-_waiting = Gauge("turngate_sessions_waiting", "Those in which something is held, when the sweeper last looked.")
+_known = Gauge("turngate_sessions_known", "Live sessions of all gateways, at the last sweep.")
+_waiting = Gauge("turngate_sessions_waiting", "Sessions with held intents, at the last sweep.")
 
 
 def run(settings: SessionStateSettings) -> None:

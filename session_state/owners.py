@@ -29,8 +29,17 @@ OWNER_KEY = "turngate:owner:"
 JOURNAL_KEY = "turngate:journal:"
 RESUME_KEY = "turngate:resume:"
 
-_written = Counter("turngate_journal_entries", "Journal entries of sessions whose clients may return.", ["outcome"])
-_claims = Counter("turngate_claims", "Sessions that a gateway asked for, since their client came to it.", ["outcome"])
+_written = Counter(
+    "turngate_journal_entries",
+    "Journal entries of sessions whose clients may return: written, gap (the whole is written "
+    "next), fenced (another gateway owns the session), or failed (its keys are unreadable).",
+    ["outcome"],
+)
+_claims = Counter(
+    "turngate_claims",
+    "Sessions that were asked for because their client came to this gateway: claimed, unknown, or failed.",
+    ["outcome"],
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,24 @@ log = structlog.get_logger(__name__)
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
 
-_reservations = Counter("turngate_reservations", "What reserving the turn came to.", ["outcome"])
-_granted = Counter("turngate_releases_granted", "Releases granted, by what brought it about.", ["by"])
+_reservations = Counter(
+    "turngate_reservations",
+    "Results of reservations: granted, held, settled already, full, or fenced: another gateway owns the session since.",
+    ["outcome"],
+)
+_granted = Counter(
+    "turngate_releases_granted",
+    "Releases by what granted them: a reservation (translator), a turn record or the sweeper (session-state).",
+    ["by"],
+)
 _granted_again = Counter(
-    "turngate_releases_granted_again", "Those with an intent of an earlier release whose lease had ended."
+    "turngate_releases_granted_again", "Releases of which an earlier one was lost, since its lease had expired."
 )
 _fenced = Counter("turngate_records_fenced", "Turn records of gateways that do not own their session any more.")
-_failed = Counter("turngate_sessions_failed", "Steps that failed because the keys of one session are unreadable.")
+_failed = Counter(
+    "turngate_sessions_failed",
+    "Steps of sessions whose keys are unreadable, each logged as session_unreadable. Should be zero.",
+)
 
 
 class Outcome(StrEnum):

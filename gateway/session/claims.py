@@ -27,7 +27,10 @@ _EARLY_MAX = 1_024
 _KEPT = 5.0
 _LOOK = 0.1
 _taken_up = Counter(
-    "turngate_sessions_taken_up", "Sessions of other gateways that go on here, by their journal.", ["journal"]
+    "turngate_sessions_taken_up",
+    "Sessions of other gateways that go on here, by their journal; incomplete: what the "
+    "gateway before had not written is lost.",
+    ["journal"],
 )
 for _journal in ("complete", "incomplete"):
     _taken_up.labels(_journal)

@@ -20,7 +20,10 @@ from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, TurnRe
 
 log = structlog.get_logger(__name__)
 
-_dropped = Counter("turngate_publications_dropped", "Publications dropped because too many waited for Redis.")
+_dropped = Counter(
+    "turngate_publications_dropped",
+    "Records and requests dropped because 10,000 waited for Redis; they are published again.",
+)
 
 #: Publications that wait while Redis does not take them. Beyond it the oldest is dropped: a heartbeat replaces a
 #: record, and a session publishes its request again.

@@ -1,5 +1,5 @@
 """The numbers that operators read: each is moved by what it counts, on the page of the service that it means something
-on, and docs/operations.md lists them all."""
+on, and docs/metrics.md lists them all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from turngate.protocol.messages import CLIENT_EVENTS, SendRelease, commands_stre
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-_PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 #: Half a second at 24 kHz.
 _LOUD = b"\x40\x1f" * 12_000
 _QUIET = bytes(24_000)
@@ -76,14 +76,14 @@ class Number:
 
 
 async def test_every_number_is_on_its_page_and_in_the_manual(stack: Stack) -> None:
-    section = _PAGE.read_text("utf-8").partition("## Metrics\n")[2].partition("\n## ")[0]
-    listed: dict[str, set[str]] = {service: set() for service in pages(stack)}
-    for name, services in re.findall(r"^\| `(\w+)`[^|]* \| ([^|]+) \|", section, re.MULTILINE):
+    listed: dict[str, set[tuple[str, str]]] = {service: set() for service in pages(stack)}
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| [^|]* \| ([^|]+) \|", _PAGE.read_text("utf-8"), re.MULTILINE)
+    for name, kind, services in rows:
         for service in services.split(", "):
-            listed[service].add(name)
-    for service, names in listed.items():
-        shown = re.findall(r"^# HELP (turngate_\w+) ", await read(stack, service), re.MULTILINE)
-        assert {name for name in shown if not name.endswith("_created")} == names, service
+            listed[service].add((name, kind))
+    for service, metrics in listed.items():
+        shown = re.findall(r"^# TYPE (turngate_\w+) (\w+)", await read(stack, service), re.MULTILINE)
+        assert {(name, kind) for name, kind in shown if not name.endswith("_created")} == metrics, service
 
 
 async def test_what_is_held_and_released(stack: Stack) -> None:
@@ -93,6 +93,7 @@ async def test_what_is_held_and_released(stack: Stack) -> None:
         Number(stack, "translator", 'releases_granted_total{by="reservation"}') as granted,
         Number(stack, "session-state", 'releases_granted_total{by="turn"}') as woken,
         Number(stack, "gateway", "release_latency_seconds_count") as latency,
+        Number(stack, "gateway", "reply_latency_seconds_count") as replies,
         Client(stack) as client,
     ):
         await client.configured()
@@ -100,6 +101,7 @@ async def test_what_is_held_and_released(stack: Stack) -> None:
         await client.until("AgentStartedSpeaking")
         assert await Number(stack, "gateway", 'sessions{slot="active"}').now() == 1
         assert await granted.grown() >= 2
+        assert await replies.grown() == 1
         async with Number(stack, "translator", 'reservations_total{outcome="held"}') as held:
             await client.say(type="UpdatePrompt", prompt="x")
             await held.grows()

@@ -52,7 +52,9 @@ _READY_SECONDS = 1
 #: How often a publication is tried while Redis refuses it or cannot be reached.
 _TRIES = 5
 
-_published = Counter("turngate_published", "Messages put on streams.", ["stream"])
+_published = Counter(
+    "turngate_published", "Messages put on streams, without those that session-state's script writes.", ["stream"]
+)
 
 
 def consumer_name() -> str:

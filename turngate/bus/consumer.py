@@ -40,8 +40,14 @@ _UNBROKEN_MAX_BYTES = 131_072
 _REASON_MAX = 500
 
 _handled = Counter("turngate_entries_handled", "Entries that were handled and acknowledged.", ["stream"])
-_failed = Counter("turngate_entries_failed", "Deliveries of entries that could not be handled.", ["stream"])
-_dropped = Counter("turngate_entries_dropped", "Entries dropped because Redis refused commands.", ["stream"])
+_failed = Counter(
+    "turngate_entries_failed",
+    "Deliveries of entries that could not be handled; each is logged as entry_failed with the reason.",
+    ["stream"],
+)
+_dropped = Counter(
+    "turngate_entries_dropped", "Entries dropped because Redis refused commands; they are published again.", ["stream"]
+)
 
 
 class Batch(Generic[Message]):

@@ -28,8 +28,14 @@ _TRIM_TO = 0.75
 #: Nodes of a stream that Redis measures to estimate its size.
 _SAMPLES = 20
 
-_bytes = Gauge("turngate_stream_bytes", "Size of the stream at the last look, estimated by Redis.", ["stream"])
-_trimmed = Counter("turngate_entries_trimmed", "Entries dropped because their stream was too large.", ["stream"])
+_bytes = Gauge(
+    "turngate_stream_bytes",
+    "Size of each stream and of the dead letters, estimated by Redis. Near zero while consumers work.",
+    ["stream"],
+)
+_trimmed = Counter(
+    "turngate_entries_trimmed", "Entries dropped because their stream was larger than its limit.", ["stream"]
+)
 
 
 class StreamLimits:

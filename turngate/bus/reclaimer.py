@@ -43,8 +43,12 @@ _GONE_AFTER = 10
 _BODY_MAX = 16_384
 _UNFINISHED = "every consumer that it was delivered to ended before it was finished"
 
-_reclaimed = Counter("turngate_reclaimed", "Entries delivered again after a consumer left them unfinished.", ["stream"])
-_given_up = Counter("turngate_dead_letters", "Entries given up after too many deliveries.", ["stream"])
+_reclaimed = Counter("turngate_reclaimed", "Entries reclaimed from a consumer that died or failed.", ["stream"])
+_given_up = Counter(
+    "turngate_dead_letters",
+    "Entries that could not be handled. They are in turngate.dead-letters with the reason. Should be zero.",
+    ["stream"],
+)
 
 
 class Reclaimer:

@@ -60,7 +60,11 @@ _WORDS = frozenset({"MISCONF", "NOREPLICAS", "BUSY", "OOM", "READONLY", "NOPERM"
 #: Seconds between two log lines about the same kind.
 _LOG_INTERVAL = 10.0
 
-_errors = Counter("turngate_redis_errors", "Operations that Redis refused or did not answer, by kind.", ["kind"])
+_errors = Counter(
+    "turngate_redis_errors",
+    "Operations that Redis refused (OOM, READONLY, NOPERM, …) or did not answer (UNREACHABLE).",
+    ["kind"],
+)
 _logged_at: dict[str, float] = {}
 _unlogged: dict[str, int] = {}
 

@@ -20,7 +20,7 @@ def _running() -> int:
         return 0
 
 
-Gauge("turngate_tasks", "asyncio tasks that have not ended.").set_function(_running)
+Gauge("turngate_tasks", "Running asyncio tasks.").set_function(_running)
 
 
 async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
