@@ -61,6 +61,8 @@ def _errors(facts: Facts) -> Iterator[Violation]:
             or (code == "INVALID_SETTINGS" and any("sessionAudioOutput" in str(message) for message in said))
             or (code == "invalid_value" and any(REFUSED_LANGUAGE in str(message) for message in said))
             or (code == "server_error" and done & {Do.FAIL_CREATE, Do.FAIL_UPDATE})
+            # It was refused again and again, until time was up.
+            or (code == "upstream_refused" and facts.losses and Do.FAIL_UPDATE in done)
             or (code == "server_error" and any("[fail]" in str(message) for message in said))
             or (code.startswith("upstream_closed") and outcome.cut_short)
         ):
