@@ -62,6 +62,7 @@ class Reclaimer:
     async def run(self) -> None:
         """Look at every stream again and again, until cancelled."""
         pause = self._settings.reclaim_after_ms / 2000
+        self._show_zeros()
         while True:
             # With jitter, so that the processes of a group do not all look at the same moment.
             await asyncio.sleep(random.uniform(0.8, 1) * pause)
@@ -74,6 +75,14 @@ class Reclaimer:
                 except (RedisError, OSError, TimeoutError) as error:
                     # The server is away or has lost the group; `Bus.watch` sees to both.
                     trouble.note(error, f"reclaim {consumer.stream}")
+
+    def _show_zeros(self) -> None:
+        """Expose the counters before their first increment: Prometheus sees no increase in a series that begins at
+        1, and an alert on the first dead letter would stay silent."""
+        for consumer in self._bus.consumers:
+            if not consumer.own:
+                _reclaimed.labels(consumer.stream)
+                _given_up.labels(consumer.stream)
 
     async def reclaim(self, consumer: Consumer[Any]) -> None:
         """Take over once what has been idle for too long. Redis errors pass through."""
