@@ -85,6 +85,8 @@ async def test_a_handle_is_good_at_every_gateway_and_used_once(two: Stack) -> No
     async with line(two, f"/openai?resume={handle}", gateway=2) as second:
         welcome = await second.until("Welcome")
         assert welcome["resumed"]
+        # By then Redis knows the handle that replaces the first.
+        await second.turn("Hello?")
         second.cut()
     async with line(two, f"/openai?resume={handle}") as third:
         assert (await third.until("Welcome"))["resumed"] is False

@@ -117,6 +117,9 @@ class Returns:
     async def _claim(self, before: Session, gateway: Gateway, *, whole: bool, stays: bool) -> None:
         """The client comes to this gateway, and ``stays`` or not."""
         line = self._line
+        if (killed := gateway.sessions.get(before.name)) is not None and killed.killed:
+            # A gateway that is started again knows nothing.
+            del gateway.sessions[before.name]
         if stays:
             # It was elsewhere first.
             await asyncio.sleep(self._random.random() * 0.1)
