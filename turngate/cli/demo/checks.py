@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 
 from turngate.cli.agent_session import describe_error
 from turngate.cli.demo.check_result import CheckResult, check_result_of
-from turngate.cli.demo.observations import DemoRun, Observation, Reply, replies
+from turngate.cli.demo.continuity_checks import continuity_checks
+from turngate.cli.demo.observations import DemoRun, Reply, replies
 from turngate.cli.demo.script import OPENING, Scenario, Step
+from turngate.cli.demo.selection import received, steps_of, where
 from turngate.cli.demo.upstream_checks import UPSTREAM_CHECKS
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 
 
 def run_checks(demo_run: DemoRun) -> list[CheckResult]:
     """Run all checks: those of the client's observations, then those of the upstream's record."""
-    steps = [step for _, step in _steps(demo_run)]
-    cut = (went_on,) if any(step.cut for step in steps) else ()
-    killed = (went_on_elsewhere,) if any(step.kill for step in steps) else ()
-    return [check(demo_run) for check in (*CLIENT_CHECKS, *cut, *killed, *UPSTREAM_CHECKS)]
+    checks = (*CLIENT_CHECKS, *continuity_checks(demo_run.script), *UPSTREAM_CHECKS)
+    return [check(demo_run) for check in checks]
 
 
 def settings_applied(demo_run: DemoRun) -> CheckResult:
@@ -31,40 +31,40 @@ def prompts_updated(demo_run: DemoRun) -> CheckResult:
 
 def one_reply_per_turn(demo_run: DemoRun) -> CheckResult:
     def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
+        for scenario, step in steps_of(demo_run):
             found = replies(demo_run.select(scenario, step))
             if len(found) != 1:
-                yield f"{_where(scenario, step)}: {len(found)} replies"
+                yield f"{where(scenario, step)}: {len(found)} replies"
             elif found[0].ended is None:
-                yield f"{_where(scenario, step)}: the reply has no AgentAudioDone"
+                yield f"{where(scenario, step)}: the reply has no AgentAudioDone"
 
     return check_result_of("every turn of the user got exactly one reply", problems())
 
 
 def replies_spoken(demo_run: DemoRun) -> CheckResult:
     def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
+        for scenario, step in steps_of(demo_run):
             for reply in replies(demo_run.select(scenario, step)):
                 if not reply.audio_bytes:
-                    yield f"{_where(scenario, step)}: no audio"
+                    yield f"{where(scenario, step)}: no audio"
                 if not reply.text:
-                    yield f"{_where(scenario, step)}: no text"
+                    yield f"{where(scenario, step)}: no text"
 
     return check_result_of("every reply came as text and as audio", problems())
 
 
 def functions_called(demo_run: DemoRun) -> CheckResult:
     def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
+        for scenario, step in steps_of(demo_run):
             expected = sorted(_call(call.name, json.dumps(call.arguments)) for call in step.calls)
             called = sorted(
                 _call(call["name"], call["arguments"])
-                for request in _received(demo_run, scenario, step, "FunctionCallRequest")
+                for request in received(demo_run, scenario, step, "FunctionCallRequest")
                 for call in request.message["functions"]
             )
             if called != expected:
                 calls = f"{', '.join(called) or 'no call'} instead of {', '.join(expected) or 'none'}"
-                yield f"{_where(scenario, step)}: {calls}"
+                yield f"{where(scenario, step)}: {calls}"
 
     return check_result_of("functions were called as requested, once each, with the right arguments", problems())
 
@@ -78,10 +78,10 @@ def reply_after_all_results(demo_run: DemoRun) -> CheckResult:
                 if seen.source == "sent" and seen.type == "FunctionCallResponse"
             ]
             if len(given) < len(step.calls):
-                yield f"{_where(scenario, step)}: {len(given)} results for {len(step.calls)} calls"
+                yield f"{where(scenario, step)}: {len(given)} results for {len(step.calls)} calls"
             elif reply.began < max(given):
                 early = max(given) - reply.began
-                yield f"{_where(scenario, step)}: the reply began {early:.2f} s before the last result"
+                yield f"{where(scenario, step)}: the reply began {early:.2f} s before the last result"
 
     return check_result_of("a reply to function results began after the last of them", problems())
 
@@ -91,26 +91,26 @@ def results_mentioned(demo_run: DemoRun) -> CheckResult:
         for scenario, step, reply in _replies_with_results(demo_run):
             for word in step.mentions:
                 if word.lower() not in reply.text.lower():
-                    yield f"{_where(scenario, step)}: no {word!r} in {reply.text!r}"
+                    yield f"{where(scenario, step)}: no {word!r} in {reply.text!r}"
 
     return check_result_of("replies to function results mention every result", problems())
 
 
 def speech_heard(demo_run: DemoRun) -> CheckResult:
     def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
+        for scenario, step in steps_of(demo_run):
             if step.recording is None:
                 continue
-            starts = len(_received(demo_run, scenario, step, "UserStartedSpeaking"))
+            starts = len(received(demo_run, scenario, step, "UserStartedSpeaking"))
             words = [
                 seen
-                for seen in _received(demo_run, scenario, step, "ConversationText")
+                for seen in received(demo_run, scenario, step, "ConversationText")
                 if seen.message["role"] == "user"
             ]
             if starts != 1:
-                yield f"{_where(scenario, step)}: {starts} UserStartedSpeaking"
+                yield f"{where(scenario, step)}: {starts} UserStartedSpeaking"
             if len(words) != 1:
-                yield f"{_where(scenario, step)}: {len(words)} ConversationText of the user"
+                yield f"{where(scenario, step)}: {len(words)} ConversationText of the user"
 
     return check_result_of("speech was detected as one turn, and transcribed", problems())
 
@@ -125,31 +125,6 @@ def greeted(demo_run: DemoRun) -> CheckResult:
                 yield f"{scenario.name}: {len(found)} greetings"
 
     return check_result_of("a greeting was said once", problems())
-
-
-def went_on(demo_run: DemoRun) -> CheckResult:
-    def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
-            for reply in replies(demo_run.select(scenario, step)):
-                if step.cut and len(reply.text.split()) < step.words:
-                    yield f"{_where(scenario, step)}: {len(reply.text.split())} words instead of {step.words}"
-
-    return check_result_of("a reply whose connection to the upstream was cut went on to its end", problems())
-
-
-def went_on_elsewhere(demo_run: DemoRun) -> CheckResult:
-    def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
-            if not step.kill:
-                continue
-            welcomes = [seen.message.get("resumed") for seen in _received(demo_run, scenario, step, "Welcome")]
-            if welcomes != [True]:
-                yield f"{_where(scenario, step)}: Welcome with resumed {welcomes}"
-            for reply in replies(demo_run.select(scenario, step)):
-                if len(reply.text.split()) < step.words:
-                    yield f"{_where(scenario, step)}: {len(reply.text.split())} words instead of {step.words}"
-
-    return check_result_of("a reply whose gateway was killed went on to its end at another gateway", problems())
 
 
 def no_errors(demo_run: DemoRun) -> CheckResult:
@@ -169,9 +144,9 @@ def waiting_was_visible(demo_run: DemoRun) -> CheckResult:
         return CheckResult(expectation, unchecked="no session-state to ask (--session-state-url)")
 
     def problems() -> Iterator[str]:
-        for scenario, step in _steps(demo_run):
+        for scenario, step in steps_of(demo_run):
             if step.updates and not any(seen.source == "held" for seen in demo_run.select(scenario, step)):
-                yield f"{_where(scenario, step)}: it showed nothing"
+                yield f"{where(scenario, step)}: it showed nothing"
 
     return check_result_of(expectation, problems())
 
@@ -208,21 +183,11 @@ def _acknowledged_once(demo_run: DemoRun, request: str) -> CheckResult:
     return check_result_of(f"{acknowledgement} came once per {request}", problems())
 
 
-def _steps(demo_run: DemoRun) -> Iterator[tuple[Scenario, Step]]:
-    for scenario in demo_run.script:
-        for step in scenario.steps:
-            yield scenario, step
-
-
 def _replies_with_results(demo_run: DemoRun) -> Iterator[tuple[Scenario, Step, Reply]]:
-    for scenario, step in _steps(demo_run):
+    for scenario, step in steps_of(demo_run):
         if step.calls:
             for reply in replies(demo_run.select(scenario, step)):
                 yield scenario, step, reply
-
-
-def _received(demo_run: DemoRun, scenario: Scenario, step: Step, kind: str) -> list[Observation]:
-    return [seen for seen in demo_run.select(scenario, step) if seen.source == "received" and seen.type == kind]
 
 
 def _call(name: str, arguments: str) -> str:
@@ -231,7 +196,3 @@ def _call(name: str, arguments: str) -> str:
         return f"{name}({json.dumps(json.loads(arguments), sort_keys=True)})"
     except ValueError:
         return f"{name}({arguments})"
-
-
-def _where(scenario: Scenario, step: Step) -> str:
-    return f"{scenario.name}, {step.name}"

@@ -108,7 +108,9 @@ async def _services(given: Services | None, console: Console) -> AsyncIterator[S
     try:
         async with Stack(simulator=simulated, gateways=2) as stack, balanced(stack.gateway_urls) as url:
             simulator_url = stack.simulator_url if simulated else None
-            yield Services(url, simulator_url, stack.session_state_url, stack.processes["gateway-1"].kill)
+            # The load balancer prefers the first gateway, which must not come back.
+            kill = stack.processes["gateway-1"].kill_permanently
+            yield Services(url, simulator_url, stack.session_state_url, kill)
     except StackError as error:
         raise CommandError(str(error)) from None
 

@@ -10,8 +10,9 @@ from turngate.cli.demo.script import Scenario, Step
 from turngate.cli.messages import Message
 
 #: ``sent`` and ``received``: messages on the client's socket; ``heard``: the agent's audio; ``speech``: the start or
-#: end of a recording; ``held``: session-state's list of held requests of this session.
-Source = Literal["sent", "received", "heard", "speech", "held"]
+#: end of a recording; ``held``: session-state's list of held requests of this session; ``fault``: what was cut or
+#: killed on purpose; ``notice``: what the client says about its connection.
+Source = Literal["sent", "received", "heard", "speech", "held", "fault", "notice"]
 
 
 @dataclass(frozen=True, slots=True)

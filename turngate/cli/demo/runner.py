@@ -71,6 +71,7 @@ class DemoRunner:
                 scenario.functions,
                 observe=self._observe,
                 api_key=self._api_key,
+                notice=lambda line: self._note("notice", {"description": line}),
             ) as session:
                 try:
                     await self._run_scenario(session, scenario)
@@ -111,14 +112,14 @@ class DemoRunner:
         assert self._simulator_url is not None
         await self._hear_words(session)
         await fetch_json(f"{self._simulator_url}/cut", option="--simulator-url")
-        self._note("speech", {"description": "the connection to the upstream is cut"})
+        self._note("fault", {"description": "the connection to the upstream is cut"})
 
     async def _kill(self, session: AgentSession) -> None:
         """Kill the gateway in the middle of the reply."""
         assert self._kill_gateway is not None
         await self._hear_words(session)
+        self._note("fault", {"description": "the gateway is killed"})
         self._kill_gateway()
-        self._note("speech", {"description": "the gateway is killed"})
 
     async def _hear_words(self, session: AgentSession) -> None:
         tracker = session.tracker

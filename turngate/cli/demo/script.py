@@ -29,16 +29,23 @@ class Step:
     text: str | None = None
     recording: Recording | None = None
     calls: tuple[Call, ...] = ()
-    #: Words that the reply must contain, ignoring case.
+    #: Words that the reply must contain, ignoring case: the results of calls, or what was said before.
     mentions: tuple[str, ...] = ()
     #: Sent as soon as the reply has begun; they must be held until its end.
     updates: tuple[Message, ...] = ()
-    #: As soon as the reply has begun, the connection to the upstream is cut.
+    #: In the middle of the reply, the connection to the upstream is cut.
     cut: bool = False
-    #: As soon as the reply has begun, the gateway is killed.
+    #: In the middle of the reply, the gateway is killed.
     kill: bool = False
-    #: The number of words that the reply must have, at least.
+    #: The number of words that the reply has if the upstream is the simulator; 0 if that does not matter.
     words: int = 0
+
+
+#: Of a session that loses a connection: a reply that is long enough to lose it meanwhile, and what only a model can
+#: answer that knows what was said before.
+_STORY_WORDS = 60
+_STORY = f"My name is Ada. Tell me a story of about sixty words. [say {_STORY_WORDS} words]"
+_MEMORY = Step("after it", text="What is my name?", mentions=("Ada",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +79,8 @@ def lost_connection(mark: str) -> Scenario:
     return Scenario(
         name="Lost connection",
         path=AGENT_PATH,
-        opening=settings(f"You are the guide of the demo {mark}/lost. Answer in one short sentence."),
-        steps=(
-            Step("cut in the middle of a reply", text="Tell me a story. [say 60 words]", cut=True, words=60),
-            Step("after it", text="What can you do for me?"),
-        ),
+        opening=settings(f"You are the guide of the demo {mark}/lost. Answer briefly."),
+        steps=(Step("cut in the middle of a reply", text=_STORY, cut=True, words=_STORY_WORDS), _MEMORY),
     )
 
 
@@ -86,12 +90,9 @@ def killed_gateway(mark: str) -> Scenario:
         name="Killed gateway",
         path=AGENT_PATH,
         opening=settings(
-            f"You are the guide of the demo {mark}/killed. Answer in one short sentence.", greeting="Hello once."
+            f"You are the guide of the demo {mark}/killed. Answer briefly.", greeting="Hello! You are greeted once."
         ),
-        steps=(
-            Step("killed in the middle of a reply", text="Tell me a story. [say 60 words]", kill=True, words=60),
-            Step("after it", text="What are your instructions?", mentions=(f"{mark}/killed",)),
-        ),
+        steps=(Step("killed in the middle of a reply", text=_STORY, kill=True, words=_STORY_WORDS), _MEMORY),
     )
 
 

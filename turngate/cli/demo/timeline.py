@@ -32,6 +32,7 @@ _STYLES = {
     "server": "bold blue",
     "warning": "yellow",
     "error": "bold red",
+    "fault": "bold red",
 }
 
 
@@ -87,6 +88,8 @@ def _of_client(demo_run: DemoRun, record: UpstreamRecord | None, one: Observatio
     message = one.message
     if one.source == "speech":
         yield Line(one.at, "you", message["description"])
+    elif one.source in {"fault", "notice"}:
+        yield Line(one.at, "fault" if one.source == "fault" else "client", message["description"])
     elif one.source == "held":
         kinds = ", ".join(f"{held['kind']} #{held['seq']}" for held in message["held"])
         yield Line(one.at, "held", f"session-state shows {kinds} waiting")

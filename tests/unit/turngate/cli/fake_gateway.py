@@ -42,9 +42,15 @@ class FakeGateway:
         self.refusals: list[int] = []
         #: Whether an `UpdatePrompt` has been acknowledged.
         self.prompt_updated = False
+        self._newest: ServerConnection | None = None
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
+
+    def abort(self) -> None:
+        """Abort the newest connection."""
+        assert self._newest is not None
+        self._newest.transport.abort()
 
     def refuse(self, socket: ServerConnection, request: Request) -> Response | None:
         """The response to a connection that is refused."""
@@ -56,6 +62,7 @@ class FakeGateway:
     async def handle(self, socket: ServerConnection) -> None:
         assert socket.request is not None
         self.paths.append(socket.request.path)
+        self._newest = socket
         welcome: dict[str, Any] = {"type": "Welcome", "request_id": "r"}
         if self.handle_given is not None:
             welcome["resume"] = self.handle_given
@@ -122,6 +129,8 @@ class FakeGateway:
             await socket.close(1011, "overload")
         elif text == "hang up":
             await socket.close(1011, "overload")
+        elif text == "begin":
+            await _send(socket, {"type": "AgentStartedSpeaking"})
         elif text != "say nothing":
             await _reply(socket, f"You said: {text}")
 

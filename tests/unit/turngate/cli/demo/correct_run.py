@@ -9,20 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from turngate.cli.demo.observations import DemoRun, Observation, Source, UpstreamEvent, UpstreamRecord
-from turngate.cli.demo.script import OPENING, Scenario, Step, prompt_of, script
+from turngate.cli.demo.script import OPENING, Scenario, Step, killed_gateway, lost_connection, prompt_of, script
 from turngate.cli.functions import load_functions
 from turngate.cli.wav import Recording
 from turngate.protocol.deepgram.events import ACKNOWLEDGEMENTS
 
+#: Something that goes wrong in a correct run.
+Fault = Callable[[DemoRun], DemoRun]
+
 START = 1_000.0
 MARK = "0a1b2c3d"
-SCRIPT = script(
-    load_functions(Path("turngate/cli/demo/functions.json")),
-    {
-        name: Recording(f"{name}.wav", rate, bytes(rate))
-        for name, rate in (("hello", 16000), ("rivers", 16000), ("goodbye", 24000))
-    },
-    MARK,
+SCRIPT = (
+    *script(
+        load_functions(Path("turngate/cli/demo/functions.json")),
+        {
+            name: Recording(f"{name}.wav", rate, bytes(rate))
+            for name, rate in (("hello", 16000), ("rivers", 16000), ("goodbye", 24000))
+        },
+        MARK,
+    ),
+    lost_connection(MARK),
+    killed_gateway(MARK),
 )
 
 
@@ -88,6 +95,19 @@ class RunBuilder:
         if updates:
             self.configure(*updates)
 
+    def interrupted_reply(self, step: Step) -> None:
+        """A reply that goes on after what it was on was cut or killed."""
+        words = ["word"] * step.words
+        self.begin()
+        self.note("heard", bytes=4800)
+        self.note("fault", description="it is lost")
+        if step.kill:
+            self.note("received", type="Welcome", resumed=True)
+        self.note("received", type="ConversationText", role="assistant", content=" ".join(words[:20]))
+        self.note("heard", bytes=4800)
+        self.note("received", type="ConversationText", role="assistant", content=" ".join(words[20:]))
+        self.end()
+
     def run(self, scenario: Scenario) -> None:
         self.scenario, self.step = scenario.name, OPENING
         self.note("sent", **scenario.opening)
@@ -114,7 +134,10 @@ class RunBuilder:
             for number, call in enumerate(step.calls):
                 self.note("sent", type="FunctionCallResponse", id=f"call_{number}", name=call.name, content="{}")
             self.end()
-        self.reply(f"Well: {' '.join(step.mentions)}", step.updates)
+        if step.cut or step.kill:
+            self.interrupted_reply(step)
+        else:
+            self.reply(f"Well: {' '.join(step.mentions)}", step.updates)
 
 
 def correct_run() -> DemoRun:
@@ -130,6 +153,18 @@ def correct_run() -> DemoRun:
         records[scenario.name] = UpstreamRecord(tuple(builder.entries))
         now = builder.now + 1
     return DemoRun(SCRIPT, tuple(seen), records, watched=True)
+
+
+def is_(kind: str, step: str | None = None, **fields: Any) -> Callable[[Observation], bool]:
+    return lambda one: (
+        one.type == kind
+        and (step is None or one.step == step)
+        and all(one.message.get(name) == value for name, value in fields.items())
+    )
+
+
+def with_message(**fields: Any) -> Callable[[Observation], Observation]:
+    return lambda one: replace(one, message=one.message | fields)
 
 
 def without(demo_run: DemoRun, unwanted: Callable[[Observation], bool], *, only_first: bool = True) -> DemoRun:

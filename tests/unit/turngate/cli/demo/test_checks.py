@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from tests.unit.turngate.cli.demo.correct_run import SCRIPT, changed, correct_run, recorded, twice, without
-from turngate.cli.demo.checks import run_checks, went_on, went_on_elsewhere
-from turngate.cli.demo.observations import DemoRun, Observation, UpstreamEvent, UpstreamRecord
-from turngate.cli.demo.script import OPENING, killed_gateway, lost_connection, prompt_of
+from tests.unit.turngate.cli.demo.correct_run import (
+    SCRIPT,
+    Fault,
+    changed,
+    correct_run,
+    is_,
+    recorded,
+    twice,
+    with_message,
+    without,
+)
+from tests.unit.turngate.cli.demo.faults_in_continuity import CONTINUITY_FAULTS
+from turngate.cli.demo.checks import run_checks
+from turngate.cli.demo.continuity_checks import continuity_checks
+from turngate.cli.demo.observations import DemoRun, UpstreamEvent, UpstreamRecord
+from turngate.cli.demo.script import OPENING, prompt_of
 from turngate.cli.demo.upstream_checks import NO_RECORD
 
-Fault = Callable[[DemoRun], DemoRun]
-
 HELD_STEP = "new settings in the middle of a reply"
-
-
-def is_(kind: str, step: str | None = None, **fields: Any) -> Callable[[Observation], bool]:
-    return lambda one: (
-        one.type == kind
-        and (step is None or one.step == step)
-        and all(one.message.get(name) == value for name, value in fields.items())
-    )
-
-
-def with_message(**fields: Any) -> Callable[[Observation], Observation]:
-    return lambda one: replace(one, message=one.message | fields)
 
 
 def without_reply(demo_run: DemoRun) -> DemoRun:
@@ -107,6 +104,7 @@ def violation(demo_run: DemoRun) -> DemoRun:
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {
+    **CONTINUITY_FAULTS,
     "SettingsApplied lost": ("SettingsApplied", lambda good: without(good, is_("SettingsApplied", HELD_STEP))),
     "SettingsApplied twice": ("SettingsApplied", lambda good: twice(good, is_("SettingsApplied"))),
     "Settings not sent": ("SettingsApplied", lambda good: without(good, is_("Settings", HELD_STEP))),
@@ -242,6 +240,11 @@ def test_without_session_state_held_requests_are_not_checked() -> None:
     assert not any(check_result.failed for check_result in run_checks(unseen))
 
 
+def test_a_script_in_which_nothing_is_cut_has_no_checks_of_that() -> None:
+    assert list(continuity_checks(SCRIPT[:2])) == []
+    assert len(list(continuity_checks(SCRIPT))) == 3
+
+
 def test_an_out_of_band_response_needs_no_free_slot() -> None:
     good = correct_run()
     beside = UpstreamEvent(
@@ -263,34 +266,3 @@ def test_the_prompts_of_the_script_are_distinguishable() -> None:
         later = [prompt_of(update) for update in scenario.updates]
         for place, prompt in enumerate(later):
             assert not any(prompt in earlier for earlier in later[:place])
-
-
-@pytest.mark.parametrize(("said", "failed"), [(60, False), (20, True)])
-def test_a_reply_that_was_cut_must_go_on(said: int, failed: bool) -> None:
-    scenario = lost_connection("mark")
-    words = {"type": "ConversationText", "role": "assistant", "content": " ".join(["word"] * said)}
-    seen = [
-        Observation(at, scenario.name, scenario.steps[0].name, "received", message)
-        for at, message in enumerate([{"type": "AgentStartedSpeaking"}, words, {"type": "AgentAudioDone"}])
-    ]
-    run = DemoRun((scenario,), tuple(seen))
-    assert went_on(run).failed is failed
-    assert went_on(run).expectation in [result.expectation for result in run_checks(run)]
-
-
-@pytest.mark.parametrize(
-    ("resumed", "said", "failed"), [(True, 60, False), (True, 20, True), (False, 60, True), (None, 60, True)]
-)
-def test_a_reply_whose_gateway_was_killed_must_go_on_elsewhere(resumed: bool | None, said: int, failed: bool) -> None:
-    scenario = killed_gateway("mark")
-    words = {"type": "ConversationText", "role": "assistant", "content": " ".join(["word"] * said)}
-    welcome: list[dict[str, Any]] = [] if resumed is None else [{"type": "Welcome", "resumed": resumed}]
-    seen = [
-        Observation(at, scenario.name, scenario.steps[0].name, "received", message)
-        for at, message in enumerate(
-            [{"type": "AgentStartedSpeaking"}, *welcome, words, {"type": "AgentAudioDone"}],
-        )
-    ]
-    run = DemoRun((scenario,), tuple(seen))
-    assert went_on_elsewhere(run).failed is failed
-    assert went_on_elsewhere(run).expectation in [result.expectation for result in run_checks(run)]

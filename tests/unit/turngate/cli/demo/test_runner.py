@@ -75,3 +75,29 @@ async def test_observations_are_kept_when_the_run_fails(server: FakeGateway, tex
     assert shown == [f"scene: {OPENING}", "scene: text", "scene: bad"]
     assert {seen.step for seen in demo.demo_run.observations} == {OPENING, "text", "bad"}
     assert bytes(demo.voice) == VOICE
+
+
+async def test_a_client_goes_on_when_its_gateway_is_killed(
+    server: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("turngate.cli.demo.runner._WORDS_S", 0.0)
+    server.handle_given, server.resumed = "h1", [True]
+    step = Step("killed", text="begin", kill=True)
+    scenario = replace(SCENARIO, steps=(step, TEXT))
+    demo = DemoRunner(
+        (scenario,),
+        url=server.url,
+        simulator_url=None,
+        session_state_url=None,
+        progress=lambda demo_run, scenario, step: None,
+        kill_gateway=server.abort,
+    )
+    await demo.run()
+    seen = demo.demo_run.select(scenario, step)
+    assert [one.message["description"] for one in seen if one.source in {"fault", "notice"}] == [
+        "the gateway is killed",
+        "the connection is lost; connecting again ...",
+        "the conversation goes on",
+    ]
+    assert [reply.text for reply in replies(seen)] == ["You said: cut"]
+    assert [reply.text for reply in replies(demo.demo_run.select(scenario, TEXT))] == ["You said: one"]

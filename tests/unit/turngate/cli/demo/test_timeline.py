@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.unit.turngate.cli.demo.correct_run import SCRIPT, START, correct_run
 from turngate.cli.demo.timeline import Line, render, timeline
 
-COMPONENT, AGENT = SCRIPT
+COMPONENT, AGENT, _, KILLED = SCRIPT
 HELD = "new settings in the middle of a reply"
 
 
@@ -74,3 +74,15 @@ def test_a_step_without_observations_is_empty() -> None:
 def test_format_of_a_line() -> None:
     assert render(Line(START + 1.234, "agent", "“Hi.”", active=True), START).plain == "   1.23 ┃    agent  “Hi.”"
     assert render(Line(START, "you", "“Hi.”"), START).plain == "   0.00        you  “Hi.”"
+
+
+def test_what_was_killed_and_what_the_client_says_of_it_are_shown() -> None:
+    step = KILLED.steps[0].name
+    run = correct_run()
+    fault = next(one for one in run.observations if (one.step, one.source) == (step, "fault"))
+    notice = replace(fault, source="notice", message={"description": "connecting again"})
+    shown = timeline(replace(run, observations=(*run.observations, notice)), KILLED, step)
+    assert [(line.who, line.words) for line in shown if line.at == fault.at] == [
+        ("fault", "it is lost"),
+        ("client", "connecting again"),
+    ]
