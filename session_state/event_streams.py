@@ -49,9 +49,9 @@ class EventStreams:
         return _EventStream(self._watchers, None, _nothing)
 
     async def one_session(self, request: Request) -> Response:
-        """``GET /sessions/{session}/events``."""
+        """``GET /sessions/{session}/events``; with ``?wait=1`` also for a session that is not known yet."""
         session = request.path_params["session"]
-        if await self._store.session(session) is None:
+        if "wait" not in request.query_params and await self._store.session(session) is None:
             return json_response({"error": f"no live session {session}"}, 404)
 
         async def as_it_is() -> list[Event]:

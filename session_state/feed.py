@@ -35,8 +35,6 @@ class Feed:
         self._all = prefix + WATCH_CHANNEL
         self._watchers = watchers
         self._backoff = trouble.Backoff()
-        #: The channels whose subscription was confirmed.
-        self._confirmed: set[str] = set()
 
     async def run(self) -> None:
         """Listen while somebody watches, until cancelled."""
@@ -47,39 +45,32 @@ class Feed:
                     await self._listen(subscription)
             except (RedisError, OSError, TimeoutError) as error:
                 trouble.note(error, "watch sessions")
-                self._lose_all()
+                self._watchers.gap()
                 await self._backoff.pause()
 
     async def _listen(self, subscription: PubSub) -> None:
         """Pass on what happens, until nobody watches."""
         subscribed: set[str | None] = set()
-        self._confirmed.clear()
         while watched := self._watchers.watched:
             if new := watched - subscribed:
                 await subscription.subscribe(*map(self._channel, new))
             if left := subscribed - watched:
+                for session in left:
+                    self._watchers.unsubscribed(session)
                 await subscription.unsubscribe(*map(self._channel, left))
             subscribed = watched
             message = await subscription.get_message(timeout=_LOOK_SECONDS)
             if message is not None:
                 self._backoff.reset()
                 self._on_message(message)
-
-    def _lose_all(self) -> None:
-        for session in self._watchers.watched:
-            self._watchers.gap(session)
+        for session in subscribed:
+            self._watchers.unsubscribed(session)
 
     def _on_message(self, message: dict[str, Any]) -> None:
-        channel = message["channel"].decode()
-        session = self._session(channel)
+        session = self._session(message["channel"].decode())
         if message["type"] == "subscribe":
-            if channel in self._confirmed:
-                # The client has connected again by itself.
-                self._watchers.gap(session)
-            self._confirmed.add(channel)
+            # Also when the client has connected again by itself.
             self._watchers.subscribed(session)
-        elif message["type"] == "unsubscribe":
-            self._confirmed.discard(channel)
         elif message["type"] == "message":
             try:
                 self._watchers.offer(session, lambda: session_event(message["data"]))

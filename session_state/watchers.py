@@ -77,6 +77,8 @@ class Watchers:
         self._waiting_max = waiting_max
         self._watchers: set[Watcher] = set()
         self._over = False
+        #: The sessions that are heard of; None stands for all.
+        self._heard: set[str | None] = set()
         #: Set while there is a watcher.
         self.some = asyncio.Event()
 
@@ -91,6 +93,8 @@ class Watchers:
         if len(self._watchers) >= self._most:
             raise TooManyWatchersError(f"{self._most} clients watch already (TURNGATE_WATCHERS_MAX)")
         watcher = Watcher(session, self._waiting_max)
+        if session in self._heard:
+            watcher.subscribed.set()
         if self._over:
             watcher.end()
         self._watchers.add(watcher)
@@ -114,14 +118,24 @@ class Watchers:
                 watcher.offer(event)
 
     def subscribed(self, session: str | None) -> None:
-        """What happens in this session, or in any, is heard of from now on."""
+        """What happens in this session, or in any, is heard of from now on. If it was before, there is a gap: the
+        connection to Redis was lost meanwhile."""
+        if session in self._heard:
+            self.offer(session, lambda: lost(None))
+        self._heard.add(session)
         for watcher in self._watchers:
             if watcher.session == session:
                 watcher.subscribed.set()
 
-    def gap(self, session: str | None) -> None:
-        """What happened in this session, or in any, is not known for a while: the connection to Redis was lost."""
-        self.offer(session, lambda: lost(None))
+    def unsubscribed(self, session: str | None) -> None:
+        """Nobody watches this session, or all, any more, and it is not heard of."""
+        self._heard.discard(session)
+
+    def gap(self) -> None:
+        """Nothing is heard of for a while: the connection to Redis is lost."""
+        self._heard.clear()
+        for watcher in self._watchers:
+            watcher.offer(lost(None))
 
     def end(self) -> None:
         """The process stops."""

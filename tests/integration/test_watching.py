@@ -146,6 +146,27 @@ async def test_a_request_is_seen_as_held_then_as_released_and_then_as_settled(br
             assert (await events.until(Slot.CLOSED))["held"] == []
 
 
+async def test_a_session_that_is_not_known_yet_is_waited_for(broker_url: str) -> None:
+    async with process(broker_url) as one, watching(one.http, "/sessions/s/events?wait=1") as events:
+        await Store(one.bus.redis, one.settings).observe([record(1, Slot.IDLE)])
+        assert (await events.until(Slot.IDLE))["session"] == "s"
+
+
+@pytest.mark.parametrize("path", ["/events", "/sessions/s/events"])
+async def test_one_more_watcher_hears_what_others_hear_and_one_that_comes_when_they_have_gone(
+    broker_url: str, path: str
+) -> None:
+    async with process(broker_url) as one:
+        store = Store(one.bus.redis, one.settings)
+        await store.observe([record(1, Slot.IDLE)])
+        async with watching(one.http, path) as first, watching(one.http, path) as second:
+            await store.observe([record(2, Slot.ACTIVE)])
+            assert [(await events.until(Slot.ACTIVE))["version"] for events in (first, second)] == [2, 2]
+        async with watching(one.http, path) as third:
+            await store.observe([record(3, Slot.CANCELLING)])
+            assert (await third.until(Slot.CANCELLING))["version"] == 3
+
+
 async def test_a_watcher_of_one_session_hears_nothing_of_others(broker_url: str) -> None:
     async with process(broker_url) as one:
         store = Store(one.bus.redis, one.settings)

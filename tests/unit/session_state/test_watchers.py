@@ -55,7 +55,7 @@ async def test_a_slow_watcher_loses_the_oldest_and_is_told_how_many() -> None:
 async def test_a_lost_connection_is_told_to_those_who_watch() -> None:
     watchers = Watchers(1)
     with watchers.watching(None) as watcher:
-        watchers.gap(None)
+        watchers.gap()
         assert await taken(watcher) == [("lost", b'{"events":null}')]
 
 
