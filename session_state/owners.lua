@@ -5,7 +5,7 @@
 --   A session whose client may return is written down by its gateway: its journal, in entries. Each change of the gateway that owns
 --   a session raises the session's epoch by one; from then on everything of an older epoch is refused, here and in advance.lua.
 --   write     An entry replaces or removes parts of the journal; one that is `whole` replaces all of it. It is refused if another
---             gateway owns the session ('fenced'), and if an entry before it is missing ('gap': write the whole).
+--             gateway owns the session, or has ended it ('fenced'), and if an entry before it is missing ('gap': write the whole).
 --   claim     A client has come to another gateway with a key of this session: that gateway is the owner from now on, and the one
 --             before is told. It may complete the journal once, as long as the new owner waits for it.
 --   complete  The owner before has written its last, whole journal, or has nothing to add: tell the owner of today.
@@ -21,7 +21,7 @@
 --   KEYS[2] turngate:journal:<id>  hash: the parts, by name
 --   turngate:resume:<key>          string: the session
 -- A key of advance.lua
---   KEYS[3] turngate:session:<id>  hash: only its field `epoch` is written, by a claim
+--   KEYS[3] turngate:session:<id>  hash: only its field `epoch` is written, by a claim; and read, where there is no owner
 -- Keys of other processes: the streams of commands for the gateways; written to, and never created
 -- ARGV[1] is a JSON object
 --   operation, session, ttl_ms
@@ -74,7 +74,9 @@ local function write_down()
 end
 
 if given.operation == 'write' then
-  if epoch and entry.epoch < epoch then return 'fenced' end
+  -- Also where a newer owner has ended the session: nothing would be granted to this one any more.
+  local newest = epoch or tonumber(redis.pcall('HGET', KEYS[3], 'epoch'))
+  if newest and entry.epoch < newest then return 'fenced' end
   local follows = epoch == entry.epoch and tonumber(owner.number) == entry.number - 1
   if not entry.whole and not follows then return 'gap' end
   redis.call('HSET', owner_key, 'gateway', entry.gateway, 'epoch', entry.epoch, 'last', entry.last and '1' or '0')

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from session_state.app import Turns
 from session_state.config import SessionStateSettings
-from session_state.owners import OwnersClient
+from session_state.owners import OwnersClient, Written
 from session_state.store import Outcome, Reservation, Store
 from tests.integration.owned import SERVERS, SETTINGS, claimed, connected, count, entry, owners_on, told
 from tests.integration.services import client_event, until, working
@@ -133,6 +133,22 @@ async def test_a_closed_session_that_was_claimed_keeps_the_epoch(owners: OwnersC
     assert step.outcome is Outcome.FENCED
     (step,) = await store.reserve([reservation(record(1, 1))])
     assert step.outcome is Outcome.GRANTED, "the session goes on at its new owner"
+
+
+async def test_an_older_epoch_does_not_bring_back_what_a_newer_one_has_ended(
+    owners: OwnersClient, redis: Redis
+) -> None:
+    store = Store(redis, SETTINGS)
+    await owners.write([entry()])
+    await claimed(owners)
+    await owners.write([entry(1, "b", 1)])
+    await store.observe([record(1, 1, slot=Slot.CLOSED)])
+    await owners.forget("s", 1)
+    # Its gateway was cut off all the time. Nothing would be granted to it, so it has to hear that it is not the owner.
+    assert await owners.write([entry(2), entry(3, whole=True)]) == [Written.FENCED, Written.FENCED]
+    assert await owners.claim(["k1"], "c") is None
+    (step,) = await store.reserve([reservation(record(6))])
+    assert step.outcome is Outcome.FENCED
 
 
 async def test_of_the_records_that_are_read_together_the_newest_epoch_counts(redis: Redis, bus: Bus) -> None:
