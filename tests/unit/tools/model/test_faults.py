@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.model.check import MODEL, OWNER_MODEL, Check, OwnerCheck, run
+from tools.model.check import EPOCH_MODEL, MODEL, OWNER_MODEL, AnyCheck, Check, EpochCheck, OwnerCheck, run
 
 pytestmark = pytest.mark.skipif(
     shutil.which("spin") is None or shutil.which("gcc") is None, reason="needs spin and gcc"
@@ -42,23 +42,43 @@ OWNER_FAULTS = [
     ("NO_SECOND_CLAIM", MOVES, "late"),
     ("NEVER_TOLD", MOVES, "invalid end state"),
 ]
+DRAIN = EpochCheck(liveness=False, comes=1, drains=1)
+LOSS = EpochCheck(liveness=True, comes=1, lost=1)
+EPOCH_FAULTS = [
+    ("NO_FENCE", DRAIN, "term[g]>=epoch"),
+    ("GOES_ON", DRAIN, "heard_of[g]<=term[g]"),
+    ("NO_RECORD_FENCE", DRAIN, "record_epoch==epoch"),
+    ("OLD_RELEASE", DRAIN, "e==term[g]"),
+    ("FORGETS_ANY", replace(LOSS, liveness=False), "epoch==term[0]"),
+    ("READS_EARLY", DRAIN, "faults=="),
+    ("LOSES_OPEN", DRAIN, ">=journal"),
+    ("ATTACHES_AND_CLAIMS", DRAIN, "welcomed"),
+    ("REVIVES", EpochCheck(liveness=False, comes=2, faults=1), "term[g]>=epoch"),
+    ("NO_EXPIRY", LOSS, "acceptance cycle"),
+    ("NO_WAIT_LIMIT", LOSS, "acceptance cycle"),
+    ("REFUSAL_IGNORED", replace(LOSS, comes=2), "acceptance cycle"),
+]
 
 
-@pytest.mark.parametrize(("fault", "check", "finding"), [*FAULTS, *OWNER_FAULTS])
-def test_an_injected_fault_is_detected(fault: str, check: Check | OwnerCheck, finding: str) -> None:
+@pytest.mark.parametrize(("fault", "check", "finding"), [*FAULTS, *OWNER_FAULTS, *EPOCH_FAULTS])
+def test_an_injected_fault_is_detected(fault: str, check: AnyCheck, finding: str) -> None:
     result = run(check, fault)
     assert result.errors == 1
     assert finding in result.finding
 
 
-@pytest.mark.parametrize("check", [TROUBLE, replace(TROUBLE, liveness=True), MOVES])
-def test_without_a_fault_nothing_is_found(check: Check | OwnerCheck) -> None:
+@pytest.mark.parametrize("check", [TROUBLE, replace(TROUBLE, liveness=True), MOVES, DRAIN, LOSS])
+def test_without_a_fault_nothing_is_found(check: AnyCheck) -> None:
     result = run(check)
     assert result.errors == 0
     assert result.states > 1_000
 
 
-@pytest.mark.parametrize(("model", "faults"), [(MODEL, FAULTS), (OWNER_MODEL, OWNER_FAULTS)])
+@pytest.mark.parametrize(
+    ("model", "faults"), [(MODEL, FAULTS), (OWNER_MODEL, OWNER_FAULTS), (EPOCH_MODEL, EPOCH_FAULTS)]
+)
 def test_every_fault_of_the_model_is_tested(model: Path, faults: list[tuple[str, object, str]]) -> None:
-    conditions = set(re.findall(r"^#ifn?def (\w+)", model.read_text(), re.MULTILINE))
-    assert conditions - {"OWN", "RESPONSES", "COMES", "FAULTS", "SAYS"} == {fault for fault, _, _ in faults}
+    conditions = set(re.findall(r"^#(?:ifn?def |elif defined\()(\w+)", model.read_text(), re.MULTILINE))
+    assert conditions - {"OWN", "RESPONSES", "COMES", "FAULTS", "SAYS", "LOST", "DRAINS"} == {
+        fault for fault, _, _ in faults
+    }
