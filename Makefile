@@ -47,7 +47,7 @@ attack: $(VENV)/.dev ## floods, fills and limits on a running gateway; five minu
 soak: $(VENV)/.dev ## check for leaks with SESSIONS (2000) short and STAYING (50) long sessions; five minutes
 	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))
 
-model: $(BIN)/python ## check every state of the reservation protocol's model, with spin and gcc
+model: $(BIN)/python ## check every state of the models of reservations and owners, with spin and gcc
 	@$(BIN)/python -m tools.model.check
 
 check: $(VENV)/.dev ## style, types, import rules, and up-to-date generated pages
