@@ -27,6 +27,7 @@ from gateway.conversation.failed_replies import FailedReplies
 from gateway.conversation.on_client import ClientHandler
 from gateway.conversation.user_turns import UserTurns
 from gateway.timers import Timer
+from gateway.turn.requests import Kind
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Slot
 from turngate.protocol.openai.server_events import Response
@@ -128,6 +129,9 @@ class UpstreamLegs:
         self._client.user_audio.lost()
         if reply is not None:
             self._failed_replies.lost(reply, now, wanted=wanted)
+        elif not turn.user_speaking and any(request.kind is Kind.RESPONSE for request in context.requests):
+            # A reply is due of which nothing has arrived.
+            context.downlink.silence.begins(context.downlink.playout.ends_at(now))
 
     def take_up(self, count: int, now: float) -> None:
         """Go on for another gateway, which had so many connections: the first one of this gateway is the next."""

@@ -98,7 +98,8 @@ class Downlink:
             timers or Timers(),
             remembered,
         )
-        self._silence = Silence(silence_heard)
+        #: What the client hears of a lost connection.
+        self.silence = Silence(silence_heard)
         self._reply_latency = reply_latency
         #: When the input that the next reply answers was complete; None if unknown.
         self._asked_at: float | None = None
@@ -140,7 +141,7 @@ class Downlink:
             reply.sounded_items.add(item_id)
             reply.sounded = True
             self.replies.owns(response_id, item_id)
-            self._silence.ends(now)
+            self.silence.ends(now)
         return _NOTHING if reply.started else self._start(reply, now)
 
     def forward(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes:
@@ -171,7 +172,7 @@ class Downlink:
     def interrupt(self, now: float) -> tuple[list[Cut], list[ServerMessage]]:
         """Interrupt the agent. Returns the items to truncate upstream, and the messages with the text that can have
         been heard and was not sent yet. Send both before the message that ends the reply."""
-        self._silence.is_expected()
+        self.silence.is_expected()
         cuts = self.playout.cut(now)
         messages: list[ServerMessage] = []
         for cut in cuts:
@@ -190,7 +191,7 @@ class Downlink:
         if reply.over:
             # All but the end of its audio has arrived.
             return None, self._end(reply)
-        self._silence.begins(self.playout.ends_at(now))
+        self.silence.begins(self.playout.ends_at(now))
         heard = {item_id: self._heard(reply, item_id) for item_id in reply.words | reply.texts}
         messages = [
             message for item_id, text in heard.items() if text for message in self._say(reply, item_id, text, now)
@@ -226,7 +227,7 @@ class Downlink:
     def end(self, *, owed: bool | None = None) -> list[ServerMessage]:
         """End the newest reply, although its response has not ended. Returns the messages that say so (``owed``: also
         if the client never heard of the reply); not used where ``UserStartedSpeaking`` does."""
-        self._silence.is_expected()
+        self.silence.is_expected()
         reply = self.replies.newest
         return [] if reply is None or reply.gone else self._end(reply, owed=owed)
 
@@ -332,6 +333,7 @@ class Downlink:
             messages += shortfall(response, silent=bool(reply.said) and not reply.sounded)
         reply.over = True
         if reply.default:
+            self.silence.is_expected()
             messages += self._errors.release()
         if reply.muted or not reply.sounding:
             # A client that was told of nothing waits for the end of the turn all the same, unless functions are called.

@@ -1,4 +1,7 @@
-"""How long a client hears nothing because the connection was lost in the middle of a reply. No I/O and no clock."""
+"""How long a client hears nothing because the connection was lost in the middle of a reply, or while one was due.
+
+No I/O and no clock: times are in seconds.
+"""
 
 from __future__ import annotations
 
@@ -27,5 +30,5 @@ class Silence:
             self._since = None
 
     def is_expected(self) -> None:
-        """Nobody waits for audio: the user speaks, or nothing is left to be said."""
+        """Nobody waits for audio: the user speaks, or nothing is left to be said, or it was said without audio."""
         self._since = None

@@ -161,6 +161,40 @@ async def test_releases_that_come_too_late(stack: Stack) -> None:
         await client.until("PromptUpdated")
 
 
+async def test_a_connection_to_the_upstream_that_is_lost_in_a_reply(stack: Stack) -> None:
+    async with (
+        Number(stack, "gateway", 'upstream_legs_lost_total{reason="upstream_closed"}') as lost,
+        Number(stack, "gateway", "restored_total") as restored,
+        Number(stack, "gateway", "restore_seconds_count") as restores,
+        Number(stack, "gateway", "silence_heard_seconds_count") as silences,
+        Client(stack) as client,
+    ):
+        await client.configured()
+        await client.say(type="InjectUserMessage", content="[say 40 words]")
+        await client.until("AgentStartedSpeaking")
+        await get(f"{stack.simulator_url}/cut")
+        await client.until("AgentAudioDone")
+        assert [await number.grown() for number in (lost, restored, restores, silences)] == [1, 1, 1, 1]
+
+
+async def test_a_client_that_is_lost_and_returns(stack: Stack) -> None:
+    waiting = Number(stack, "gateway", "sessions_parked")
+    async with (
+        Number(stack, "gateway", "parked_total") as parked,
+        Number(stack, "gateway", 'clients_returned_total{session="parked"}') as returned,
+    ):
+        async with Client(stack, "/openai?resumable=1") as client:
+            handle = (await client.until("Welcome"))["resume"]
+            await client.configured()
+            client.socket.transport.abort()
+            await parked.grows()
+        assert await waiting.now() == 1
+        async with Client(stack, f"/openai?resume={handle}") as again:
+            assert (await again.until("Welcome"))["resumed"]
+            assert await waiting.now() == 0
+        assert (await parked.grown(), await returned.grown()) == (1, 1)
+
+
 async def test_entries_that_nobody_can_handle(stack: Stack) -> None:
     async with (
         Number(stack, "translator", f'reclaimed_total{{stream="{CLIENT_EVENTS}"}}') as reclaimed,

@@ -7,7 +7,7 @@ import pytest
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import SESSION_OVER, Ending, UpstreamProblem
 from gateway.conversation.limits import Limits
-from tests.unit.gateway.bench import effective, words
+from tests.unit.gateway.bench import committed, effective, words
 from tests.unit.gateway.legs_bench import LIMITS, Legs, ready
 from turngate.protocol.messages import Slot
 
@@ -181,3 +181,81 @@ def test_nobody_waits_for_a_reply_that_the_user_interrupts() -> None:
     legs.created("resp_2")
     words(legs, "resp_2", "a2", "Yes?", 100)
     assert heard == []
+
+
+@pytest.mark.parametrize("played", [0, 3_000])
+def test_a_reply_that_is_due_is_waited_for_from_the_loss_or_the_end_of_what_is_played(played: int) -> None:
+    heard: list[float] = []
+    legs = Legs(counters=Counters(silence_heard=heard.append))
+    legs.configured()
+    legs.created("resp_1", legs.requested(2))
+    words(legs, "resp_1", "a1", "One", played)
+    legs.done("resp_1")
+    legs.requested(3)
+    legs.now += 1.0
+    legs.lost()
+    legs.restored()
+    (create,) = legs.release(responds=(3,), name="r2").to_upstream
+    legs.created("resp_2", create["event_id"])
+    legs.now += 2.5
+    words(legs, "resp_2", "a2", "Two", 100)
+    assert heard == [2.5 if not played else 0.5]
+
+
+def test_a_spoken_turn_that_waits_for_its_answer_is_a_reply_that_is_due() -> None:
+    heard: list[float] = []
+    legs = Legs(counters=Counters(silence_heard=heard.append))
+    legs.configured()
+    committed(legs)
+    legs.lost()
+    legs.restored()
+    legs.now += 1.5
+    legs.created("resp_1")
+    words(legs, "resp_1", "a1", "Yes?", 100)
+    assert heard == [1.5]
+
+
+def test_nobody_waits_while_nothing_is_due() -> None:
+    heard: list[float] = []
+    legs = Legs(counters=Counters(silence_heard=heard.append))
+    legs.configured()
+    legs.lost()
+    legs.restored()
+    _answered(legs, "resp_1")
+    assert heard == []
+
+
+def test_nobody_waits_while_the_user_speaks() -> None:
+    heard: list[float] = []
+    legs = Legs(counters=Counters(silence_heard=heard.append))
+    legs.configured()
+    legs.requested(2)
+    legs.event("input_audio_buffer.speech_started", item_id="audio_1", audio_start_ms=0)
+    legs.lost()
+    legs.restored()
+    legs.event("input_audio_buffer.committed", item_id="audio_1")
+    _answered(legs, "resp_1")
+    assert legs.open == []
+    assert heard == []
+
+
+def test_a_reply_that_is_due_and_has_no_audio_ends_the_wait() -> None:
+    heard: list[float] = []
+    legs = Legs(counters=Counters(silence_heard=heard.append))
+    legs.configured()
+    committed(legs)
+    legs.lost()
+    legs.restored()
+    legs.created("resp_1")
+    legs.call("resp_1", "call_1")
+    legs.done("resp_1")
+    _answered(legs, "resp_2")
+    assert heard == []
+
+
+def _answered(legs: Legs, response_id: str) -> None:
+    """The upstream's own response, with audio."""
+    legs.now += 5.0
+    legs.created(response_id)
+    words(legs, response_id, f"item_of_{response_id}", "Yes?", 100)
+    legs.done(response_id)
