@@ -37,8 +37,11 @@ class Plan:
     idle_seconds: float = 20.0
     #: Whether to use new processes, without which memory values are meaningless.
     idle_alone: bool = True
-    #: Turns of each session that talks, and sessions that are parked.
-    continuity_turns: int = 20
+    #: In a round: connections lost while idle, and as many in a reply; turns of each session that talks.
+    continuity_losses: int = 5
+    continuity_turns: int = 7
+    #: How long a session talks with roll-overs, and without; sessions that are parked.
+    continuity_seconds: float = 20.0
     continuity_parked: int = 200
     #: Whether to build an image and measure its size.
     image: bool = True
@@ -62,7 +65,9 @@ SMOKE = Plan(
     idle_sessions=20,
     idle_seconds=1.0,
     idle_alone=False,
+    continuity_losses=1,
     continuity_turns=1,
+    continuity_seconds=1.0,
     continuity_parked=5,
     image=False,
 )

@@ -66,7 +66,13 @@ async def run(plan: Plan, cores: Cores, say: Say) -> Results:
     if "continuity" in wanted:
         say("\ncontinuity")
         results.continuity = await continuity.run(
-            cores, plan.rounds, plan.continuity_turns, plan.continuity_parked, say
+            cores,
+            plan.rounds,
+            say,
+            losses=plan.continuity_losses,
+            turns=plan.continuity_turns,
+            seconds=plan.continuity_seconds,
+            parked=plan.continuity_parked,
         )
     if "startup" in wanted:
         say("\nstart-up")

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.environment import processes_of, settings
+from benchmarks.load.playback import Playback
 from benchmarks.load.session import clock
 from benchmarks.machine import Cores
 from benchmarks.percentiles import median
@@ -22,60 +23,77 @@ from benchmarks.processes import resident_bytes
 from benchmarks.usage import Meter
 from turngate.local.stack import Stack
 
-#: Bytes of the agent's audio in a second: pcm16 at 24 kHz.
-_SECOND = 48_000
 #: Seconds for anything that is waited for.
 _PATIENCE = 60.0
 #: Sessions that talk at the same time while the journal's cost is measured.
 _TALKING = 10
 #: Milliseconds after which a connection is replaced, where that is measured.
-_ROLL_OVER_MS = 2_000
-_SILENCE = "turngate_silence_heard_seconds"
+_ROLL_OVER_MS = 500
+_RESTORE = "turngate_restore_seconds"
 
 
 @dataclass(frozen=True)
 class ContinuitySample:
-    """Times in seconds, medians of all rounds."""
+    """Times in seconds; medians of all rounds, where not said otherwise."""
 
     #: From the client's first byte to the first audio of the first reply, on a new session.
     first: float
+    #: From a typed message to the first audio of its reply, on a connection that is there.
+    wait: float
     #: From the loss of a connection in a reply to the next audio, and the silence that is heard: the client plays
     #: meanwhile what has arrived before.
     pause: float
     silence: float
-    #: From the loss until the conversation is restored, with no reply running.
+    #: From the loss until the conversation is restored, with no reply running: dial and restore.
     restored: float
-    #: The longest silence that was heard at a roll-over, and the number of roll-overs.
-    at_roll_over: float
+    #: The longest silence in a reply, in a session without roll-overs and in one with them, and their number.
+    silences: tuple[float, float]
     roll_overs: int
     #: CPU seconds of gateway and broker, and bytes to the broker, for a turn: of a plain session, and of one that may
     #: be resumed.
     turn_cpu: tuple[float, float]
     turn_bytes: tuple[float, float]
-    #: Bytes of the gateway's memory for a session with a client, and for a parked one.
+    #: Bytes of the gateway's memory for a session with a client, and for a parked one. Not a median.
     memory: tuple[float, float]
 
     @property
-    def ratio(self) -> float:
-        """The pause at a loss, as a share of the wait for a first reply."""
-        return self.pause / self.first
+    def heard_ratio(self) -> float:
+        """The silence heard at a loss in a reply, against dial and restore."""
+        return self.silence / self.restored
+
+    @property
+    def pause_ratio(self) -> float:
+        """The pause at a loss in a reply, against dial, restore and the wait for a reply."""
+        return self.pause / (self.restored + self.wait)
 
 
-async def run(cores: Cores, rounds: int, turns: int, parked: int, say: Callable[[str], None]) -> ContinuitySample:
-    """Measure: ``rounds`` losses, ``turns`` turns per session with and without a journal, ``parked`` sessions."""
+async def run(
+    cores: Cores, rounds: int, say: Callable[[str], None], *, losses: int, turns: int, seconds: float, parked: int
+) -> ContinuitySample:
+    """Measure ``losses`` of each kind, and ``turns`` turns per session with and without a journal, in every round; and
+    once ``seconds`` of talk with roll-overs and without, and the memory of ``parked`` sessions."""
+    async with _stack(cores) as stack:
+        lost = [await _loss_in_a_reply(stack) for _ in range(rounds * losses)]
+        restored = [await _loss_while_idle(stack) for _ in range(rounds * losses)]
+        plain, resumable = [], []
+        for _ in range(rounds):
+            plain.append(await _turns(stack, turns, resumable=False))
+            resumable.append(await _turns(stack, turns, resumable=True))
+        _, undisturbed = await _roll_overs(stack, seconds)
+    async with _stack(cores, TURNGATE_UPSTREAM_ROLLOVER_MS=str(_ROLL_OVER_MS)) as stack:
+        roll_overs, longest = await _roll_overs(stack, seconds)
+    # The parked sessions have connections to the upstream, which a cut would end too.
     async with _stack(cores) as stack:
         memory = await _memory(stack, parked)
-        losses = [await _loss_in_a_reply(stack) for _ in range(rounds)]
-        restored = await _loss_while_idle(stack, rounds)
-        costs = [await _turns(stack, turns, resumable=resumable) for resumable in (False, True)]
-    async with _stack(cores, TURNGATE_UPSTREAM_ROLLOVER_MS=str(_ROLL_OVER_MS)) as stack:
-        roll_overs, longest = await _roll_overs(stack)
+    first, wait, pause, silence = (median(values) for values in zip(*lost, strict=True))
+    costs = [[median(values) for values in zip(*found, strict=True)] for found in (plain, resumable)]
     sample = ContinuitySample(
-        first=median([first for first, _, _ in losses]),
-        pause=median([pause for _, pause, _ in losses]),
-        silence=median([silence for _, _, silence in losses]),
-        restored=restored,
-        at_roll_over=longest,
+        first=first,
+        wait=wait,
+        pause=pause,
+        silence=silence,
+        restored=median(restored),
+        silences=(undisturbed, longest),
         roll_overs=roll_overs,
         turn_cpu=(costs[0][0], costs[1][0]),
         turn_bytes=(costs[0][1], costs[1][1]),
@@ -88,11 +106,15 @@ async def run(cores: Cores, rounds: int, turns: int, parked: int, say: Callable[
 
 def summary(sample: ContinuitySample) -> list[str]:
     """The result as text for the terminal."""
+    first = sample.first
     return [
-        f"lost in a reply: a pause of {sample.pause * 1e3:.0f} ms, {sample.ratio:.2f} × a first reply "
-        f"({sample.first * 1e3:.0f} ms), of which {sample.silence * 1e3:.0f} ms are heard; "
-        f"lost while idle: restored in {sample.restored * 1e3:.0f} ms",
-        f"{sample.roll_overs} roll-overs: {sample.at_roll_over * 1e3:.0f} ms of silence at most",
+        f"a first reply after {first * 1e3:.0f} ms, a later one after {sample.wait * 1e3:.0f} ms",
+        f"lost while idle: restored in {sample.restored * 1e3:.0f} ms, {sample.restored / first:.2f} × a first reply",
+        f"lost in a reply: a pause of {sample.pause * 1e3:.0f} ms, {sample.pause / first:.2f} × a first reply and "
+        f"{sample.pause_ratio:.2f} × (dial + restore + a later reply); {sample.silence * 1e3:.0f} ms are heard, "
+        f"{sample.silence / first:.2f} × a first reply and {sample.heard_ratio:.2f} × (dial + restore)",
+        f"{sample.roll_overs} roll-overs: {sample.silences[1] * 1e3:.0f} ms of silence in a reply at most, "
+        f"{sample.silences[0] * 1e3:.0f} ms without roll-overs",
         "a turn, plain and resumable: CPU {:.2f} and {:.2f} ms, to the broker {:.1f} and {:.1f} KB".format(
             *(cpu * 1e3 for cpu in sample.turn_cpu), *(size / 1024 for size in sample.turn_bytes)
         ),
@@ -114,13 +136,12 @@ async def _stack(cores: Cores, **env: str) -> AsyncIterator[Stack]:
 
 
 class _Caller:
-    """A client that knows until when it has something to play."""
+    """A client that plays what it gets."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self._played_until: float | None = None
-        #: The longest silence between two pieces of audio since it was set to 0.
-        self.silence = 0.0
+        #: Of the newest reply.
+        self.playback = Playback()
 
     async def say(self, **message: Any) -> None:
         await self.connection.send(json.dumps(message))
@@ -132,21 +153,24 @@ class _Caller:
                 frame = await self.connection.recv()
                 now = clock()
                 if isinstance(frame, bytes):
-                    self._heard(len(frame), now)
+                    self.playback.arrived(len(frame), now)
                     if kind == "audio":
                         return now
                 elif json.loads(frame)["type"] == kind:
                     return now
 
-    def _heard(self, size: int, now: float) -> None:
-        played_until = now if self._played_until is None else self._played_until
-        self.silence = max(self.silence, now - played_until)
-        self._played_until = max(played_until, now) + size / _SECOND
+    async def ask(self, text: str = "Hello?") -> float:
+        """Type this, and wait for the first audio of the reply. Returns how long that took."""
+        self.playback = Playback()
+        asked = clock()
+        await self.say(type="InjectUserMessage", content=text)
+        return await self.until("audio") - asked
 
-    async def talk(self) -> None:
-        """One turn."""
-        await self.say(type="InjectUserMessage", content="Hello?")
+    async def talk(self) -> float:
+        """One turn. Returns the wait for its reply."""
+        wait = await self.ask()
         await self.until("AgentAudioDone")
+        return wait
 
 
 @asynccontextmanager
@@ -159,33 +183,35 @@ async def _call(stack: Stack, *, resumable: bool = False) -> AsyncIterator[_Call
         yield caller
 
 
-async def _loss_in_a_reply(stack: Stack) -> tuple[float, float, float]:
-    """The wait for the first reply of a session; the pause and the silence at a loss in the second."""
-    began = clock()
-    async with _call(stack) as caller:
-        await caller.say(type="InjectUserMessage", content="Hello?")
-        first = await caller.until("audio") - began
-        await caller.until("AgentAudioDone")
-        await caller.say(type="InjectUserMessage", content="Tell me a story. [say 60 words]")
-        await caller.until("audio")
-        caller.silence = 0.0
-        await _fetch(f"{stack.simulator_url}/cut")
-        lost = clock()
-        pause = await caller.until("audio") - lost
-        await caller.until("AgentAudioDone")
-        return first, pause, caller.silence
+async def _loss_in_a_reply(stack: Stack) -> tuple[float, float, float, float]:
+    """The wait for the first reply of a session, and for the second; the pause and the silence at a loss in the
+    third."""
+    async with _pages() as pages:
+        # Connects, so that the cut is not late.
+        await pages.get(f"{stack.simulator_url}/health")
+        began = clock()
+        async with _call(stack) as caller:
+            await caller.ask()
+            first = clock() - began
+            await caller.until("AgentAudioDone")
+            wait = await caller.talk()
+            await caller.ask("Tell me a story. [say 20 words]")
+            lost = clock()
+            # Pieces that are on their way arrive after the cut, so the pause ends where the longest gap does.
+            await asyncio.gather(pages.get(f"{stack.simulator_url}/cut"), caller.until("AgentAudioDone"))
+            return first, wait, caller.playback.gap_ended - lost, caller.playback.silence
 
 
-async def _loss_while_idle(stack: Stack, rounds: int) -> float:
-    before = await _metrics(stack)
+async def _loss_while_idle(stack: Stack) -> float:
+    """Dial and restore, as the gateway measures it, of a session that has talked."""
     async with _call(stack) as caller:
         await caller.talk()
-        for _ in range(rounds):
-            await _fetch(f"{stack.simulator_url}/cut")
-            await _until_counted(stack, "turngate_restore_seconds_count", before, 1)
-            before_this, before = before, await _metrics(stack)
-    spent = before["turngate_restore_seconds_sum"] - before_this["turngate_restore_seconds_sum"]
-    return spent / max(before["turngate_restore_seconds_count"] - before_this["turngate_restore_seconds_count"], 1)
+        before = await _metrics(stack)
+        await _fetch(f"{stack.simulator_url}/cut")
+        await _until_counted(stack, f"{_RESTORE}_count", before, 1)
+        after = await _metrics(stack)
+    restores, seconds = (after[f"{_RESTORE}_{name}"] - before[f"{_RESTORE}_{name}"] for name in ("count", "sum"))
+    return seconds / restores
 
 
 async def _turns(stack: Stack, turns: int, *, resumable: bool) -> tuple[float, float]:
@@ -219,16 +245,16 @@ async def _memory(stack: Stack, count: int) -> tuple[float, float]:
     return (attached - before) / count, (parked - before) / count
 
 
-async def _roll_overs(stack: Stack) -> tuple[int, float]:
-    """How many there were in a session that talks, and the longest silence heard at one."""
-    before = await _metrics(stack)
+async def _roll_overs(stack: Stack, seconds: float) -> tuple[int, float]:
+    """How many there were in a session that talks, and the longest silence that its client hears in a reply."""
+    before, silences = await _metrics(stack), [0.0]
     async with _call(stack) as caller:
-        until = clock() + 3 * _ROLL_OVER_MS / 1000
+        until = clock() + seconds
         while clock() < until:
             await caller.talk()
+            silences.append(caller.playback.silence)
     after = await _metrics(stack)
-    count = int(after["turngate_rolled_over_total"] - before["turngate_rolled_over_total"])
-    return count, after[f"{_SILENCE}_sum"] - before[f"{_SILENCE}_sum"]
+    return int(after["turngate_rolled_over_total"] - before["turngate_rolled_over_total"]), max(silences)
 
 
 async def _until_counted(stack: Stack, name: str, before: dict[str, float], more: int) -> None:
@@ -246,9 +272,13 @@ async def _metrics(stack: Stack) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
+def _pages() -> httpx.AsyncClient:
+    return httpx.AsyncClient(trust_env=False, timeout=_PATIENCE)
+
+
 async def _fetch(url: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE) as client:
-        return (await client.get(url)).raise_for_status()
+    async with _pages() as pages:
+        return (await pages.get(url)).raise_for_status()
 
 
 async def _broker_bytes(stack: Stack) -> int:

@@ -135,15 +135,22 @@ A {results.idle.relay_cpu:.2%}.
 
 ## Continuity
 
-A connection to the model that is lost at the beginning of a reply: the next audio comes after
-{results.continuity.pause * 1e3:.0f} ms, {results.continuity.ratio:.2f} × the {results.continuity.first * 1e3:.0f} ms
-from a client's first byte to the audio of a first reply. The caller hears {results.continuity.silence * 1e3:.0f} ms of
-silence, since audio arrives faster than it is played. Without a reply the conversation is restored in
-{results.continuity.restored * 1e3:.0f} ms. At {results.continuity.roll_overs} roll-overs of a session that talks,
-{results.continuity.at_roll_over * 1e3:.0f} ms of silence were heard. The upstream is the simulator on this machine; a
-real one adds its distance to both sides of the ratios.
+The connection to the model is lost: while nothing is due, at the beginning of a reply, and planned (a roll-over). A
+first connection is the time from a client's first byte to the audio of its first reply,
+{results.continuity.first * 1e3:.0f} ms. A later reply takes {results.continuity.wait * 1e3:.0f} ms to its first audio.
+Less is heard than the pause, since audio arrives faster than it is played. The upstream is the simulator on this
+machine; a real one adds its distance to both sides of the ratios.
 
-{tables.continuity_table(results.continuity)}
+{tables.silence_table(results.continuity)}
+
+There were {results.continuity.roll_overs} roll-overs in a session that talks. Without them, the longest silence in a
+reply of such a session was {results.continuity.silences[0] * 1e3:.0f} ms.
+
+A session that can be resumed has a journal in Redis:
+
+{tables.journal_table(results.continuity)}
+
+{tables.parked_memory(results.continuity)}
 
 ## Start-up
 

@@ -142,16 +142,30 @@ def idle_table(sample: IdleSample) -> str:
     )
 
 
-def continuity_table(sample: ContinuitySample) -> str:
-    cpu, size, memory = sample.turn_cpu, sample.turn_bytes, sample.memory
+def silence_table(sample: ContinuitySample) -> str:
+    times = {
+        "lost while idle: restored": sample.restored,
+        "lost in a reply: the next audio": sample.pause,
+        "lost in a reply: silence heard": sample.silence,
+        "roll-overs: longest silence heard in a reply": sample.silences[1],
+    }
+    rows = ((name, f"{time * 1e3:.0f}", f"{time / sample.first:.2f}") for name, time in times.items())
+    return table(("", "ms", "/ a first connection"), rows)
+
+
+def journal_table(sample: ContinuitySample) -> str:
     return table(
-        ("a session", "that cannot be resumed", "that can", "ratio"),
+        ("of a session", "that cannot be resumed", "that can", "ratio"),
         (
-            ("CPU of gateway and broker for a turn, ms", *_compared(cpu, 1e3)),
-            ("bytes to the broker for a turn, KB", *_compared(size, 1 / 1024)),
-            ("memory of the gateway, with its client and parked, KB", *_compared(memory, 1 / 1024)),
+            ("CPU of gateway and broker for a turn, ms", *_compared(sample.turn_cpu, 1e3)),
+            ("bytes to the broker for a turn, KB", *_compared(sample.turn_bytes, 1 / 1024)),
         ),
     )
+
+
+def parked_memory(sample: ContinuitySample) -> str:
+    attached, parked, ratio = _compared(sample.memory, 1 / 1024)
+    return f"A session takes {attached} KB of the gateway's memory with its client, and {parked} KB parked ({ratio} ×)."
 
 
 def _compared(values: tuple[float, float], unit: float) -> tuple[str, str, str]:
