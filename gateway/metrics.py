@@ -38,8 +38,7 @@ _RESTORE_TIME = Histogram(
 
 _SILENCE = Histogram(
     "turngate_silence_heard_seconds",
-    "Silence that a client heard because an upstream connection was lost in a reply, or while one was due; 0 if the "
-    "connection was replaced before it ended.",
+    "Silence that a client heard because an upstream connection was lost in a reply, or while one was due.",
     buckets=(0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 

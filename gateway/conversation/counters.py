@@ -81,8 +81,7 @@ class Counters:
     restore_time: Callable[[float], None] = _nobody
     #: Called when a reply begins: seconds since the user has spoken or typed what it answers.
     reply_latency: Callable[[float], None] = _nobody
-    #: Called when a reply goes on, or begins, whose connection was lost: seconds in which the client heard nothing. 0
-    #: for a connection that was replaced before it ended.
+    #: Called when a reply goes on, or begins, whose connection was lost: seconds in which the client heard nothing.
     silence_heard: Callable[[float], None] = _nobody
     _types: set[str] = field(default_factory=set)
 

@@ -128,7 +128,6 @@ class RollOver:
             return
         context.out.exchange_upstream = True
         context.counters.rolled_over += 1
-        context.counters.silence_heard(0.0)
         context.has_restored(restore.items)
         self._restore, self._opening = None, False
         config.lost()
