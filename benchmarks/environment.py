@@ -120,6 +120,13 @@ async def turngate(
         },
         report=_Reports(),
     )
+    async with under_test(stack, cores):
+        yield stack
+
+
+@asynccontextmanager
+async def under_test(stack: Stack, cores: Cores) -> AsyncIterator[Stack]:
+    """Start this stack on the cores under test."""
     try:
         with cores.under_test():
             await stack.__aenter__()

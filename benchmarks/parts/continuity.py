@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import httpx
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.environment import processes_of, settings
+from benchmarks.environment import processes_of, settings, under_test
 from benchmarks.load.playback import Playback
 from benchmarks.load.session import clock
 from benchmarks.machine import Cores
@@ -124,15 +124,8 @@ def summary(sample: ContinuitySample) -> list[str]:
     ]
 
 
-@asynccontextmanager
-async def _stack(cores: Cores, **env: str) -> AsyncIterator[Stack]:
-    stack = Stack(env={"TURNGATE_SESSIONS_MAX": "100000", "TURNGATE_PARKED_MAX": "100000", **env})
-    try:
-        with cores.under_test():
-            await stack.__aenter__()
-        yield stack
-    finally:
-        await stack.stop()
+def _stack(cores: Cores, **env: str) -> AbstractAsyncContextManager[Stack]:
+    return under_test(Stack(env={"TURNGATE_SESSIONS_MAX": "100000", "TURNGATE_PARKED_MAX": "100000", **env}), cores)
 
 
 class _Caller:

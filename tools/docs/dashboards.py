@@ -152,7 +152,10 @@ CONVERSATIONS = (
         {"{{reason}}": _rate("turngate_upstream_legs_lost_total", "reason")},
     ),
     Panel(
-        "Silence heard", "Because a connection was lost in a reply or before it.", "s", _quantiles("turngate_silence_heard_seconds")
+        "Silence heard",
+        "Because a connection was lost in a reply or before it.",
+        "s",
+        _quantiles("turngate_silence_heard_seconds"),
     ),
     Panel("Restored in", "From a loss to a restored conversation.", "s", _quantiles("turngate_restore_seconds")),
     Panel(
