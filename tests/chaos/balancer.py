@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.programs import path_in_test
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
 
-#: HAProxy is Debian's package ``haproxy``.
-HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 _CONFIG = """
 defaults
     mode http
@@ -37,7 +35,6 @@ backend gateways
 @asynccontextmanager
 async def balanced(stack: Stack, folder: Path) -> AsyncIterator[str]:
     """The address of a balancer of this stack's gateways, whose configuration is in this folder."""
-    assert HAPROXY is not None, "install Debian's package haproxy"
     port = free_port()
     config = [_CONFIG.format(port=port)]
     addresses = zip(stack.layout.addresses["gateway"], stack.layout.internal_addresses["gateway"], strict=True)
@@ -45,7 +42,7 @@ async def balanced(stack: Stack, folder: Path) -> AsyncIterator[str]:
         config.append(f"    server gateway-{number} {address} port {internal.rpartition(':')[2]}\n")
     file = folder / "haproxy.cfg"
     file.write_text("".join(config))
-    process = await asyncio.create_subprocess_exec(HAPROXY, "-f", str(file), "-db", "-q")
+    process = await asyncio.create_subprocess_exec(path_in_test("haproxy"), "-f", str(file), "-db", "-q")
     try:
         async with asyncio.timeout(30):
             while True:

@@ -14,11 +14,12 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from tests.chaos.balancer import HAPROXY, balanced
+from tests.chaos.balancer import balanced
 from tests.chaos.callers import Caller
 from tests.chaos.conftest import DELAY
 from tests.chaos.faults import Progress
 from tests.chaos.run import until_ready
+from tests.programs import needs
 from turngate.local.child import Child
 from turngate.local.stack import Stack
 
@@ -26,12 +27,10 @@ CALLERS = int(os.environ.get("CALLERS", "8"))
 #: Of a plain client: its gateway waits for it.
 TURNS = 6
 GATEWAYS = 3
-#: Without HAProxy these tests fail, and are not skipped.
-REQUIRED = "TURNGATE_TEST_HAPROXY" in os.environ
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(HAPROXY is None and not REQUIRED, reason="install Debian's package haproxy"),
+    needs("haproxy"),
 ]
 
 Disturbance = Callable[[Stack, Progress], Coroutine[Any, Any, None]]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import ssl
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 import redis.asyncio
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.certificates import self_signed
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
 from turngate.testing.processes import start_simulator
@@ -28,13 +27,8 @@ _SECRETS = {"OPENAI_API_KEY": "sk-secret-1", "TURNGATE_API_KEYS": "secret-2", "T
 @pytest.fixture
 def own_certificate(tmp_path: Path) -> ssl.SSLContext:
     """Of a server whose certificate nobody trusts."""
-    if shutil.which("openssl") is None:
-        pytest.skip("the certificate is made with openssl")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
-    subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*self_signed(tmp_path))
     return context
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Any
 
 import yaml
 
+from tests.programs import path_in_test, path_of
+
 FOLDER = Path(__file__).parents[2] / "infra/k8s"
 OVERLAYS = ("production", "trial")
-_KUBECTL, _KUSTOMIZE = shutil.which("kubectl"), shutil.which("kustomize")
-CAN_RENDER = _KUBECTL is not None or _KUSTOMIZE is not None
+#: Either renders the same.
+RENDERER = ("kubectl", "kustomize") if path_of("kubectl") else ("kustomize", "build")
 
 
 def written() -> list[dict[str, Any]]:
@@ -24,8 +25,8 @@ def written() -> list[dict[str, Any]]:
 
 def render(folder: str) -> list[dict[str, Any]]:
     """The objects of an overlay."""
-    command = [_KUBECTL, "kustomize"] if _KUBECTL is not None else [_KUSTOMIZE, "build"]
-    done = subprocess.run([*map(str, command), str(FOLDER / folder)], capture_output=True, text=True, check=False)
+    command = [path_in_test(RENDERER[0]), RENDERER[1], str(FOLDER / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 

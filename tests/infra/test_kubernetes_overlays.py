@@ -12,15 +12,16 @@ import pytest
 import redis
 import yaml
 
-from tests.infra.manifests import CAN_RENDER, OVERLAYS, container, of_kind, pods, render, written
+from tests.infra.manifests import OVERLAYS, RENDERER, container, of_kind, pods, render, written
 from tests.infra.test_kubernetes import FOREIGN, SERVICES
+from tests.programs import needs
 from turngate.cli.config import collect
 from turngate.protocol.messages import CLIENT_EVENTS, TRANSLATORS
 
 _ROOT = Path(__file__).parents[2]
 _MADE_BY_HAND = {"turngate-redis", "turngate-secrets"}
 
-needs_kustomize = pytest.mark.skipif(not CAN_RENDER, reason="install kubectl or kustomize")
+needs_kustomize = needs(RENDERER[0])
 
 
 def scaled(name: str) -> dict[str, Any]:

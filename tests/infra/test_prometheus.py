@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.programs import needs, path_in_test
 from tools.docs.dashboards import DASHBOARDS, FOLDER
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
@@ -24,11 +23,7 @@ PROMETHEUS = Path(__file__).parents[2] / "infra/prometheus"
 RULES = PROMETHEUS / "rules.yml"
 _PATIENCE = 60.0
 
-needs_prometheus = pytest.mark.skipif(
-    (shutil.which("promtool") is None or shutil.which("prometheus") is None)
-    and "TURNGATE_TEST_PROMETHEUS" not in os.environ,
-    reason="install Debian's package prometheus",
-)
+needs_prometheus = needs("promtool", "prometheus")
 
 
 def rules() -> list[dict[str, Any]]:
@@ -50,7 +45,9 @@ def expressions_of_dashboards() -> list[str]:
     [("check", "config", "prometheus.yml"), ("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")],
 )
 def test_the_files_are_valid_and_the_alerts_fire(check: tuple[str, ...]) -> None:
-    done = subprocess.run(("promtool", *check), cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        (path_in_test("promtool"), *check), cwd=PROMETHEUS, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -115,7 +112,7 @@ async def test_a_prometheus_scrapes_a_stack_and_evaluates_the_rules(stack: Stack
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
     prometheus = await asyncio.create_subprocess_exec(
-        "prometheus",
+        path_in_test("prometheus"),
         f"--config.file={tmp_path}/prometheus.yml",
         f"--storage.tsdb.path={tmp_path}/data",
         f"--web.listen-address={address}",

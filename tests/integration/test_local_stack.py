@@ -23,6 +23,7 @@ from turngate.local.stack import Stack
 #: Timeout of every wait in these tests.
 PATIENCE_SECONDS = 60
 
+# These tests look at processes and at how they end, as only Linux shows it; turngate itself runs elsewhere too.
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and PR_SET_PDEATHSIG")
 
 

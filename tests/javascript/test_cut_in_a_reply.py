@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from base64 import b64decode
 from typing import Any
 from uuid import uuid4
@@ -12,6 +10,7 @@ import pytest
 
 from tests.end_to_end.client import received, record_with
 from tests.javascript.node import run
+from tests.programs import path_in_test
 from turngate.local.stack import Stack
 from turngate.simulator.session_config import DEFAULT_VOICE
 from turngate.simulator.speech import speak, syllable_ms
@@ -27,12 +26,7 @@ def runtime(request: pytest.FixtureRequest) -> list[str]:
     """The script that runs a program, and its first arguments."""
     if request.param == "node":
         return ["in_node.mjs"]
-    if chromium := shutil.which("chromium"):
-        return ["in_chromium.mjs", chromium]
-    lacks = "no `chromium` on the PATH: as root, apt-get install --no-install-recommends chromium"
-    if os.environ.get("TURNGATE_TEST_BROWSER") == "required":
-        pytest.fail(lacks)
-    pytest.skip(lacks)
+    return ["in_chromium.mjs", path_in_test("chromium")]
 
 
 @pytest.mark.parametrize("cut", ["reset", "end"])

@@ -66,6 +66,7 @@ class Keyspace(StreamCommands):
     def _find(self, name: str) -> Callable[..., Any]:
         command: Callable[..., Any] | None = getattr(self, "on_" + name.lower().replace(" ", "_"), None)
         if command is None:
+            # Not a reply of Redis, which software may survive: what the stub cannot do fails the test.
             raise NotImplementedError(f"the stub of Redis has no {name}")
         return command
 

@@ -21,7 +21,7 @@ _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FILE = re.compile(r"(?:[\w.-]+/)*[\w.-]+\.(?:py|md|lua|yml|toml|svg|json|txt|pml|wav|mjs)|(?:[\w.-]+/)+[\w.-]*")
 #: Read by the command line, the tests and the benchmarks, and by no service.
-_OTHER_VARIABLES = {"TURNGATE_API_KEY", "TURNGATE_TEST_BROWSER", "TURNGATE_TEST_HAPROXY", "TURNGATE_TEST_PROMETHEUS"}
+_OTHER_VARIABLES = {"TURNGATE_API_KEY", "TURNGATE_TEST_PROGRAMS"}
 #: Created by running the software.
 _GENERATED = ("out/",)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from gateway.sockets.interface import ConnectionClosed, Engine, HandshakeRefused, Socket
+from tests.certificates import self_signed
 
 PATIENCE_SECONDS = 30
 
@@ -176,13 +175,7 @@ async def test_a_proxy_is_not_used_for_a_host_that_needs_none(engine: Engine, mo
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """One that nobody trusts yet, for localhost, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("the certificate is made with openssl")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*command.split(), *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
+    return self_signed(tmp_path, "localhost")
 
 
 async def test_a_certificate_is_checked(

@@ -6,17 +6,15 @@ The complete search without faults is `make model`.
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.programs import needs
 from tools.model.check import EPOCH_MODEL, MODEL, OWNER_MODEL, AnyCheck, Check, EpochCheck, OwnerCheck, run
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("spin") is None or shutil.which("gcc") is None, reason="needs spin and gcc"
-)
+pytestmark = needs("spin", "gcc")
 
 COLLISION = Check(liveness=False, responses=False, own=1, faults=0)
 TROUBLE = Check(liveness=False, responses=False, own=0, faults=1)
