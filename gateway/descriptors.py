@@ -8,9 +8,9 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-_PER_SESSION = 2
+PER_SESSION = 2
 #: For Redis, HTTP, log files and what Python opens.
-_RESERVE = 128
+RESERVE = 128
 
 
 def sessions_that_fit(wanted: int) -> int:
@@ -19,13 +19,13 @@ def sessions_that_fit(wanted: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    fit = wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, (hard - _RESERVE) // _PER_SESSION))
+    fit = wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, (hard - RESERVE) // PER_SESSION))
     if fit < wanted:
         log.warning(
             "sessions_limited",
             sessions=fit,
             wanted=wanted,
             open_files=hard,
-            remedy=f"raise the limit of open files (ulimit -n) to {wanted * _PER_SESSION + _RESERVE}",
+            remedy=f"raise the limit of open files (ulimit -n) to {wanted * PER_SESSION + RESERVE}",
         )
     return fit

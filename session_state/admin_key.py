@@ -9,14 +9,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
 from turngate.process.service import json_response
+from turngate.process.urls import is_local, is_loopback
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -53,20 +52,8 @@ class AdminKey:
 
 
 def _is_local(request: Request) -> bool:
-    try:
-        name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
-    except ValueError:
-        return False
-    return request.client is not None and _is_loopback(request.client.host) and _is_loopback(name)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    name = request.headers.get("Host", "")
+    return request.client is not None and is_loopback(request.client.host) and is_local(f"//{name}")
 
 
 def _hash(key: str) -> bytes:

@@ -9,10 +9,10 @@ from pathlib import Path
 import structlog
 
 from gateway.admission.credentials import KeyOptions, Keys
-from gateway.admission.origins import is_loopback
 from gateway.admission.watched_file import WatchedFile
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError
+from turngate.process.urls import is_loopback
 
 log = structlog.get_logger(__name__)
 

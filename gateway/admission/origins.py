@@ -7,8 +7,8 @@ request. A gateway without API keys has no other way to tell a page of its user 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+
+from turngate.process.urls import is_local
 
 ANY = "*"
 
@@ -31,21 +31,5 @@ class Origins:
             return False
         origin = origins[0].strip().rstrip("/").lower()
         if self._allowed is None:
-            return _is_local(origin)
+            return is_local(origin)
         return ANY in self._allowed or origin in self._allowed
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this address or name is the machine itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _is_local(origin: str) -> bool:
-    try:
-        host = urlsplit(origin).hostname
-    except ValueError:
-        return False
-    return host is not None and is_loopback(host)

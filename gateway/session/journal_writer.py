@@ -56,7 +56,10 @@ class JournalWriter:
         return len(self._queue)
 
     def changed(self, session: Journaled, *, urgent: bool) -> None:
-        """Something of the session has changed. It is written at once if that is ``urgent``, else with others."""
+        """Something of the session has changed. It is written at once if that is ``urgent``, else with others. Of a
+        session that is over, nothing is written: it would take the place of what is to be forgotten."""
+        if session.name in self._ending:
+            return
         if urgent:
             self._queue.add(session.name, session)
         else:

@@ -44,6 +44,18 @@ async def doctor(**env: str) -> tuple[int, dict[str, dict[str, Any]], str]:
     return process.returncode, {found["check"].split(" at ")[0]: found for found in json.loads(printed)}, str(printed)
 
 
+async def upstream_of(scheme: str, server: asyncio.Server, redis_url: str, engine: str) -> dict[str, Any]:
+    """What is found of an upstream that cannot be used: this server."""
+    code, found, _ = await doctor(
+        TURNGATE_REDIS_URL=redis_url,
+        TURNGATE_UPSTREAM_URL=f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime",
+        TURNGATE_SOCKET_ENGINE=engine,
+    )
+    upstream = found["upstream"]
+    assert (code, upstream["level"]) == (1, "error")
+    return upstream
+
+
 async def test_what_works_is_said_to_work_and_no_secret_is_said(stack: Stack) -> None:
     upstream = stack.simulator_url.replace("http", "ws") + "/v1/realtime"
     code, found, printed = await doctor(
@@ -118,14 +130,9 @@ async def test_an_upgrade_that_is_refused_is_explained(redis_url: str, engine: s
         writer.close()
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        code, found, _ = await doctor(
-            TURNGATE_REDIS_URL=redis_url,
-            TURNGATE_UPSTREAM_URL=f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime",
-            TURNGATE_SOCKET_ENGINE=engine,
-        )
-    assert (code, found["upstream"]["level"]) == (1, "error")
-    assert f"HTTP {status}" in found["upstream"]["found"]
-    assert remedy in found["upstream"]["remedy"]
+        upstream = await upstream_of("ws", server, redis_url, engine)
+    assert f"HTTP {status}" in upstream["found"]
+    assert remedy in upstream["remedy"]
 
 
 async def test_a_key_that_the_upstream_repeats_is_hidden(redis_url: str) -> None:
@@ -150,13 +157,9 @@ async def test_a_certificate_that_is_not_accepted_is_explained(
     redis_url: str, engine: str, own_certificate: ssl.SSLContext
 ) -> None:
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=own_certificate) as server:
-        untrusted = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
-        code, found, _ = await doctor(
-            TURNGATE_REDIS_URL=redis_url, TURNGATE_UPSTREAM_URL=untrusted, TURNGATE_SOCKET_ENGINE=engine
-        )
-    assert code == 1
-    assert "certificate is not accepted" in found["upstream"]["found"]
-    assert "SSL_CERT_FILE" in found["upstream"]["remedy"]
+        upstream = await upstream_of("wss", server, redis_url, engine)
+    assert "certificate is not accepted" in upstream["found"]
+    assert "SSL_CERT_FILE" in upstream["remedy"]
 
 
 @pytest.mark.parametrize("engine", ["picows", "websockets"])
@@ -167,14 +170,9 @@ async def test_a_server_without_tls_is_explained(redis_url: str, engine: str) ->
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        code, found, _ = await doctor(
-            TURNGATE_REDIS_URL=redis_url,
-            TURNGATE_UPSTREAM_URL=f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime",
-            TURNGATE_SOCKET_ENGINE=engine,
-        )
-    assert code == 1
-    assert "TLS failed" in found["upstream"]["found"]
-    assert "wss://" in found["upstream"]["remedy"]
+        upstream = await upstream_of("wss", server, redis_url, engine)
+    assert "TLS failed" in upstream["found"]
+    assert "wss://" in upstream["remedy"]
 
 
 async def test_a_redis_that_refuses_or_evicts(own_redis_url: str) -> None:

@@ -175,6 +175,20 @@ async def test_a_session_that_is_over_is_forgotten_when_redis_is_back(server: Se
     assert server.keyspace.execute("EXISTS", OWNER_KEY + "one", JOURNAL_KEY + "one", RESUME_KEY + "key-one") == 0
 
 
+@pytest.mark.parametrize("urgent", [True, False])
+async def test_a_session_that_changes_after_its_end_is_forgotten_all_the_same(server: Server, urgent: bool) -> None:
+    session = Session("one")
+    server.writer.changed(session, urgent=True)
+    await until(lambda: server.value("one"))
+    server.refuse(oom)
+    server.writer.over("one", 0)
+    server.writer.changed(session, urgent=urgent)
+    server.refuse(None)
+    await until(lambda: not server.writer.waiting)
+    assert server.value("one") is None
+    assert not server.writer.is_over("one")
+
+
 async def test_a_drain_has_an_end(server: Server) -> None:
     server.refuse(oom)
     server.writer.changed(Session("one"), urgent=True)

@@ -14,6 +14,9 @@ from turngate.process.urls import without_secrets
 
 log = structlog.get_logger(__name__)
 
+#: What to do about a server in cluster mode, and about one that may evict keys.
+NO_CLUSTER = "use a single server, with replicas if needed: one script uses keys of several hash slots"
+NO_EVICTION = "set maxmemory-policy to noeviction: a stream that is evicted takes its consumer groups with it"
 _SECONDS = 5
 
 
@@ -30,15 +33,12 @@ async def require_server(redis: Redis, settings: BrokerSettings) -> None:
     except (RedisError, OSError, TimeoutError) as error:
         raise SettingsError(f"{where} does not answer ({error or type(error).__name__})") from None
     if info.get("cluster_enabled"):
-        raise SettingsError(
-            f"{where} is in cluster mode, which is not supported: one script uses keys of several hash slots. "
-            "Use a single server, with replicas if needed"
-        )
+        raise SettingsError(f"{where} is in cluster mode, which is not supported: {NO_CLUSTER}")
     if info.get("maxmemory") and (policy := info.get("maxmemory_policy")) != "noeviction":
         log.warning(
             "redis_may_evict",
             policy=policy,
-            help="A stream that is evicted takes its consumer groups with it: set maxmemory-policy to noeviction.",
+            remedy=NO_EVICTION,
         )
 
 

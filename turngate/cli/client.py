@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import typer
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from turngate.cli.errors import MISUSED, CommandError, refusal
 from turngate.cli.messages import KEEP_ALIVE, Message
 from turngate.cli.resumption import Over, Resumption, Unsent
-from turngate.process.urls import without_secrets
+from turngate.process.urls import is_local, without_secrets
 
 #: Seconds between `KeepAlive` messages. The protocol requires one every 8 s while no audio is sent.
 KEEP_ALIVE_S = 5.0
@@ -212,7 +211,7 @@ async def _dial(url: str, path: str, query: str, api_key: str | None) -> ClientC
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,
             # Do not use a proxy from the environment for a server on this machine.
-            proxy=None if _is_loopback(address) else True,
+            proxy=None if is_local(address) else True,
         )
     except InvalidURI:
         raise CommandError(f"--url {without_secrets(url)}: not a WebSocket address (ws://host:port)", MISUSED) from None
@@ -224,10 +223,6 @@ async def _dial(url: str, path: str, query: str, api_key: str | None) -> ClientC
         raise kind(f"{shown} refused the connection: {words}{remedy}") from None
     except (OSError, InvalidHandshake, EOFError) as failure:
         raise _UnreachableError(f"cannot connect to {shown}: {_reason(failure)}; is `turngate run` running?") from None
-
-
-def _is_loopback(address: str) -> bool:
-    return urlsplit(address).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def _reason(failure: Exception) -> str:

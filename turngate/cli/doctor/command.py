@@ -130,8 +130,8 @@ async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
 
 def _access(settings: GatewaySettings) -> Iterator[Finding]:
     from gateway.admission.keys import read_keys
-    from gateway.admission.origins import is_loopback
     from gateway.admission.token_secrets import read_tokens
+    from turngate.process.urls import is_loopback
 
     address = settings.published_host or settings.gateway_host
     try:

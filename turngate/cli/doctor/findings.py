@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gateway.descriptors import PER_SESSION, RESERVE
+from turngate.bus.server import NO_CLUSTER, NO_EVICTION
+
 #: The oldest release of Redis with every command that is used (``XADD … NOMKSTREAM``), and of Valkey.
 _REDIS_SINCE = (6, 2)
 #: Milliseconds by which two clocks may differ: parked sessions and tokens are timed with those of several machines.
 _CLOCKS_DIFFER = 1_000
-_PER_SESSION, _RESERVE = 2, 128
 
 
 class Level(StrEnum):
@@ -49,9 +51,7 @@ def of_server(info: Mapping[str, Any]) -> Iterator[Finding]:
     else:
         yield Finding(Level.OK, "Redis version", version)
     if info.get("cluster_enabled"):
-        yield failed(
-            "Redis cluster mode", "on", "use a single server, with replicas if needed: one script uses several slots"
-        )
+        yield failed("Redis cluster mode", "on", NO_CLUSTER)
     if info.get("role", "master") not in ("master", "primary"):
         yield failed("Redis role", str(info["role"]), "TURNGATE_REDIS_URL must lead to the master: it is written to")
     limit, policy = int(info.get("maxmemory", 0)), str(info.get("maxmemory_policy", "noeviction"))
@@ -63,7 +63,7 @@ def of_server(info: Mapping[str, Any]) -> Iterator[Finding]:
         yield failed(
             "Redis memory",
             f"{limit // 1_048_576} MB, maxmemory-policy {policy}",
-            "set maxmemory-policy to noeviction: a stream that is evicted takes its consumer groups with it",
+            NO_EVICTION,
         )
     else:
         yield Finding(Level.OK, "Redis memory", f"{limit // 1_048_576} MB, noeviction")
@@ -84,9 +84,9 @@ def of_clocks(ahead_ms: float) -> Finding:
 
 def of_open_files(limit: float, sessions: int) -> Finding:
     """How many sessions the limit of open files allows."""
-    needed = sessions * _PER_SESSION + _RESERVE
+    needed = sessions * PER_SESSION + RESERVE
     if limit < needed:
-        fit = int(max(1, (limit - _RESERVE) // _PER_SESSION))
+        fit = int(max(1, (limit - RESERVE) // PER_SESSION))
         return Finding(
             Level.WARNING,
             "open files",

@@ -229,13 +229,19 @@ def test_a_client_that_counts_gets_exactly_the_rest(moved: Way) -> None:
     assert moved(owner, len(owner.told) - 100).missed == owner.told[-100:]
 
 
-@WAYS
-def test_what_was_told_while_the_client_was_gone_is_told_when_it_returns(moved: Way) -> None:
+def parked_with_a_second() -> Owner:
+    """Its client has gone, and was asked for a second reply, which nobody has heard yet."""
     owner = ready()
     owner.asked(2)
     owner.arrive()
     owner.conversation.client_lost(owner.now)
     owner.asked(3, "Second")
+    return owner
+
+
+@WAYS
+def test_what_was_told_while_the_client_was_gone_is_told_when_it_returns(moved: Way) -> None:
+    owner = parked_with_a_second()
     later = moved(owner)
     assert [message["content"] for message in later.missed if message["type"] == "ConversationText"] == ["Second"]
     assert later.conversation.client_returned(None, 0, later.now) == [], "once"
@@ -265,11 +271,7 @@ def test_what_was_still_queued_is_told_when_the_client_returns() -> None:
 @WAYS
 def test_what_could_not_be_told_to_a_client_that_was_lost_again_is_told_later(moved: Way) -> None:
     """The client comes to another gateway, and is gone before anything is sent there."""
-    owner = ready()
-    owner.asked(2)
-    owner.arrive()
-    owner.conversation.client_lost(owner.now)
-    owner.asked(3, "Second")
+    owner = parked_with_a_second()
     later = moved(owner)
     told = later.missed
     # With its Welcome.
