@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from prometheus_client import Counter, Gauge
 
-#: Events that wait for one watcher.
+#: Events that wait for one watcher, and their bytes: at least one event waits, whatever its size.
 WAITING_MAX = 512
+WAITING_MAX_BYTES = 1_048_576
 
 _watchers = Gauge("turngate_watchers", "Who watches sessions through this process.")
 _lost = Counter("turngate_watch_events_lost", "Events that watchers lost because they read too slowly.")
@@ -30,23 +31,30 @@ class TooManyWatchersError(Exception):
 class Watcher:
     """One client that watches one session, or all."""
 
-    def __init__(self, session: str | None, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self, session: str | None, waiting_max: int = WAITING_MAX, waiting_max_bytes: int = WAITING_MAX_BYTES
+    ) -> None:
         self.session = session
         #: Set when what happens from now on is heard of.
         self.subscribed = asyncio.Event()
         self._waiting_max = waiting_max
+        self._waiting_max_bytes = waiting_max_bytes
         self._waiting: deque[Event] = deque()
+        self._bytes = 0
         self._lost = 0
         self._some = asyncio.Event()
         self._over = False
 
     def offer(self, event: Event) -> None:
-        """Add an event; the oldest is lost if too many wait."""
-        if len(self._waiting) == self._waiting_max:
-            self._waiting.popleft()
+        """Add an event; the oldest are lost if too many wait, or too much."""
+        self._waiting.append(event)
+        self._bytes += len(event[1])
+        while len(self._waiting) > self._waiting_max or (
+            self._bytes > self._waiting_max_bytes and len(self._waiting) > 1
+        ):
+            self._bytes -= len(self._waiting.popleft()[1])
             self._lost += 1
             _lost.inc()
-        self._waiting.append(event)
         self._some.set()
 
     def end(self) -> None:
@@ -63,6 +71,7 @@ class Watcher:
         self._some.clear()
         found = list(self._waiting)
         self._waiting.clear()
+        self._bytes = 0
         if self._lost:
             found.insert(0, lost(self._lost))
             self._lost = 0
@@ -72,9 +81,10 @@ class Watcher:
 class Watchers:
     """All of them in this process."""
 
-    def __init__(self, most: int, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(self, most: int, waiting_max: int = WAITING_MAX, waiting_max_bytes: int = WAITING_MAX_BYTES) -> None:
         self._most = most
         self._waiting_max = waiting_max
+        self._waiting_max_bytes = waiting_max_bytes
         self._watchers: set[Watcher] = set()
         self._over = False
         #: The sessions that are heard of; None stands for all.
@@ -92,7 +102,7 @@ class Watchers:
         """A watcher of this session, or of all. Raises `TooManyWatchersError`."""
         if len(self._watchers) >= self._most:
             raise TooManyWatchersError(f"{self._most} clients watch already (TURNGATE_WATCHERS_MAX)")
-        watcher = Watcher(session, self._waiting_max)
+        watcher = Watcher(session, self._waiting_max, self._waiting_max_bytes)
         if session in self._heard:
             watcher.subscribed.set()
         if self._over:

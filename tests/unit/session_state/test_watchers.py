@@ -52,6 +52,20 @@ async def test_a_slow_watcher_loses_the_oldest_and_is_told_how_many() -> None:
         assert await taken(slow) == [event(5)]
 
 
+async def test_what_waits_for_a_slow_watcher_is_limited_in_bytes() -> None:
+    watchers = Watchers(1, waiting_max_bytes=100)
+    with watchers.watching("s") as slow:
+        for _ in range(2):
+            for size in (40, 40, 20, 41):
+                watchers.offer("s", lambda size=size: ("session", bytes(size)))  # type: ignore[misc]
+            found = await taken(slow)
+            assert found is not None
+            assert [(name, len(data)) for name, data in found[1:]] == [("session", 20), ("session", 41)]
+            assert found[0] == ("lost", b'{"events":2}')
+        watchers.offer("s", lambda: ("session", bytes(1_000)))
+        assert await taken(slow) == [("session", bytes(1_000))]
+
+
 async def test_a_lost_connection_is_told_to_those_who_watch() -> None:
     watchers = Watchers(1)
     with watchers.watching(None) as watcher:
