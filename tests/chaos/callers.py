@@ -13,41 +13,29 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from tests.chaos.account import Account
 from tests.end_to_end.client import PATIENCE_SECONDS, settings
 
 GREETING = "Welcome to the show."
 _LONGEST_PAUSE = 0.5
 
 
-class Caller:
+class Caller(Account):
     """One conversation. With ``returns``, on as many connections as it takes."""
 
     def __init__(self, url: str, wants_more: Callable[[int], bool], step: Callable[[], None], *, returns: bool) -> None:
         """``wants_more`` gets the number of turns that were answered, and returns whether another one follows; ``step``
         is called after the greeting, and after each turn."""
+        super().__init__(uuid4().hex[:12])
         self.returns = returns
-        #: Its connection was lost, and it could not go on.
-        self.cut = False
-        #: It came back to a session that did not know it.
-        self.unknown = 0
-        self.greeted = 0
-        #: The turns that were answered, and all that was said to it.
-        self.answered = 0
-        self.said: list[str] = []
-        #: The seconds until each return, from the loss to ``Welcome``; how many of these were told of a loss.
-        self.away: list[float] = []
-        self.recovered = 0
-        self.errors: list[str] = []
         self._url = url
         self._wants_more = wants_more
         self._step = step
-        self._mark = uuid4().hex[:12]
-        self._random = Random(self._mark)
+        self._random = Random(self.mark)
         self._handle: str | None = None
         self._messages = 0
         self._lost_at: float | None = None
         self._is_over = False
-        self._asked_again: set[int] = set()
         #: The gateway has accepted the current turn.
         self._accepted = False
 
@@ -65,16 +53,6 @@ class Caller:
                 self.cut = not self.returns
                 await asyncio.sleep(self._random.uniform(pause / 2, pause))
                 pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def mark(self, turn: int) -> str:
-        """The word by which the answer to this turn is known."""
-        return f"{self._mark}-{turn}."
-
-    def doubled(self) -> list[str]:
-        """The turns that were asked once, and answered more than once."""
-        said = " ".join(self.said)
-        once = set(range(self.answered)) - self._asked_again
-        return [mark for mark in map(self.mark, once) if said.count(mark) > 1]
 
     @property
     def _address(self) -> str:
@@ -108,7 +86,7 @@ class Caller:
             match message["type"]:
                 case "SettingsApplied" if returned and not self._accepted and self.greeted:
                     # It may not have got there; if it was accepted and is not told yet, it is asked twice.
-                    self._asked_again.add(self.answered)
+                    self.asked_again.add(self.answered)
                     await self._ask(socket)
                 case "ConversationText" if message["role"] == "user":
                     self._accepted = True
@@ -130,7 +108,7 @@ class Caller:
         if not self._accepted:
             # That was the greeting.
             return self.answered == 0
-        if self.mark(self.answered) not in " ".join(self.said):
+        if self.mark_of(self.answered) not in " ".join(self.said):
             return False
         self.answered += 1
         self._accepted = False
@@ -140,7 +118,7 @@ class Caller:
     async def _ask(self, socket: ClientConnection) -> None:
         # A person thinks between two turns.
         await asyncio.sleep(self._random.uniform(0.1, 0.4))
-        await self._say(socket, {"type": "InjectUserMessage", "content": self.mark(self.answered)})
+        await self._say(socket, {"type": "InjectUserMessage", "content": self.mark_of(self.answered)})
 
     async def _say(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         await socket.send(orjson.dumps(message), text=True)

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
+from tests.chaos.account import Account, table
 from tests.chaos.balancer import balanced
 from tests.chaos.callers import Caller
 from tests.chaos.conftest import DELAY
 from tests.chaos.faults import Progress
 from tests.chaos.run import until_ready
+from tests.chaos.sdk_callers import SdkCallers
 from tests.programs import needs
 from turngate.local.child import Child
 from turngate.local.stack import Stack
@@ -49,13 +52,37 @@ async def url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         yield address
 
 
-async def held(stack: Stack, url: str, disturbance: Disturbance, *, plain: int, returning: int) -> list[Caller]:
-    """Hold conversations with this disturbance in the middle of them. Those that return last longer than it."""
-    progress, over = Progress((plain + returning) * TURNS), asyncio.Event()
-    callers = [Caller(url, lambda turns: turns < TURNS, progress.step, returns=False) for _ in range(plain)]
-    callers += [
-        Caller(url, lambda turns: turns < TURNS or not over.is_set(), progress.step, returns=True)
-        for _ in range(returning)
+@dataclass(frozen=True)
+class Held:
+    """What became of conversations, by the kind of client."""
+
+    sdk: list[Account]
+    returning: list[Account]
+    plain: list[Account]
+
+    @property
+    def resumable(self) -> list[Account]:
+        """Of those whose clients return."""
+        return self.sdk + self.returning
+
+    def tell(self, record_property: Callable[[str, object], None], what: str) -> None:
+        """Show the tables at the end of the test run."""
+        kinds = {"JavaScript SDK": self.sdk, "clients that return": self.returning, "plain clients": self.plain}
+        for kind, accounts in kinds.items():
+            if accounts:
+                record_property(DELAY, f"{what}, {kind}: {table(accounts, TURNS)}")
+
+
+async def held(stack: Stack, url: str, disturbance: Disturbance, *, plain: bool) -> Held:
+    """Hold conversations with this disturbance in the middle of them: half of them on Deepgram's SDK, half on clients
+    that return as turngate's own do, and, with ``plain``, as many again as the latter that cannot. Those that return
+    last longer than the disturbance."""
+    half = CALLERS // 2
+    progress, over = Progress((CALLERS + half * plain) * TURNS), asyncio.Event()
+    sdk = SdkCallers(url, half, TURNS, progress.step)
+    leaving = [Caller(url, lambda turns: turns < TURNS, progress.step, returns=False) for _ in range(half * plain)]
+    returning = [
+        Caller(url, lambda turns: turns < TURNS or not over.is_set(), progress.step, returns=True) for _ in range(half)
     ]
 
     async def disturb() -> None:
@@ -64,12 +91,14 @@ async def held(stack: Stack, url: str, disturbance: Disturbance, *, plain: int, 
             await until_ready(stack)
         finally:
             over.set()
+            sdk.enough()
 
     async with asyncio.TaskGroup() as group:
-        for caller in callers:
+        group.create_task(sdk.run())
+        for caller in (*leaving, *returning):
             group.create_task(caller.run())
         group.create_task(disturb())
-    return callers
+    return Held(sdk.accounts, [*returning], [*leaving])
 
 
 async def restarted_one_by_one(stack: Stack, progress: Progress) -> None:
@@ -108,45 +137,32 @@ async def one_killed_and_redis_emptied(stack: Stack, progress: Progress) -> None
     await started_again(child, restarts)
 
 
-def table(callers: list[Caller]) -> str:
-    """What became of them, in a line."""
-    away = sorted(seconds for caller in callers for seconds in caller.away)
-    longest = f", away {away[len(away) // 2]:.2f} s (median), {away[-1]:.2f} s (longest)" if away else ""
-    doubled = sum(bool(caller.doubled()) for caller in callers)
-    return (
-        f"{len(callers)} sessions, {sum(caller.cut for caller in callers)} cut, "
-        f"{sum(caller.greeted > 1 for caller in callers)} greeted twice, "
-        f"{sum(caller.answered < TURNS for caller in callers)} with a request lost, {doubled} with one answered twice, "
-        f"{sum(caller.answered for caller in callers)} turns, "
-        f"{len(away)} returns, {sum(caller.recovered for caller in callers)} told of a loss{longest}"
-    )
-
-
 async def test_a_rolling_restart_cuts_nobody(
     stack: Stack, url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    callers = await held(stack, url, restarted_one_by_one, plain=CALLERS // 2, returning=CALLERS)
-    returning = [caller for caller in callers if caller.returns]
-    plain = [caller for caller in callers if not caller.returns]
-    record_property(DELAY, f"rolling restart, clients that return: {table(returning)}")
-    record_property(DELAY, f"rolling restart, plain clients: {table(plain)}")
-    assert [caller.cut for caller in callers] == [False] * len(callers)
-    assert [caller.greeted for caller in callers] == [1] * len(callers)
-    assert [caller.answered >= TURNS for caller in callers] == [True] * len(callers)
-    assert [caller.doubled() for caller in callers] == [[]] * len(callers)
-    assert [caller.errors for caller in callers] == [[]] * len(callers)
-    assert min(len(caller.away) for caller in returning) > 0, "each has moved at least once"
+    found = await held(stack, url, restarted_one_by_one, plain=True)
+    found.tell(record_property, "rolling restart")
+    accounts = found.resumable + found.plain
+    assert len(accounts) == CALLERS + CALLERS // 2
+    assert [account.cut for account in accounts] == [False] * len(accounts)
+    assert [account.greeted for account in accounts] == [1] * len(accounts)
+    assert [account.answered >= TURNS for account in accounts] == [True] * len(accounts)
+    assert [account.doubled() for account in accounts] == [[]] * len(accounts)
+    assert [account.errors for account in accounts] == [[]] * len(accounts)
+    assert min(len(account.away) for account in found.resumable) > 0, "each has moved at least once"
 
 
 async def test_the_conversations_of_a_gateway_that_is_killed_go_on(
     stack: Stack, url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    callers = await held(stack, url, one_killed, plain=0, returning=CALLERS)
-    record_property(DELAY, f"a gateway is killed: {table(callers)}")
-    assert sum(caller.cut for caller in callers) <= CALLERS // 100
-    assert [caller.greeted for caller in callers if not caller.cut] == [1] * sum(not caller.cut for caller in callers)
-    assert all(caller.answered >= TURNS for caller in callers if not caller.cut)
-    assert sum(caller.recovered for caller in callers) == sum(len(caller.away) for caller in callers) > 0, (
+    found = await held(stack, url, one_killed, plain=False)
+    found.tell(record_property, "a gateway is killed")
+    accounts = found.resumable
+    kept = [account for account in accounts if not account.cut]
+    assert len(accounts) - len(kept) <= CALLERS // 100
+    assert [account.greeted for account in kept] == [1] * len(kept)
+    assert all(account.answered >= TURNS for account in kept)
+    assert sum(account.recovered for account in accounts) == sum(len(account.away) for account in accounts) > 0, (
         "each is told"
     )
 
@@ -154,7 +170,8 @@ async def test_the_conversations_of_a_gateway_that_is_killed_go_on(
 async def test_without_the_contents_of_redis_it_takes_longer(
     stack: Stack, url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    callers = await held(stack, url, one_killed_and_redis_emptied, plain=0, returning=CALLERS)
-    record_property(DELAY, f"a gateway empties, and Redis is emptied: {table(callers)}")
-    assert [caller.cut for caller in callers] == [False] * len(callers)
-    assert [caller.answered >= TURNS for caller in callers] == [True] * len(callers)
+    found = await held(stack, url, one_killed_and_redis_emptied, plain=False)
+    found.tell(record_property, "a gateway empties, and Redis is emptied")
+    accounts = found.resumable
+    assert [account.cut for account in accounts] == [False] * len(accounts)
+    assert [account.answered >= TURNS for account in accounts] == [True] * len(accounts)
