@@ -175,3 +175,4 @@ async def test_without_the_contents_of_redis_it_takes_longer(
     accounts = found.resumable
     assert [account.cut for account in accounts] == [False] * len(accounts)
     assert [account.answered >= TURNS for account in accounts] == [True] * len(accounts)
+    assert [account.doubled() for account in accounts] == [[]] * len(accounts)

@@ -55,7 +55,12 @@ async function call() {
       // The connection is lost: it is asked when the client is back.
     }
   };
-  const askSoon = () => setTimeout(ask, 100 + 300 * Math.random());
+  let asking = null;
+  const askSoon = () => {
+    // One question at a time: the turn that was to be asked again may be answered meanwhile.
+    clearTimeout(asking);
+    asking = setTimeout(ask, 100 + 300 * Math.random());
+  };
   const isAnswered = () => {
     if (!accepted) {
       return account.answered === 0; // That was the greeting.
