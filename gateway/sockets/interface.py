@@ -186,15 +186,16 @@ def fit_reason(reason: str) -> str:
     return reason.encode()[:_REASON_MAX_BYTES].decode(errors="ignore")
 
 
-def limit_receive_buffer(connection: socket.socket, size: int) -> None:
+def limit_receive_buffer(connection: socket.socket | None, size: int) -> None:
     """Limit the receive buffer of the operating system. Connections that a listening socket accepts inherit the limit.
 
     The default is megabytes, and picows doubles its own buffer whenever one read has filled it and passes on every
     frame in it, regardless of the number of queued messages.
     """
-    # The socket may have been closed meanwhile.
+    # The socket may have been closed meanwhile; some transports then have none.
     with contextlib.suppress(OSError, ValueError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def new_name(headers: Any) -> str:

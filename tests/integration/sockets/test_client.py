@@ -8,9 +8,10 @@ import http
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -22,11 +23,28 @@ from tests.certificates import self_signed
 PATIENCE_SECONDS = 30
 
 
-@asynccontextmanager
-async def upstream(handler: Callable[[ServerConnection], Awaitable[None]], **options: Any) -> AsyncIterator[int]:
-    """A server of the reference implementation; its port."""
-    async with serve(handler, "127.0.0.1", 0, **options) as server:
-        yield next(iter(server.sockets)).getsockname()[1]
+#: Serves connections with a handler, and gives the URL.
+Upstream = Callable[..., AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture(params=["ws", "wss"])
+def upstream(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    """A server of the reference implementation, without TLS and with it."""
+    scheme, context = request.param, None
+    if scheme == "wss":
+        certificate, key = self_signed(tmp_path, "localhost")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+
+    @asynccontextmanager
+    async def start(
+        handler: Callable[[ServerConnection], Awaitable[None]] = echo, **options: Any
+    ) -> AsyncIterator[str]:
+        async with serve(handler, "127.0.0.1", 0, ssl=context, **options) as server:
+            yield f"{scheme}://localhost:{next(iter(server.sockets)).getsockname()[1]}/"
+
+    return start
 
 
 async def echo(connection: ServerConnection) -> None:
@@ -39,9 +57,11 @@ async def connected(engine: Engine, url: str, **headers: str) -> Socket:
         return await engine.connect(url, headers, message_max=100_000, ping_timeout=20, receive_buffer=131_072)
 
 
-async def test_what_is_sent_as_text_arrives_as_text_and_can_be_read_as_bytes(engine: Engine) -> None:
-    async with upstream(echo) as port:
-        peer = await connected(engine, f"ws://127.0.0.1:{port}/")
+async def test_what_is_sent_as_text_arrives_as_text_and_can_be_read_as_bytes(
+    engine: Engine, upstream: Upstream
+) -> None:
+    async with upstream() as url:
+        peer = await connected(engine, url)
         await peer.send('{"ä": 1}'.encode(), text=True)
         assert await peer.recv() == '{"ä": 1}'
         await peer.send(b"{}", text=True)
@@ -49,15 +69,15 @@ async def test_what_is_sent_as_text_arrives_as_text_and_can_be_read_as_bytes(eng
         await peer.close()
 
 
-async def test_the_upstream_gets_the_headers_and_the_query(engine: Engine) -> None:
+async def test_the_upstream_gets_the_headers_and_the_query(engine: Engine, upstream: Upstream) -> None:
     seen: list[Request] = []
 
     async def once(connection: ServerConnection) -> None:
         assert connection.request is not None
         seen.append(connection.request)
 
-    async with upstream(once) as port:
-        peer = await connected(engine, f"ws://127.0.0.1:{port}/v1/realtime?model=m", Authorization="Bearer k3y")
+    async with upstream(once) as url:
+        peer = await connected(engine, f"{url}v1/realtime?model=m", Authorization="Bearer k3y")
         with pytest.raises(ConnectionClosed):
             await peer.recv()
         assert seen[0].path == "/v1/realtime?model=m"
@@ -66,13 +86,13 @@ async def test_the_upstream_gets_the_headers_and_the_query(engine: Engine) -> No
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4004])
-async def test_the_upstreams_code_and_reason_are_known(engine: Engine, code: int) -> None:
+async def test_the_upstreams_code_and_reason_are_known(engine: Engine, upstream: Upstream, code: int) -> None:
     async def end(connection: ServerConnection) -> None:
         await connection.send("last words")
         await connection.close(code, "invalid_request_error.no_such_model")
 
-    async with upstream(end) as port:
-        peer = await connected(engine, f"ws://127.0.0.1:{port}/")
+    async with upstream(end) as url:
+        peer = await connected(engine, url)
         assert await peer.recv() == "last words"
         with pytest.raises(ConnectionClosed) as end_of_it:
             await peer.recv()
@@ -81,18 +101,18 @@ async def test_the_upstreams_code_and_reason_are_known(engine: Engine, code: int
             await peer.send(b"too late", text=True)
 
 
-async def test_an_upstream_that_is_lost_gives_no_code(engine: Engine) -> None:
+async def test_an_upstream_that_is_lost_gives_no_code(engine: Engine, upstream: Upstream) -> None:
     async def vanish(connection: ServerConnection) -> None:
         connection.transport.abort()
 
-    async with upstream(vanish) as port:
-        peer = await connected(engine, f"ws://127.0.0.1:{port}/")
+    async with upstream(vanish) as url:
+        peer = await connected(engine, url)
         with pytest.raises(ConnectionClosed) as end:
             await peer.recv()
         assert (end.value.code, end.value.reason) == (None, "")
 
 
-async def test_a_dial_that_is_cancelled_leaves_no_connection(engine: Engine) -> None:
+async def test_a_dial_that_is_cancelled_leaves_no_connection(engine: Engine, upstream: Upstream) -> None:
     """Somebody hangs up in the middle of the handshake, which then succeeds: nobody would close what it came to."""
     begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -105,15 +125,16 @@ async def test_a_dial_that_is_cancelled_leaves_no_connection(engine: Engine) -> 
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Between the two, to see the connection end whatever became of the handshake."""
-        there, back = await asyncio.open_connection("127.0.0.1", port)
+        there, back = await asyncio.open_connection("localhost", urlsplit(url).port)
         await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
         ended.set()
 
     async with (
-        upstream(until_closed, process_request=slowly) as port,
+        upstream(until_closed, process_request=slowly) as url,
         await asyncio.start_server(serve_one, "127.0.0.1", 0) as between,
     ):
-        dialling = asyncio.create_task(connected(engine, f"ws://127.0.0.1:{between.sockets[0].getsockname()[1]}/"))
+        through = between.sockets[0].getsockname()[1]
+        dialling = asyncio.create_task(connected(engine, url.replace(str(urlsplit(url).port), str(through))))
         async with asyncio.timeout(PATIENCE_SECONDS):
             await begun.wait()
             dialling.cancel()
@@ -131,15 +152,15 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 503])
-async def test_another_status_than_101_is_told(engine: Engine, status: int) -> None:
+async def test_another_status_than_101_is_told(engine: Engine, upstream: Upstream, status: int) -> None:
     def refuse(connection: ServerConnection, _: Request) -> Response:
         response = connection.respond(http.HTTPStatus(status), "no")
         response.headers["Retry-After"] = "7"
         return response
 
-    async with upstream(echo, process_request=refuse) as port:
+    async with upstream(process_request=refuse) as url:
         with pytest.raises(HandshakeRefused) as refused:
-            await connected(engine, f"ws://127.0.0.1:{port}/")
+            await connected(engine, url)
         assert (refused.value.status, refused.value.retry_after) == (status, "7")
         assert refused.value.body in (b"no", b""), "not every library reads the body"
 
@@ -163,34 +184,69 @@ async def test_where_nobody_listens_is_not_connected_to(engine: Engine) -> None:
         await connected(engine, f"ws://127.0.0.1:{port}/")
 
 
-async def test_a_proxy_is_not_used_for_a_host_that_needs_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_is_not_used_for_a_host_that_needs_none(
+    engine: Engine, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("http_proxy", "https_proxy", "ws_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    async with upstream(echo) as port:
-        peer = await connected(engine, f"ws://127.0.0.1:{port}/")
+    monkeypatch.setenv("no_proxy", "localhost")
+    async with upstream() as url:
+        peer = await connected(engine, url)
         await peer.close()
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """One that nobody trusts yet, for localhost, and its key."""
-    return self_signed(tmp_path, "localhost")
-
-
-async def test_a_certificate_is_checked(
-    engine: Engine, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+async def test_large_and_small_messages_arrive_whole_however_slowly_they_are_read(
+    engine: Engine, upstream: Upstream
 ) -> None:
+    """As for clients: a library that lends out a buffer which it uses again mixes them up."""
+    messages = [bytes([number % 251]) * size for number, size in enumerate((9_600, 9_700, 2) * 400)]
+    full, received = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def read_late(connection: ServerConnection) -> None:
+        await full.wait()
+        received.set_result([await connection.recv() for _ in messages])
+
+    async with upstream(read_late, max_queue=1) as url, asyncio.timeout(PATIENCE_SECONDS):
+        peer = await connected(engine, url)
+        for message in messages:
+            sending = asyncio.ensure_future(peer.send(message, text=False))
+            if not (await asyncio.wait([sending], timeout=0.1))[0]:
+                full.set()
+                await sending
+        for number, message in enumerate(await received):
+            same = message == messages[number]
+            assert same, f"message {number} is not what was sent"
+        assert full.is_set()
+
+
+async def test_a_burst_of_large_messages_is_read_whole_and_in_order(engine: Engine, upstream: Upstream) -> None:
+    """The upstream sends faster than the gateway reads: what waits is bounded, and nothing of it is lost."""
+    messages = [f"{number:5}" * (number % 18_000) for number in range(0, 36_000, 700)]
+
+    async def burst(connection: ServerConnection) -> None:
+        for message in messages:
+            await connection.send(message)
+        await connection.wait_closed()
+
+    async with upstream(burst) as url, asyncio.timeout(PATIENCE_SECONDS):
+        peer = await connected(engine, url)
+        for message in messages:
+            same = await peer.recv() == message
+            assert same
+            await asyncio.sleep(0)
+        await peer.close()
+
+
+async def test_a_certificate_is_checked(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = self_signed(tmp_path, "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    async with upstream(echo, ssl=context, max_size=None) as port:
+    context.load_cert_chain(certificate, key)
+    async with serve(echo, "127.0.0.1", 0, ssl=context) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
         with pytest.raises(ssl.SSLError):
             await connected(engine, f"wss://localhost:{port}/")
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         peer = await connected(engine, f"wss://localhost:{port}/")
-        for size in (0, 1, 10_000, 99_999):
-            await peer.send(bytes(size))
-            assert await peer.recv() == bytes(size)
         await peer.close()
         with pytest.raises(ssl.SSLError):
             await connected(engine, f"wss://127.0.0.1:{port}/")
