@@ -8,8 +8,11 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.certificates import self_signed
 from benchmarks.load.exchange import CALLED
 from benchmarks.load.generator import Generator
 from benchmarks.machine import Cores
@@ -78,21 +81,24 @@ class Environment:
 
 @asynccontextmanager
 async def environment(cores: Cores) -> AsyncIterator[Environment]:
-    """Start everything in new processes."""
-    async with (
-        Generator() as generator,
-        relay(generator.url, cores) as baseline,
-        turngate(generator.url, cores) as stack,
-    ):
-        yield Environment(cores, generator, baseline, stack)
+    """Start everything in new processes. The upstream is reached by TLS, as every real one is."""
+    with TemporaryDirectory() as folder:
+        certificate = self_signed(Path(folder), "localhost")
+        trust = {"SSL_CERT_FILE": str(certificate[0])}
+        async with (
+            Generator(certificate) as generator,
+            relay(generator.tls_url, cores, trust) as baseline,
+            turngate(generator.tls_url, cores, env=trust) as stack,
+        ):
+            yield Environment(cores, generator, baseline, stack)
 
 
 @asynccontextmanager
-async def relay(upstream_url: str, cores: Cores) -> AsyncIterator[Subject]:
+async def relay(upstream_url: str, cores: Cores, env: Mapping[str, str] | None = None) -> AsyncIterator[Subject]:
     """Start baseline A."""
     port = free_port()
     command = (sys.executable, "-m", "benchmarks.baselines.relay", str(port), upstream_url)
-    program = Program("relay", command, lambda: _unconnectable(port), address=f"127.0.0.1:{port}")
+    program = Program("relay", command, lambda: _unconnectable(port), address=f"127.0.0.1:{port}", env=env or {})
     child = Child(program, _Reports(), restarts=False)
     with cores.under_test():
         await child.start()

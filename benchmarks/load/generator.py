@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from picows import WSCloseCode, WSListener, WSUpgradeRequest, ws_connect, ws_create_server
 
@@ -20,29 +22,37 @@ _PATIENCE = 60.0
 
 
 class Generator:
-    """Creates sessions with `open`. As a context manager it runs the upstream, which listens at `url`."""
+    """Creates sessions with `open`. As a context manager it runs the upstream, which listens at `url`, and with a
+    certificate also at `tls_url`."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+        """``certificate`` and its key are for localhost."""
+        self._certificate = certificate
         self._sessions: dict[str, LoadSession] = {}
         self._next = 1
-        self._server: asyncio.Server | None = None
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        self._servers: list[asyncio.Server] = []
+        self.url = ""
+        self.tls_url = ""
 
     async def __aenter__(self) -> Generator:
         def accept(request: WSUpgradeRequest) -> WSListener:
             return UpstreamEnd(self._sessions, request)
 
-        self.port = free_port()
-        self._server = await ws_create_server(accept, "127.0.0.1", self.port, backlog=2_048)
+        async def listen(context: ssl.SSLContext | None) -> int:
+            port = free_port()
+            self._servers.append(await ws_create_server(accept, "127.0.0.1", port, ssl=context, backlog=2_048))
+            return port
+
+        self.url = f"ws://127.0.0.1:{await listen(None)}"
+        if self._certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self._certificate)
+            self.tls_url = f"wss://localhost:{await listen(context)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     @asynccontextmanager
     async def open(

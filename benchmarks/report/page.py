@@ -87,7 +87,8 @@ The load generator must not be the bottleneck. It is one process on native callb
 {tables.generator_table(results.audio, plan.audio_sessions)}
 
 **The same for A and turngate:** the library, the event loop, the core, the number and rate of frames, and their size
-on the client's socket (640 bytes up in A and at 16 kHz, 960 at 24 kHz, 960 down). **Different:** on the upstream's
+on the client's socket (640 bytes up in A and at 16 kHz, 960 at 24 kHz, 960 down), and TLS to the upstream, as every
+real session has. **Different:** on the upstream's
 socket A sends the same bytes; turngate sends them as base64 in JSON, as the API requires, which is 1.5 times as much,
 and more at 16 kHz, since A does not resample.
 
