@@ -15,9 +15,11 @@ from starlette.routing import Route
 
 from session_state.admin_key import AdminKey
 from session_state.config import SessionStateSettings
+from session_state.console_files import console_routes
 from session_state.event_streams import EventStreams
 from session_state.feed import Feed
 from session_state.store import Step, Store, raise_refusal
+from session_state.streams import described_streams
 from session_state.watchers import Watchers
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
@@ -46,7 +48,7 @@ def run(settings: SessionStateSettings) -> None:
 def wire(settings: SessionStateSettings, bus: Bus) -> Service:
     """Every part of a session-state process, connected."""
     store = Store(bus.redis, settings)
-    watchers = Watchers(settings.watchers_max)
+    watchers, key = Watchers(settings.watchers_max), AdminKey(settings.admin_key)
     turns = Turns(store, bus)
     # A record that is given up is replaced by the session's next one.
     bus.consume(TURNS, SESSION_STATES, TurnRecord, turns.on_records, records=_RECORDS)
@@ -56,7 +58,10 @@ def wire(settings: SessionStateSettings, bus: Bus) -> Service:
         host=settings.session_state_host,
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
-        routes=admin_routes(store, watchers, AdminKey(settings.admin_key)),
+        routes=[
+            *admin_routes(store, watchers, bus, key),
+            *console_routes(str(settings.console_gateway_url).rstrip("/"), key),
+        ],
         on_stop=watchers.end,
         background={
             "sweeper": Sweeper(store, bus, settings).run,
@@ -120,9 +125,8 @@ class Sweeper:
         _waiting.set(await self._store.waiting())
 
 
-def admin_routes(store: Store, watchers: Watchers, key: AdminKey) -> list[Route]:
-    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first; and their events."""
-    streams = EventStreams(store, watchers)
+def admin_routes(store: Store, watchers: Watchers, bus: Bus, key: AdminKey) -> list[Route]:
+    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first; their events; and the streams."""
 
     async def sessions(_: Request) -> Response:
         return json_response({"sessions": [described async for described in store.sessions()]})
@@ -134,10 +138,15 @@ def admin_routes(store: Store, watchers: Watchers, key: AdminKey) -> list[Route]
             return json_response({"error": f"no live session {name}"}, 404)
         return json_response(described)
 
+    async def streams(_: Request) -> Response:
+        return json_response({"streams": await described_streams(bus.redis, bus.settings.redis_prefix)})
+
+    events = EventStreams(store, watchers)
     endpoints = {
         "/sessions": sessions,
         "/sessions/{session}": session,
-        "/sessions/{session}/events": streams.one_session,
-        "/events": streams.all_sessions,
+        "/sessions/{session}/events": events.one_session,
+        "/events": events.all_sessions,
+        "/streams": streams,
     }
     return [Route(path, key.guard(endpoint)) for path, endpoint in endpoints.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, WebsocketUrl, field_validator
 
 from turngate.process.settings import BrokerSettings, ConsumerSettings
 
@@ -51,6 +51,10 @@ class SessionStateSettings(ReservationSettings, ConsumerSettings):
     )
     watchers_max: int = Field(
         32, ge=1, description="Clients that watch events of one session-state process; a further one gets HTTP 503."
+    )
+    console_gateway_url: WebsocketUrl = Field(
+        WebsocketUrl("ws://127.0.0.1:8080"),
+        description="Where browsers reach the gateways, for those who talk to the agent in the console.",
     )
     sweep_interval_ms: int = Field(500, ge=10, description="Time between two sweeps, which grant lost releases again.")
     sweep_batch: int = Field(200, ge=1, description="Maximum number of sessions per sweep.")

@@ -3,9 +3,11 @@
 //   import { ResumingSocket } from "./resume.js";
 //   const agent = new ResumingSocket("wss://voice.example.com/v1/agent/converse", ["token", TOKEN]);
 //   agent.addEventListener("message", ({ data }) => …);   // as of a WebSocket; binary data is an ArrayBuffer
+//   agent.addEventListener("lost", () => …);              // the connection is lost, and tried again
 //   agent.addEventListener("resumed", ({ detail }) => …); // detail.resumed: whether the conversation was found
 //   agent.addEventListener("close", ({ detail }) => …);   // detail.code: the server ended it, or it is given up
 //   agent.send(data); agent.close();
+//   agent.cut();                                          // lose the connection, to see what happens
 //
 // Send `Settings` on the first `Welcome` only, or on each: a conversation that goes on is not changed by them.
 // While there is no connection, messages are kept, and so is audio: the oldest is dropped beyond `audioBytes`.
@@ -17,14 +19,24 @@ const LONGEST_PAUSE = 5_000;
 const FINAL = new Set([1000, 1008]);
 
 export class ResumingSocket extends EventTarget {
-  #url; #protocols; #windowMs; #audioBytes; #socket; #handle; #lostAt; #timer;
-  #received = 0; #pause = FIRST_PAUSE; #waiting = []; #waitingAudio = 0; #closed = false;
+  /** @type {string} */ #url;
+  /** @type {string[]} */ #protocols;
+  /** @type {number} */ #windowMs;
+  /** @type {number} */ #audioBytes;
+  /** @type {WebSocket} */ #socket;
+  /** @type {string | undefined} */ #handle;
+  /** @type {number | undefined} */ #lostAt;
+  /** @type {any} */ #timer;
+  /** @type {(string | ArrayBuffer | ArrayBufferView)[]} */ #waiting = [];
+  #received = 0; #pause = FIRST_PAUSE; #waitingAudio = 0; #closed = false;
 
-  /** `windowMs`: for how long to try to return; `audioBytes`: the most audio that is kept meanwhile. */
+  /** `windowMs`: for how long to try to return; `audioBytes`: the most audio that is kept meanwhile.
+   * @param {string} url
+   * @param {string[]} protocols */
   constructor(url, protocols = [], { windowMs = 60_000, audioBytes = 320_000 } = {}) {
     super();
     [this.#url, this.#protocols, this.#windowMs, this.#audioBytes] = [url, protocols, windowMs, audioBytes];
-    this.#connect();
+    this.#socket = this.#connect();
   }
 
   /** Whether messages go out at once. */
@@ -32,14 +44,15 @@ export class ResumingSocket extends EventTarget {
     return this.#socket?.readyState === WebSocket.OPEN && this.#lostAt === undefined;
   }
 
-  /** Send a text message, or audio as an ArrayBuffer or a view; kept while there is no connection. */
+  /** Send a text message, or audio as an ArrayBuffer or a view; kept while there is no connection.
+   * @param {string | ArrayBuffer | ArrayBufferView} data */
   send(data) {
-    if (this.connected) return void this.#socket.send(data);
+    if (this.connected) return void this.#socket.send(/** @type {any} */ (data));
     this.#waiting.push(data);
-    this.#waitingAudio += data.byteLength ?? 0;
+    this.#waitingAudio += typeof data === "string" ? 0 : data.byteLength;
     while (this.#waitingAudio > this.#audioBytes) {
       const [oldest] = this.#waiting.splice(this.#waiting.findIndex((kept) => typeof kept !== "string"), 1);
-      this.#waitingAudio -= oldest.byteLength;
+      this.#waitingAudio -= /** @type {ArrayBuffer} */ (oldest).byteLength;
     }
   }
 
@@ -50,20 +63,26 @@ export class ResumingSocket extends EventTarget {
     this.#socket.close(1000);
   }
 
+  /** Close the connection as if it were lost; it is tried again at once. */
+  cut() {
+    this.#socket.close(4000);
+  }
+
   #connect() {
     const url = new URL(this.#url);
     if (this.#handle === undefined) url.searchParams.set("resumable", "1");
     else {
       url.searchParams.set("resume", this.#handle);
-      url.searchParams.set("received", this.#received);
+      url.searchParams.set("received", String(this.#received));
     }
     const socket = new WebSocket(url, this.#protocols);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#message(data);
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);
-    this.#socket = socket;
+    return socket;
   }
 
+  /** @param {any} data */
   #message(data) {
     const message = typeof data === "string" ? JSON.parse(data) : undefined;
     if (message?.type === "Welcome") this.#welcome(message);
@@ -71,6 +90,7 @@ export class ResumingSocket extends EventTarget {
     this.dispatchEvent(new MessageEvent("message", { data }));
   }
 
+  /** @param {{ resume: string, resumed?: boolean }} welcome */
   #welcome({ resume, resumed }) {
     const returned = this.#handle !== undefined;
     this.#handle = resume;
@@ -83,6 +103,8 @@ export class ResumingSocket extends EventTarget {
     if (returned) this.dispatchEvent(new CustomEvent("resumed", { detail: { resumed } }));
   }
 
+  /** @param {number} code
+   * @param {string} reason */
   #lost(code, reason) {
     this.#lostAt ??= Date.now();
     const over = Date.now() - this.#lostAt > this.#windowMs || this.#handle === undefined;
@@ -90,7 +112,8 @@ export class ResumingSocket extends EventTarget {
       this.dispatchEvent(new CustomEvent("close", { detail: { code, reason } }));
       return;
     }
-    this.#timer = setTimeout(() => this.#connect(), this.#pause * (0.5 + Math.random() / 2));
+    this.dispatchEvent(new CustomEvent("lost"));
+    this.#timer = setTimeout(() => (this.#socket = this.#connect()), this.#pause * (0.5 + Math.random() / 2));
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 }

@@ -84,11 +84,12 @@ def lay_out(
             # Takes precedence over an OPENAI_API_KEY in the environment, which must not be sent to the simulator.
             "TURNGATE_OPENAI_API_KEY": shared.get("TURNGATE_SIMULATOR_API_KEY", "simulator"),
         }
-    session_states = services("session-state", counts["session-state"])
     translators = services("translator", counts["translator"])
     # Whoever stops a stack on this machine does not wait for its conversations.
     at_once = {"TURNGATE_DRAIN_GRACE_MS": "0", "TURNGATE_DRAIN_MS": "0"}
     gateways = services("gateway", counts["gateway"], {**at_once, **shared, **upstream}, gateway_host)
+    console = {"TURNGATE_CONSOLE_GATEWAY_URL": f"ws://{gateways[0].address}", **shared}
+    session_states = services("session-state", counts["session-state"], console)
     kinds = {
         "simulator": simulators,
         "session-state": session_states,

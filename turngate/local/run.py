@@ -120,16 +120,19 @@ async def _run(config: StackConfig, translators: int, console: Console) -> int:
 async def _serve(stack: Stack, config: StackConfig, console: Console) -> None:
     """Start the stack, print the startup message, and wait. Cancel it to stop; it returns if a process is given up."""
     async with stack:
-        for line in startup_message(stack.gateway_url, None if config.simulator else config.upstream, _command()):
+        for line in startup_message(
+            stack.gateway_url, stack.session_state_url, None if config.simulator else config.upstream, _command()
+        ):
             console.print(line)
         name = await stack.until_given_up()
         console.print(Text(f"turngate: {name} keeps failing; everything is stopped", "red"))
 
 
-def startup_message(gateway_url: str, upstream: str | None, command: str) -> list[Text]:
-    """The message after startup: the URLs, the upstream (None: the simulator), and commands to try."""
+def startup_message(gateway_url: str, session_state_url: str, upstream: str | None, command: str) -> list[Text]:
+    """The message after startup: the URLs, the console, the upstream (None: the simulator), and commands to try."""
     url = "" if gateway_url.endswith(":8080") else f" --url {gateway_url}"
     rows = [
+        ("console", f"{session_state_url}/   talk to the agent and see the turn"),
         ("connect", f"{gateway_url}/v1/agent/converse   Deepgram Voice Agent clients"),
         ("", f"{gateway_url}/openai              the voice component; Settings may be repeated"),
         ("upstream", upstream or "no OPENAI_API_KEY: replies come from the simulator"),

@@ -1,0 +1,76 @@
+// The microphone, and the loudspeaker.
+
+/** Samples per second in both directions. */
+export const RATE = 24_000;
+
+/** Milliseconds that are kept ahead, so that a late frame is not heard. */
+const AHEAD = 0.06;
+
+/** Have `send` called with frames of 16-bit samples until the returned function is called. Throws an Error for people.
+ * @param {(frame: ArrayBuffer) => void} send
+ * @returns {Promise<() => void>} */
+export async function openMicrophone(send) {
+  if (!navigator.mediaDevices) throw new Error("A browser gives a page the microphone only on https:// or on this machine (localhost).");
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true } });
+  } catch (error) {
+    throw new Error(`The microphone cannot be used: ${error instanceof Error ? error.message : error}.`);
+  }
+  const context = new AudioContext();
+  await context.audioWorklet.addModule("capture.js");
+  const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, processorOptions: { rate: RATE } });
+  node.port.onmessage = ({ data }) => send(data);
+  context.createMediaStreamSource(stream).connect(node);
+  return () => {
+    node.port.onmessage = null;
+    for (const track of stream.getTracks()) track.stop();
+    context.close();
+  };
+}
+
+/** Plays what the agent says. */
+export class Loudspeaker {
+  constructor() {
+    this._context = new AudioContext({ sampleRate: RATE });
+    this._gain = this._context.createGain();
+    this._gain.connect(this._context.destination);
+    /** @type {Set<AudioBufferSourceNode>} */
+    this._playing = new Set();
+    this._next = 0;
+  }
+
+  /** @param {boolean} muted */
+  set muted(muted) {
+    this._gain.gain.value = muted ? 0 : 1;
+  }
+
+  /** Play this after what was given before.
+   * @param {ArrayBuffer} pcm 16-bit samples */
+  play(pcm) {
+    const samples = Float32Array.from(new Int16Array(pcm), (sample) => sample / 32_768);
+    if (samples.length === 0) return;
+    const buffer = this._context.createBuffer(1, samples.length, RATE);
+    buffer.copyToChannel(samples, 0);
+    const source = this._context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this._gain);
+    source.onended = () => this._playing.delete(source);
+    this._next = Math.max(this._next, this._context.currentTime + AHEAD);
+    source.start(this._next);
+    this._next += buffer.duration;
+    this._playing.add(source);
+  }
+
+  /** Be silent at once: the user has interrupted. */
+  stop() {
+    for (const source of this._playing) source.stop();
+    this._playing.clear();
+    this._next = 0;
+  }
+
+  close() {
+    this.stop();
+    this._context.close();
+  }
+}

@@ -1,0 +1,149 @@
+// One session as it happens: a headline, the lanes, what a mark means, and the same in words. For two pages.
+
+import { get, watch } from "./api.js";
+import { h, put, reconcile, save, say } from "./dom.js";
+import { toJson, toSvg } from "./export.js";
+import { History } from "./history.js";
+import { clock, lanesOf, TITLES } from "./lanes.js";
+import { LanesView } from "./lanes_view.js";
+import { headline } from "./sentences.js";
+
+/** @typedef {import("./lanes.js").Item} Item */
+
+const HINT = "Point at a mark, tap it, or reach it with Tab and the arrow keys.";
+/** Entries of what happened in words. */
+const TOLD = 60;
+const LEGEND = [
+  ["user-speaking", "user speaks"],
+  ["active-ours", "reply, asked for by turngate"],
+  ["active-server", "reply, begun by the model"],
+  ["asked", "request"],
+  ["held", "held"],
+  ["released", "released"],
+  ["sent", "on the wire"],
+  ["settled", "settled, acknowledged"],
+];
+
+export class TurnView {
+  /** @param {HTMLElement} root
+   * @param {(state: string, why?: string) => void} onFeed told `connected`, `disconnected`, `gone` or `key` */
+  constructor(root, onFeed) {
+    this._onFeed = onFeed;
+    this.history = new History();
+    this._abort = new AbortController();
+    /** @type {Item | null} */ this._explained = null;
+    /** @type {string | null} */ this.session = null;
+    this._headline = h("p", { class: "headline", role: "status" });
+    this._facts = h("dl", { class: "facts" });
+    this._explanation = h("p", { class: "explanation", "aria-live": "polite" }, HINT);
+    this._told = h("ol", { class: "told" });
+    const canvas = h("div", { class: "canvas" });
+    root.append(
+      h("div", { class: "turn-head" }, this._headline, this._toolbar()),
+      canvas,
+      this._explanation,
+      h("ul", { class: "legend", "aria-label": "Legend" }, ...LEGEND.map(([kind, text]) => h("li", {}, h("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), text))),
+      this._facts,
+      h("details", { class: "words" }, h("summary", {}, "What happened, in words"), this._told),
+    );
+    this._lanes = new LanesView(canvas, (item) => {
+      this._explained = item;
+      this._explain();
+    });
+    this._clock = setInterval(() => this._explain(), 500);
+  }
+
+  /** Show this session from now on. One that is `new` may not be known yet.
+   * @param {string} session
+   * @param {"new" | "known"} which */
+  follow(session, which) {
+    if (session === this.session) return;
+    this._abort.abort();
+    this._abort = new AbortController();
+    // What this page said before it knew the session belongs to it.
+    if (this.session !== null) this.history = new History();
+    this.session = session;
+    const path = `/sessions/${encodeURIComponent(session)}/events${which === "new" ? "?wait=1" : ""}`;
+    watch(path, this._abort.signal, (name, data) => this._on(name, data));
+  }
+
+  /** A message of this page's own connection, to be shown with the session.
+   * @param {"sent" | "received"} direction
+   * @param {import("./api.js").Json} message */
+  message(direction, message) {
+    this.history.message(direction, message, this.history.time(Date.now()));
+    this._show();
+  }
+
+  close() {
+    this._abort.abort();
+    this._lanes.close();
+    clearInterval(this._clock);
+  }
+
+  /** @param {string} name
+   * @param {import("./api.js").Json} data */
+  _on(name, data) {
+    if (name === "session") this.history.add(data, Date.now());
+    else if (name === "lost") this.history.lost(data.events, this.history.time(Date.now()));
+    else if (name !== "watching") this._onFeed(name, data.why);
+    if (name === "session" && data.slot === "closed") {
+      this._abort.abort();
+      this._onFeed("gone");
+    }
+    this._show();
+  }
+
+  _show() {
+    const { history } = this;
+    this._lanes.show(history);
+    say(this._headline, headline(history));
+    put(this._headline, { "data-slot": history.now?.slot });
+    this._showFacts();
+    const items = lanesOf(history).flatMap(({ title, items }) => items.map((item) => ({ item, title })));
+    const newest = items.sort((a, b) => b.item.from - a.item.from).slice(0, TOLD);
+    const began = history.began ?? 0;
+    reconcile(this._told, newest, ({ item }) => item.key, ({ item, title }) => h("li", {}, h("time", {}, clock(item.from - began)), h("b", {}, title), h("span", {})), (entry, { item }) => say(entry.lastChild, item.sentence(history.time(Date.now()))));
+  }
+
+  _showFacts() {
+    const { now } = this.history;
+    if (now === null) return;
+    const facts = [
+      ["Session", now.session],
+      ["Gateway", now.epoch ? `${now.gateway}, epoch ${now.epoch}` : now.gateway],
+      ["Slot", now.slot],
+      ["Connections", `${now.upstream_legs} to the model, ${now.client_legs} of the client`],
+    ];
+    reconcile(this._facts, facts, ([name]) => name, ([name]) => h("div", {}, h("dt", {}, name), h("dd", {})), (entry, [, value]) => say(entry.lastChild, value));
+  }
+
+  _explain() {
+    const item = this._explained;
+    say(this._explanation, item === null ? HINT : item.sentence(this.history.time(Date.now())));
+    put(this._explanation, { class: item === null ? "explanation hint" : "explanation" });
+  }
+
+  _toolbar() {
+    const span = h("select", { "aria-label": "Time shown", change: () => { this._lanes.windowMs = Number(span.value) * 1_000; this._show(); } }, ...[["10", "10 s"], ["30", "30 s"], ["120", "2 min"], ["600", "10 min"]].map(([value, text]) => h("option", { value, selected: value === "30" }, text)));
+    const pause = h("button", { type: "button", "aria-pressed": "false", click: () => {
+      this._lanes.pausedAt = this._lanes.pausedAt === null ? this._lanes.span.now : null;
+      put(pause, { "aria-pressed": String(this._lanes.pausedAt !== null) });
+      say(pause, this._lanes.pausedAt === null ? "Pause" : "Go on");
+      this._show();
+    } }, "Pause");
+    const lane = h("select", { "aria-label": "Lane to export" }, h("option", { value: "" }, "All lanes"), ...Object.entries(TITLES).map(([value, text]) => h("option", { value }, text)));
+    const ids = () => (lane.value ? [lane.value] : Object.keys(TITLES));
+    const name = (/** @type {string} */ ending) => `turngate-${this.session ?? "session"}${lane.value ? `-${lane.value}` : ""}.${ending}`;
+    const now = () => this.history.time(Date.now());
+    const svg = h("button", { type: "button", click: () => save(name("svg"), "image/svg+xml", toSvg(this.history, ids(), now(), this._lanes.span)) }, "SVG");
+    const json = h("button", { type: "button", click: () => save(name("json"), "application/json", toJson(this.history, ids(), now())) }, "JSON");
+    return h("div", { class: "toolbar", role: "group", "aria-label": "Time and export" }, span, pause, h("span", { class: "export", role: "group", "aria-label": "Export" }, lane, svg, json));
+  }
+}
+
+/** The live sessions.
+ * @returns {Promise<import("./api.js").Json[]>} */
+export async function liveSessions() {
+  return (await get("/sessions")).sessions;
+}
