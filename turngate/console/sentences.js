@@ -85,8 +85,8 @@ export function phaseSentence(request, phase, now) {
     case "held":
       return `${who} ${are ? "is" : "was"} held ${time}, because the turn ${are ? "is" : "was"} not free.`;
     case "released": {
-      const others = phase.detail.with?.length ? `, together with ${list(phase.detail.with)},` : "";
-      return `${who} was released${others} and ${are ? "is" : "was"} on its way to the gateway ${time}.`;
+      const others = phase.detail.with?.length ? `, together with ${list(phase.detail.with)}` : "";
+      return `${who} was released${others}. It ${are ? "is" : "was"} on its way to the gateway ${time}.`;
     }
     case "sent":
       return `${who} ${are ? "is" : "was"} on the wire to the model ${time}, and not confirmed.`;

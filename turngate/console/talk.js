@@ -46,7 +46,7 @@ class Talk {
     this._text = h("input", { "aria-label": "Message", placeholder: "Type a message", autocomplete: "off" });
     this._microphone = h("button", { type: "button", "aria-pressed": "false", click: () => this._toggleMicrophone() }, "Microphone");
     this._form = new TalkForm((chosen, microphone) => this._begin(chosen, microphone), this._gateway);
-    this._lines = h("ol", { class: "lines", "aria-label": "Conversation", "aria-live": "polite" });
+    this._lines = h("ol", { class: "lines", "aria-label": "Conversation", tabindex: "0", "aria-live": "polite" });
     this._panel = h("div", { class: "panel" }, this._form.element);
     this._turnCard = h("section", { class: "card turn-card", "aria-label": "The turn, live" }, introduction());
     this.element = h("div", { class: "talk" }, h("section", { class: "card talk-card", "aria-labelledby": "talk-title" }, h("h1", { id: "talk-title" }, "Talk to the agent"), this._panel), this._turnCard);

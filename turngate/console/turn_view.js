@@ -36,7 +36,7 @@ export class TurnView {
     this._headline = h("p", { class: "headline", role: "status" });
     this._facts = h("dl", { class: "facts" });
     this._explanation = h("p", { class: "explanation", "aria-live": "polite" }, HINT);
-    this._told = h("ol", { class: "told" });
+    this._told = h("ol", { class: "told", tabindex: "0", "aria-label": "What happened" });
     const canvas = h("div", { class: "canvas" });
     root.append(
       h("div", { class: "turn-head" }, this._headline, this._toolbar()),
