@@ -76,6 +76,10 @@ docs: $(VENV)/.dev ## generate the generated pages
 	@$(BIN)/python -m tools.docs.prometheus_rule > infra/k8s/components/monitoring/rules.yaml
 	@$(BIN)/python -m tools.docs.dashboards --write
 
+.PHONY: screenshots
+screenshots: $(VENV)/.dev $(VENV)/.javascript ## take the pictures of docs/console.md, with Chromium
+	@$(BIN)/python -m tools.docs.console
+
 clean: ## remove .venv and all other generated files
 	@rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -116,6 +116,7 @@ def test_it_becomes_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
             assert f"{name:16}ready at 127.0.0.1:" in said
         assert f"ws://127.0.0.1:{run.ports['GATEWAY']}/v1/agent/converse" in said
         assert f"ws://127.0.0.1:{run.ports['GATEWAY']}/openai" in said
+        assert f"console   http://127.0.0.1:{run.ports['SESSION_STATE']}/ " in said
         assert "no OPENAI_API_KEY: replies come from the simulator" in said
         assert f"chat --url ws://127.0.0.1:{run.ports['GATEWAY']}" in said
         for kind, path in (("GATEWAY", "health"), ("GATEWAY_INTERNAL", "ready"), ("SESSION_STATE", "ready")):

@@ -24,6 +24,9 @@ from turngate.local.ports import free_port
 from turngate.process.service import serve
 from turngate.process.supervisor import Supervisor
 from turngate.protocol.messages import (
+    CLIENT_EVENTS,
+    DEAD_LETTERS,
+    RELEASES,
     TURNS,
     AddItems,
     Configuration,
@@ -237,9 +240,23 @@ async def test_too_many_watchers_and_unknown_sessions_are_refused_in_json(broker
         assert (unknown.status_code, unknown.json()) == (404, {"error": "no live session nobody"})
 
 
+async def test_what_waits_on_the_streams_is_told(broker_url: str) -> None:
+    async with process(broker_url) as one, Redis.from_url(broker_url) as redis:
+        await redis.xgroup_create(CLIENT_EVENTS, "translator", id="0", mkstream=True)
+        for number in range(3):
+            await redis.xadd(CLIENT_EVENTS, {"x": number})
+        await redis.xreadgroup("translator", "t", {CLIENT_EVENTS: ">"}, count=2)
+        streams = {told["stream"]: told for told in (await one.http.get("/streams")).json()["streams"]}
+        waiting = streams[CLIENT_EVENTS]
+        assert [waiting[name] for name in ("entries", "lag", "pending", "consumers")] == [3, 1, 2, 1]
+        assert waiting["bytes"] > 0
+        assert streams[RELEASES] == {"stream": RELEASES, "entries": 0, "bytes": 0}
+        assert list(streams) == [CLIENT_EVENTS, TURNS, RELEASES, DEAD_LETTERS]
+
+
 async def test_with_an_admin_key_only_who_has_it_sees_sessions_and_anybody_sees_the_metrics(broker_url: str) -> None:
     async with process(broker_url, admin_key=SecretStr(KEY)) as one:
-        for page in ("/events", "/sessions", "/sessions/s", "/sessions/s/events"):
+        for page in ("/events", "/sessions", "/sessions/s", "/sessions/s/events", "/streams"):
             assert (await one.http.get(page)).status_code == 401
         assert (await one.http.get("/metrics")).status_code == 200
         async with watching(one.http, "/events", Authorization=f"Bearer {KEY}"):

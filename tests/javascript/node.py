@@ -12,13 +12,13 @@ _HERE = Path(__file__).parent
 _SECONDS = 60
 
 
-async def run(program: str, *arguments: str) -> list[dict[str, Any]]:
+async def run(program: str, *arguments: str, seconds: float = _SECONDS) -> list[dict[str, Any]]:
     """What the program printed, line by line."""
     process = await asyncio.create_subprocess_exec(
         "node", str(_HERE / program), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             printed, complaints = await process.communicate()
     except TimeoutError:
         process.kill()

@@ -51,7 +51,7 @@ async def test_modules_without_a_page() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def seen(stack: Stack) -> Seen:
     """What a person sees who uses every page, and what the browser complains about."""
-    return await run("console/in_chromium.mjs", path_in_test("chromium"), stack.session_state_url, str(_WAV))
+    return await run("console/in_chromium.mjs", path_in_test("chromium"), stack.session_state_url, str(_WAV), seconds=180)
 
 
 def _of(seen: Seen, name: str) -> list[Any]:

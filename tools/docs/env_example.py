@@ -24,6 +24,7 @@ OTHERS = {
     "OPENAI_API_KEY": "API key of OpenAI. With it, replies come from the OpenAI Realtime API; without it, from the "
     "simulator.",
     "TURNGATE_PUBLISHED_PORT": "docker compose only: the port on which the gateway is published. Default: 8080.",
+    "TURNGATE_CONSOLE_PORT": "docker compose only: the port on which the console is published. Default: 8082.",
     "TURNGATE_REDIS_PASSWORD": "docker compose only: the password of its Redis, which is not published. Letters and "
     "digits. Default: turngate.",
 }
@@ -35,7 +36,7 @@ _TASKS: dict[str, str] = {
     "Let clients connect": "PUBLISHED_HOST PUBLISHED_PORT REDIS_PASSWORD API_KEYS API_KEYS_FILE TOKEN_SECRET "
     "TOKEN_SECRET_FILE ALLOW_ANONYMOUS "
     "ALLOWED_ORIGINS TRUST_FORWARDED_FOR",
-    "See and watch sessions": "ADMIN_KEY CONSOLE_GATEWAY_URL WATCHERS_MAX",
+    "See and watch sessions": "ADMIN_KEY CONSOLE_PORT CONSOLE_GATEWAY_URL WATCHERS_MAX",
     "Choose the voice and the transcription": "UPSTREAM_VOICE TRANSCRIPTION_MODEL NAMES_FILE",
     "Detect the user's turns": "TURN_OWNER TURN_DETECTION VAD_THRESHOLD VAD_PREFIX_PADDING_MS VAD_SILENCE_MS "
     "VAD_IDLE_TIMEOUT_MS VAD_EAGERNESS INTERRUPT_RESPONSE NOISE_REDUCTION PROMISE_GRACE_MS AUDIO_GAP_MS "

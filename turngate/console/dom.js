@@ -32,7 +32,7 @@ export function s(name, attributes = {}, ...children) {
 }
 
 /** Set attributes that have changed.
- * @param {Element} element
+ * @param {any} element
  * @param {Attributes} attributes */
 export function put(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {

@@ -14,7 +14,8 @@ import {
 /** @typedef {import("./history.js").History} History */
 /** @typedef {import("./history.js").Asked} Asked */
 
-/** Something in a lane; `until` is null while it lasts, and equal to `from` for a mark.
+/** Something in a lane; `until` is null while it lasts, and equal to `from` for a mark. `label` has what is written on it,
+ * from the longest to the shortest, between `|`.
  * @typedef {{ key: string, kind: string, track: number, from: number, until: number | null, mark: boolean, label: string,
  *   sentence: (now: number) => string }} Item */
 /** @typedef {{ id: string, title: string, tracks: number, items: Item[] }} Lane */
@@ -65,8 +66,8 @@ export function lanesOf(history) {
 const AGENT_LABELS = {
   promised: "promised",
   requested: "asked for",
-  "active-ours": "reply, asked for",
-  "active-server": "reply, by itself",
+  "active-ours": "reply, asked for|reply",
+  "active-server": "reply, by itself|reply",
   cancelling: "cancelling",
   reconnecting: "reconnecting",
 };
@@ -115,7 +116,7 @@ function requests(history) {
  * @returns {Item[]} */
 function ofRequest(request, track) {
   const phases = request.phases.map((phase, number) => {
-    const label = number === 0 ? `#${request.seq}${phase.kind === "held" ? " held" : ""}` : phase.kind === "asked" ? "" : PHASE_LABELS[phase.kind];
+    const label = number === 0 ? (phase.kind === "held" ? `#${request.seq} held|held|#${request.seq}` : `#${request.seq}`) : phase.kind === "asked" ? "" : PHASE_LABELS[phase.kind];
     return { ...bar(phase, phase.kind, label, (now) => phaseSentence(request, phase, now)), track };
   });
   if (request.settled === null) return phases;

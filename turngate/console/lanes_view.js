@@ -14,6 +14,8 @@ const FRAME = 33;
 const CALM_FRAME = 1_000;
 /** The part of the window that is left free before the beginning and after now. */
 const LEAD = 0.02;
+/** Pixels from the left edge in which a time would be cut off. */
+const TICK = 16;
 /** Pixels that a label needs for each of its characters. */
 const CHARACTER = 6.6;
 
@@ -86,6 +88,7 @@ export class LanesView {
     reconcile(this._axis, drawn.ticks, ({ label }) => label, tick, (element, { x, label }) => {
       put(element, { transform: `translate(${x.toFixed(1)} 0)` });
       put(element.firstChild, { d: `M0 20V${drawn.height}` });
+      put(element.lastChild, { "text-anchor": x < TICK ? "start" : "middle" });
       say(element.lastChild, label);
     });
     reconcile(this._rows, drawn.rows, ({ lane }) => lane.id, row, (element, one) => this._place(element, one, drawn.width, now));
@@ -157,7 +160,7 @@ function nearest(lane, here) {
 }
 
 function tick() {
-  return s("g", {}, s("path", {}), s("text", { y: 14, "text-anchor": "middle" }));
+  return s("g", {}, s("path", {}), s("text", { y: 14 }));
 }
 
 /** @param {Row} one */
@@ -189,7 +192,7 @@ function place(group, { item, x, y, width, height }, now) {
   const [rect, text] = /** @type {any} */ (group.children);
   put(rect, { x: x.toFixed(1), y, width: width.toFixed(1), height });
   put(text, { x: (x + 7).toFixed(1), y: y + 13 });
-  const fitting = [item.label, item.label.split(",")[0]].find((label) => label.length * CHARACTER + 12 <= width);
+  const fitting = item.label.split("|").find((label) => label.length * CHARACTER + 12 <= width);
   say(text, fitting ?? "");
 }
 
