@@ -187,13 +187,14 @@ async def test_nothing_is_subscribed_to_when_nobody_watches(broker_url: str) -> 
         async def channels() -> set[bytes | str]:
             return set(await redis.pubsub_channels())
 
-        async with watching(one.http, "/events"), watching(one.http, "/sessions/s/events"):
-            assert await channels() == {WATCH_CHANNEL.encode(), f"{WATCH_CHANNEL}:s".encode()}
+        async def are(*names: str) -> bool:
+            return await channels() == {name.encode() for name in names}
 
-        async def none() -> bool:
-            return not await channels()
-
-        await until(none)
+        async with watching(one.http, "/events"):
+            async with watching(one.http, "/sessions/s/events"):
+                assert await are(WATCH_CHANNEL, f"{WATCH_CHANNEL}:s")
+            await until(lambda: are(WATCH_CHANNEL))
+        await until(are)
 
 
 async def test_the_process_stops_at_once_although_somebody_watches(broker_url: str) -> None:

@@ -108,7 +108,7 @@ async def test_a_lane_is_exported(seen: Seen) -> None:
 async def test_functions_are_answered_speech_is_heard_and_the_fleet_is_searched(seen: Seen) -> None:
     """After its connection was cut: the conversation is the same."""
     assert "for the result of function call" in _of(seen, "calls")[0][0]
-    assert _of(seen, "spoken")[0].startswith("The user spoke for ")
+    assert _of(seen, "spoken")[0].startswith("The user ")
     assert _of(seen, "filtered") == ["No session matches."]
     assert _of(seen, "found") == [True]
 

@@ -221,6 +221,20 @@ def test_a_create_that_expires_beside_another_response_needs_no_cancel() -> None
     assert (turn.slot, turn.response_id) == (S.ACTIVE, "resp_vad")
 
 
+def test_it_knows_who_began_the_response_that_holds_it() -> None:
+    turn = active()
+    assert turn.response_own is False
+    turn.done("resp_1", None, 2)
+    assert turn.response_own is None
+    turn = requested()
+    turn.started("resp_2", "create-1", 2)
+    assert turn.response_own is True
+    turn.cancel_sent("cancel-1", 3)
+    assert turn.response_own is True, "until its end"
+    turn.done("resp_2", "create-1", 4)
+    assert turn.response_own is None
+
+
 def test_the_response_of_an_expired_create_is_recognised() -> None:
     turn = requested()
     turn.request_expired("cancel-1", 20)
