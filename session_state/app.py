@@ -19,7 +19,7 @@ from session_state.console_files import console_routes
 from session_state.event_streams import EventStreams
 from session_state.feed import Feed
 from session_state.store import Step, Store, raise_refusal
-from session_state.streams import described_streams
+from session_state.streams import described_streams, newest_letters
 from session_state.watchers import Watchers
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
@@ -139,7 +139,9 @@ def admin_routes(store: Store, watchers: Watchers, bus: Bus, key: AdminKey) -> l
         return json_response(described)
 
     async def streams(_: Request) -> Response:
-        return json_response({"streams": await described_streams(bus.redis, bus.settings.redis_prefix)})
+        prefix = bus.settings.redis_prefix
+        described = await described_streams(bus.redis, prefix)
+        return json_response({"streams": described, "dead_letters": await newest_letters(bus.redis, prefix)})
 
     events = EventStreams(store, watchers)
     endpoints = {

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
+#: Sessions that are read in one round trip.
+_TOGETHER = 200
 
 _reservations = Counter(
     "turngate_reservations",
@@ -164,19 +166,41 @@ class Store:
     async def sessions(self) -> AsyncIterator[dict[str, Any]]:
         """Every live session as an operator wants to see it; see `describe`."""
         now = await self._now()
+        batch: list[tuple[str, int]] = []
         async for session, seen in self._redis.zscan_iter(self._sessions_key):
-            described = await self._describe(_text(session), now, int(seen))
-            if described is not None:
-                yield described
+            batch.append((_text(session), int(seen)))
+            if len(batch) == _TOGETHER:
+                for described in await self._describe_all(batch, now):
+                    yield described
+                batch.clear()
+        for described in await self._describe_all(batch, now):
+            yield described
 
     async def session(self, session: str) -> dict[str, Any] | None:
         """One session as in `sessions`; None when it is not known."""
         seen = await self._redis.zscore(self._sessions_key, session)
-        return None if seen is None else await self._describe(session, await self._now(), int(seen))
+        if seen is None:
+            return None
+        return next(iter(await self._describe_all([(session, int(seen))], await self._now())), None)
 
-    async def _describe(self, session: str, now: int, seen: int) -> dict[str, Any] | None:
+    async def _describe_all(self, sessions: Sequence[tuple[str, int]], now: int) -> list[dict[str, Any]]:
+        """These sessions, each with the time at which it was last heard of, in one round trip."""
+        if not sessions:
+            return []
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for session, _ in sessions:
+                pipeline.hgetall(self._prefix + SESSION_KEY + session)
+            replies = await pipeline.execute(raise_on_error=False)
+        described = (
+            self._described(session, reply, now, seen) for (session, seen), reply in zip(sessions, replies, strict=True)
+        )
+        return [one for one in described if one is not None]
+
+    def _described(self, session: str, found: Any, now: int, seen: int) -> dict[str, Any] | None:
+        """A session for what Redis says of it, which may be an error; None if it says nothing."""
         try:
-            found: Any = await self._redis.hgetall(self._prefix + SESSION_KEY + session)
+            if isinstance(found, Exception):
+                raise found
             fields = {_text(key): value for key, value in found.items()}
             if "turn" not in fields:
                 return None

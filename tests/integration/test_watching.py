@@ -247,12 +247,27 @@ async def test_what_waits_on_the_streams_is_told(broker_url: str) -> None:
         for number in range(3):
             await redis.xadd(CLIENT_EVENTS, {"x": number})
         await redis.xreadgroup("translator", "t", {CLIENT_EVENTS: ">"}, count=2)
-        streams = {told["stream"]: told for told in (await one.http.get("/streams")).json()["streams"]}
+        letter: dict[Any, Any] = {
+            "stream": TURNS,
+            "group": "g",
+            "entry": "1-1",
+            "deliveries": 3,
+            "reason": "why",
+            "body": "words",
+        }
+        await redis.xadd(DEAD_LETTERS, letter, id="1700000000000-7")
+        told = (await one.http.get("/streams")).json()
+        streams = {told["stream"]: told for told in told["streams"]}
         waiting = streams[CLIENT_EVENTS]
-        assert [waiting[name] for name in ("entries", "lag", "pending", "consumers")] == [3, 1, 2, 1]
+        assert [waiting[name] for name in ("entries", "lag", "pending")] == [3, 1, 2]
+        ((name, pending),) = [(reader["name"], reader["pending"]) for reader in waiting["readers"]]
+        assert (name, pending) == ("t", 2)
         assert waiting["bytes"] > 0
         assert streams[RELEASES] == {"stream": RELEASES, "entries": 0, "bytes": 0}
         assert list(streams) == [CLIENT_EVENTS, TURNS, RELEASES, DEAD_LETTERS]
+        known = {"id": "1700000000000-7", "at_ms": 1_700_000_000_000}
+        shown = {"stream": TURNS, "group": "g", "deliveries": "3", "reason": "why"}
+        assert told["dead_letters"] == [known | shown], "without the words in it"
 
 
 async def test_with_an_admin_key_only_who_has_it_sees_sessions_and_anybody_sees_the_metrics(broker_url: str) -> None:

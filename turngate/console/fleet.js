@@ -35,6 +35,9 @@ export function fleetPage(page, shell) {
   const rows = h("tbody");
   const gatewayRows = h("tbody");
   const streamRows = h("tbody");
+  const translatorRows = h("tbody");
+  const letterRows = h("tbody");
+  const noLetters = h("p", { class: "count" });
   const counters = h("dl", { class: "facts" });
   page.append(
     h("h1", {}, "Fleet"),
@@ -42,7 +45,9 @@ export function fleetPage(page, shell) {
     h("section", { class: "card", "aria-labelledby": "sessions-title" }, h("div", { class: "title-row" }, h("h2", { id: "sessions-title" }, "Live sessions"), search), h("div", { class: "chips", role: "group", "aria-label": "Filter" }, ...buttons), table("Live sessions", ["Session", "Turn", "Held", "Gateway", "Heard"], rows), count),
     h("div", { class: "pair" },
       h("section", { class: "card", "aria-labelledby": "gateways-title" }, h("h2", { id: "gateways-title" }, "Gateways"), table("Gateways", ["Gateway", "Sessions", "Active", "Held", "Away", "Heard"], gatewayRows)),
-      h("section", { class: "card", "aria-labelledby": "streams-title" }, h("h2", { id: "streams-title" }, "Streams"), table("Streams", ["Stream", "Not read", "Pending", "Readers", "Size"], streamRows), counters)),
+      h("section", { class: "card", "aria-labelledby": "streams-title" }, h("h2", { id: "streams-title" }, "Streams"), table("Streams", ["Stream", "Not read", "Pending", "Readers", "Size"], streamRows), counters),
+      h("section", { class: "card", "aria-labelledby": "translators-title" }, h("h2", { id: "translators-title" }, "Translators"), table("Translators", ["Translator", "Pending", "Asked for more"], translatorRows)),
+      h("section", { class: "card", "aria-labelledby": "letters-title" }, h("h2", { id: "letters-title" }, "Dead letters"), table("Dead letters", ["When", "Stream", "Reason"], letterRows), noLetters)),
   );
 
   function show() {
@@ -64,8 +69,12 @@ export function fleetPage(page, shell) {
     show();
   });
   const stopStreams = shell.poll(2 * LOOK, async () => {
-    const { streams } = await get("/streams");
-    reconcile(streamRows, streams, (one) => one.stream, () => row(5), (element, one) => cells(element, [one.stream.replace("turngate.", ""), one.lag ?? one.entries, one.pending ?? "–", one.consumers ?? "–", size(one.bytes)]));
+    const { streams, dead_letters: letters } = await get("/streams");
+    reconcile(streamRows, streams, (one) => one.stream, () => row(5), (element, one) => cells(element, [one.stream.replace("turngate.", ""), one.lag ?? one.entries, one.pending ?? "–", one.readers?.length ?? "–", size(one.bytes)]));
+    const translators = streams.find((/** @type {Json} */ one) => one.stream.endsWith("client-events"))?.readers ?? [];
+    reconcile(translatorRows, translators.slice(0, SHOWN), (one) => one.name, () => row(3), (element, one) => cells(element, [one.name, one.pending, `${shortAge(one.idle_ms)} ago`]));
+    reconcile(letterRows, letters, (one) => one.id, () => row(3), (element, one) => cells(element, [new Date(one.at_ms).toLocaleString(), one.stream.replace("turngate.", ""), one.reason]));
+    say(noLetters, letters.length ? "" : "No entry was given up.");
     const found = metrics(await getText("/metrics"));
     const shown = COUNTERS.map(([name, title]) => [title, (found.get(name) ?? []).reduce((sum, { value }) => sum + value, 0)]);
     reconcile(counters, shown, ([title]) => String(title), ([title]) => h("div", {}, h("dt", {}, String(title)), h("dd", {})), (element, [, value]) => say(element.lastChild, String(value)));
