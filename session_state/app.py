@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from session_state.admin_key import AdminKey
 from session_state.config import SessionStateSettings
+from session_state.console_faults import Faults
 from session_state.console_files import console_routes
 from session_state.event_streams import EventStreams
 from session_state.feed import Feed
@@ -60,7 +61,7 @@ def wire(settings: SessionStateSettings, bus: Bus) -> Service:
         port_setting="TURNGATE_SESSION_STATE_PORT",
         routes=[
             *admin_routes(store, watchers, bus, key),
-            *console_routes(str(settings.console_gateway_url).rstrip("/"), key),
+            *console_routes(str(settings.console_gateway_url).rstrip("/"), key, Faults(settings.console_faults_socket)),
         ],
         on_stop=watchers.end,
         background={

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr, WebsocketUrl, field_validator
 
 from turngate.process.settings import BrokerSettings, ConsumerSettings
@@ -55,6 +57,11 @@ class SessionStateSettings(ReservationSettings, ConsumerSettings):
     console_gateway_url: WebsocketUrl = Field(
         WebsocketUrl("ws://127.0.0.1:8080"),
         description="Where browsers reach the gateways, for those who talk to the agent in the console.",
+    )
+    console_faults_socket: Path | None = Field(
+        None,
+        description="Set by `turngate run` for the console's buttons that cut and kill parts of its stack: the Unix "
+        "socket where it listens for them.",
     )
     sweep_interval_ms: int = Field(500, ge=10, description="Time between two sweeps, which grant lost releases again.")
     sweep_batch: int = Field(200, ge=1, description="Maximum number of sessions per sweep.")

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from session_state.admin_key import AdminKey
+from session_state.console_faults import Faults, faults_route
 from turngate.process.service import json_response
 
 _TYPES = {
@@ -34,7 +35,7 @@ class _File:
     tag: str
 
 
-def console_routes(gateway_url: str, key: AdminKey) -> list[Route]:
+def console_routes(gateway_url: str, key: AdminKey, faults: Faults) -> list[Route]:
     """``/console/`` and what its pages load. ``gateway_url`` is where browsers reach the gateways."""
     found = _read()
     headers = _headers(gateway_url)
@@ -50,7 +51,9 @@ def console_routes(gateway_url: str, key: AdminKey) -> list[Route]:
         return Response(one.body, headers=told, media_type=one.media_type)
 
     async def installation(request: Request) -> Response:
-        told = json_response({"gateway_url": gateway_url, "refused": key.refusal(request)})
+        refused = key.refusal(request)
+        parts = [] if refused else await faults.parts()
+        told = json_response({"gateway_url": gateway_url, "refused": refused, "faults": parts})
         told.headers.update(headers)
         return told
 
@@ -62,6 +65,7 @@ def console_routes(gateway_url: str, key: AdminKey) -> list[Route]:
         Route("/console", home),
         Route("/console/", file),
         Route("/console/installation", installation),
+        faults_route(faults, key),
         Route("/console/{name}", file),
     ]
 
@@ -79,15 +83,20 @@ def _read() -> dict[str, _File]:
 
 def _headers(gateway_url: str) -> dict[str, str]:
     gateway = urlsplit(gateway_url)
+    # Tokens come from the gateway over HTTP.
+    http = {"ws": "http", "wss": "https"}[gateway.scheme]
     policy = (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self'",
-        f"connect-src 'self' {gateway.scheme}://{gateway.netloc}",
+        f"connect-src 'self' {gateway.scheme}://{gateway.netloc} {http}://{gateway.netloc}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
+        # No text becomes markup or a program, whatever the pages' code does.
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
     )
     return {
         "Content-Security-Policy": "; ".join(policy),

@@ -62,6 +62,7 @@ class Child:
         self.given_up = asyncio.Event()
         #: Number of restarts.
         self.restarts = 0
+        self._on_request = False
         self._report = report
         self._may_restart = restarts
         self._log = LogFile(program.name, log_folder)
@@ -98,6 +99,12 @@ class Child:
     def kill(self) -> None:
         """Kill the program with SIGKILL, as in a crash. It is restarted unless restarts are off."""
         self._signal(signal.SIGKILL)
+
+    def kill_on_request(self) -> None:
+        """Kill the program with SIGKILL because a person wants to see what happens: that is no failure of it, so it is
+        started again however often."""
+        self._on_request = True
+        self.kill()
 
     def kill_permanently(self) -> None:
         """Kill the program with SIGKILL and do not restart it; a later `stop` returns immediately."""
@@ -148,8 +155,9 @@ class Child:
         while self._process is not None:
             began = time.monotonic()
             await self._process.wait()
-            if time.monotonic() - began > _STEADY_SECONDS:
+            if self._on_request or time.monotonic() - began > _STEADY_SECONDS:
                 failures = 0
+            self._on_request = False
             how = f"stopped ({_exit(self._process)})"
             if not self._may_restart or failures == len(_BACKOFF):
                 self._report(self.name, f"{how}; it is not started again: {self._log.last_line()}")

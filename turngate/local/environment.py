@@ -25,6 +25,7 @@ _SECRETS = {
     "TURNGATE_TOKEN_SECRET": {"gateway"},
     "TURNGATE_TOKEN_SECRET_FILE": {"gateway"},
     "TURNGATE_ADMIN_KEY": {"session-state"},
+    "TURNGATE_CONSOLE_FAULTS_SOCKET": {"session-state"},
     "TURNGATE_SIMULATOR_API_KEY": {"simulator"},
     "TURNGATE_REDIS_URL": {"gateway", "translator", "session-state"},
 }

@@ -41,12 +41,14 @@ def lay_out(
     pace: float | None = None,
     gateway_host: str = _HOST,
     env: Mapping[str, str] | None = None,
+    faults_socket: Path | None = None,
     pick_port: Callable[[], int] = free_port,
 ) -> Layout:
     """Determine the programs of a stack.
 
     counts: the numbers of ``translator``, ``gateway`` and ``session-state`` processes.
     ports: the port of the first process of each kind; the others get one from ``pick_port``.
+    faults_socket: where session-state asks for parts to be cut (`turngate.local.faults`).
     server: the broker's binary; None if the broker at ``redis_url`` is already running.
     """
     first: list[Program] = []
@@ -89,6 +91,8 @@ def lay_out(
     at_once = {"TURNGATE_DRAIN_GRACE_MS": "0", "TURNGATE_DRAIN_MS": "0"}
     gateways = services("gateway", counts["gateway"], {**at_once, **shared, **upstream}, gateway_host)
     console = {"TURNGATE_CONSOLE_GATEWAY_URL": f"ws://{gateways[0].address}", **shared}
+    if faults_socket is not None:
+        console["TURNGATE_CONSOLE_FAULTS_SOCKET"] = str(faults_socket)
     session_states = services("session-state", counts["session-state"], console)
     kinds = {
         "simulator": simulators,

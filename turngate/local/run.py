@@ -93,6 +93,7 @@ async def _run(config: StackConfig, translators: int, console: Console) -> int:
         ports=config.ports,
         gateway_host=config.gateway_host,
         log_folder=LOG_FOLDER,
+        console_faults=True,
         report=lambda name, text: console.print(Text.assemble((f"{name:16}", "bold"), text)),
     )
     serving = asyncio.create_task(_serve(stack, config, console))

@@ -12,12 +12,14 @@ Processes are started in order of dependency and stopped in reverse order, gatew
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 from turngate.local.broker import BrokerError, find_server
 from turngate.local.child import Child, ChildError, Program, Report
+from turngate.local.faults import FaultsSocket, private_folder
 from turngate.local.layout import Layout, lay_out
 
 
@@ -47,6 +49,7 @@ class Stack:
         log_folder: Path | None = None,
         report: Report = _silent,
         restarts: bool = True,
+        console_faults: bool = False,
     ) -> None:
         """Define a stack; entering the context starts it.
 
@@ -59,6 +62,7 @@ class Stack:
         env: environment variables for every process, in addition to those of this process.
         report: called with a process's name and a line for the user.
         restarts: False to not restart processes that die.
+        console_faults: let those who may see sessions cut and kill parts of the stack in the console.
         """
         self.processes: dict[str, Child] = {}
         self._counts = {"translator": translators, "gateway": gateways, "session-state": session_states}
@@ -72,6 +76,9 @@ class Stack:
         self._restarts = restarts
         self._given_redis_url = redis_url
         self._layout: Layout | None = None
+        self._console_faults = console_faults
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._faults: FaultsSocket | None = None
 
     @property
     def layout(self) -> Layout:
@@ -130,6 +137,10 @@ class Stack:
             children = [self.processes[program.name] for program in stage if program.name in self.processes]
             await asyncio.gather(*(child.stop() for child in children))
         self.processes.clear()
+        if self._faults is not None:
+            await self._faults.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def kill(self) -> None:
         """Kill all processes with SIGKILL and do not restart them; a `stop` in progress then returns."""
@@ -151,6 +162,10 @@ class Stack:
             server = find_server() if self._given_redis_url is None else None
         except BrokerError as error:
             raise StackError(str(error)) from None
+        socket: Path | None = None
+        if self._console_faults:
+            self._folder = private_folder()
+            socket = Path(self._folder.name) / "faults"
         self._layout = lay_out(
             self._counts,
             self._ports,
@@ -160,7 +175,14 @@ class Stack:
             simulator=self._simulator,
             pace=self._pace,
             env=self._env,
+            faults_socket=socket,
         )
+        if socket is not None:
+            self._faults = FaultsSocket(self.processes, self.simulator_url if self._simulator else None)
+            try:
+                await self._faults.serve(socket)
+            except OSError as error:
+                self._report("console", f"without buttons that cut and kill: {error}")
         for stage in self._layout.stages:
             await self._start_stage(stage)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from starlette.testclient import TestClient
 
 import turngate.console
 from session_state.admin_key import AdminKey
+from session_state.console_faults import Faults
 from session_state.console_files import console_routes
 
 GATEWAY = "wss://voice.example:8443"
@@ -21,7 +24,7 @@ _FILES = sorted(path.name for path in _FOLDER.iterdir() if path.suffix in (".htm
 
 @pytest.fixture
 def browser() -> TestClient:
-    routes = console_routes(GATEWAY, AdminKey(SecretStr("correct-horse-battery")))
+    routes = console_routes(GATEWAY, AdminKey(SecretStr("correct-horse-battery")), Faults(None))
     return TestClient(Starlette(routes=routes), base_url="http://console.example")
 
 
@@ -49,7 +52,8 @@ def test_a_page_may_load_and_reach_only_what_is_its_own_and_the_gateway(browser:
     for path in ("/console/", "/console/app.js", "/console/installation"):
         policy = dict(part.split(" ", 1) for part in browser.get(path).headers["content-security-policy"].split("; "))
         assert policy["default-src"] == "'none'"
-        assert policy["connect-src"] == f"'self' {GATEWAY}"
+        assert policy["connect-src"] == f"'self' {GATEWAY} https://voice.example:8443"
+        assert policy["require-trusted-types-for"] == "'script'"
         assert {policy[kind] for kind in ("script-src", "style-src", "img-src")} == {"'self'"}
         assert {policy[kind] for kind in ("base-uri", "form-action", "frame-ancestors")} == {"'none'"}
 
@@ -65,6 +69,13 @@ def test_the_page_is_told_the_gateway_and_whether_it_needs_a_key(browser: TestCl
     assert "TURNGATE_ADMIN_KEY" in told["refused"]
     known = browser.get("/console/installation", headers={"Authorization": "Bearer correct-horse-battery"})
     assert known.json()["refused"] is None
+
+
+def test_every_file_is_installed() -> None:
+    """Whatever `pyproject.toml` does not list is missing in a wheel."""
+    project = tomllib.loads((_FOLDER.parents[1] / "pyproject.toml").read_text("utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["turngate.console"]
+    assert [name for name in _FILES if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 
 
 def test_what_files_load_exists() -> None:
