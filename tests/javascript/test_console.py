@@ -11,23 +11,17 @@ from xml.etree import ElementTree
 
 import pytest
 import pytest_asyncio
-from pydantic import RedisDsn, SecretStr
 
-from session_state.app import wire
-from session_state.config import SessionStateSettings
 from tests.javascript.node import run
 from tests.programs import path_in_test
-from turngate.bus.bus import Bus
-from turngate.local.ports import free_port
 from turngate.local.stack import Stack
-from turngate.process.service import serve
-from turngate.process.supervisor import Supervisor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _HERE = Path(__file__).parent
 _WAV = _HERE.parents[1] / "turngate/cli/demo/hello-16k.wav"
 KEY = "correct-horse-battery"
+API_KEY = "key-of-the-page"
 
 Seen = list[dict[str, Any]]
 
@@ -51,7 +45,9 @@ async def test_modules_without_a_page() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def seen(stack: Stack) -> Seen:
     """What a person sees who uses every page, and what the browser complains about."""
-    return await run("console/in_chromium.mjs", path_in_test("chromium"), stack.session_state_url, str(_WAV), seconds=180)
+    return await run(
+        "console/in_chromium.mjs", path_in_test("chromium"), stack.session_state_url, str(_WAV), seconds=180
+    )
 
 
 def _of(seen: Seen, name: str) -> list[Any]:
@@ -106,28 +102,66 @@ async def test_a_lane_is_exported(seen: Seen) -> None:
 
 
 async def test_functions_are_answered_speech_is_heard_and_the_fleet_is_searched(seen: Seen) -> None:
-    """After its connection was cut: the conversation is the same."""
+    """After its connections were cut and its gateway was killed: the conversation is the same."""
+    assert _of(seen, "moved") == [True]
     assert "for the result of function call" in _of(seen, "calls")[0][0]
     assert _of(seen, "spoken")[0].startswith("The user ")
     assert _of(seen, "filtered") == ["No session matches."]
     assert _of(seen, "found") == [True]
 
 
+async def test_a_function_without_prepared_answers_is_answered_by_hand_and_nothing_becomes_markup(seen: Seen) -> None:
+    assert _of(seen, "images") == [0]
+
+
+async def test_a_message_is_shown_as_it_was_on_the_wire(seen: Seen) -> None:
+    assert _of(seen, "message") == [{"type": "UpdatePrompt", "prompt": "From now on, answer in one sentence."}]
+
+
+async def test_the_agent_is_silent_at_once_when_the_user_speaks(seen: Seen) -> None:
+    """Within 100 ms of `UserStartedSpeaking`, measured at what goes to the loudspeaker."""
+    (milliseconds,) = _of(seen, "quiet")
+    assert milliseconds < 100
+    ((said,),) = _of(seen, "heard")
+    assert said.startswith("The user interrupted the agent: ")
+
+
+async def test_a_thousand_sessions_do_not_make_the_page_stutter(seen: Seen) -> None:
+    (frames,) = _of(seen, "frames")
+    assert frames["reads"] >= 3
+    # Each time that it is read would show. One may come from what else this machine does.
+    assert frames["longest"][1] < 100, frames
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def locked(stack: Stack) -> AsyncIterator[str]:
-    """Where a session-state process with an admin key listens."""
-    port, supervisor = free_port(), Supervisor()
-    settings = SessionStateSettings(
-        redis_url=RedisDsn(stack.redis_url), session_state_port=port, admin_key=SecretStr(KEY)
+async def locked(redis_url: str) -> AsyncIterator[Stack]:
+    """A stack with an admin key, and an API key of its clients."""
+    env = {
+        "TURNGATE_REDIS_PREFIX": "locked:",
+        "TURNGATE_ADMIN_KEY": KEY,
+        "TURNGATE_API_KEYS": API_KEY,
+        "TURNGATE_TOKEN_SECRET": "a-secret-that-signs-the-tokens-of-this-test",
+    }
+    async with Stack(redis_url=redis_url, pace=0.2, translators=1, env=env) as running:
+        yield running
+
+
+async def test_keys_are_asked_for_and_taken_and_put_nowhere(locked: Stack) -> None:
+    """The gateway gets the API key in exchange for a token, and the WebSocket only that."""
+    seen = await run(
+        "console/in_chromium.mjs", path_in_test("chromium"), locked.session_state_url, str(_WAV), KEY, API_KEY
     )
-    serving = asyncio.create_task(serve(wire(settings, Bus.connect(settings)), supervisor))
-    yield f"http://127.0.0.1:{port}"
-    supervisor.request_stop()
-    await serving
-
-
-async def test_an_admin_key_is_asked_for_and_taken(locked: str) -> None:
-    seen = await run("console/in_chromium.mjs", path_in_test("chromium"), locked, str(_WAV), KEY)
+    assert "TURNGATE_ADMIN_KEY" in _of(seen, "asked")[0]
+    assert _of(seen, "admitted") == [True]
+    # The browser itself reports the answers 401.
+    assert all("401" in complaint for complaint in _of(seen, "complaint"))
+    ((scheme, token),) = _of(seen, "protocols")
+    assert (scheme, token.count(".")) == ("bearer", 2)
+    ((local, session, cookie, address, markup),) = _of(seen, "stored")
+    assert (local, session, cookie) == (0, 0, "")
+    public = [address, markup, *_of(seen, "socket"), *_of(seen, "requested")]
+    assert not [text for text in public if any(secret in text for secret in (KEY, API_KEY, token))]
+    assert _of(seen, "malformed") == [1]
     assert "TURNGATE_ADMIN_KEY" in _of(seen, "asked")[0]
     assert _of(seen, "admitted") == [True]
     # The browser itself reports the answer 401.

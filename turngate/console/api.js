@@ -4,7 +4,6 @@
 
 /** @typedef {Record<string, any>} Json */
 
-const KEY = "turngate-admin-key";
 /** Milliseconds: the first and the longest pause between two attempts to watch. */
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 8_000;
@@ -12,14 +11,14 @@ const LONGEST_PAUSE = 8_000;
 /** Session-state wants an admin key, or another one. */
 export class KeyNeeded extends Error {}
 
-/** @type {string | null} */
-let key = sessionStorage.getItem(KEY);
+/** Kept by this page alone: what a browser stores can be read by whoever uses it next.
+ * @type {string | null} */
+let key = null;
 
-/** Use this key from now on, until the browser's tab is closed.
+/** Use this key from now on, until the page is left or loaded again.
  * @param {string} value */
 export function useKey(value) {
   key = value;
-  sessionStorage.setItem(KEY, value);
 }
 
 /** The JSON of a page of session-state. Throws KeyNeeded, or an Error for people.
@@ -35,6 +34,14 @@ export async function get(path) {
  * @returns {Promise<string>} */
 export async function getText(path) {
   return (await request(path)).text();
+}
+
+/** Ask session-state to do something; returns its answer.
+ * @param {string} path
+ * @returns {Promise<Json>} */
+export async function post(path) {
+  const answer = await request(path, undefined, { method: "POST", headers: { "X-Turngate-Console": "1" } });
+  return answer.json();
 }
 
 /** Call `on` with each event of this path, again and again, until `signal` is aborted. `on` also gets `connected` and
@@ -67,12 +74,13 @@ class NotThere extends Error {}
 
 /** @param {string} path
  * @param {AbortSignal} [signal]
+ * @param {{ method?: string, headers?: Record<string, string> }} [more]
  * @returns {Promise<Response>} */
-async function request(path, signal) {
-  const headers = key === null ? undefined : { Authorization: `Bearer ${key}` };
+async function request(path, signal, { method, headers: given } = {}) {
+  const headers = key === null ? given : { ...given, Authorization: `Bearer ${key}` };
   let answer;
   try {
-    answer = await fetch(path, { headers, signal, cache: "no-store" });
+    answer = await fetch(path, { method, headers, signal, cache: "no-store" });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Error("session-state cannot be reached");

@@ -54,7 +54,7 @@ let leave = () => {};
 
 function show() {
   const [, name, given] = location.hash.match(/^#\/(\w+)(?:\/(.+))?$/) ?? [];
-  const session = given && decodeURIComponent(given);
+  const session = given && decoded(given);
   leave();
   page.replaceChildren();
   shell.feed("");
@@ -68,10 +68,22 @@ function show() {
   leave = shown === "turn" ? turnPage(page, session, shell) : shown === "fleet" ? fleetPage(page, shell) : talkPage(page, installation, shell);
 }
 
+/** What is meant by a part of an address, which may be malformed.
+ * @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /** @param {string} why */
 function askForKey(why) {
   if (dialog.open) return;
-  say(/** @type {Element} */ (document.getElementById("key-why")), `Session-state says: ${why}.`);
+  const needed = "Session-state shows sessions only to those who have its admin key (TURNGATE_ADMIN_KEY). This page forgets it when it is left.";
+  // What else is said is for people, too.
+  say(/** @type {Element} */ (document.getElementById("key-why")), why.startsWith("send ") ? needed : `Session-state says: ${why}.`);
   dialog.showModal();
 }
 
@@ -80,18 +92,24 @@ dialog.addEventListener("close", () => {
   if (!field.value) return;
   useKey(field.value);
   field.value = "";
-  show();
+  begin();
 });
 
 /** @type {import("./api.js").Json} */
 let installation = {};
-try {
-  installation = await get("installation");
-} catch (error) {
-  page.replaceChildren(h("p", { class: "empty" }, `The console cannot start: ${error instanceof Error ? error.message : error}.`));
+
+/** Ask what there is, which also depends on the key, and show a page. */
+async function begin() {
+  try {
+    installation = await get("installation");
+    show();
+  } catch (error) {
+    page.replaceChildren(h("p", { class: "empty", role: "alert" }, `The console cannot start: ${error instanceof Error ? error.message : error}.`));
+  }
 }
+
 addEventListener("hashchange", () => {
   show();
   page.focus({ preventScroll: true });
 });
-show();
+await begin();

@@ -8,6 +8,10 @@ import { ResumingSocket } from "./resume.js";
 /** Milliseconds between two signs of life of a client that sends no audio. */
 const KEEP_ALIVE = 5_000;
 
+/** Why a connection was closed, for codes that come without a reason. A browser does not say why it was refused.
+ * @type {Record<number, string>} */
+const CLOSED = { 1006: "the gateway cannot be reached, or does not take this key or this page's origin" };
+
 /** What `Settings` are made of.
  * @typedef {{ prompt: string, voice: string, greeting: string, rate: number }} Wishes */
 
@@ -28,8 +32,9 @@ export function settings({ prompt, voice, greeting, rate }, functions) {
 }
 
 export class Conversation {
-  /** @param {{ url: string, protocols: string[], settings: Json, functions: Functions }} given
+  /** @param {{ url: string, protocols: () => string[], settings: Json, functions: Functions }} given
    * @param {{ message: (direction: "sent" | "received", message: Json) => void, audio: (pcm: ArrayBuffer) => void,
+   *   ask: (call: Json, answer: (content: string) => void) => void,
    *   state: (state: "lost" | "resumed" | "anew" | "ended", why: string) => void }} on */
   constructor({ url, protocols, settings: first, functions }, on) {
     this._functions = functions;
@@ -42,7 +47,7 @@ export class Conversation {
     this._socket.addEventListener("close", (event) => {
       const { code, reason } = /** @type {CustomEvent} */ (event).detail;
       clearInterval(this._signs);
-      on.state("ended", code === 1000 ? reason : reason || `the connection was closed (${code})`);
+      on.state("ended", code === 1000 ? reason : reason || CLOSED[code] || `the connection was closed (${code})`);
     });
     this._signs = setInterval(() => this._socket.send('{"type":"KeepAlive"}'), KEEP_ALIVE);
   }
@@ -80,7 +85,9 @@ export class Conversation {
 
   /** @param {Json} call */
   _answer({ id, name, arguments: given }) {
+    const answer = (/** @type {string} */ content) => this.send({ type: "FunctionCallResponse", id, name, content });
     const content = this._functions.answer(name, given);
-    setTimeout(() => this.send({ type: "FunctionCallResponse", id, name, content }), this._functions.takes(name));
+    if (content === null) this._on.ask({ id, name, arguments: given }, answer);
+    else setTimeout(() => answer(content), this._functions.takes(name));
   }
 }

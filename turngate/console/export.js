@@ -22,6 +22,8 @@ const COLOURS = {
   settled: ["#15803d", "none"],
   done: ["#64748b", "none"],
   call: ["#be185d", "none"],
+  heard: ["#c7d2fe", "#4338ca"],
+  interrupted: ["#fecaca", "#b91c1c"],
   connected: ["#cbd5e1", "none"],
   parked: ["#f1f5f9", "#64748b"],
   "message-acknowledged": ["#15803d", "none"],
@@ -39,7 +41,7 @@ export function toJson(history, ids, now) {
   const lanes = chosen(history, ids).map(({ id, title, items }) => ({
     lane: id,
     title,
-    items: items.map((item) => ({ kind: item.kind, from_ms: item.from, until_ms: item.until, sentence: item.sentence(now) })),
+    items: items.map((item) => ({ kind: item.kind, from_ms: item.from, until_ms: item.until, sentence: item.sentence(now), message: item.message })),
   }));
   return `${JSON.stringify({ session: history.now?.session, exported_at_ms: now, lanes }, null, 2)}\n`;
 }
@@ -87,5 +89,6 @@ function chosen(history, ids) {
 /** @param {string} text
  * @returns {string} */
 function escape(text) {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+  // XML has no way to write these.
+  return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd").replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -32,13 +32,14 @@ export class Functions {
     return this._functions.find((one) => one.name === name)?.takes_ms ?? 0;
   }
 
-  /** The prepared answer to a call, as JSON.
+  /** The prepared answer to a call, as JSON; null for a function without `answers`, which a person answers.
    * @param {string} name
    * @param {string} given JSON of the arguments
-   * @returns {string} */
+   * @returns {string | null} */
   answer(name, given) {
     const described = this._functions.find((one) => one.name === name);
     if (described === undefined) return JSON.stringify({ error: `there is no function ${name}` });
+    if (described.answers === undefined) return null;
     /** @type {Record<string, unknown>} */
     let values;
     try {

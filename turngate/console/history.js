@@ -18,6 +18,8 @@
 
 /** How many of each are kept; the oldest go first. */
 const KEPT = 500;
+/** Milliseconds: a shorter silence in what the agent says is none. */
+const GAP = 400;
 
 export class History {
   constructor() {
@@ -29,12 +31,22 @@ export class History {
     /** @type {Span[]} */ this.calls = [];
     /** @type {Span[]} */ this.connections = [];
     /** @type {Mark[]} Connections that changed, events that were lost. */ this.changes = [];
+    /** @type {Span[]} When the agent was audible at this page. */ this.heard = [];
     /** @type {Mark[]} Messages of the client's connection, where they are known. */ this.messages = [];
     /** @type {number | null} Milliseconds by which this clock is behind that of the descriptions. */
     this.offset = null;
     /** @type {{ id: string, seqs: number[] } | null} */
     this._release = null;
+    /** @type {number | null} The last time that is known, while nothing is heard of the session. */
+    this.frozenAt = null;
     this._count = 0;
+  }
+
+  /** The time until which is known what was so.
+   * @param {number} clock
+   * @returns {number} */
+  until(clock) {
+    return this.frozenAt ?? this.time(clock);
   }
 
   /** The first time that is known; null if nothing is.
@@ -78,12 +90,34 @@ export class History {
     this._mark(this.changes, "lost", at, { number });
   }
 
-  /** A message of the client's connection.
+  /** The agent can be heard from now on. `latency`: seconds since the end of what it answers, if that is known.
+   * @param {number} at
+   * @param {number | undefined} latency */
+  audible(at, latency) {
+    const last = this.heard.at(-1);
+    // A frame that came late is not a silence.
+    if (last && last.until !== null && last.detail.left === undefined && at - last.until < GAP) last.until = null;
+    else if (last?.until !== null) this.heard.push(this._new("heard", at, null, { latency }));
+    trim(this.heard);
+  }
+
+  /** The agent cannot be heard any more. `interrupted`: by the user, with how many milliseconds were heard and were not.
+   * @param {number} at
+   * @param {{ heard: number, left: number } | null} [interrupted] */
+  silent(at, interrupted) {
+    const last = this.heard.at(-1);
+    if (last?.until !== null) return;
+    last.until = at;
+    if (interrupted) Object.assign(last.detail, interrupted);
+  }
+
+  /** A message of the client's connection, without what others could return to its conversation with.
    * @param {"sent" | "received"} direction
    * @param {Json} message
    * @param {number} at */
   message(direction, message, at) {
-    this._mark(this.messages, direction, at, message);
+    const { resume, ...shown } = message;
+    this._mark(this.messages, direction, at, resume === undefined ? message : { ...shown, resume: "(not shown)" });
     trim(this.messages);
   }
 
@@ -111,7 +145,8 @@ export class History {
     }
     for (const [seq, kind] of [...open].sort(([a], [b]) => a - b)) this._open(seq, kind, session, at);
     // Settled before anything was heard of them.
-    for (let seq = (before?.last_seq ?? session.last_seq) + 1; seq <= session.last_seq; seq += 1) {
+    const first = (before?.last_seq ?? session.last_seq) + 1;
+    for (let seq = Math.max(first, session.last_seq - KEPT); seq <= session.last_seq; seq += 1) {
       if (!open.has(seq) && !this.requests.some((one) => one.seq === seq)) {
         this.requests.push({ seq, kind: "request", phases: [this._new("asked", at, at)], settled: at, known: true });
       }

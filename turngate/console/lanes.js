@@ -5,6 +5,7 @@ import {
   callSentence,
   changeSentence,
   connectionSentence,
+  heardSentence,
   messageSentence,
   phaseSentence,
   settledSentence,
@@ -17,7 +18,7 @@ import {
 /** Something in a lane; `until` is null while it lasts, and equal to `from` for a mark. `label` has what is written on it,
  * from the longest to the shortest, between `|`.
  * @typedef {{ key: string, kind: string, track: number, from: number, until: number | null, mark: boolean, label: string,
- *   sentence: (now: number) => string }} Item */
+ *   sentence: (now: number) => string, message?: import("./history.js").Json }} Item */
 /** @typedef {{ id: string, title: string, tracks: number, items: Item[] }} Lane */
 /** Where an item is drawn, in pixels.
  * @typedef {{ item: Item, x: number, y: number, width: number, height: number }} Box */
@@ -27,6 +28,7 @@ import {
 export const TITLES = {
   user: "User",
   agent: "Agent",
+  heard: "Heard here",
   requests: "Requests",
   calls: "Function calls",
   connections: "Connections",
@@ -51,13 +53,14 @@ export function lanesOf(history) {
   const lanes = [
     lane("user", history.user.map((span) => bar(span, "user-speaking", "speaking", (now) => userSentence(span, now)))),
     lane("agent", history.agent.map((span) => bar(span, span.kind, AGENT_LABELS[span.kind] ?? "reply", (now) => agentSentence(span, history, now)))),
+    lane("heard", history.heard.map((span) => bar(span, span.detail.left === undefined ? "heard" : "interrupted", span.detail.left === undefined ? "audible" : "audible, interrupted|interrupted|cut", (now) => heardSentence(span, now)))),
     requests(history),
     lane("calls", tracked(history.calls).map(([span, track]) => ({ ...bar(span, "call", "call", (now) => callSentence(span, now)), track }))),
     lane("connections", [
       ...history.connections.map((span) => bar(span, span.kind, span.kind === "parked" ? "client away" : "", (now) => connectionSentence(span, now))),
       ...history.changes.map((mark) => point(mark, mark.kind, changeSentence)),
     ]),
-    lane("messages", history.messages.map((mark) => ({ ...point(mark, messageKind(mark), messageSentence), track: mark.kind === "sent" ? 0 : 1 }))),
+    lane("messages", history.messages.map((mark) => ({ ...point(mark, messageKind(mark), messageSentence), message: mark.detail, track: mark.kind === "sent" ? 0 : 1 }))),
   ];
   return lanes.filter(({ id, items }) => items.length > 0 || ["user", "agent", "requests"].includes(id));
 }

@@ -18,10 +18,17 @@ const LEAD = 0.02;
 const TICK = 16;
 /** Pixels that a label needs for each of its characters. */
 const CHARACTER = 6.6;
+/** Milliseconds after which the time in a label is told anew. */
+const LABEL = 1_000;
+
+/** What the labels of items were made from, and when.
+ * @type {WeakMap<Element, { item: Item, at: number }>} */
+const labelled = new WeakMap();
 
 export class LanesView {
   /** @param {HTMLElement} root
-   * @param {(item: Item | null) => void} explain called with what is pointed at, or null */
+   * @param {(item: Item | null, chosen: boolean) => void} explain called with what is pointed at, or null, and whether it
+   *   was also chosen */
   constructor(root, explain) {
     this._explain = explain;
     this._axis = s("g", { class: "axis", "aria-hidden": "true" });
@@ -57,7 +64,7 @@ export class LanesView {
   /** The time that is shown.
    * @returns {{ from: number, to: number, now: number }} */
   get span() {
-    const now = this._history?.time(Date.now()) ?? Date.now();
+    const now = this._history?.until(Date.now()) ?? Date.now();
     const end = this.pausedAt ?? (this._history?.now?.slot === "closed" ? this._history.now.at_ms : now);
     // What is shorter than the window begins at its left edge, and stands still.
     const began = (this._history?.began ?? end) - LEAD * this.windowMs;
@@ -124,13 +131,13 @@ export class LanesView {
         const item = itemAt(event);
         if (!item) return;
         if (name === "focusin") this._at = item.key;
-        this._explain(item);
+        this._explain(item, name === "click");
       });
     }
     this._svg.addEventListener("pointerleave", () => {
-      if (!this._svg.contains(document.activeElement)) this._explain(null);
+      if (!this._svg.contains(document.activeElement)) this._explain(null, false);
     });
-    this._svg.addEventListener("focusout", () => this._explain(null));
+    this._svg.addEventListener("focusout", () => this._explain(null, false));
     this._svg.addEventListener("keydown", (event) => this._key(event));
   }
 
@@ -146,6 +153,10 @@ export class LanesView {
     const next = beside ?? (other && nearest(other, here));
     if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) event.preventDefault();
     if (next) /** @type {SVGElement} */ (next).focus();
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      here.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    }
     if (event.key === "Escape") /** @type {SVGElement} */ (here).blur();
   }
 }
@@ -176,7 +187,7 @@ function shape({ item }) {
   } else if (item.kind === "message-sent") group.append(s("path", { class: "body", d: "M-5 4 0 -5 5 4Z" }));
   else if (item.kind.startsWith("message")) group.append(s("path", { class: "body", d: "M-5 -4 0 5 5 -4Z" }));
   else if (item.mark) group.append(s("path", { class: "body", d: "M0 -6 6 0 0 6 -6 0Z" }));
-  else group.append(s("rect", { class: "body", rx: 4 }), s("text", {}));
+  else group.append(s("rect", { class: "body" }), s("text", {}));
   return group;
 }
 
@@ -184,16 +195,30 @@ function shape({ item }) {
  * @param {Box} box
  * @param {number} now */
 function place(group, { item, x, y, width, height }, now) {
-  put(group, { class: `item ${item.kind}${item.until === null ? " lasts" : ""}`, "aria-label": item.sentence(now) });
+  put(group, { class: `item ${item.kind}${item.until === null ? " lasts" : ""}` });
+  label(group, item, now);
   if (item.mark) {
     put(group, { transform: `translate(${(x + width / 2).toFixed(1)} ${y + height / 2})` });
     return;
   }
   const [rect, text] = /** @type {any} */ (group.children);
-  put(rect, { x: x.toFixed(1), y, width: width.toFixed(1), height });
+  put(rect, { x: x.toFixed(1), y, width: width.toFixed(1), height, rx: Math.min(4, width / 3).toFixed(1) });
   put(text, { x: (x + 7).toFixed(1), y: y + 13 });
   const fitting = item.label.split("|").find((label) => label.length * CHARACTER + 12 <= width);
   say(text, fitting ?? "");
+}
+
+/** Say for screen readers what an item is. Of one that lasts, the time is told anew now and then, and not while the keyboard is
+ * at it, since each change might be read out.
+ * @param {SVGGElement} group
+ * @param {Item} item
+ * @param {number} now */
+function label(group, item, now) {
+  const told = labelled.get(group);
+  const same = told?.item === item || (told?.item.until === null && item.until === null && told.item.kind === item.kind);
+  if (same && (item.until !== null || document.activeElement === group || now - told.at < LABEL)) return;
+  labelled.set(group, { item, at: now });
+  put(group, { "aria-label": item.sentence(now) });
 }
 
 /** Patterns that tell what waits from what goes on, without colour. */

@@ -20,7 +20,7 @@ const FINAL = new Set([1000, 1008]);
 
 export class ResumingSocket extends EventTarget {
   /** @type {string} */ #url;
-  /** @type {string[]} */ #protocols;
+  /** @type {string[] | (() => string[])} */ #protocols;
   /** @type {number} */ #windowMs;
   /** @type {number} */ #audioBytes;
   /** @type {WebSocket} */ #socket;
@@ -31,8 +31,9 @@ export class ResumingSocket extends EventTarget {
   #received = 0; #pause = FIRST_PAUSE; #waitingAudio = 0; #closed = false;
 
   /** `windowMs`: for how long to try to return; `audioBytes`: the most audio that is kept meanwhile.
+   * `protocols` may be a function, called for each connection: a token may have been replaced meanwhile.
    * @param {string} url
-   * @param {string[]} protocols */
+   * @param {string[] | (() => string[])} protocols */
   constructor(url, protocols = [], { windowMs = 60_000, audioBytes = 320_000 } = {}) {
     super();
     [this.#url, this.#protocols, this.#windowMs, this.#audioBytes] = [url, protocols, windowMs, audioBytes];
@@ -75,7 +76,7 @@ export class ResumingSocket extends EventTarget {
       url.searchParams.set("resume", this.#handle);
       url.searchParams.set("received", String(this.#received));
     }
-    const socket = new WebSocket(url, this.#protocols);
+    const socket = new WebSocket(url, typeof this.#protocols === "function" ? this.#protocols() : this.#protocols);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#message(data);
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);

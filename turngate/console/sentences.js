@@ -8,6 +8,9 @@
 /** The longest time in milliseconds between the user's words and the reply to them. */
 const REPLY_WITHIN = 15_000;
 
+/** Milliseconds after which a session of which nothing is heard may be over: its gateway speaks of it every ten seconds. */
+const SILENT = 35_000;
+
 const KINDS = {
   configuration: "a change of the configuration",
   response: "a request for a reply",
@@ -86,7 +89,7 @@ export function phaseSentence(request, phase, now) {
       return `${who} ${are ? "is" : "was"} held ${time}, because the turn ${are ? "is" : "was"} not free.`;
     case "released": {
       const others = phase.detail.with?.length ? `, together with ${list(phase.detail.with)}` : "";
-      return `${who} was released${others}. It ${are ? "is" : "was"} on its way to the gateway ${time}.`;
+      return `${who} was released${others}. It ${are ? "is" : "was"} on its way to the model ${time}.`;
     }
     case "sent":
       return `${who} ${are ? "is" : "was"} on the wire to the model ${time}, and not confirmed.`;
@@ -104,6 +107,17 @@ export function settledSentence(request) {
   const took = seconds(/** @type {number} */ (request.settled) - request.phases[0].from);
   const how = request.kind === "configuration" ? "the model has confirmed it, or refused it, and the client was told" : "its response has begun, or the client was told why not";
   return request.kind === "request" ? `Request ${request.seq} is done.` : `Request ${request.seq}, ${KINDS[request.kind]}, was settled ${took} after it was made: ${how}.`;
+}
+
+/** What was audible at this page.
+ * @param {Span} span
+ * @param {number} now
+ * @returns {string} */
+export function heardSentence(span, now) {
+  const { latency, left, heard } = span.detail;
+  const first = latency === undefined ? "" : ` Its first sound came ${seconds(1_000 * latency)} after the end of what it answers.`;
+  if (left !== undefined) return `The user interrupted the agent: ${seconds(heard)} of it had been heard here, and ${seconds(left)} that had arrived were not played.${first}`;
+  return `The agent ${span.until === null ? "has been" : "was"} audible here ${long(span, now)}.${first}`;
 }
 
 /** @param {Span} span
@@ -146,6 +160,17 @@ export function messageSentence(mark) {
   const what = [role && `${role}:`, content, description, code && `(${code})`].filter(Boolean).join(" ");
   const said = what ? `: ${what.length > 160 ? `${what.slice(0, 159)}…` : what}` : "";
   return `This page ${mark.kind === "sent" ? "sent" : "received"} ${type}${said}${/[.!?…]$/.test(said) ? "" : "."}`;
+}
+
+/** Why what is shown may not be so any more; nothing while it is.
+ * @param {History} history
+ * @param {boolean} watched whether session-state answers
+ * @param {number} silent milliseconds since something was heard of the session
+ * @returns {string} */
+export function doubtSentence(history, watched, silent) {
+  if (history.now === null || history.now.slot === "closed") return "";
+  if (!watched) return "Session-state does not answer. What is shown was so when it last did.";
+  return silent > SILENT ? `Nothing has been heard of this session for ${seconds(SILENT)}: its gateway may have ended.` : "";
 }
 
 /** Who has the turn now, for the headline.

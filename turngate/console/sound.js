@@ -3,7 +3,7 @@
 /** Samples per second in both directions. */
 export const RATE = 24_000;
 
-/** Milliseconds that are kept ahead, so that a late frame is not heard. */
+/** Seconds that are kept ahead, so that a late frame is not heard. */
 const AHEAD = 0.06;
 
 /** Have `send` called with frames of 16-bit samples until the returned function is called. Throws an Error for people.
@@ -31,13 +31,22 @@ export async function openMicrophone(send) {
 
 /** Plays what the agent says. */
 export class Loudspeaker {
-  constructor() {
+  /** @param {() => void} onSilent called when everything that was given has been played */
+  constructor(onSilent) {
     this._context = new AudioContext({ sampleRate: RATE });
     this._gain = this._context.createGain();
     this._gain.connect(this._context.destination);
     /** @type {Set<AudioBufferSourceNode>} */
     this._playing = new Set();
     this._next = 0;
+    /** Seconds that were given since it was silent. */
+    this._given = 0;
+    this._onSilent = onSilent;
+  }
+
+  /** Whether something is played, or waits to be. */
+  get busy() {
+    return this._playing.size > 0;
   }
 
   /** @param {boolean} muted */
@@ -55,18 +64,27 @@ export class Loudspeaker {
     const source = this._context.createBufferSource();
     source.buffer = buffer;
     source.connect(this._gain);
-    source.onended = () => this._playing.delete(source);
+    source.onended = () => {
+      if (this._playing.delete(source) && this._playing.size === 0) this._onSilent();
+    };
+    if (this._playing.size === 0) this._given = 0;
+    this._given += buffer.duration;
     this._next = Math.max(this._next, this._context.currentTime + AHEAD);
     source.start(this._next);
     this._next += buffer.duration;
     this._playing.add(source);
   }
 
-  /** Be silent at once: the user has interrupted. */
+  /** Be silent at once: the user has interrupted. Returns how much was heard, and how much was not, in milliseconds; null
+   * if it was silent.
+   * @returns {{ heard: number, left: number } | null} */
   stop() {
+    if (!this.busy) return null;
+    const left = Math.min(this._given, Math.max(0, this._next - this._context.currentTime));
     for (const source of this._playing) source.stop();
     this._playing.clear();
     this._next = 0;
+    return { heard: Math.round(1_000 * (this._given - left)), left: Math.round(1_000 * left) };
   }
 
   close() {

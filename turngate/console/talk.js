@@ -1,7 +1,9 @@
 // The page "Talk": a conversation with the agent, and its turn beside it. It goes on while other pages are shown.
 
 import { Conversation, settings } from "./conversation.js";
+import { Credentials } from "./credentials.js";
 import { h, put } from "./dom.js";
+import { faultButtons } from "./faults.js";
 import { Loudspeaker, openMicrophone, RATE } from "./sound.js";
 import { field, TalkForm } from "./talk_form.js";
 import { TurnView } from "./turn_view.js";
@@ -25,6 +27,7 @@ let talk = null;
 export function talkPage(page, installation, shell) {
   talk ??= new Talk(installation);
   talk.shell = shell;
+  talk.faults = installation.faults ?? [];
   talk.shown(true);
   page.append(talk.element);
   return () => talk?.shown(false);
@@ -34,6 +37,7 @@ class Talk {
   /** @param {Json} installation */
   constructor(installation) {
     this._gateway = installation.gateway_url;
+    /** @type {string[]} What can be cut besides the own connection. */ this.faults = [];
     /** @type {import("./app.js").Shell | null} */ this.shell = null;
     this._visible = false;
     /** @type {Conversation | null} */ this._conversation = null;
@@ -41,7 +45,10 @@ class Talk {
     /** @type {Loudspeaker | null} */ this._loudspeaker = null;
     /** @type {(() => void) | null} */ this._closeMicrophone = null;
     /** @type {Chosen | null} */ this._chosen = null;
+    /** @type {Credentials | null} */ this._credentials = null;
+    /** @type {number | undefined} Seconds between what the user said and the reply to it. */ this._latency = undefined;
     this._muted = false;
+    this._lost = false;
     /** @type {(() => void) | null} What to do when the agent begins to speak. */ this._whenSpeaking = null;
     this._text = h("input", { "aria-label": "Message", placeholder: "Type a message", autocomplete: "off" });
     this._microphone = h("button", { type: "button", "aria-pressed": "false", click: () => this._toggleMicrophone() }, "Microphone");
@@ -59,17 +66,27 @@ class Talk {
 
   /** @param {Chosen} chosen
    * @param {boolean} microphone */
-  _begin(chosen, microphone) {
-    this._chosen = chosen;
-    this._loudspeaker = new Loudspeaker();
+  async _begin(chosen, microphone) {
+    if (this._conversation !== null || this._credentials !== null) return;
+    const credentials = (this._credentials = new Credentials(this._gateway, chosen.key));
+    // Before anything else is waited for: a browser lets a page be heard only in answer to a click.
+    const loudspeaker = new Loudspeaker(() => this._turn?.silent());
+    try {
+      await credentials.open();
+    } catch (error) {
+      loudspeaker.close();
+      this._credentials = null;
+      return this._form.problem(error instanceof Error ? error.message : String(error));
+    }
+    [this._chosen, this._loudspeaker] = [chosen, loudspeaker];
     this._turn?.close();
     this._turnCard.replaceChildren();
     this._turn = new TurnView(this._turnCard, (state, why) => this._visible && this.shell?.feed(state, why));
     this._lines.replaceChildren();
     this._panel.replaceChildren(this._lines, this._composer(), this._controls(), this._changes());
     this._conversation = new Conversation(
-      { url: `${this._gateway}${chosen.path}`, protocols: chosen.key ? ["token", chosen.key] : [], settings: settings({ ...chosen, rate: RATE }, chosen.functions), functions: chosen.functions },
-      { message: (direction, message) => this._message(direction, message), audio: (pcm) => this._loudspeaker?.play(pcm), state: (state, why) => this._state(state, why) },
+      { url: `${this._gateway}${chosen.path}`, protocols: () => credentials.protocols, settings: settings({ ...chosen, rate: RATE }, chosen.functions), functions: chosen.functions },
+      { message: (direction, message) => this._message(direction, message), audio: (pcm) => this._play(pcm), ask: (call, answer) => this._ask(call, answer), state: (state, why) => this._state(state, why) },
     );
     if (microphone) this._toggleMicrophone();
     this._text.focus();
@@ -93,7 +110,8 @@ class Talk {
     const cut = h("button", { type: "button", title: "Close this page's connection to the gateway. It connects again, and finds its conversation.", click: () => this._conversation?.cut() }, "Cut connection");
     const end = h("button", { type: "button", click: () => this._conversation?.end() }, "End");
     this._muted = false;
-    return h("p", { class: "controls" }, this._microphone, mute, cut, end);
+    const faults = faultButtons(this.faults, (said, failed) => this._line(failed ? "problem" : "note", said));
+    return h("p", { class: "controls" }, this._microphone, mute, end, cut, ...faults);
   }
 
   _changes() {
@@ -144,10 +162,11 @@ class Talk {
       case "ConversationText":
         return this._line(message.role === "user" ? "user" : "agent", message.content);
       case "UserStartedSpeaking":
-        return this._loudspeaker?.stop();
+        return this._interrupted();
       case "AgentStartedSpeaking":
-      case "AgentThinking":
-        return this._agentBegins(message.type);
+        // 0 for what answers nothing, as the greeting.
+        this._latency = message.total_latency || undefined;
+        return this._agentSpeaks();
       case "SettingsApplied":
       case "PromptUpdated":
         return this._line("note", message.type === "PromptUpdated" ? "The prompt is changed: PromptUpdated." : "The configuration is in force: SettingsApplied.");
@@ -157,12 +176,39 @@ class Talk {
     }
   }
 
-  /** @param {string} type */
-  _agentBegins(type) {
+  _agentSpeaks() {
     const then = this._whenSpeaking;
-    if (then === null || type === "AgentThinking") return;
     this._whenSpeaking = null;
-    then();
+    then?.();
+  }
+
+  /** @param {ArrayBuffer} pcm */
+  _play(pcm) {
+    if (this._loudspeaker === null) return;
+    if (!this._loudspeaker.busy) this._turn?.audible(this._latency);
+    this._latency = undefined;
+    this._loudspeaker.play(pcm);
+  }
+
+  /** The user speaks: nothing of the reply is heard any more. */
+  _interrupted() {
+    const heard = this._loudspeaker?.stop();
+    if (heard) this._turn?.silent(heard);
+  }
+
+  /** Have a person answer a function call that has no prepared answers.
+   * @param {Json} call
+   * @param {(content: string) => void} answer */
+  _ask(call, answer) {
+    const typed = h("input", { "aria-label": `Result of ${call.name}`, placeholder: "The result, as JSON or text", autocomplete: "off" });
+    const form = h("form", { class: "composer", submit: (event) => {
+      event.preventDefault();
+      form.replaceWith(h("span", {}, typed.value));
+      answer(typed.value);
+      this._text.focus();
+    } }, typed, h("button", {}, "Answer"));
+    this._append(h("li", { class: "asked-for" }, h("b", {}, `The agent calls ${call.name}(${call.arguments})`), form));
+    typed.focus();
   }
 
   /** @param {Json} message */
@@ -175,7 +221,8 @@ class Talk {
   /** @param {"lost" | "resumed" | "anew" | "ended"} state
    * @param {string} why */
   _state(state, why) {
-    if (state === "lost") this._line("note", "The connection is lost; connecting again …");
+    if (state === "lost" && !this._lost) this._line("note", "The connection is lost; connecting again …");
+    this._lost = state === "lost";
     if (state === "resumed") this._line("note", "Connected again, to the same conversation.");
     if (state === "anew") this._line("problem", "Connected again, but the conversation was gone: this is a new one.");
     if (state === "ended") this._ended(why);
@@ -185,8 +232,11 @@ class Talk {
   _ended(why) {
     this._closeMicrophone?.();
     this._closeMicrophone = null;
+    this._credentials?.close();
+    this._credentials = null;
     this._loudspeaker?.close();
     this._loudspeaker = null;
+    this._turn?.silent();
     this._conversation = null;
     this._form.problem(why ? `The conversation has ended: ${why}.` : "");
     this._line("note", "The conversation has ended.");
@@ -197,8 +247,13 @@ class Talk {
    * @param {string} text */
   _line(kind, text) {
     const who = { user: "You", agent: "Agent", note: "", problem: "" }[kind];
+    this._append(h("li", { class: kind }, who && h("b", {}, who), h("span", {}, text)));
+  }
+
+  /** @param {HTMLElement} line */
+  _append(line) {
     const atEnd = this._lines.scrollHeight - this._lines.scrollTop - this._lines.clientHeight < 40;
-    this._lines.append(h("li", { class: kind }, who && h("b", {}, who), h("span", {}, text)));
+    this._lines.append(line);
     while (this._lines.children.length > LINES) this._lines.firstElementChild?.remove();
     if (atEnd) this._lines.scrollTop = this._lines.scrollHeight;
   }

@@ -5,7 +5,7 @@ import { toJson, toSvg } from "../../../turngate/console/export.js";
 import { chosen, FILTERS, gateways, metrics } from "../../../turngate/console/fleet_rows.js";
 import { History } from "../../../turngate/console/history.js";
 import { drawing, lanesOf } from "../../../turngate/console/lanes.js";
-import { headline } from "../../../turngate/console/sentences.js";
+import { doubtSentence, headline } from "../../../turngate/console/sentences.js";
 
 let version = 0;
 
@@ -175,4 +175,61 @@ test("metrics are read with their labels", () => {
   const found = metrics('# HELP a b\na_total{stream="x\\"y",by="z"} 2.0\na_total{stream="w",by="z"} 1e3\nplain 5\n');
   assert.deepEqual(found.get("a_total"), [{ labels: { stream: 'x\\"y', by: "z" }, value: 2 }, { labels: { stream: "w", by: "z" }, value: 1_000 }]);
   assert.deepEqual(found.get("plain"), [{ labels: {}, value: 5 }]);
+});
+
+test("what was audible is one stretch in spite of a late frame, and says what an interruption took away", () => {
+  const history = told(session(1_000));
+  history.audible(2_000, 0.42);
+  history.silent(3_000);
+  history.audible(3_100, undefined);
+  history.silent(4_000);
+  history.audible(6_000, undefined);
+  history.silent(6_500, { heard: 500, left: 4_100 });
+  history.silent(9_000);
+  history.audible(6_600, undefined);
+  assert.deepEqual(items(history, "heard"), [["heard", 2_000, 4_000], ["interrupted", 6_000, 6_500], ["heard", 6_600, null]]);
+  const said = lanesOf(history).find(({ id }) => id === "heard").items.map(({ sentence }) => sentence(7_000));
+  assert.equal(said[0], "The agent was audible here for 2.0 s. Its first sound came 420 ms after the end of what it answers.");
+  assert.equal(said[1], "The user interrupted the agent: 500 ms of it had been heard here, and 4.1 s that had arrived were not played.");
+});
+
+test("messages are exported whole, without what others could return to the conversation with", () => {
+  const history = told(session(1_000));
+  history.message("received", { type: "Welcome", request_id: "s", resume: "secret" }, 1_100);
+  history.message("sent", { type: "UpdatePrompt", prompt: "Be brief." }, 1_200);
+  const [lane] = JSON.parse(toJson(history, ["messages"], 2_000)).lanes;
+  assert.deepEqual(lane.items.map(({ message }) => message), [
+    { type: "Welcome", request_id: "s", resume: "(not shown)" }, { type: "UpdatePrompt", prompt: "Be brief." },
+  ]);
+});
+
+test("a picture is XML whatever was said", () => {
+  const history = told(session(1_000));
+  history.message("received", { type: "ConversationText", role: "assistant", content: '</title><script>"&\u0000\u001b\ud800' }, 1_100);
+  const svg = toSvg(history, ["messages"], 2_000);
+  assert.ok(!/[\u0000-\u0008\u000b-\u001f]|<script/.test(svg.replaceAll("\n", "")));
+  assert.ok(svg.isWellFormed());
+  assert.ok(svg.includes("&#60;/title&#62;&#60;script&#62;&#34;&#38;\ufffd\ufffd\ufffd"));
+});
+
+test("many requests of which nothing was heard cost no more than what is kept", () => {
+  const history = told(session(1_000), session(2_000, { last_seq: 1_000_000_000 }));
+  assert.equal(history.requests.length, 500);
+  assert.equal(history.requests.at(-1).seq, 1_000_000_000);
+});
+
+test("time stands still at what was last known", () => {
+  const history = told(session(1_000, busy));
+  assert.equal(history.until(5_000), 6_000);
+  history.frozenAt = 3_000;
+  assert.equal(history.until(9_000), 3_000);
+});
+
+test("what may not be so any more is doubted", () => {
+  const history = told(session(1_000, busy));
+  assert.equal(doubtSentence(history, true, 30_000), "", "the gateway speaks of it every ten seconds");
+  assert.match(doubtSentence(history, true, 36_000), /Nothing has been heard of this session for 35.0 s/);
+  assert.match(doubtSentence(history, false, 0), /Session-state does not answer/);
+  history.add(session(2_000, { slot: "closed" }), 1_000);
+  assert.equal(doubtSentence(history, false, 99_000), "");
 });

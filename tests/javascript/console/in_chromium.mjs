@@ -1,4 +1,4 @@
-// Uses the console as a person does: node in_chromium.mjs CHROMIUM URL WAV [KEY]
+// Uses the console as a person does: node in_chromium.mjs CHROMIUM URL WAV [ADMIN_KEY API_KEY]
 //
 // In the browser with that path, headless and with a profile of its own; WAV is what its microphone hears. Each thing that is
 // seen is printed as a line of JSON, and so is everything that a browser complains about.
@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const [executablePath, url, wav, key] = process.argv.slice(2);
+const [executablePath, url, wav, key, apiKey] = process.argv.slice(2);
 const print = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const AXE = await readFile(fileURLToPath(new URL("../node_modules/axe-core/axe.min.js", import.meta.url)), "utf8");
 const FLAGS = [
@@ -19,18 +19,47 @@ const FLAGS = [
   "--disable-sync",
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
-  `--use-file-for-fake-audio-capture=${wav}%noloop`,
+  `--use-file-for-fake-audio-capture=${wav}`,
 ];
 
 const browser = await chromium.launch({ executablePath, args: FLAGS });
 const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, acceptDownloads: true });
 page.setDefaultTimeout(20_000);
 page.on("pageerror", (error) => print({ complaint: String(error) }));
-page.on("console", (line) => line.type() === "error" && print({ complaint: line.text() }));
-page.on("request", (request) => request.url().startsWith(url) || request.url().startsWith("blob:") || print({ elsewhere: request.url() }));
+// A gateway that was killed is not there for a while, which the browser says itself.
+const away = /WebSocket connection to .* failed/;
+page.on("console", (line) => line.type() === "error" && !away.test(line.text()) && print({ complaint: line.text() }));
+page.on("websocket", (socket) => key && print({ socket: socket.url() }));
+page.on("request", (request) => key && print({ requested: request.url() }));
+page.on("request", (request) => key || request.url().startsWith(url) || request.url().startsWith("blob:") || print({ elsewhere: request.url() }));
 
 const labels = (selector) => page.locator(selector).evaluateAll((found) => found.map((one) => one.getAttribute("aria-label")));
 const says = (text) => page.getByRole("list", { name: "Conversation" }).getByText(text).last().waitFor();
+
+/** Whether the agent is heard, and when the user was first said to speak. */
+await page.addInitScript(() => {
+  const make = AudioContext.prototype.createGain;
+  AudioContext.prototype.createGain = function () {
+    const gain = make.call(this);
+    globalThis.analyser = new AnalyserNode(this, { fftSize: 128 });
+    gain.connect(globalThis.analyser);
+    return gain;
+  };
+  globalThis.loudness = () => {
+    const samples = new Float32Array(128);
+    globalThis.analyser.getFloatTimeDomainData(samples);
+    return Math.max(...samples.map(Math.abs));
+  };
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      globalThis.protocols = given[1];
+      this.addEventListener("message", ({ data }) => {
+        if (typeof data === "string" && data.includes("UserStartedSpeaking")) globalThis.startedSpeaking ??= performance.now();
+      });
+    }
+  };
+});
 
 /** What axe finds on the page, in light and in dark, on a desk and on a phone. */
 async function accessible(name) {
@@ -45,6 +74,35 @@ async function accessible(name) {
   }
   await page.setViewportSize({ width: 1280, height: 900 });
   print({ accessible: name });
+}
+
+/** The fleet of so many sessions, and the longest times in milliseconds between two pictures while it is read again and again. */
+async function manySessions(number) {
+  const [one] = (await page.evaluate(() => fetch("/sessions").then((answer) => answer.json()))).sessions;
+  const sessions = Array.from({ length: number }, (_, at) => ({ ...one, session: `session-${at}`, gateway: `gateway-${at % 7}` }));
+  let reads = 0;
+  await page.route("**/sessions", (route) => {
+    reads += 1;
+    const changed = sessions.map((session, at) => ({ ...session, slot: (at + reads) % 2 ? "active" : "idle", heartbeat_ms_ago: at + reads }));
+    return route.fulfill({ json: { sessions: changed } });
+  });
+  await page.getByRole("link", { name: "Fleet" }).click();
+  await page.getByText(`${number - 100} more match`).waitFor();
+  const [gaps, tasks] = await page.evaluate(() => new Promise((resume) => {
+    const found = [];
+    const tasks = [];
+    new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+    const began = performance.now();
+    let last = began;
+    requestAnimationFrame(function frame(now) {
+      found.push(now - last);
+      last = now;
+      if (now - began < 9_000) requestAnimationFrame(frame);
+      else resume([found.slice(1).sort((a, b) => b - a), tasks]);
+    });
+  }));
+  await page.unroute("**/sessions");
+  return { reads, longest: gaps.slice(0, 3), median: gaps[gaps.length >> 1], tasks };
 }
 
 async function download(button) {
@@ -62,8 +120,30 @@ if (key) {
   await dialog.getByRole("button", { name: "Continue" }).click();
   await page.getByText("live", { exact: true }).waitFor();
   print({ admitted: await page.getByRole("heading", { name: "Live sessions" }).isVisible() });
+  await page.getByRole("link", { name: "Talk", exact: true }).click();
+  await page.getByText("Functions, protocol and key").click();
+  await page.getByLabel("API key or token").fill("not-the-key");
+  await page.getByRole("button", { name: "Begin by text" }).click();
+  await page.getByRole("alert").getByText("The gateway refuses the key").waitFor();
+  await page.getByLabel("API key or token").fill(apiKey);
+  await page.getByRole("button", { name: "Begin by text" }).click();
+  await says("Hello! How can I help you?");
+  await page.getByText("1 to the model, 1 of the client").waitFor();
+  print({ protocols: await page.evaluate(() => globalThis.protocols) });
+  await page.getByRole("button", { name: "Cut connection" }).click();
+  await says("Connected again, to the same conversation.");
+  print({ stored: await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie, location.href, document.documentElement.outerHTML]) });
+  await page.goto(`${url}/console/#/turn/%E0%A4%A`);
+  await page.reload();
+  await dialog.waitFor();
+  print({ malformed: await page.getByRole("heading", { name: "The turn, live", includeHidden: true }).count() });
 } else {
   await accessible("begin");
+  await page.getByText("Functions, protocol and key").click();
+  const functions = page.getByLabel("Functions, with prepared answers");
+  const described = JSON.parse(await functions.inputValue());
+  described.functions.push({ name: "ask_someone", parameters: { type: "object" } });
+  await functions.fill(JSON.stringify(described));
   await page.getByRole("button", { name: "Begin by text" }).click();
   await says("Hello! How can I help you?");
 
@@ -71,7 +151,8 @@ if (key) {
   await page.getByText("One request is held.").waitFor();
   print({ headline: await page.locator(".headline").textContent() });
   await says("The prompt is changed: PromptUpdated.");
-  await page.locator('.lane-requests .settled[aria-label*="a change of the configuration"]').nth(1).waitFor();
+  const held = await page.locator('.lane-requests .held[aria-label*="a change of the configuration"]').last().getAttribute("aria-label");
+  await page.locator(`.lane-requests .settled[aria-label^="${held.split(",")[0]},"]`).waitFor();
   print({ requests: await labels(".lane-requests .item") });
   print({ agent: await labels(".lane-agent .item") });
   print({ messages: await labels(".lane-messages .item") });
@@ -89,9 +170,24 @@ if (key) {
   print({ svg: await download("SVG") });
   print({ json: await download("JSON") });
 
+  const message = page.locator(".lane-messages .message-sent").last();
+  await message.focus();
+  await page.keyboard.press("Enter");
+  print({ message: JSON.parse(await page.getByRole("region", { name: "The message" }).textContent()) });
+
   await page.getByRole("button", { name: "Cut connection" }).click();
   await says("Connected again, to the same conversation.");
   await page.getByText("1 to the model, 2 of the client").waitFor();
+  await page.getByRole("button", { name: "Cut model" }).click();
+  await says("The connections to the model are cut.");
+  await page.getByText("2 to the model, 2 of the client").waitFor();
+  await page.getByRole("button", { name: "Kill translator" }).click();
+  await says(/translator-\d is killed, and started again/);
+  const gateway = await page.locator(".facts").textContent();
+  await page.getByRole("button", { name: "Kill gateway" }).click();
+  await page.getByRole("list", { name: "Conversation" }).getByText("Connected again, to the same conversation.").nth(1).waitFor();
+  await page.getByText(", epoch 1").waitFor();
+  print({ moved: await page.locator(".facts").textContent() !== gateway });
   await page.getByLabel("Message", { exact: true }).last().fill('[call get_weather {"city": "Oslo"}]');
   await page.keyboard.press("Enter");
   await says("get_weather answered");
@@ -99,10 +195,35 @@ if (key) {
   await page.locator(".lane-calls .call").waitFor();
   print({ calls: await labels(".lane-calls .item") });
 
+  await page.getByLabel("Message", { exact: true }).last().fill('[call ask_someone {"what": "<img src=x onerror=alert(1)>"}]');
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Result of ask_someone").fill('{"said": "by a person"}');
+  await page.keyboard.press("Enter");
+  await page.getByRole("list", { name: "Conversation" }).locator(".agent", { hasText: "by a person" }).waitFor();
+  print({ images: await page.locator("li img").count() });
+
+  // The reply arrives five times as fast as it is heard, so that most of it waits when the user speaks.
+  await page.getByLabel("Message", { exact: true }).last().fill("Tell me a story. [say 60 words]");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => globalThis.loudness() > 0.01);
   await page.getByRole("button", { name: "Microphone" }).click();
+  const quiet = await page.evaluate(async () => {
+    const next = () => new Promise((resume) => setTimeout(resume, 4));
+    while (globalThis.startedSpeaking === undefined) await next();
+    // A tone is near zero twice in each of its periods; ten looks at 5 ms of it are not.
+    for (let since = performance.now(), looks = 0; ; ) {
+      if (globalThis.loudness() > 0.001) [since, looks] = [performance.now(), 0];
+      else looks += 1;
+      if (looks === 10) return since - globalThis.startedSpeaking;
+      await next();
+    }
+  });
+  print({ quiet });
+  await page.locator(".lane-heard .interrupted").waitFor();
+  print({ heard: await labels(".lane-heard .interrupted") });
   await page.locator(".lane-user .user-speaking").first().waitFor();
-  await page.getByRole("list", { name: "Conversation" }).locator(".user", { hasText: "(speech" }).first().waitFor();
   await page.getByRole("button", { name: "Microphone" }).click();
+  await page.getByRole("list", { name: "Conversation" }).locator(".user", { hasText: "(speech" }).first().waitFor();
   print({ spoken: (await labels(".lane-user .item"))[0] });
 
   await page.getByRole("link", { name: "Fleet" }).click();
@@ -110,7 +231,7 @@ if (key) {
   const session = await page.locator("tbody tr a").first().textContent();
   await page.getByText("client-events").waitFor();
   await page.getByRole("button", { name: /Held > 5 s/ }).click();
-  print({ filtered: await page.locator(".count").textContent() });
+  print({ filtered: await page.locator('.count[role="status"]').textContent() });
   await page.getByRole("button", { name: /^All/ }).click();
   await page.getByLabel("Search sessions").fill(session.slice(0, 8));
   print({ found: await page.locator("tbody tr a").first().textContent() === session });
@@ -119,6 +240,7 @@ if (key) {
   await page.locator("tbody tr a").first().click();
   await page.getByText("The turn is free.").waitFor();
   await accessible("turn");
+  print({ frames: await manySessions(1_000) });
 
   await page.getByRole("link", { name: "Talk", exact: true }).click();
   await page.getByRole("button", { name: "End", exact: true }).click();

@@ -29,7 +29,8 @@ test("a call is answered with the first answer that matches its arguments", () =
   assert.deepEqual(Object.keys(functions.declarations[0]), ["name", "description", "parameters"]);
   assert.match(functions.answer("other", "{}"), /there is no function other/);
   assert.match(functions.answer("get_weather", "{"), /not JSON/);
-  assert.match(new Functions('[{"name":"f","parameters":{}}]').answer("f", "{}"), /has no answer/);
+  assert.match(new Functions('[{"name":"f","parameters":{},"answers":[]}]').answer("f", "{}"), /has no answer/);
+  assert.equal(new Functions('[{"name":"f","parameters":{}}]').answer("f", "{}"), null, "a person answers");
 });
 
 test("what cannot be read is explained", () => {
