@@ -22,7 +22,7 @@ async def take() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit("no `chromium` on the PATH: as root, apt-get install --no-install-recommends chromium")
-    async with Stack(pace=1.0) as stack:
+    async with Stack(pace=1.0, console_faults=True) as stack:
         arguments = (chromium, stack.session_state_url, stack.gateway_url, str(_WAV), str(_FOLDER))
         process = await asyncio.create_subprocess_exec("node", str(_SCRIPT), *arguments)
         if code := await process.wait():
