@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,11 @@ async def test_the_agent_is_silent_at_once_when_the_user_speaks(seen: Seen) -> N
     assert said.startswith("The user interrupted the agent: ")
 
 
+async def test_a_microphone_that_is_closed_or_not_needed_any_more_is_not_left_open(seen: Seen) -> None:
+    """Also after two clicks. If the conversation has ended meanwhile, the program waits until it is closed."""
+    assert _of(seen, "open") == [[2, 0]]
+
+
 async def test_a_thousand_sessions_do_not_make_the_page_stutter(seen: Seen) -> None:
     (frames,) = _of(seen, "frames")
     assert frames["reads"] >= 3
@@ -153,8 +159,8 @@ async def test_keys_are_asked_for_and_taken_and_put_nowhere(locked: Stack) -> No
     )
     assert "TURNGATE_ADMIN_KEY" in _of(seen, "asked")[0]
     assert _of(seen, "admitted") == [True]
-    # The browser itself reports the answers 401.
-    assert all("401" in complaint for complaint in _of(seen, "complaint"))
+    # The browser itself reports answers 401, and the 404 for a session with the malformed name.
+    assert [complaint for complaint in _of(seen, "complaint") if not re.search("40[14]", complaint)] == []
     ((scheme, token),) = _of(seen, "protocols")
     assert (scheme, token.count(".")) == ("bearer", 2)
     ((local, session, cookie, address, markup),) = _of(seen, "stored")
@@ -162,7 +168,3 @@ async def test_keys_are_asked_for_and_taken_and_put_nowhere(locked: Stack) -> No
     public = [address, markup, *_of(seen, "socket"), *_of(seen, "requested")]
     assert not [text for text in public if any(secret in text for secret in (KEY, API_KEY, token))]
     assert _of(seen, "malformed") == [1]
-    assert "TURNGATE_ADMIN_KEY" in _of(seen, "asked")[0]
-    assert _of(seen, "admitted") == [True]
-    # The browser itself reports the answer 401.
-    assert all("401" in complaint for complaint in _of(seen, "complaint"))

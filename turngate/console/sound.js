@@ -18,14 +18,22 @@ export async function openMicrophone(send) {
     throw new Error(`The microphone cannot be used: ${error instanceof Error ? error.message : error}.`);
   }
   const context = new AudioContext();
-  await context.audioWorklet.addModule("capture.js");
+  const close = () => {
+    for (const track of stream.getTracks()) track.stop();
+    context.close();
+  };
+  try {
+    await context.audioWorklet.addModule("capture.js");
+  } catch {
+    close();
+    throw new Error("The microphone cannot be used: session-state does not answer.");
+  }
   const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, processorOptions: { rate: RATE } });
   node.port.onmessage = ({ data }) => send(data);
   context.createMediaStreamSource(stream).connect(node);
   return () => {
     node.port.onmessage = null;
-    for (const track of stream.getTracks()) track.stop();
-    context.close();
+    close();
   };
 }
 

@@ -49,6 +49,7 @@ class Talk {
     /** @type {number | undefined} Seconds between what the user said and the reply to it. */ this._latency = undefined;
     this._muted = false;
     this._lost = false;
+    this._openingMicrophone = false;
     /** @type {(() => void) | null} What to do when the agent begins to speak. */ this._whenSpeaking = null;
     this._text = h("input", { "aria-label": "Message", placeholder: "Type a message", autocomplete: "off" });
     this._microphone = h("button", { type: "button", "aria-pressed": "false", click: () => this._toggleMicrophone() }, "Microphone");
@@ -139,16 +140,26 @@ class Talk {
 
   async _toggleMicrophone() {
     if (this._closeMicrophone) {
-      this._closeMicrophone();
-      this._closeMicrophone = null;
-    } else {
+      this._stopMicrophone();
+    } else if (!this._openingMicrophone) {
+      const conversation = this._conversation;
+      this._openingMicrophone = true;
       try {
         this._closeMicrophone = await openMicrophone((frame) => this._conversation?.sendAudio(frame));
       } catch (error) {
         this._line("note", error instanceof Error ? error.message : String(error));
       }
+      this._openingMicrophone = false;
+      // The person took so long to allow it that nobody listens any more.
+      if (conversation === null || this._conversation !== conversation) this._stopMicrophone();
     }
     put(this._microphone, { "aria-pressed": String(this._closeMicrophone !== null) });
+  }
+
+  _stopMicrophone() {
+    this._closeMicrophone?.();
+    this._closeMicrophone = null;
+    put(this._microphone, { "aria-pressed": "false" });
   }
 
   /** @param {"sent" | "received"} direction
@@ -230,8 +241,8 @@ class Talk {
 
   /** @param {string} why */
   _ended(why) {
-    this._closeMicrophone?.();
-    this._closeMicrophone = null;
+    this._stopMicrophone();
+    this._whenSpeaking = null;
     this._credentials?.close();
     this._credentials = null;
     this._loudspeaker?.close();

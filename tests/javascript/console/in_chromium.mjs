@@ -50,6 +50,13 @@ await page.addInitScript(() => {
     globalThis.analyser.getFloatTimeDomainData(samples);
     return Math.max(...samples.map(Math.abs));
   };
+  const media = MediaDevices.prototype.getUserMedia;
+  globalThis.tracks = [];
+  MediaDevices.prototype.getUserMedia = async function (asked) {
+    const stream = await media.call(this, asked);
+    globalThis.tracks.push(...stream.getTracks());
+    return stream;
+  };
   globalThis.WebSocket = class extends WebSocket {
     constructor(...given) {
       super(...given);
@@ -224,6 +231,14 @@ if (key) {
   await page.locator(".lane-user .user-speaking").first().waitFor();
   await page.getByRole("button", { name: "Microphone" }).click();
   await page.getByRole("list", { name: "Conversation" }).locator(".user", { hasText: "(speech" }).first().waitFor();
+  // An impatient person clicks twice, and the conversation may end before the microphone is there.
+  const pressed = (is) => page.locator(`button[aria-pressed="${is}"]`, { hasText: "Microphone" }).waitFor();
+  const button = page.getByRole("button", { name: "Microphone" });
+  await button.evaluate((one) => [one.click(), one.click()]);
+  await pressed(true);
+  await button.click();
+  await pressed(false);
+  print({ open: await page.evaluate(() => [globalThis.tracks.length, globalThis.tracks.filter(({ readyState }) => readyState === "live").length]) });
   print({ spoken: (await labels(".lane-user .item"))[0] });
 
   await page.getByRole("link", { name: "Fleet" }).click();
@@ -243,8 +258,9 @@ if (key) {
   print({ frames: await manySessions(1_000) });
 
   await page.getByRole("link", { name: "Talk", exact: true }).click();
-  await page.getByRole("button", { name: "End", exact: true }).click();
+  await page.evaluate(() => ["Microphone", "End"].map((name) => [...document.querySelectorAll("button")].find((one) => one.textContent === name).click()));
   await says("The conversation has ended.");
+  await page.waitForFunction(() => globalThis.tracks.length === 3 && globalThis.tracks.every(({ readyState }) => readyState === "ended"));
   await page.getByText("The session is over.", { exact: true }).first().waitFor();
   print({ ended: true });
 }
