@@ -61,6 +61,7 @@ check: $(VENV)/.dev ## style, types, import rules, and up-to-date generated page
 		&& $(BIN)/python -m tools.docs.env_example | diff -u .env.example - \
 		&& $(BIN)/python -m tools.docs.asyncapi | diff -u docs/asyncapi.yaml - \
 		&& $(BIN)/python -m tools.docs.metrics | diff -u docs/metrics.md - \
+		&& $(BIN)/python -m tools.docs.logs | diff -u docs/logs.md - \
 		&& $(BIN)/python -m tools.docs.prometheus_rule | diff -u infra/k8s/components/monitoring/rules.yaml - \
 		&& $(BIN)/python -m tools.docs.dashboards \
 		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
@@ -73,6 +74,7 @@ docs: $(VENV)/.dev ## generate the generated pages
 	@$(BIN)/python -m tools.docs.env_example > .env.example
 	@$(BIN)/python -m tools.docs.asyncapi > docs/asyncapi.yaml
 	@$(BIN)/python -m tools.docs.metrics > docs/metrics.md
+	@$(BIN)/python -m tools.docs.logs > docs/logs.md
 	@$(BIN)/python -m tools.docs.prometheus_rule > infra/k8s/components/monitoring/rules.yaml
 	@$(BIN)/python -m tools.docs.dashboards --write
 

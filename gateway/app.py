@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import metrics
+from gateway import log_events, metrics
 from gateway.admission.authentication import Authentication
 from gateway.admission.keys import read_keys, warn_if_open
 from gateway.admission.origins import Origins
@@ -31,13 +30,12 @@ from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
 from turngate.process import garbage, logging
+from turngate.process import log_events as process_events
 from turngate.process.model_ends import announced_ends, warn_of_ends
 from turngate.process.service import HttpServer, Readiness, application, json_response, listen
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
 from turngate.protocol.messages import GATEWAYS, SESSION_STATES, TRANSLATORS, Command, commands_stream
-
-log = structlog.get_logger(__name__)
 
 #: Seconds that clients get to be told good-bye, and last records to be published.
 _FAREWELL = 3.0
@@ -53,7 +51,7 @@ _COMMANDS_AT_ONCE = 8
 def run(settings: GatewaySettings) -> None:
     """Run a gateway until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start, and exits the process with
     code 1 when one of its tasks ended."""
-    logging.configure(settings, "gateway")
+    logging.configure(settings, "gateway", gateway=settings.gateway_id)
 
     async def wired(supervisor: Supervisor) -> None:
         await Gateway(settings, supervisor, Bus.connect(settings), ENGINES[settings.socket_engine]).serve()
@@ -172,9 +170,8 @@ class Gateway:
                 asking = asyncio.create_task(_warn_of_ends(settings))
                 garbage.settle()
                 supervisor.drain = self._drain
-                log.info(
-                    "started",
-                    gateway=settings.gateway_id,
+                log_events.gateway_started(
+                    address=f"{settings.gateway_host}:{settings.gateway_port}",
                     upstream=without_secrets(settings.upstream),
                     simulated=settings.simulated,
                 )
@@ -185,7 +182,7 @@ class Gateway:
                 await asyncio.wait([serving])
                 await supervisor.end()
                 await self._bus.stop()
-                log.info("stopped", gateway=settings.gateway_id)
+                process_events.stopped()
         finally:
             await self._bus.close()
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import resource
 
-import structlog
-
-log = structlog.get_logger(__name__)
+from gateway import log_events
 
 PER_SESSION = 2
 #: For Redis, HTTP, log files and what Python opens.
@@ -21,11 +19,6 @@ def sessions_that_fit(wanted: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     fit = wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, (hard - RESERVE) // PER_SESSION))
     if fit < wanted:
-        log.warning(
-            "sessions_limited",
-            sessions=fit,
-            wanted=wanted,
-            open_files=hard,
-            remedy=f"raise the limit of open files (ulimit -n) to {wanted * PER_SESSION + RESERVE}",
-        )
+        needed = wanted * PER_SESSION + RESERVE
+        log_events.sessions_limited(sessions=fit, wanted=wanted, open_files=hard, open_files_needed=needed)
     return fit

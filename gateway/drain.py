@@ -7,9 +7,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-import structlog
-
-log = structlog.get_logger(__name__)
+from gateway import log_events
 
 #: Seconds that replies may take to end when the time is over.
 _LAST_REPLIES = 10.0
@@ -50,12 +48,12 @@ class Drain:
     async def __call__(self) -> None:
         """Returns when no session is left, or time is up."""
         self.begun = True
-        log.info("draining", sessions=len(self._sessions()), grace=self._grace, longest=self._longest)
+        log_events.draining(sessions=len(self._sessions()), grace=self._grace, longest=self._longest)
         await asyncio.sleep(self._grace)
         self._close_listener()
         if not await _within(self._longest, self._is_empty):
             await _within(min(_LAST_REPLIES, self._longest), lambda: not any(one.replying for one in self._sessions()))
-        log.info("drained", sessions=len(self._sessions()))
+        log_events.drained(sessions=len(self._sessions()))
 
     def _is_empty(self) -> bool:
         return not self._hand_over() and not self._sessions()

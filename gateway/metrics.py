@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway import log_events
 from gateway.admission.admission import Reason
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.counters import Counters
 from gateway.turn.requests import Kind
-
-log = structlog.get_logger(__name__)
 
 _RELEASE_LATENCY = Histogram(
     "turngate_release_latency_seconds",
@@ -111,7 +109,7 @@ def draining(begun: Callable[[], bool]) -> None:
 
 
 def _log_unknown(kind: str) -> None:
-    log.warning("unknown_upstream_event", type=kind)
+    log_events.unknown_upstream_event(event_type=kind)
 
 
 class SessionMetrics(Collector):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
 from prometheus_client import Counter
 
+from gateway import log_events
 from gateway.admission.resume_keys import Returning
 from gateway.conversation.conversation import Ending
 from gateway.recent import Recent
@@ -15,9 +15,8 @@ from gateway.session.claims import Claims, TakenUp
 from gateway.session.journal_writer import JournalWriter
 from gateway.session.session import RESUMED_ELSEWHERE, Session, Writing
 from session_state.owners import JournalEntry
+from turngate.process.log_context import about
 from turngate.protocol.messages import JournalComplete, SessionClaimed
-
-log = structlog.get_logger(__name__)
 
 _GOING_AWAY = Ending(1012, "SERVER_GOING_AWAY")
 _LEFT_MAX, _OVER_MAX = 1_024, 4_096
@@ -106,7 +105,8 @@ class Moves:
         self._left[session.name] = entry.epoch
         written = await self._claims.let_go(entry)
         _handed_over.labels("written" if written else "lost").inc()
-        log.info("session_handed_over", session=session.name, written=written)
+        with about(session.name):
+            log_events.session_handed_over() if written else log_events.session_not_handed_over()
         session.leave()
         return entry
 

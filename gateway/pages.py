@@ -13,14 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import structlog
 
+from gateway import log_events
 from gateway.admission.admission import Admission, Refusal
 from gateway.admission.tokens import TTL_DEFAULT, TTL_MAX, TTL_MIN
 from gateway.dialect import DIALECTS
 from gateway.sockets.interface import HttpRequest, HttpResponse
-
-log = structlog.get_logger(__name__)
 
 HEALTH = "/health"
 #: Deepgram's paths: https://developers.deepgram.com/guides/fundamentals/token-based-authentication and
@@ -102,7 +100,7 @@ class Pages:
         if refusal is None:
             self._admission.end(request.name)
             return _json(HTTPStatus.UPGRADE_REQUIRED, {"error": "agents converse over WebSocket"}, _UPGRADE)
-        log.info("client_refused", reason=refusal.reason)
+        log_events.client_refused(reason=refusal.reason)
         return _json(refusal.status, {"error": refusal.text}, refusal.headers)
 
     def _grant(self, request: HttpRequest) -> HttpResponse:
@@ -113,7 +111,7 @@ class Pages:
             return _failed(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", text)
         granted = self._admission.grant(request, ttl, self._clock())
         if isinstance(granted, Refusal):
-            log.info("token_refused", reason=granted.reason)
+            log_events.token_refused(reason=granted.reason)
             return _told(granted)
         token, seconds = granted
         return _json(HTTPStatus.OK, {"access_token": token, "expires_in": seconds}, {"Cache-Control": "no-store"})

@@ -10,9 +10,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
-
-from gateway import metrics
+from gateway import log_events, metrics
 from gateway.admission.admission import Admission
 from gateway.admission.authentication import Authentication
 from gateway.admission.credentials import chosen
@@ -34,10 +32,9 @@ from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit
 from gateway.sockets.send_queue import QueueLimits
 from gateway.think_models import think_models
 from session_state.owners import JournalEntry
+from turngate.process.log_context import about
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Command, JournalComplete, SessionClaimed
-
-log = structlog.get_logger(__name__)
 
 #: How many looks at a socket fit into the time after which it counts as stalled, and the most seconds between two.
 _STALL_LOOKS = 8
@@ -156,7 +153,7 @@ class GatewayServer:
         if self._serving:
             _, late = await asyncio.wait(self._serving, timeout=timeout)
             if late:
-                log.warning("sessions_cut", sessions=len(late))
+                log_events.sessions_cut(sessions=len(late))
         for session in self._sessions.values():
             session.cut()
         await self._server.wait_closed()
@@ -188,7 +185,7 @@ class GatewayServer:
         try:
             refusal = self._admission.begin(name, address, self._clock())
             if refusal is not None:
-                log.info("client_refused", reason=refusal.reason)
+                log_events.client_refused(reason=refusal.reason)
                 await client.close(_TRY_AGAIN_LATER, fit_reason(refusal.text))
                 return
             await self._converse(client, DIALECTS[urlsplit(path).path], name)
@@ -202,11 +199,13 @@ class GatewayServer:
         credential, returning = self._admission.returning(name)
         session = await self._of_this_gateway(returning)
         if session is not None and session.attachable:
-            metrics.client_returned(parked=session.parked_since is not None)
-            log.info("client_returned", session=session.name, parked=session.parked_since is not None)
+            parked = session.parked_since is not None
+            metrics.client_returned(parked=parked)
             handle = self._resume_keys.enter(session.name, credential, returning)
             welcome = events.welcome(session.name, resumed=True, resume=handle)
-            leg = session.attach(client, welcome, returning.received)
+            with about(session.name):
+                log_events.client_returned(parked=parked)
+                leg = session.attach(client, welcome, returning.received)
         else:
             self._admission.new_session(name)
             # One that has ended here has ended, whatever Redis still knows of it.
@@ -249,7 +248,8 @@ class GatewayServer:
             conversation.take_up(taken.parts, self._clock())
             recovered = {"messages": taken.parts["client"]["messages"], "audio_ms": about["audio_ms"]}
         except (LookupError, TypeError, ValueError) as error:
-            log.error("session_not_taken_up", session=taken.session, exc_info=error)
+            with about(taken.session):
+                log_events.session_not_taken_up(exc_info=error)
             return None
         self._admission.rename(name, taken.session)
         handle = self._resume_keys.enter(taken.session, credential, returning)
@@ -319,17 +319,21 @@ class GatewayServer:
         task.add_done_callback(tasks.discard)
 
     async def _run(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None) -> None:
-        name = session.name
-        dialect = session.conversation.context.dialect
-        log.info("session_started", session=name, dialect=dialect.name, sessions=len(self._sessions))
-        try:
-            await session.run(welcome, missed)
-        finally:
-            self._moves.ended(session, self._resume_keys.of(name))
-            # It may have come back meanwhile, from another gateway.
-            if self._sessions.get(name) is session:
-                del self._sessions[name]
-                self._resume_keys.forget(name)
-                self._admission.end(name)
-            session.client.leave()
-            log.info("session_ended", session=name, sessions=len(self._sessions))
+        name, began = session.name, self._clock()
+        with about(name):
+            dialect = session.conversation.context.dialect.name
+            log_events.session_started(dialect=dialect, sessions=len(self._sessions))
+            try:
+                await session.run(welcome, missed)
+            finally:
+                self._moves.ended(session, self._resume_keys.of(name))
+                # It may have come back meanwhile, from another gateway.
+                if self._sessions.get(name) is session:
+                    del self._sessions[name]
+                    self._resume_keys.forget(name)
+                    self._admission.end(name)
+                session.client.leave()
+                ending, seconds = session.ending, round(self._clock() - began, 3)
+                log_events.session_ended(
+                    code=ending.code, reason=ending.reason, seconds=seconds, sessions=len(self._sessions)
+                )

@@ -6,13 +6,13 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-import structlog
 from prometheus_client import Gauge
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from session_state import log_events
 from session_state.admin_key import AdminKey
 from session_state.config import SessionStateSettings
 from session_state.console_faults import Faults
@@ -30,8 +30,6 @@ from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
 from turngate.process.service import Service, json_response
 from turngate.protocol.messages import RELEASES, SESSION_STATES, TURNS, TurnRecord
-
-log = structlog.get_logger(__name__)
 
 #: Turn records that are taken in at a time.
 _RECORDS = 256
@@ -121,7 +119,7 @@ class Sweeper:
         if overdue := await self._store.overdue(self._batch):
             await publish_releases(self._bus, await self._store.revisit(overdue))
         if forgotten := await self._store.forget_silent():
-            log.warning("sessions_forgotten", sessions=forgotten)
+            log_events.sessions_forgotten(sessions=forgotten)
         _known.set(await self._store.known())
         _waiting.set(await self._store.waiting())
 

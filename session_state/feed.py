@@ -9,19 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from session_state import log_events
 from session_state.keys import WATCH_CHANNEL
 from session_state.store import describe
 from session_state.watchers import Event, Watchers
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
 from turngate.protocol.messages import TurnRecord
-
-log = structlog.get_logger(__name__)
 
 #: Seconds until a new watcher is subscribed, if nothing happens meanwhile.
 _LOOK_SECONDS = 0.1
@@ -75,7 +73,7 @@ class Feed:
             try:
                 self._watchers.offer(session, lambda: session_event(message["data"]))
             except (ValueError, LookupError, TypeError) as error:
-                log.warning("watch_event_unreadable", reason=reason_of(error))
+                log_events.watch_event_unreadable(reason=reason_of(error))
 
     def _channel(self, session: str | None) -> str:
         return self._all if session is None else f"{self._all}:{session}"

@@ -11,19 +11,18 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from session_state import log_events
 from session_state.config import SessionSettings
 from session_state.keys import SESSION_KEY
 from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
+from turngate.process.log_context import about
 from turngate.protocol.messages import commands_stream
-
-log = structlog.get_logger(__name__)
 
 OWNER_KEY = "turngate:owner:"
 JOURNAL_KEY = "turngate:journal:"
@@ -190,7 +189,8 @@ class OwnersClient:
         if isinstance(reply, Exception):
             if trouble.concerns_server(reply):
                 raise reply
-            log.error("journal_unreadable", session=entry.session, reason=reason_of(reply))
+            with about(entry.session):
+                log_events.journal_unreadable(reason=reason_of(reply))
             _written.labels("failed").inc()
             return reply
         outcome = Written(_text(reply))
@@ -209,7 +209,8 @@ async def _readable(session: str | None, asked: Awaitable[Any]) -> Any:
     except RedisError as error:
         if trouble.concerns_server(error):
             raise
-        log.error("owner_unreadable", session=session, reason=reason_of(error))
+        with about(session):
+            log_events.owner_unreadable(reason=reason_of(error))
         raise _UnreadableError from error
 
 

@@ -13,19 +13,18 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from session_state import log_events
 from session_state.config import ReservationSettings
 from session_state.keys import SESSION_KEY, WATCH_CHANNEL
 from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
+from turngate.process.log_context import about
 from turngate.protocol.messages import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
-
-log = structlog.get_logger(__name__)
 
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
@@ -258,7 +257,8 @@ def _isolated(release_id: str, session: str, reply: Any) -> Step:
     except Exception as error:
         if not trouble.concerns_server(error):
             _failed.inc()
-            log.error("session_unreadable", session=session, reason=reason_of(error))
+            with about(session):
+                log_events.session_unreadable(reason=reason_of(error))
         return Step(Outcome.FAILED, error=error)
 
 

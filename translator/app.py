@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-import structlog
 from pydantic import ValidationError
 
 from session_state.client import Outcome, Reservation, SessionStateClient, raise_refusal
+from translator import log_events
 from translator.config import TranslatorSettings
 from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
@@ -20,6 +20,7 @@ from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
+from turngate.process.log_context import about
 from turngate.process.model_ends import warn_of_ends
 from turngate.process.service import Service
 from turngate.protocol.messages import (
@@ -35,8 +36,6 @@ from turngate.protocol.messages import (
     Value,
     commands_stream,
 )
-
-log = structlog.get_logger(__name__)
 
 NOT_PROCESSED = "REQUEST_NOT_PROCESSED"
 #: Entries that are handled at a time.
@@ -124,7 +123,8 @@ class Translator:
                 elif step.release is not None:
                     commands.append((event, *_carried_out(step.release)))
                 elif step.outcome is Outcome.FULL:
-                    log.warning("intents_full", session=event.session, seq=event.seq)
+                    with about(event.session):
+                        log_events.intents_full(seq=event.seq)
             except Exception as error:
                 batch.fail(event, error)
         await self._send(batch, commands)

@@ -6,15 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
-
+from gateway import log_events
 from gateway.admission.credentials import KeyOptions, Keys
 from gateway.admission.watched_file import WatchedFile
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError
 from turngate.process.urls import is_loopback
-
-log = structlog.get_logger(__name__)
 
 
 def read_keys(settings: GatewaySettings) -> Keys | None:
@@ -41,9 +38,9 @@ def read_keys(settings: GatewaySettings) -> Keys | None:
 def warn_if_open(keys: Keys | None, settings: GatewaySettings) -> None:
     """Log a warning if clients need no key."""
     if keys is None:
-        log.warning(
-            "open_to_anybody",
+        log_events.open_to_anybody(
             address=f"{settings.published_host or settings.gateway_host}:{settings.gateway_port}",
+            # `turngate run` shows the line to people who have not read the page.
             remedy="set TURNGATE_API_KEYS",
         )
 
@@ -70,9 +67,9 @@ class FileKeys(Keys):
         try:
             self.replace(self._read())
         except SettingsError as error:
-            log.error("keys_not_read", reason=str(error), kept=len(self))
+            log_events.keys_not_read(reason=str(error), kept=len(self))
         else:
-            log.info("keys_read_again", keys=len(self))
+            log_events.keys_read_again(keys=len(self))
 
     def _read(self) -> dict[str, KeyOptions]:
         return {**self._listed, **_named("TURNGATE_API_KEYS_FILE", self._watched.lines())}

@@ -7,14 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import structlog
-
+from gateway import log_events
 from gateway.admission.tokens import SECRET_MIN, Tokens
 from gateway.admission.watched_file import WatchedFile
 from gateway.config import GatewaySettings
 from turngate.process.settings import SettingsError
-
-log = structlog.get_logger(__name__)
 
 
 def read_tokens(settings: GatewaySettings, *, open_to_anybody: bool) -> Tokens | None:
@@ -56,9 +53,9 @@ class FileTokens(Tokens):
         try:
             self.replace(self._read())
         except SettingsError as error:
-            log.error("token_secrets_not_read", reason=str(error), kept=len(self))
+            log_events.token_secrets_not_read(reason=str(error), kept=len(self))
         else:
-            log.info("token_secrets_read_again", secrets=len(self))
+            log_events.token_secrets_read_again(secrets=len(self))
 
     def _read(self) -> list[str]:
         return [*_checked("TURNGATE_TOKEN_SECRET_FILE", self._watched.lines()), *self._listed]

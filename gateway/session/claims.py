@@ -7,18 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
+from gateway import log_events
 from gateway.continuity.journal import read
 from gateway.recent import Recent
 from session_state.owners import Claim, JournalEntry, OwnersClient, Written
 from turngate.bus import trouble
 from turngate.bus.trouble import Backoff
+from turngate.process.log_context import about
 from turngate.protocol.messages import JournalComplete
-
-log = structlog.get_logger(__name__)
 
 #: Seconds for all attempts to write the last entry of a session.
 _LAST_ENTRY = 2.0
@@ -89,18 +88,23 @@ class Claims:
             claim = await self._owners.claim(keys, self._gateway)
         if claim is None:
             return None
+        with about(claim.session):
+            return await self._take_up(claim)
+
+    async def _take_up(self, claim: Claim) -> TakenUp | None:
+        """The session that was claimed. `_OVERTAKEN` if it cannot be taken up any more, and None if it never can."""
         complete = claim.complete or await self._completed(claim)
         journal = await self._owners.take_up(claim)
         if journal is None:
-            log.warning("session_not_taken_up", session=claim.session, reason="its journal is gone, or claimed again")
+            log_events.session_not_found()
             return _OVERTAKEN
         try:
             parts = read(journal)
         except ValueError as error:
-            log.error("session_not_taken_up", session=claim.session, reason=str(error))
+            log_events.session_not_taken_up(exc_info=error)
             return None
         _taken_up.labels("complete" if complete else "incomplete").inc()
-        log.info("session_claimed", session=claim.session, epoch=claim.epoch, before=claim.gateway, complete=complete)
+        log_events.session_claimed(epoch=claim.epoch, before=claim.gateway, complete=complete)
         return TakenUp(claim.session, claim.epoch, parts, complete)
 
     def completed(self, command: JournalComplete) -> None:
@@ -126,7 +130,8 @@ class Claims:
         """Another gateway has claimed the session, with this epoch or a later one: give it the last entry, or None if
         there is nothing to add."""
         in_time = await _surely("complete a journal", lambda: self._owners.complete(session, epoch, entry))
-        log.info("session_given", session=session, epoch=epoch, known=entry is not None, in_time=in_time)
+        with about(session):
+            log_events.session_given(epoch=epoch, known=entry is not None, in_time=in_time)
 
     async def let_go(self, entry: JournalEntry) -> bool:
         """Write the last entry of a session that whoever claims it goes on with. Returns whether it was written."""
@@ -165,7 +170,7 @@ class Claims:
             async with asyncio.timeout(self._wait):
                 await event.wait()
         except TimeoutError:
-            log.warning("journal_not_completed", session=claim.session, before=claim.gateway)
+            log_events.journal_not_completed(before=claim.gateway)
             return False
         finally:
             del self._awaited[claimed]

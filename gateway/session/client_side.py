@@ -7,14 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import structlog
-
+from gateway import log_events
 from gateway.session.leg import Leg
 from gateway.session.sending import Sending
 from gateway.session.share import LoopShare
 from gateway.sockets.interface import ConnectionClosed
-
-log = structlog.get_logger(__name__)
 
 #: Close codes (RFC 6455, 7.4.1).
 _CLOSED_BY_CLIENT = 1000
@@ -84,7 +81,7 @@ class ClientSide:
         sending.client = leg
         if self.parked_since is None:
             # The newest connection wins.
-            log.info("client_replaced", session=self._conversation.session)
+            log_events.client_replaced()
             before.given_up = True
             self._start(self._replace(before))
         self.parked_since, sending.parked = None, False
@@ -113,7 +110,7 @@ class ClientSide:
         conversation, sending = self._conversation, self._sending
         if not self.attachable or ended.code == _CLOSED_BY_CLIENT or not self._parking.allowed():
             return False
-        log.info("client_lost", session=conversation.session, code=ended.code)
+        log_events.client_lost(code=ended.code)
         self._returned.clear()
         conversation.counters.parked += 1
         self.parked_since, sending.parked = self._clock(), True
@@ -127,7 +124,7 @@ class ClientSide:
         except TimeoutError:
             if self.parked_since is not None:
                 conversation.counters.not_returned += 1
-                log.info("client_did_not_return", session=conversation.session)
+                log_events.client_did_not_return()
         return self.parked_since is None
 
     def _arrived(self, leg: Leg, mark: bytes) -> None:

@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import orjson
-import structlog
 
+from gateway import log_events
 from gateway.conversation.effects import SESSION_OVER, UpstreamProblem
 from gateway.sockets.interface import ConnectionClosed, Engine, HandshakeRefused, Socket
 from gateway.timers import NEVER
 from turngate.process.urls import without_secrets
 from turngate.protocol.openai.errors import LASTING, PASSING
-
-log = structlog.get_logger(__name__)
 
 #: Maximum size of a server event: 60 s of 24 kHz pcm16 in base64. Real events are far smaller.
 _MAX_EVENT_BYTES = 4 * 1024 * 1024
@@ -77,7 +75,7 @@ class Dialler:
             try:
                 return await self.try_once()
             except HandshakeRefused as refused:
-                log.warning("upstream_not_reached", status=refused.status)
+                log_events.upstream_not_reached(reason=f"HTTP {refused.status}")
                 refusals += 1
                 named = _named_wait(refused)
                 wait = max(wait, named)
@@ -86,7 +84,7 @@ class Dialler:
                 if lasting or now() + wait >= until:
                     raise UpstreamUnavailable(problem) from None
             except (OSError, TimeoutError) as error:
-                log.warning("upstream_not_reached", error=str(error) or type(error).__name__)
+                log_events.upstream_not_reached(reason=str(error) or type(error).__name__)
             await asyncio.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -154,6 +152,11 @@ def closed(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> Upstream
         _MAY_RETRY,
         early=True,
     )
+
+
+def lasts(problem: UpstreamProblem) -> bool:
+    """Whether the upstream refuses sessions until the operator acts."""
+    return problem.close_code == _NO_RETRY and problem is not SESSION_OVER
 
 
 def may_redial(ended: ConnectionClosed, refusal: tuple[str, str] | None) -> bool:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import structlog
-
+from gateway import log_events
 from gateway.session.folding_queue import FoldingQueue
 from session_state.owners import JournalEntry, OwnersClient, Written
 from turngate.bus import trouble
 from turngate.bus.trouble import Backoff, concerns_server
-
-log = structlog.get_logger(__name__)
+from turngate.process.log_context import about
 
 #: Sessions in one round trip: so few that building their entries delays no audio.
 _MOST = 16
@@ -110,7 +108,7 @@ class JournalWriter:
         """Return when everything that waits is written (sessions that have ended), at the latest after ``timeout``
         seconds."""
         if not await self._queue.drained(timeout):
-            log.warning("journals_not_written", sessions=self.waiting)
+            log_events.journals_not_written(sessions=self.waiting)
 
     async def _write(self, sessions: list[Journaled]) -> None:
         written: list[tuple[Journaled, JournalEntry]] = []
@@ -119,7 +117,8 @@ class JournalWriter:
                 entry = session.journal_entry()
             except Exception as error:
                 # A defect that shows in one session must not silence the others.
-                log.error("journal_not_written", session=session.name, exc_info=error)
+                with about(session.name):
+                    log_events.journal_failed(exc_info=error)
                 continue
             if entry is not None:
                 written.append((session, entry))

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import structlog
 from prometheus_client import Counter
 
+from gateway import log_events
 from gateway.session.folding_queue import FoldingQueue
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import reason_of
 from turngate.bus.trouble import Backoff, concerns_server
+from turngate.process.log_context import about
 from turngate.protocol.messages import CLIENT_EVENTS, TURNS, ClientEvent, TurnRecord
-
-log = structlog.get_logger(__name__)
 
 _dropped = Counter(
     "turngate_publications_dropped",
@@ -95,7 +94,7 @@ class Publisher:
         """Return when everything that waits has been published (the last records of closing sessions), at the latest
         after ``timeout`` seconds."""
         if not await self._queue.drained(timeout):
-            log.warning("unpublished", messages=self.waiting)
+            log_events.records_not_published(messages=self.waiting)
 
     def _take(self) -> tuple[dict[tuple[str, int], Source], list[tuple[str, TurnRecord | ClientEvent]]]:
         """What is published next, with its messages."""
@@ -109,7 +108,8 @@ class Publisher:
                 message = source.record() if seq == 0 else source.client_event(seq)
             except Exception as error:
                 # A defect that shows in one session must not silence the others.
-                log.error("not_published", session=session, seq=seq, exc_info=error)
+                with about(session):
+                    log_events.record_failed(seq=seq, exc_info=error)
                 continue
             if message is not None:
                 messages.append((TURNS if seq == 0 else CLIENT_EVENTS, message))
@@ -118,6 +118,8 @@ class Publisher:
 
     async def _publish(self, messages: Sequence[tuple[str, TurnRecord | ClientEvent]]) -> None:
         # One try: what is published after a pause is newer.
-        for failed in await self._bus.publish(messages, tries=1):
+        outcomes = await self._bus.publish(messages, tries=1)
+        for (stream, message), failed in zip(messages, outcomes, strict=True):
             if failed is not None:
-                log.error("not_published", error=reason_of(failed))
+                with about(message.session):
+                    log_events.publication_failed(stream=stream, reason=reason_of(failed))

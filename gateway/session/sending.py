@@ -11,8 +11,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
+from gateway import log_events
 from gateway.conversation.conversation import NEVER, Conversation
 from gateway.conversation.counters import Cut
 from gateway.conversation.effects import Effects
@@ -21,9 +20,8 @@ from gateway.session.fast_path import FastPath
 from gateway.session.leg import Leg
 from gateway.session.publisher import Publisher
 from gateway.sockets.interface import ConnectionClosed
+from turngate.process.log_context import about
 from turngate.protocol.openai.client_events import append_audio
-
-log = structlog.get_logger(__name__)
 
 _MAY_RETRY = 1011
 #: Minimum number of seconds between two ticks.
@@ -191,7 +189,9 @@ class Sending:
         if leg.was_cut:
             return
         self.conversation.counters.cut[leg.peer, why] += 1
-        log.warning(why, session=self.conversation.session, peer=leg.peer)
+        cut = log_events.upstream_cut if leg is self.upstream else log_events.client_cut
+        with about(self.conversation.session):
+            cut(why=why.value)
         leg.cut()
         if leg is self.upstream:
             # The client can still be served, or told.

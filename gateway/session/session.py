@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import structlog
-
+from gateway import log_events
 from gateway.continuity.journal import Changes
 from gateway.conversation.conversation import Conversation, Effects, Ending
 from gateway.session.client_side import ClientSide, Parking
@@ -25,10 +24,9 @@ from gateway.session.upstream_side import Upstream, UpstreamSide
 from gateway.sockets.interface import ConnectionClosed, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from session_state.owners import JournalEntry
+from turngate.process.log_context import about
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import TurnCommand
-
-log = structlog.get_logger(__name__)
 
 #: How the connection of a client ends that is served elsewhere.
 RESUMED_ELSEWHERE = Ending(1008, "SESSION_RESUMED_ELSEWHERE")
@@ -100,6 +98,11 @@ class Session:
         return self._client_side.parked_since
 
     @property
+    def ending(self) -> Ending:
+        """How the client's connection is closed, when the session is over."""
+        return self.conversation.ending or Ending(1000, "")
+
+    @property
     def client(self) -> Leg:
         """The client's connection. When it is `Leg.over`, close it; `run` may go on without it."""
         return self._sending.client
@@ -169,7 +172,8 @@ class Session:
 
     def fail(self, error: Exception) -> None:
         """End this session after an unexpected exception; tell the client."""
-        log.error("session_failed", session=self.conversation.session, exc_info=error)
+        with about(self.name):
+            log_events.session_failed(exc_info=error)
         self.conversation.tell_error("INTERNAL_SERVER_ERROR", "The session failed; connect again.")
         self.conversation.end(1011, "INTERNAL_SERVER_ERROR")
         self._sending.hand_over_and_wake()
@@ -207,7 +211,8 @@ class Session:
     def fenced(self) -> None:
         """Another gateway owns the session: say nothing more (`Journaled`)."""
         if not self.handed_over:
-            log.warning("session_fenced", session=self.name, epoch=self.conversation.epoch)
+            with about(self.name):
+                log_events.session_fenced(epoch=self.conversation.epoch)
             assert self._writing is not None
             self._writing.fenced(self, self.hand_over(RESUMED_ELSEWHERE))
 
@@ -285,7 +290,7 @@ class Session:
         with contextlib.suppress(ConnectionClosed):
             await sending.flush()
         sending.stop_timer()
-        ending = self.conversation.ending or Ending(1000, "")
+        ending = self.ending
         # All at the same time, so that the client's close frame does not wait for the upstream's answer.
         closing = [leg.socket.close() for leg in (sending.upstream, sending.next) if leg is not None]
         if not sending.parked:

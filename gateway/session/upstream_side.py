@@ -8,9 +8,10 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from gateway.conversation.effects import Effects, UpstreamProblem
+from gateway import log_events
+from gateway.conversation.effects import SESSION_OVER, Effects, Ending, UpstreamProblem
 from gateway.session.client_side import Start
-from gateway.session.dialler import UpstreamUnavailable, closed, may_redial, unreachable
+from gateway.session.dialler import UpstreamUnavailable, closed, lasts, may_redial, stalled, unreachable
 from gateway.session.leg import Leg
 from gateway.session.sending import Sending
 from gateway.session.share import LoopShare
@@ -63,11 +64,13 @@ class UpstreamSide:
             problem = await self._serve(until)
             if problem is not None and conversation.ending is None:
                 conversation.upstream_closed(problem, self._clock())
+                _log_end(problem, conversation.ending)
             await self._sending.flush()
             if not conversation.reconnecting:
                 return
             if conversation.lost_at != lost_at:
                 # A connection that was where the conversation is may be replaced at once.
+                log_events.upstream_lost(code=stalled().code if problem is None else problem.code)
                 lost_at, pause = conversation.lost_at, _FIRST_PAUSE
                 until = asyncio.get_running_loop().time() + self._upstream.reconnect_timeout
             else:
@@ -211,3 +214,11 @@ class UpstreamSide:
             await leg.socket.close()
         finally:
             leg.cut()
+
+
+def _log_end(problem: UpstreamProblem, ending: Ending | None) -> None:
+    """Log why the session ends, if it does, for want of a connection."""
+    if ending is None or ending.reason == SESSION_OVER.code:
+        return
+    event = log_events.upstream_refuses if lasts(problem) else log_events.upstream_given_up
+    event(code=ending.reason)

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import RedisDsn
 from redis.asyncio import Redis
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from session_state.app import Sweeper
@@ -72,7 +73,7 @@ async def test_a_handler_that_raises_gets_the_messages_one_by_one_and_the_others
         await bus.publish([(STREAM, Thing(name=name))])
     entries: Any = await bus.redis.xrange(STREAM)
     (poison,) = [entry for entry, fields in entries if b"poison" in body_of(fields)]
-    with capture_logs() as logs:
+    with capture_logs(processors=[merge_contextvars]) as logs:
         await bus.start()
 
         async def finished() -> bool:
@@ -94,7 +95,7 @@ async def test_a_reason_does_not_contain_what_a_person_said(bus: Bus) -> None:
     consumer = bus.consume(STREAM, GROUP, Thing, handle, records=8)
     await bus.redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     await bus.redis.xadd(STREAM, {"__data__": '{"name": ["my secret"]}'})
-    with capture_logs() as logs:
+    with capture_logs(processors=[merge_contextvars]) as logs:
         await bus.start()
         await until(lambda: _pending(bus.redis, consumer.key))
         await asyncio.sleep(0)
@@ -166,7 +167,7 @@ async def test_an_unreadable_session_stops_neither_the_sweeper_nor_the_others(bu
         released.update(Release.model_validate_json(body_of(fields)).session for _, fields in entries)
         return released >= set(names) and failures() > before
 
-    with capture_logs() as logs:
+    with capture_logs(processors=[merge_contextvars]) as logs:
         await until(all_released)
     assert released == set(names)
     assert "bad" in [line["session"] for line in logs if line["event"] == "session_unreadable"]

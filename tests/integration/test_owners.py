@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from session_state.keys import SESSION_KEY
@@ -102,7 +103,7 @@ async def test_a_session_whose_keys_are_unreadable_fails_alone(owners: OwnersCli
     assert isinstance(failed, Exception)
     assert written is Written.WRITTEN
     await redis.set(RESUME_KEY + "k1", "s")
-    with capture_logs() as logs:
+    with capture_logs(processors=[merge_contextvars]) as logs:
         claim = await owners.claim(["k1", "k2"], "b")
     assert claim == Claim("t", 1, "a", complete=False), "a key that cannot be used costs the others nothing"
     assert [line["session"] for line in logs if line["event"] == "owner_unreadable"] == ["s"]

@@ -15,7 +15,7 @@ import session_state.store
 import translator.app
 
 #: Log events that say that something is wrong which no weather explains.
-_LEVELS = ("error", "critical")
+_LEVELS = ("error",)
 _EVENTS = ("entry_failed", "not_acknowledged")
 
 

@@ -19,21 +19,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from prometheus_client import Counter
 from pydantic import BaseModel
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from turngate.bus import trouble
+from turngate.bus import log_events, trouble
 from turngate.bus.connection import connect
 from turngate.bus.consumer import Consumer, Handler, Message
 from turngate.bus.consumer_groups import leave
 from turngate.bus.entries import fields_of, label_of
 from turngate.bus.readers import FastStreamReaders, Reader, Readers
 from turngate.process.settings import BrokerSettings
-
-log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at the consumers.
 _WATCH_INTERVAL = 0.5
@@ -222,7 +219,7 @@ class Bus:
                 for reading in self._readings:
                     await self._leave(reading.consumer)
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("left_behind", streams=[consumer.stream for consumer in self.consumers], error=str(error))
+            log_events.leaving_failed(streams=[consumer.stream for consumer in self.consumers], error=str(error))
 
     async def close(self) -> None:
         """Close the client for commands. Call it last."""
@@ -247,7 +244,10 @@ class Bus:
             return False
         missing = tuple(group for group, living in zip(groups, members, strict=True) if not living)
         if missing != self.missing:
-            log.warning("services_missing", missing=missing) if missing else log.info("services_complete")
+            if missing:
+                log_events.services_missing(missing=missing)
+            else:
+                log_events.services_complete()
         self.missing = missing
         return not missing and self.alive()
 
@@ -293,4 +293,4 @@ class Bus:
         for reading in self._readings:
             if not reading.reader.alive():
                 await reading.reader.restart()
-        log.warning("consumers_revived", streams=[consumer.stream for consumer in self.consumers])
+        log_events.consumers_revived(streams=[consumer.stream for consumer in self.consumers])

@@ -19,16 +19,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-import structlog
 from prometheus_client import Counter
 from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
-from turngate.bus import trouble
+from turngate.bus import log_events, trouble
 from turngate.bus.entries import Entry, label_of
 from turngate.bus.finishing import finish
-
-log = structlog.get_logger(__name__)
+from turngate.process.log_context import about
 
 Message = TypeVar("Message")
 
@@ -129,7 +127,9 @@ class Consumer(Generic[Message]):
             finished += failed
         for entry_id, reason in failed.items():
             _failed.labels(self._label).inc()
-            log.warning("entry_failed", stream=self.stream, entry=entry_id.decode(), reason=reason)
+            message = messages[ids.index(entry_id)] if entry_id in ids else None
+            with about(getattr(message, "session", None)):
+                log_events.entry_failed(stream=self.stream, entry=entry_id.decode(), reason=reason)
         await self._acknowledge(finished)
         return failed
 
@@ -174,7 +174,7 @@ class Consumer(Generic[Message]):
         if trouble.kind_of(error) == trouble.UNREACHABLE:
             return []
         _dropped.labels(self._label).inc(len(ids))
-        log.warning("entries_dropped", stream=self.stream, entries=len(ids), reason=reason_of(error))
+        log_events.entries_dropped(stream=self.stream, entries=len(ids), reason=reason_of(error))
         return ids
 
     async def _acknowledge(self, ids: Sequence[bytes]) -> None:
@@ -187,7 +187,7 @@ class Consumer(Generic[Message]):
             except Exception as error:
                 # A group that was lost with the server's data has nothing to acknowledge.
                 if not trouble.concerns_server(error):
-                    log.warning("not_acknowledged", stream=self.stream, entries=len(ids), error=str(error))
+                    log_events.not_acknowledged(stream=self.stream, entries=len(ids), error=str(error))
                     return
                 trouble.note(error, f"acknowledge {self.stream}")
                 await backoff.pause()

@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import random
 
-import structlog
 from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 
-from turngate.bus import trouble
+from turngate.bus import log_events, trouble
 from turngate.bus.bus import Bus
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.messages import DEAD_LETTERS
-
-log = structlog.get_logger(__name__)
 
 #: Seconds between two looks.
 _INTERVAL = 2.0
@@ -73,7 +70,7 @@ class StreamLimits:
         kept = min(int(length * _TRIM_TO * most / size), length - 1)
         dropped = int(await self._redis.xtrim(key, maxlen=max(kept, 0), approximate=False))
         _trimmed.labels(stream).inc(dropped)
-        log.warning("stream_trimmed", stream=stream, bytes=size, limit=most, dropped=dropped, kept=length - dropped)
+        log_events.stream_trimmed(stream=stream, size=size, limit=most, dropped=dropped, kept=length - dropped)
 
     async def _expire_dead_letters(self) -> None:
         seconds, _ = await self._redis.time()

@@ -20,20 +20,19 @@ import asyncio
 import random
 from typing import Any
 
-import structlog
+import orjson
 from prometheus_client import Counter
 from redis.exceptions import RedisError, ResponseError
 
-from turngate.bus import trouble
+from turngate.bus import log_events, trouble
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Consumer
 from turngate.bus.consumer_groups import remove_silent
 from turngate.bus.entries import Entry, body_of
 from turngate.bus.finishing import bury
+from turngate.process.log_context import about
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.messages import DEAD_LETTERS, DeadLetter
-
-log = structlog.get_logger(__name__)
 
 #: Entries looked at in one round, per stream.
 _BATCH = 64
@@ -103,17 +102,19 @@ class Reclaimer:
         errors pass through."""
         silent_ms = _GONE_AFTER * self._settings.reclaim_after_ms
         if removed := await remove_silent(self._redis, consumer.key, consumer.group, silent_ms):
-            log.info("consumers_removed", stream=consumer.stream, consumers=removed)
+            log_events.consumers_removed(stream=consumer.stream, consumers=removed)
 
     async def _deliver(self, consumer: Consumer[Any], entry: Entry, deliveries: int) -> None:
         most = self._settings.deliveries_max
         if deliveries > most:
-            await self._give_up(consumer, entry, deliveries - 1, _UNFINISHED)
+            with about(_session_in(entry.body)):
+                await self._give_up(consumer, entry, deliveries - 1, _UNFINISHED)
             return
         _reclaimed.labels(consumer.stream).inc()
         failed = await consumer.deliver([entry])
         if entry.id in failed and deliveries >= most:
-            await self._give_up(consumer, entry, deliveries, failed[entry.id])
+            with about(_session_in(entry.body)):
+                await self._give_up(consumer, entry, deliveries, failed[entry.id])
 
     async def _give_up(self, consumer: Consumer[Any], entry: Entry, deliveries: int, reason: str) -> None:
         if consumer.on_given_up is not None:
@@ -123,7 +124,7 @@ class Reclaimer:
                 if trouble.concerns_server(error):
                     trouble.note(error, f"give up an entry of {consumer.stream}")
                 else:
-                    log.error("not_given_up", stream=consumer.stream, entry=entry.id.decode(), exc_info=error)
+                    log_events.giving_up_failed(stream=consumer.stream, entry=entry.id.decode(), exc_info=error)
                 # It stays pending, in nobody's way.
                 return
         letter = DeadLetter(
@@ -152,11 +153,19 @@ class Reclaimer:
             await consumer.remove([entry.id])
             written = False
         _given_up.labels(consumer.stream).inc()
-        log.error(
-            "entry_given_up",
+        log_events.entry_given_up(
             stream=consumer.stream,
             entry=letter.entry,
             deliveries=deliveries,
             reason=reason,
             dead_letter=written,
         )
+
+
+def _session_in(body: bytes) -> str | None:
+    """The session that a message is about, which may be unreadable otherwise."""
+    try:
+        session = orjson.loads(body)["session"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return session if isinstance(session, str) else None

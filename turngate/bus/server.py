@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from turngate.bus import log_events
 from turngate.process.settings import BrokerSettings, SettingsError
 from turngate.process.urls import without_secrets
-
-log = structlog.get_logger(__name__)
 
 #: What to do about a server in cluster mode, and about one that may evict keys.
 NO_CLUSTER = "use a single server, with replicas if needed: one script uses keys of several hash slots"
@@ -35,11 +33,7 @@ async def require_server(redis: Redis, settings: BrokerSettings) -> None:
     if info.get("cluster_enabled"):
         raise SettingsError(f"{where} is in cluster mode, which is not supported: {NO_CLUSTER}")
     if info.get("maxmemory") and (policy := info.get("maxmemory_policy")) != "noeviction":
-        log.warning(
-            "redis_may_evict",
-            policy=policy,
-            remedy=NO_EVICTION,
-        )
+        log_events.redis_may_evict(policy=policy, remedy=NO_EVICTION)
 
 
 async def _info(redis: Redis) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import asyncio
 import random
 import time
 
-import structlog
 from prometheus_client import Counter
 from redis.exceptions import (
     AuthenticationError,
@@ -32,7 +31,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-log = structlog.get_logger(__name__)
+from turngate.bus import log_events
 
 #: What `kind_of` returns for a server that does not answer, and for an error that concerns one command only.
 UNREACHABLE = "UNREACHABLE"
@@ -103,13 +102,8 @@ def note(error: BaseException, doing: str) -> None:
         _unlogged[kind] = _unlogged.get(kind, 0) + 1
         return
     _logged_at[kind] = now
-    log.warning(
-        "redis_refuses" if kind != UNREACHABLE else "redis_unreachable",
-        kind=kind,
-        doing=doing,
-        error=str(error),
-        unlogged=_unlogged.pop(kind, 0),
-    )
+    event = log_events.redis_refuses if kind != UNREACHABLE else log_events.redis_unreachable
+    event(kind=kind, doing=doing, error=str(error), unlogged=_unlogged.pop(kind, 0))
 
 
 class Backoff:

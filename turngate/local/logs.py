@@ -11,7 +11,7 @@ from pathlib import Path
 from turngate.process.text import printable
 
 _SHOWN_LEVELS = frozenset({"warning", "error", "critical"})
-_NOT_SHOWN = frozenset({"level", "event", "timestamp", "logger", "service", "exception"})
+_NOT_SHOWN = frozenset({"level", "event", "timestamp", "logger", "service", "gateway", "exception"})
 _FILE_BYTES = 5_000_000
 _LINES_KEPT = 50
 

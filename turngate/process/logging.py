@@ -11,11 +11,13 @@ import logging
 import queue
 import sys
 import threading
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import structlog
 from prometheus_client import Counter
 
+from turngate.process import log_events
 from turngate.process.settings import Settings
 
 #: Lines that may wait to be written.
@@ -26,9 +28,16 @@ _FLUSH_SECONDS = 1.0
 _dropped = Counter("turngate_log_lines_dropped", "Log lines that were dropped because standard error was not read.")
 
 
-def configure(settings: Settings, service: str) -> None:
-    """Set up logging for this process; every line carries the service's name. Call once, before the first log line."""
+def configure(settings: Settings, service: str, **common: str) -> None:
+    """Set up logging for this process; every line carries the service's name, and what it has in ``common``. Call once,
+    before the first log line."""
+
+    def add_common(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # Not bound to the context, which lines of other threads do not have.
+        return {"service": service, **common, **line}
+
     shared: list[structlog.typing.Processor] = [
+        add_common,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -56,18 +65,24 @@ def configure(settings: Settings, service: str) -> None:
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     for noisy in ("websockets", "uvicorn", "faststream", "asyncio", "httpx"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
-    structlog.contextvars.bind_contextvars(service=service)
 
 
 class QueuedHandler(logging.Handler):
     """Formats a line in the caller, and writes it in a thread of its own. Never waits for the stream."""
 
-    def __init__(self, stream: TextIO, lines_max: int = _QUEUE_MAX) -> None:
-        """At most ``lines_max`` lines wait; further ones are dropped and counted."""
+    def __init__(
+        self,
+        stream: TextIO,
+        lines_max: int = _QUEUE_MAX,
+        report: Callable[[int], None] = lambda dropped: log_events.log_lines_dropped(lines=dropped),
+    ) -> None:
+        """At most ``lines_max`` lines wait; further ones are dropped and counted, and their number is told to
+        ``report`` when there is room again."""
         super().__init__()
         self._stream = stream
         self._lines: queue.Queue[str] = queue.Queue(lines_max)
         self._dropped = 0
+        self._report = report
         threading.Thread(target=self._write, name="log writer", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -93,7 +108,7 @@ class QueuedHandler(logging.Handler):
                 self._stream.write(line + "\n")
                 if (dropped := self._dropped) and self._lines.empty():
                     self._dropped -= dropped
-                    self._stream.write(f'{{"level": "warning", "event": "log_lines_dropped", "lines": {dropped}}}\n')
+                    self._report(dropped)
                 self._stream.flush()
             except (OSError, ValueError):
                 # Standard error is closed: there is nobody to tell.

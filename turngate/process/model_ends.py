@@ -11,11 +11,9 @@ from datetime import UTC, date, datetime
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
-import structlog
 
+from turngate.process import log_events
 from turngate.protocol.openai.models import end_of
-
-log = structlog.get_logger(__name__)
 
 #: Seconds and bytes that the list of models may take.
 _PATIENCE = 3.0
@@ -28,8 +26,8 @@ def warn_of_ends(models: Iterable[str], announced: Mapping[str, date] | None = N
     for model in models:
         end = end_of(model, (announced or {}).get(model))
         if end is not None:
-            event = "model_has_ended" if end.on <= today else "model_ends"
-            log.warning(event, model=model, on=end.on.isoformat(), replacement=end.replacement or "not announced")
+            event = log_events.model_has_ended if end.on <= today else log_events.model_ends
+            event(model=model, on=end.on.isoformat(), replacement=end.replacement or "not announced")
 
 
 async def announced_ends(upstream: str, key: str) -> dict[str, date]:
@@ -37,7 +35,7 @@ async def announced_ends(upstream: str, key: str) -> dict[str, date]:
     try:
         return ends_in(await asyncio.to_thread(_listed, upstream, key))
     except (OSError, ValueError) as error:
-        log.info("models_not_listed", reason=type(error).__name__)
+        log_events.models_not_listed(reason=type(error).__name__)
         return {}
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -20,11 +19,9 @@ from starlette.routing import Route
 
 from turngate.bus.bus import Bus
 from turngate.bus.server import require_server
-from turngate.process import garbage
+from turngate.process import garbage, log_events
 from turngate.process.settings import SettingsError
 from turngate.process.supervisor import Supervisor, run_supervised
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +100,14 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
             supervisor.start(name, work)
         serving = supervisor.start("http", lambda: http.serve(sockets=[listener]))
         garbage.settle()
-        log.info("started", host=service.host, port=service.port)
+        log_events.started(host=service.host, port=service.port)
         await supervisor.wait()
         service.on_stop()
         http.should_exit = True
         await asyncio.wait([serving])
         await supervisor.end()
         await service.bus.stop()
-        log.info("stopped")
+        log_events.stopped()
     finally:
         listener.close()
         await service.bus.close()

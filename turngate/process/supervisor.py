@@ -16,12 +16,10 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import structlog
 import uvloop
 
+from turngate.process import log_events
 from turngate.process.tasks import end
-
-log = structlog.get_logger(__name__)
 
 #: Seconds that a process gets to stop in order after a supervised task has ended.
 _STOP_SECONDS = 20.0
@@ -94,7 +92,7 @@ class Supervisor:
             return
         error = None if task.cancelled() else task.exception()
         how = "was cancelled" if task.cancelled() else "raised" if error is not None else "returned"
-        log.critical("task_ended", task=task.get_name(), how=how, error=_reason(error), exc_info=error)
+        log_events.task_ended(task=task.get_name(), how=how, error=_reason(error), exc_info=error)
         self.ended = task.get_name()
         self._over.set()
         if self.limit is not None:
@@ -109,7 +107,7 @@ def run_supervised(serve: Callable[[Supervisor], Awaitable[None]]) -> None:
     through. The supervised tasks are ended afterwards. Exits the process with `TASK_ENDED` if one of them ended before.
     """
     if (ended := uvloop.run(_run(serve))) is not None:
-        log.critical("exiting", task=ended, code=TASK_ENDED)
+        log_events.exiting(task=ended, code=TASK_ENDED)
         raise SystemExit(TASK_ENDED)
 
 
@@ -125,7 +123,7 @@ async def _run(serve: Callable[[Supervisor], Awaitable[None]]) -> str | None:
     except TimeoutError:
         if supervisor.healthy:
             raise
-        log.critical("stop_timed_out", seconds=_STOP_SECONDS)
+        log_events.stop_timed_out(seconds=_STOP_SECONDS)
     finally:
         await supervisor.end()
     return supervisor.ended

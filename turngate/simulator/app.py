@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 
-import structlog
 import uvloop
 
 from turngate.process import logging
+from turngate.simulator import log_events
 from turngate.simulator.config import SimulatorSettings
 from turngate.simulator.server import Simulator
-
-log = structlog.get_logger(__name__)
 
 
 def run(settings: SimulatorSettings) -> None:
@@ -26,6 +24,6 @@ async def _serve(settings: SimulatorSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with Simulator(settings) as simulator:
-        log.info("listening", url=simulator.url, pace=settings.simulator_pace)
+        log_events.simulator_started(url=simulator.url, pace=settings.simulator_pace)
         await stopping.wait()
-    log.info("stopped")
+    log_events.simulator_stopped()

@@ -12,13 +12,13 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import orjson
-import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from turngate.process.settings import ENV_PREFIX, SettingsError
+from turngate.simulator import log_events
 from turngate.simulator.config import SimulatorSettings
 from turngate.simulator.connection import Clock, Connection
 from turngate.simulator.faults import Fault, Faults
@@ -43,8 +43,6 @@ _REFUSED_UPGRADES: dict[Fault | None, tuple[int, dict[str, str]]] = {
     Fault.HTTP_429: (429, {"Retry-After": "1"}),
     Fault.HTTP_503: (503, {}),
 }
-
-log = structlog.get_logger(__name__)
 
 
 class Simulator:
@@ -164,11 +162,11 @@ class Simulator:
             await Connection(socket, session, sickness, self._clock).run()
         finally:
             entry.end(self._clock.now(), socket.close_code)
-            log.debug("session ended", session=entry.id, close_code=socket.close_code)
+            log_events.simulated_session_ended(simulated=entry.id, close_code=socket.close_code)
 
 
 async def _refuse(socket: ServerConnection, refused: HandshakeError) -> None:
-    log.info("session refused", reason=refused.close.reason)
+    log_events.simulated_session_refused(reason=refused.close.reason)
     event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", "error": refused.error}
     await socket.send(orjson.dumps(event), text=True)
     await socket.close(refused.close.code, refused.close.reason)

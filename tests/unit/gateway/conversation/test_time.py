@@ -151,7 +151,7 @@ def test_a_type_that_nobody_knows_is_logged_once() -> None:
     with structlog.testing.capture_logs() as logs:
         bench.event("something.new")
         bench.event("something.new")
-    assert [(entry["event"], entry["type"]) for entry in logs] == [("unknown_upstream_event", "something.new")]
+    assert [(entry["event"], entry["event_type"]) for entry in logs] == [("unknown_upstream_event", "something.new")]
 
 
 def test_a_session_that_waits_for_its_upstream_wakes_at_its_deadlines_only() -> None:

@@ -1,0 +1,59 @@
+"""What running processes log: declared events with their declared fields, and the session in all lines about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from tests.end_to_end.client import settings
+from tests.end_to_end.line import line
+from tools.docs.logs import PACKAGES, catalogues
+from turngate.local.stack import Stack
+from turngate.process.log_event import LogEvent
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_EVENTS = {event.name: event for events in catalogues().values() for event in events}
+#: What every line has, and every line of a gateway.
+_COMMON = {"event", "level", "timestamp", "logger", "service"}
+
+
+def differences(logged: dict[str, Any], event: LogEvent[...]) -> set[str]:
+    """The fields that a line lacks, or that are not declared. What all lines of the work for a session have is
+    allowed."""
+    common = _COMMON | ({"gateway"} if logged["service"] == "gateway" else set())
+    return {name for name in set(logged) ^ {*common, *event.fields} if name != "session" or event.about_session}
+
+
+def written(folder: Path) -> list[dict[str, Any]]:
+    """Every line of every process."""
+    texts = (text for path in folder.glob("*.log") for text in path.read_text("utf-8").splitlines())
+    return [orjson.loads(text) for text in texts if text.startswith("{")]
+
+
+async def test_lines_are_declared_events_and_those_about_a_session_name_it(redis_url: str, tmp_path: Path) -> None:
+    url = f"{redis_url.rpartition('/')[0]}/3"
+    name = str(uuid4())
+    async with Stack(redis_url=url, translators=1, log_folder=tmp_path, env={"TURNGATE_LOG_LEVEL": "debug"}) as stack:
+        async with line(stack, session=name) as first:
+            session = (await first.until("Welcome"))["request_id"]
+            await first.say(**settings())
+            await first.until("SettingsApplied")
+            first.cut()
+        async with line(stack, session=name) as second:
+            await second.until("Welcome")
+            await second.say(type="InjectUserMessage", content="Hello.")
+            await second.until("AgentAudioDone")
+    lines = written(tmp_path)
+    ours = [one for one in lines if one["logger"].split(".")[0] in PACKAGES]
+    assert [one for one in ours if one["event"] not in _EVENTS] == []
+    assert [one for one in ours if differences(one, _EVENTS[one["event"]])] == []
+    assert {one["level"] == _EVENTS[one["event"]].level for one in ours} == {True}
+    of_session = [one["event"] for one in ours if one.get("session") == session]
+    wanted = ["session_started", "client_lost", "client_returned", "session_ended"]
+    assert [event for event in of_session if event in wanted] == wanted
+    assert {one["service"] for one in ours} == {"gateway", "translator", "session-state", "simulator"}
