@@ -35,6 +35,27 @@ def written(folder: Path) -> list[dict[str, Any]]:
     return [orjson.loads(text) for text in texts if text.startswith("{")]
 
 
+@pytest.mark.parametrize(
+    ("env", "event", "level"),
+    [
+        ({"TURNGATE_SIMULATOR_FAULT": "refuse_key"}, "upstream_refuses", "error"),
+        ({"TURNGATE_UPSTREAM_URL": "ws://127.0.0.1:9"}, "upstream_given_up", "warning"),
+    ],
+)
+async def test_somebody_is_called_for_an_upstream_that_refuses_and_not_for_one_that_is_away(
+    tmp_path: Path, env: dict[str, str], event: str, level: str
+) -> None:
+    patience = {"TURNGATE_UPSTREAM_CONNECT_TIMEOUT_MS": "300"}
+    away = "TURNGATE_UPSTREAM_URL" in env
+    async with (
+        Stack(translators=1, simulator=not away, log_folder=tmp_path, env={**patience, **env}) as stack,
+        line(stack) as client,
+    ):
+        error = await client.until("Error")
+    ends = [one for one in written(tmp_path) if one["event"].startswith(("upstream_refuses", "upstream_given_up"))]
+    assert [(one["event"], one["level"], one["code"]) for one in ends] == [(event, level, error["code"])]
+
+
 async def test_lines_are_declared_events_and_those_about_a_session_name_it(redis_url: str, tmp_path: Path) -> None:
     url = f"{redis_url.rpartition('/')[0]}/3"
     name = str(uuid4())

@@ -12,6 +12,8 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import RedisDsn
 from redis.asyncio import Redis
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from session_state.app import wire as wire_session_state
 from session_state.config import SessionStateSettings
@@ -260,12 +262,15 @@ async def test_the_client_is_told_of_an_event_that_no_translator_can_handle(brok
 
 async def test_a_turn_record_that_makes_no_sense_is_given_up(broker_url: str) -> None:
     settings = SessionStateSettings(redis_url=RedisDsn(broker_url), reclaim_after_ms=100, deliveries_max=2)
-    async with working(wire_session_state(settings, Bus.connect(settings))) as redis:
-        await redis.xadd(TURNS, {"__data__": b'{"session": "s", "slot": "a new kind of slot"}'})
-        await until(lambda: _count(redis, DEAD_LETTERS, 1))
-        (letter,) = await read_letters(redis)
-        assert letter["stream"] == TURNS
-        assert (await redis.xpending(TURNS, SESSION_STATES))["pending"] == 0
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        async with working(wire_session_state(settings, Bus.connect(settings))) as redis:
+            await redis.xadd(TURNS, {"__data__": b'{"session": "s", "slot": "a new kind of slot"}'})
+            await until(lambda: _count(redis, DEAD_LETTERS, 1))
+            (letter,) = await read_letters(redis)
+            assert letter["stream"] == TURNS
+            assert (await redis.xpending(TURNS, SESSION_STATES))["pending"] == 0
+    given_up = [(line["session"], line["dead_letter"]) for line in logs if line["event"] == "entry_given_up"]
+    assert given_up == [("s", True)]
 
 
 async def _count(redis: Redis, stream: str, least: int) -> bool:
