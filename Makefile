@@ -66,6 +66,18 @@ check: $(VENV)/.dev ## style, types, import rules, and up-to-date generated page
 		&& $(BIN)/python -m tools.docs.dashboards \
 		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
 
+.PHONY: audit sbom
+audit: $(VENV)/.release ## look up known vulnerabilities of the pinned packages; says so where no database can be reached
+	@$(VENV)/release/bin/python -m tools.audit
+
+sbom: $(VENV)/.release ## list what an installation consists of, as CycloneDX, in out/sbom.cdx.json; the image has its own
+	@rm -rf out/sbom && mkdir -p out && $(BIN)/python -m venv out/sbom
+	@out/sbom/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt .
+	@out/sbom/bin/python -m pip uninstall -q -y pip setuptools
+	@$(VENV)/release/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file out/sbom.cdx.json out/sbom/bin/python
+	@rm -rf out/sbom
+
 .PHONY: docs
 docs: $(VENV)/.dev ## generate the generated pages
 	@$(BIN)/turngate config --markdown > docs/configuration.md
@@ -101,6 +113,13 @@ $(VENV)/.dev: $(SETUP) | $(BIN)/python
 $(VENV)/.javascript: tests/javascript/package.json | $(BIN)/python
 	@echo "installing the JavaScript clients of the tests ..."
 	@npm install --prefix tests/javascript --no-package-lock --no-audit --no-fund --ignore-scripts --silent
+	@touch $@
+
+# Apart from the tools for development, since they are no part of what is checked and listed.
+$(VENV)/.release: $(SETUP) | $(BIN)/python
+	@echo "installing cyclonedx-bom and pip-audit ..."
+	@$(BIN)/python -m venv $(VENV)/release
+	@$(VENV)/release/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt cyclonedx-bom pip-audit
 	@touch $@
 
 # The first release of each SDK that is not the newest, since that is the strictest about what it is sent.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import urllib.request
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -16,19 +13,8 @@ from turngate.testing.container import TurngateContainer
 
 pytestmark = pytest.mark.docker
 
-_ROOT = Path(__file__).parents[2]
-#: Seconds after which building the image is given up.
-_BUILD = 900
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _image() -> None:
-    """The image of this code."""
-    command = ["docker", "build", "-q", "-f", "infra/docker/Dockerfile", "-t", "turngate", "."]
-    env = {"DOCKER_BUILDKIT": "0", **os.environ}
-    subprocess.run(command, cwd=_ROOT, env=env, check=True, capture_output=True, timeout=_BUILD)
-
-
+@pytest.mark.usefixtures("image")
 def test_a_conversation_with_the_container() -> None:
     with TurngateContainer().with_redis().with_api_keys("k3y") as turngate:
         url = f"{turngate.gateway_url}/v1/agent/converse"

@@ -1,0 +1,22 @@
+"""The image of this code, built once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+#: Seconds after which building the image is given up.
+_BUILD = 900
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """Its name, which is also that in docker-compose.yml."""
+    command = ["docker", "build", "-q", "-f", "infra/docker/Dockerfile", "-t", "turngate", "."]
+    env = {"DOCKER_BUILDKIT": "0", **os.environ}
+    subprocess.run(command, cwd=_ROOT, env=env, check=True, capture_output=True, timeout=_BUILD)
+    return "turngate"
