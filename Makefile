@@ -39,10 +39,10 @@ test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests
 
 chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), and a fleet behind HAProxy with CALLERS (200)
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
-	@CALLERS=$${CALLERS:-200} $(PYTEST) -s tests/chaos/test_gateways.py
+	@CALLERS=$${CALLERS:-200} $(PYTEST) -s -p tests.progress_of_tests tests/chaos/test_gateways.py
 
 attack: $(VENV)/.dev ## floods, fills and limits on a running gateway; five minutes
-	@ATTACK_FRAMES=500 $(PYTEST) -s tests/attack tests/end_to_end/test_admission.py
+	@ATTACK_FRAMES=500 $(PYTEST) -s -p tests.progress_of_tests tests/attack tests/end_to_end/test_admission.py
 
 soak: $(VENV)/.dev ## check for leaks with SESSIONS (2000) short and STAYING (50) long sessions; five minutes
 	@$(BIN)/python -m benchmarks.soak $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(STAYING),--staying $(STAYING))

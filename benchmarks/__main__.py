@@ -12,6 +12,7 @@ from benchmarks.machine import divide
 from benchmarks.plan import PARTS, SMOKE, Plan, narrowed
 from benchmarks.report.page import PAGE, write
 from benchmarks.run import run
+from tests.progress import Progress
 
 
 def main() -> int:
@@ -29,7 +30,9 @@ def main() -> int:
     plan = narrowed(SMOKE if given.smoke else Plan(), given.only, given.sessions, given.seconds)
     if given.rounds is not None:
         plan = replace(plan, rounds=given.rounds)
-    results = uvloop.run(run(plan, divide(), _say))
+    progress = Progress(len(plan.parts), "parts")
+    results = uvloop.run(run(plan, divide(), progress.say, progress.at))
+    progress.close()
     _say(f"\n{results.seconds:.0f} s")
     if given.write:
         write(results, f"make bench ROUNDS={plan.rounds}")

@@ -48,23 +48,30 @@ class Results:
         return found
 
 
-async def run(plan: Plan, cores: Cores, say: Say) -> Results:
-    """Run the plan. ``say`` is called with a line for every measurement. A part that does not work raises."""
+async def run(plan: Plan, cores: Cores, say: Say, begins: Callable[[int, str], None] = lambda _, __: None) -> Results:
+    """Run the plan. ``say`` is called with a line for every measurement, and ``begins`` with the number of parts that
+    are done and the name of the next one. A part that does not work raises."""
     began = time.monotonic()
     results = Results(plan, cores)
-    wanted = set(plan.parts)
+    wanted, parts = set(plan.parts), len(set(plan.parts))
+
+    def begin(part: str) -> None:
+        begins(parts - len(wanted), part)
+        wanted.remove(part)
+        say(f"\n{part}")
+
     if "idle" in wanted and plan.idle_alone:
+        begin("idle")
         async with environment(cores) as quiet:
             await _idle(quiet, results, say)
-        wanted.remove("idle")
     if wanted - _ALONE:
         async with environment(cores) as busy:
             for part, measure in _IN_ENVIRONMENT.items():
                 if part in wanted:
-                    say(f"\n{part}")
+                    begin(part)
                     await measure(busy, results, say)
     if "continuity" in wanted:
-        say("\ncontinuity")
+        begin("continuity")
         results.continuity = await continuity.run(
             cores,
             plan.rounds,
@@ -75,7 +82,7 @@ async def run(plan: Plan, cores: Cores, say: Say) -> Results:
             parked=plan.continuity_parked,
         )
     if "startup" in wanted:
-        say("\nstart-up")
+        begin("startup")
         results.startup = await startup.run(cores, plan.rounds, say)
         if plan.image:
             results.image = startup.image_size()

@@ -25,6 +25,7 @@ class Progress:
         self._clock = clock
         self._terminal = self._stream.isatty()
         self._began = self._said = clock()
+        self._line = ""
 
     def at(self, done: int, more: str = "") -> None:
         """So many are done; ``more`` is said too."""
@@ -32,10 +33,21 @@ class Progress:
         if now - self._said < (_TERMINAL if self._terminal else _ELSEWHERE):
             return
         self._said = now
-        left = (self._total - done) * (now - self._began) / done if done else 0.0
-        line = f"{done:,} of {self._total:,} {self._what}, about {_length(left)} left{f'; {more}' if more else ''}"
+        line = f"{done:,} of {self._total:,} {self._what}"
+        if done:
+            line += f", about {_length((self._total - done) * (now - self._began) / done)} left"
+        if more:
+            line += f"; {more}"
+        self._line = line
         print(f"{_CLEAR}{line}" if self._terminal else line, end="" if self._terminal else "\n", file=self._stream)
         self._stream.flush()
+
+    def say(self, text: str) -> None:
+        """Print a result to standard output. On a terminal, the line goes on below it."""
+        self.close()
+        print(text, flush=True)
+        if self._terminal:
+            print(self._line, end="", file=self._stream, flush=True)
 
     def close(self) -> None:
         """Nothing more is said on this line."""

@@ -13,18 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _PINS = Path(__file__).parents[1] / "constraints.txt"
-_COMMAND = (
-    "-m",
-    "pip_audit",
-    "-r",
-    str(_PINS),
-    "--no-deps",
-    "--disable-pip",
-    "-f",
-    "json",
-    "--progress-spinner",
-    "off",
-)
+_OPTIONS = "--no-deps --disable-pip --format json --progress-spinner off"
+_COMMAND = ("-m", "pip_audit", "-r", str(_PINS), *_OPTIONS.split())
 #: Seconds after which a database that does not answer counts as unreachable.
 _PATIENCE = 120
 _FOUND, _NOTHING_CHECKED = 1, 2

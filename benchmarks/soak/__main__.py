@@ -10,6 +10,7 @@ import uvloop
 from benchmarks.machine import divide
 from benchmarks.soak.evaluation import table
 from benchmarks.soak.run import Plan, run
+from tests.progress import Progress
 
 
 def main() -> int:
@@ -18,7 +19,10 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=Plan.sessions, help="number of short sessions")
     parser.add_argument("--staying", type=int, default=Plan.staying, help="number of long sessions")
     given = parser.parse_args()
-    results = uvloop.run(run(Plan(given.sessions, given.staying), divide(), _say))
+    plan = Plan(given.sessions, given.staying)
+    progress = Progress(plan.warm_up + plan.sessions, "sessions")
+    results = uvloop.run(run(plan, divide(), progress.say, progress.at))
+    progress.close()
     for line in table(results.rows):
         _say(line)
     _say(f"\n{results.seconds:.0f} s")

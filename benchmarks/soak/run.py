@@ -83,9 +83,12 @@ class Results:
         return all(row.kept for row in self.rows)
 
 
-async def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Results:
-    """Run the soak test. ``say`` is called with progress lines. Raises TimeoutError if the run takes too long or a
-    connection is not closed."""
+async def run(
+    plan: Plan, cores: Cores, say: Callable[[str], None], at: Callable[[int, str], None] = lambda _, __: None
+) -> Results:
+    """Run the soak test. ``say`` is called with a line for what has ended, and ``at`` with the number of short sessions
+    so far, warm-up included, and the gateway's memory. Raises TimeoutError if the run takes too long or a connection is
+    not closed."""
     began = clock()
     allow_open_files(plan.staying * 4 + plan.places * 4 + 500)
     results = Results()
@@ -94,7 +97,7 @@ async def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Results:
         Generator() as generator,
         turngate(generator.url, cores, env=_ENV) as stack,
     ):
-        soak = Soak(generator, stack, plan, say)
+        soak = Soak(generator, stack, plan, say, at)
         try:
             await soak.run_sessions(plan.warm_up)
             before, lengths = await soak.settled({})
@@ -114,11 +117,21 @@ async def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Results:
 class Soak:
     """The soak test of one stack."""
 
-    def __init__(self, generator: Generator, stack: Stack, plan: Plan, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        stack: Stack,
+        plan: Plan,
+        say: Callable[[str], None],
+        at: Callable[[int, str], None],
+    ) -> None:
         self._generator = generator
         self._url = stack.gateway_url
         self._plan = plan
         self._say = say
+        self._at = at
+        #: Short sessions of the runs before.
+        self._gone = 0
         self._counts = ResourceCounts(stack)
 
     async def close(self) -> None:
@@ -145,6 +158,7 @@ class Soak:
             await talking
             pacer.stop()
             ends = ", ".join(f"{count} {how}" for how, count in short_sessions.left.items())
+            self._gone += short_sessions.gone
             self._say(f"{short_sessions.gone} sessions ended: {ends}")
             exchanges = long_sessions.answered + long_sessions.unanswered
             rows = [
@@ -169,17 +183,13 @@ class Soak:
 
     async def _sample(self, short_sessions: ShortSessions, long_sessions: LongSessions) -> None:
         self._series: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        said = clock()
         while True:
             for process, size in self._counts.memory().items():
                 said_so_far = long_sessions.remembered if process.startswith("gateway") else 0
                 self._series[process].append((short_sessions.gone, size - said_so_far))
             long_sessions.forget()
-            if clock() > said + 20:
-                said = clock()
-                self._say(
-                    f"{short_sessions.gone} sessions gone, gateway {self._series['gateway-1'][-1][1] / 2**20:.1f} MB"
-                )
+            memory = self._series["gateway-1"][-1][1] / 2**20
+            self._at(self._gone + short_sessions.gone, f"gateway {memory:.1f} MB")
             await asyncio.sleep(_SAMPLE)
 
 

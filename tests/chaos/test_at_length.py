@@ -12,6 +12,7 @@ import pytest
 from tests.chaos.conftest import DELAY
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import hold, stack_for_faults
+from tests.progress import Progress
 
 MINUTES = float(os.environ.get("CHAOS_MINUTES", "0"))
 SEED = os.environ.get("CHAOS_SEED") or str(time.time_ns())
@@ -22,10 +23,14 @@ SEED = os.environ.get("CHAOS_SEED") or str(time.time_ns())
 async def test_nothing_breaks_in_the_long_run(record_property: Callable[[str, object], None]) -> None:
     print(f"CHAOS_SEED={SEED}")
     random = Random(SEED)
-    until = time.monotonic() + 60 * MINUTES
+    began, seconds, crowds = time.monotonic(), round(60 * MINUTES), 0
+    progress = Progress(seconds, "seconds")
     async with stack_for_faults() as stack:
         undisturbed = await hold(stack)
-        while time.monotonic() < until:
+        while (passed := time.monotonic() - began) < seconds:
+            progress.at(round(passed), f"{crowds} crowds")
             name = random.choice(list(FAULTS))
             held = await hold(stack, FAULTS[name], random)
+            crowds += 1
             record_property(DELAY, f"{name}: {held.later_than(undisturbed)}")
+    progress.close()

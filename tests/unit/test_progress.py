@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from tests.progress import Progress
 
 
@@ -26,6 +28,19 @@ def test_on_a_terminal_one_line_changes() -> None:
     ]
 
 
+def test_results_are_printed_above_the_line_that_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    now, screen = 0.0, Terminal()
+    progress = Progress(2, "parts", screen, lambda: now)
+    progress.say("nothing yet")
+    now = 10.0
+    progress.at(1, "audio")
+    progress.say("12 ms")
+    progress.close()
+    line = "1 of 2 parts, about 10 s left; audio"
+    assert screen.getvalue().split("\r\x1b[K") == ["", "", line, line, ""]
+    assert capsys.readouterr().out == "nothing yet\n12 ms\n"
+
+
 def test_elsewhere_a_line_is_printed_now_and_then() -> None:
     now, log = 0.0, io.StringIO()
     progress = Progress(100, "seeds", log, lambda: now)
@@ -40,4 +55,4 @@ def test_nothing_done_is_no_division() -> None:
     progress = Progress(100, "seeds", log, lambda: now)
     now = 40.0
     progress.at(0)
-    assert log.getvalue() == "0 of 100 seeds, about 0 s left\n"
+    assert log.getvalue() == "0 of 100 seeds\n"
