@@ -242,12 +242,13 @@ class GatewayServer:
         """Go on with a session of another gateway. None if what is known of it cannot be used."""
         credential, returning = self._admission.returning(name)
         try:
-            about = taken.parts["about"]
-            age = max(time.time() - about["began_at"], 0.0)
+            origin = taken.parts["about"]
+            age = max(time.time() - origin["began_at"], 0.0)
             conversation = self._conversation(dialect, taken.session, resumable=True, epoch=taken.epoch, age=age)
             conversation.take_up(taken.parts, self._clock())
-            recovered = {"messages": taken.parts["client"]["messages"], "audio_ms": about["audio_ms"]}
-        except (LookupError, TypeError, ValueError) as error:
+            recovered = {"messages": taken.parts["client"]["messages"], "audio_ms": origin["audio_ms"]}
+        except Exception as error:
+            # Whatever is wrong with it, the client is there, and gets a new session.
             with about(taken.session):
                 log_events.session_not_taken_up(exc_info=error)
             return None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
+import redis.asyncio
 
+from session_state.owners import JOURNAL_KEY
 from tests.end_to_end.client import PATIENCE_SECONDS, settings
 from tests.end_to_end.line import Line, line
 from turngate.local.stack import Stack
@@ -230,3 +233,30 @@ async def test_a_conversation_outlives_a_gateway_that_is_killed(redis_url: str) 
                 await answered(second, "Rain")
             assert "Hello" in await second.turn("Hello?")
             assert greetings(second) == []
+
+
+async def test_a_journal_that_cannot_be_used_is_a_new_session(redis_url: str) -> None:
+    url = f"{redis_url.rpartition('/')[0]}/5"
+    broken = {"about": '{"version":1}', "calls": "7", "unheard": "[]"}
+    sessions: dict[str, tuple[str, str]] = {}
+    env = {"TURNGATE_CLAIM_WAIT_MS": "200"}
+    broker: Any
+    async with (
+        Stack(redis_url=url, gateways=2, translators=1, pace=0.2, env=env, restarts=False) as stack,
+        redis.asyncio.Redis.from_url(url) as broker,
+    ):
+        for part in broken:
+            name = str(uuid4())
+            async with line(stack, session=name) as first:
+                await begun(first)
+                sessions[part] = name, JOURNAL_KEY + first.received[0]["request_id"]
+                first.cut()
+        stack.processes["gateway-1"].kill()
+        for part, value in broken.items():
+            name, journal = sessions[part]
+            assert await broker.hset(journal, part, value) == 0, "it is in every journal"
+            async with line(stack, gateway=2, session=name) as second:
+                assert "resumed" not in await second.until("Welcome"), part
+                await second.say(**settings(greeting=GREETING))
+                await second.until("ConversationText", content=GREETING)
+                assert "Hello" in await second.turn("Hello?")
