@@ -27,6 +27,10 @@ OTHERS = {
     "TURNGATE_CONSOLE_PORT": "docker compose only: the port on which the console is published. Default: 8082.",
     "TURNGATE_REDIS_PASSWORD": "docker compose only: the password of its Redis, which is not published. Letters and "
     "digits. Default: turngate.",
+    "TURNGATE_GRAFANA_PORT": "docker compose only, with `--profile observability`: the port of Grafana on this "
+    "machine. Default: 3000.",
+    "TURNGATE_PROMETHEUS_PORT": "docker compose only, with `--profile observability`: the port of Prometheus on this "
+    "machine. Default: 9090.",
 }
 #: The variables, without the prefix, by task.
 _TASKS: dict[str, str] = {
@@ -41,7 +45,7 @@ _TASKS: dict[str, str] = {
     "Detect the user's turns": "TURN_OWNER TURN_DETECTION VAD_THRESHOLD VAD_PREFIX_PADDING_MS VAD_SILENCE_MS "
     "VAD_IDLE_TIMEOUT_MS VAD_EAGERNESS INTERRUPT_RESPONSE NOISE_REDUCTION PROMISE_GRACE_MS AUDIO_GAP_MS "
     "MANUAL_COMMIT_PAUSE_MS MANUAL_COMMIT_LEVEL_DBFS",
-    "Write logs": "LOG_LEVEL LOG_FORMAT",
+    "Write logs and read metrics": "LOG_LEVEL LOG_FORMAT GRAFANA_PORT PROMETHEUS_PORT",
     "Set addresses and ports": "REDIS_URL REDIS_PREFIX GATEWAY_HOST GATEWAY_PORT GATEWAY_INTERNAL_HOST "
     "GATEWAY_INTERNAL_PORT TRANSLATOR_HOST TRANSLATOR_PORT SESSION_STATE_HOST SESSION_STATE_PORT GATEWAY_ID",
     "Limit what clients can use": "SESSIONS_MAX ADDRESS_SESSIONS_MAX "

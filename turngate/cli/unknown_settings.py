@@ -8,7 +8,12 @@ from difflib import get_close_matches
 from turngate.process.settings import ENV_PREFIX
 
 #: Variables that others read: docker compose, and the tests.
-_OTHERS = {"TURNGATE_PUBLISHED_PORT", "TURNGATE_REDIS_PASSWORD"}
+_OTHERS = {
+    "TURNGATE_PUBLISHED_PORT",
+    "TURNGATE_REDIS_PASSWORD",
+    "TURNGATE_GRAFANA_PORT",
+    "TURNGATE_PROMETHEUS_PORT",
+}
 _TEST_PREFIX = "TURNGATE_TEST_"
 
 

@@ -1,0 +1,103 @@
+"""Prometheus and Grafana in docker-compose.yml: they find the services, their files and each other, and are for this
+machine alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.config import GatewaySettings
+from session_state.config import SessionStateSettings
+from tools.docs.dashboards import DASHBOARDS
+from translator.config import TranslatorSettings
+
+ROOT = Path(__file__).parents[2]
+_GRAFANA = ROOT / "infra/grafana/provisioning"
+_COMPOSE = shutil.which("docker-compose")
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def observers(services: dict[str, Any]) -> dict[str, Any]:
+    return {name: service for name, service in services.items() if "observability" in service.get("profiles", ())}
+
+
+def mounts(service: dict[str, Any]) -> dict[str, Path]:
+    """The folders of this repository in a container, by their path there."""
+    found = {}
+    for volume in service["volumes"]:
+        source, target, *mode = volume.split(":")
+        if source.startswith("."):
+            assert mode == ["ro"], volume
+            found[target] = ROOT / source
+    return found
+
+
+def test_they_are_started_only_with_their_profile(services: dict[str, Any], observers: dict[str, Any]) -> None:
+    assert observers.keys() == {"prometheus", "grafana"}
+    others = [service for name, service in services.items() if name not in observers]
+    assert all(observers.keys().isdisjoint(service.get("depends_on", ())) for service in others)
+    assert all("profiles" not in service for service in others)
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_they_are_confined_and_for_this_machine_alone(observers: dict[str, Any], name: str) -> None:
+    service = observers[name]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "pids_limit"} <= service.keys()
+    assert not service["image"].endswith(("latest", service["image"].partition(":")[0]))
+
+
+def test_prometheus_asks_each_service_at_its_internal_port(services: dict[str, Any]) -> None:
+    jobs = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    asked = {name: found["port"] for job in jobs for found in job["dns_sd_configs"] for name in found["names"]}
+    assert asked == {
+        "gateway": GatewaySettings().gateway_internal_port,
+        "translator": TranslatorSettings().translator_port,
+        "session-state": SessionStateSettings().session_state_port,
+    }
+    for name in asked:
+        variable = f"TURNGATE_{name.replace('-', '_').upper()}{'_INTERNAL' if name == 'gateway' else ''}_HOST"
+        assert services[name]["environment"][variable] == "0.0.0.0"
+
+
+def test_prometheus_finds_its_configuration(observers: dict[str, Any]) -> None:
+    (config,) = [
+        option.partition("=")[2] for option in observers["prometheus"]["command"] if option.startswith("--config.file=")
+    ]
+    folder, _, name = config.rpartition("/")
+    assert (mounts(observers["prometheus"])[folder] / name).is_file()
+
+
+def test_grafana_finds_prometheus_and_the_dashboards(observers: dict[str, Any]) -> None:
+    found = mounts(observers["grafana"])
+    assert found["/etc/grafana/provisioning"] == _GRAFANA
+    (source,) = yaml.safe_load((_GRAFANA / "datasources/prometheus.yml").read_text())["datasources"]
+    (port,) = observers["prometheus"]["ports"]
+    assert source["url"] == f"http://prometheus:{port.rpartition(':')[2]}"
+    assert source["isDefault"]
+    (provider,) = yaml.safe_load((_GRAFANA / "dashboards/turngate.yml").read_text())["providers"]
+    folder = found[provider["options"]["path"]]
+    shown = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    assert {dashboard["title"] for dashboard in shown} == {title for title, _ in DASHBOARDS.values()}
+    assert len({dashboard["uid"] for dashboard in shown}) == len(shown)
+
+
+@pytest.mark.skipif(_COMPOSE is None, reason="install Debian's package docker-compose")
+def test_compose_accepts_the_file() -> None:
+    command = [str(_COMPOSE), "--profile", "observability", "config", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
