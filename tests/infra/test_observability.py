@@ -1,5 +1,5 @@
-"""Prometheus and Grafana in docker-compose.yml: they find the services, their files and each other, and are for this
-machine alone."""
+"""Prometheus, Grafana and Tempo in docker-compose.yml: they find the services, their files and each other, and are for
+this machine alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -45,16 +45,15 @@ def mounts(service: dict[str, Any]) -> dict[str, Path]:
 
 
 def test_they_are_started_only_with_their_profile(services: dict[str, Any], observers: dict[str, Any]) -> None:
-    assert observers.keys() == {"prometheus", "grafana"}
+    assert observers.keys() == {"prometheus", "grafana", "tempo"}
     others = [service for name, service in services.items() if name not in observers]
     assert all(observers.keys().isdisjoint(service.get("depends_on", ())) for service in others)
-    assert all("profiles" not in service for service in others)
 
 
-@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+@pytest.mark.parametrize("name", ["prometheus", "grafana", "tempo"])
 def test_they_are_confined_and_for_this_machine_alone(observers: dict[str, Any], name: str) -> None:
     service = observers[name]
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert {"mem_limit", "pids_limit"} <= service.keys()
@@ -82,10 +81,22 @@ def test_prometheus_finds_its_configuration(observers: dict[str, Any]) -> None:
     assert (mounts(observers["prometheus"])[folder] / name).is_file()
 
 
+def datasource(kind: str) -> dict[str, Any]:
+    """The one datasource of this type in Grafana."""
+    (source,) = [
+        source
+        for path in (_GRAFANA / "datasources").glob("*.yml")
+        for source in yaml.safe_load(path.read_text())["datasources"]
+        if source["type"] == kind
+    ]
+    assert source["uid"] == kind
+    return cast("dict[str, Any]", source)
+
+
 def test_grafana_finds_prometheus_and_the_dashboards(observers: dict[str, Any]) -> None:
     found = mounts(observers["grafana"])
     assert found["/etc/grafana/provisioning"] == _GRAFANA
-    (source,) = yaml.safe_load((_GRAFANA / "datasources/prometheus.yml").read_text())["datasources"]
+    source = datasource("prometheus")
     (port,) = observers["prometheus"]["ports"]
     assert source["url"] == f"http://prometheus:{port.rpartition(':')[2]}"
     assert source["isDefault"]
@@ -94,6 +105,32 @@ def test_grafana_finds_prometheus_and_the_dashboards(observers: dict[str, Any]) 
     shown = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     assert {dashboard["title"] for dashboard in shown} == {title for title, _ in DASHBOARDS.values()}
     assert len({dashboard["uid"] for dashboard in shown}) == len(shown)
+    for dashboard in shown:
+        # Each asks the source that its variable names, which is one of those that are provisioned.
+        (variable,) = dashboard["templating"]["list"]
+        assert (variable["type"], variable["query"]) == ("datasource", source["type"])
+        used = [panel["datasource"] for panel in dashboard["panels"]]
+        used += [target["datasource"] for panel in dashboard["panels"] for target in panel["targets"]]
+        assert used, dashboard["title"]
+        assert all(one == {"type": source["type"], "uid": f"${{{variable['name']}}}"} for one in used)
+
+
+def test_tempo_takes_traces_and_grafana_reads_them(services: dict[str, Any], observers: dict[str, Any]) -> None:
+    """Tempo cannot be run here: these are the parts of its file that something else depends on."""
+    (option,) = observers["tempo"]["command"]
+    folder, _, name = option.removeprefix("-config.file=").rpartition("/")
+    config = yaml.safe_load((mounts(observers["tempo"])[folder] / name).read_text())
+    assert datasource("tempo")["url"] == f"http://tempo:{config['server']['http_listen_port']}"
+    assert config["distributor"]["receivers"] == {"otlp": {"protocols": {"http": {"endpoint": "0.0.0.0:4318"}}}}
+    (data,) = [volume.rpartition(":")[2] for volume in observers["tempo"]["volumes"] if volume.startswith("tempo-")]
+    trace = config["storage"]["trace"]
+    assert all(trace[part]["path"].startswith(f"{data}/") for part in ("wal", "local"))
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is http://tempo:4318" in compose
+    for name in ("gateway", "translator", "session-state"):
+        environment = services[name]["environment"]
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in environment
+        assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] is None, "passed on, and unset otherwise"
 
 
 @pytest.mark.skipif(_COMPOSE is None, reason="install Debian's package docker-compose")
