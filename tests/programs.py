@@ -31,18 +31,19 @@ def path_of(program: str) -> str | None:
 def needs(*programs: str) -> pytest.MarkDecorator:
     """The mark of tests that need these programs."""
     missing = [program for program in programs if path_of(program) is None]
-    return pytest.mark.skipif(bool(missing) and not _required(), reason=_advice(missing))
+    return pytest.mark.skipif(bool(missing) and not required(), reason=_advice(missing))
 
 
 def path_in_test(program: str) -> str:
     """Where this program is; skips or fails the test that asks, if it is missing."""
     found = path_of(program)
     if found is None:
-        (pytest.fail if _required() else pytest.skip)(_advice([program]))
+        (pytest.fail if required() else pytest.skip)(_advice([program]))
     return found
 
 
-def _required() -> bool:
+def required() -> bool:
+    """Whether a test fails where it would be skipped otherwise."""
     return os.environ.get("TURNGATE_TEST_PROGRAMS") == "required"
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,8 +47,10 @@ async def stack() -> AsyncIterator[Stack]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with balanced(stack, Path(tmp_path_factory.mktemp("haproxy"))) as address:
-        yield address
+    internal = [int(address.rpartition(":")[2]) for address in stack.layout.internal_addresses["gateway"]]
+    gateways = zip(stack.layout.addresses["gateway"], internal, strict=True)
+    async with balanced(gateways, tmp_path_factory.mktemp("haproxy")) as address:
+        yield f"ws://{address}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ import pytest
 import websockets
 import yaml
 
+from tests.programs import required
+
 ROOT = Path(__file__).parents[2]
 #: Seconds after which a step is given up; nothing here measures time.
 BUILD, PATIENCE = 900, 120
@@ -62,13 +64,14 @@ class Compose:
         return self("ps", "-q", service).split()
 
 
-def needs_image(service: str, variable: str) -> None:
-    """Skip the test if the image of this service neither exists nor can be pulled; fail if this variable is set."""
+def needs_image(service: str) -> None:
+    """Skip the test if the image of this service neither exists nor can be pulled; fail if programs
+    are required."""
     image = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["image"]
     for command in ("image inspect", "pull -q"):
         if subprocess.run(["docker", *command.split(), image], capture_output=True).returncode == 0:
             return
-    (pytest.fail if variable in os.environ else pytest.skip)(f"{image} cannot be pulled")
+    (pytest.fail if required() else pytest.skip)(f"{image} cannot be pulled")
 
 
 def health(container: str) -> str:

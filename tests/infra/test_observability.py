@@ -65,11 +65,13 @@ def test_prometheus_asks_each_service_at_its_internal_port(services: dict[str, A
     asked = {name: found["port"] for job in jobs for found in job["dns_sd_configs"] for name in found["names"]}
     assert asked == {
         "gateway": GatewaySettings().gateway_internal_port,
+        "gateway-direct": GatewaySettings().gateway_internal_port,
         "translator": TranslatorSettings().translator_port,
         "session-state": SessionStateSettings().session_state_port,
     }
     for name in asked:
-        variable = f"TURNGATE_{name.replace('-', '_').upper()}{'_INTERNAL' if name == 'gateway' else ''}_HOST"
+        setting = "GATEWAY_INTERNAL" if name.startswith("gateway") else name.replace("-", "_").upper()
+        variable = f"TURNGATE_{setting}_HOST"
         assert services[name]["environment"][variable] == "0.0.0.0"
 
 

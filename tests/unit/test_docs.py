@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from tools.docs.env_example import OTHERS
 from turngate.cli.app import app
@@ -142,18 +143,12 @@ def test_compose_passes_every_setting_to_its_services() -> None:
     """Except those that docker-compose.yml determines, the gateway's id, which must differ between processes, and what
     `turngate run` alone sets."""
     determined = re.compile(r"TURNGATE_\w+_(HOST|PORT|SOCKET)|TURNGATE_GATEWAY_ID|TURNGATE_SIMULATOR_API_KEY")
-    text = (_ROOT / "docker-compose.yml").read_text("utf-8")
-    shared = set(re.findall(r"^  (TURNGATE_\w+):", text, re.MULTILINE))
-    blocks = re.split(r"^  ([a-z-]+):$", text, flags=re.MULTILINE)
-    passed = {
-        name: set(re.findall(r"^      (\w+):", block, re.MULTILINE))
-        for name, block in zip(blocks[1::2], blocks[2::2], strict=True)
-    }
+    services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
     lacking = [
         f"{service}: {setting.variable}"
         for setting in collect()
-        for service in setting.services
-        if not determined.fullmatch(setting.variable) and setting.variable not in passed[service] | shared
+        for service in (*setting.services, *(["gateway-direct"] if "gateway" in setting.services else []))
+        if not determined.fullmatch(setting.variable) and setting.variable not in services[service]["environment"]
     ]
     assert lacking == []
 

@@ -25,6 +25,17 @@ OTHERS = {
     "simulator.",
     "TURNGATE_PUBLISHED_PORT": "docker compose only: the port on which the gateway is published. Default: 8080.",
     "TURNGATE_CONSOLE_PORT": "docker compose only: the port on which the console is published. Default: 8082.",
+    "TURNGATE_EDGE_CERTIFICATES": "docker compose only, with `--profile edge`: the absolute path of a folder of PEM "
+    "files, each with a certificate, those that it depends on, and its key, which user 99 can read. With it, HAProxy "
+    "also takes clients with TLS.",
+    "TURNGATE_EDGE_HOST": "docker compose only, with `--profile edge`: the address on which HAProxy takes clients with "
+    "TLS. Default: 127.0.0.1.",
+    "TURNGATE_EDGE_TLS_PORT": "docker compose only, with `--profile edge`: the port for clients with TLS. Default: "
+    "8443.",
+    "TURNGATE_EDGE_PORT": "docker compose only, with `--profile edge`: the port for clients of this machine without "
+    "TLS. Default: 8090.",
+    "TURNGATE_EDGE_STOP_GRACE": "docker compose only, with `--profile edge`: how long a gateway may take to stop; more "
+    "than both settings of draining together, and 10 s. Default: 90s.",
     "TURNGATE_REDIS_PASSWORD": "docker compose only: the password of its Redis, which is not published. Letters and "
     "digits. Default: turngate.",
     "TURNGATE_GRAFANA_PORT": "docker compose only, with `--profile observability`: the port of Grafana on this "
@@ -40,6 +51,7 @@ _TASKS: dict[str, str] = {
     "Let clients connect": "PUBLISHED_HOST PUBLISHED_PORT REDIS_PASSWORD API_KEYS API_KEYS_FILE TOKEN_SECRET "
     "TOKEN_SECRET_FILE ALLOW_ANONYMOUS "
     "ALLOWED_ORIGINS TRUST_FORWARDED_FOR",
+    "Run several gateways behind HAProxy": "EDGE_CERTIFICATES EDGE_HOST EDGE_TLS_PORT EDGE_PORT EDGE_STOP_GRACE",
     "See and watch sessions": "ADMIN_KEY CONSOLE_PORT CONSOLE_GATEWAY_URL CONSOLE_FAULTS_SOCKET WATCHERS_MAX",
     "Choose the voice and the transcription": "UPSTREAM_VOICE TRANSCRIPTION_MODEL NAMES_FILE",
     "Detect the user's turns": "TURN_OWNER TURN_DETECTION VAD_THRESHOLD VAD_PREFIX_PADDING_MS VAD_SILENCE_MS "

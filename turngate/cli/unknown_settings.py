@@ -9,6 +9,11 @@ from turngate.process.settings import ENV_PREFIX
 
 #: Variables that others read: docker compose, and the tests.
 _OTHERS = {
+    "TURNGATE_EDGE_CERTIFICATES",
+    "TURNGATE_EDGE_HOST",
+    "TURNGATE_EDGE_PORT",
+    "TURNGATE_EDGE_STOP_GRACE",
+    "TURNGATE_EDGE_TLS_PORT",
     "TURNGATE_PUBLISHED_PORT",
     "TURNGATE_REDIS_PASSWORD",
     "TURNGATE_GRAFANA_PORT",
