@@ -4,6 +4,7 @@ this machine alone."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -140,3 +141,8 @@ def test_compose_accepts_the_file() -> None:
     command = [str(_COMPOSE), "--profile", "observability", "config", "--quiet"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_default_contains_a_variable() -> None:
+    """docker-compose 1.29 passes such a default on as it is written."""
+    assert re.findall(r"\$\{[^}]*\$\{.*", (ROOT / "docker-compose.yml").read_text()) == []
