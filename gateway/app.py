@@ -36,6 +36,7 @@ from turngate.process.service import HttpServer, Readiness, application, json_re
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
 from turngate.protocol.messages import GATEWAYS, SESSION_STATES, TRANSLATORS, Command, commands_stream
+from turngate.tracing.setup import traces
 
 #: Seconds that clients get to be told good-bye, and last records to be published.
 _FAREWELL = 3.0
@@ -54,9 +55,11 @@ def run(settings: GatewaySettings) -> None:
     logging.configure(settings, "gateway", gateway=settings.gateway_id)
 
     async def wired(supervisor: Supervisor) -> None:
-        await Gateway(settings, supervisor, Bus.connect(settings), ENGINES[settings.socket_engine]).serve()
+        bus = Bus.connect(settings, tracer)
+        await Gateway(settings, supervisor, bus, ENGINES[settings.socket_engine]).serve()
 
-    run_supervised(wired)
+    with traces("gateway", settings.gateway_id) as tracer:
+        run_supervised(wired)
 
 
 async def _warn_of_ends(settings: GatewaySettings) -> None:
@@ -97,7 +100,8 @@ class Gateway:
         self._journals = JournalWriter(owners, settings.journal_fold_ms / 1000)
         moves = Moves()
         if settings.sessions_move:
-            moves = Moves(Claims(owners, settings.gateway_id, settings.claim_wait_ms / 1000), self._journals)
+            claims = Claims(owners, settings.gateway_id, settings.claim_wait_ms / 1000, bus.tracer)
+            moves = Moves(claims, self._journals)
         self._server = GatewayServer(
             settings,
             engine,
@@ -107,6 +111,7 @@ class Gateway:
             Authentication(self._keys, read_tokens(settings, open_to_anybody=self._keys is None)),
             Origins(settings.origins, open_to_anybody=self._keys is None),
             moves,
+            tracer=bus.tracer,
         )
         self._drain = Drain(
             lambda: self._server.sessions,

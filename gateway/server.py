@@ -18,6 +18,7 @@ from gateway.admission.origins import Origins
 from gateway.admission.resume_keys import ResumeKeys, Returning
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
+from gateway.conversation.traces import Tracing
 from gateway.descriptors import sessions_that_fit
 from gateway.dialect import DIALECTS, Dialect
 from gateway.moves import Moves
@@ -35,6 +36,7 @@ from session_state.owners import JournalEntry
 from turngate.process.log_context import about
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import Command, JournalComplete, SessionClaimed
+from turngate.tracing.spans import Tracer
 
 #: How many looks at a socket fit into the time after which it counts as stalled, and the most seconds between two.
 _STALL_LOOKS = 8
@@ -59,9 +61,11 @@ class GatewayServer:
         origins: Origins,
         moves: Moves,
         clock: Callable[[], float] = time.monotonic,
+        tracer: Tracer | None = None,
     ) -> None:
-        """``alive`` says whether the process and its consumers work. ``clock`` gives seconds. Raises `SettingsError`
-        for a table of names that cannot be read."""
+        """``alive`` says whether the process and its consumers work. ``clock`` gives seconds. ``tracer``, if sessions
+        are traced. Raises `SettingsError` for a table of names that cannot be read."""
+        self._tracer = tracer
         self._clock = clock
         self._settings = settings
         self._engine = engine
@@ -234,7 +238,8 @@ class GatewayServer:
         credential, returning = self._admission.returning(name)
         resumable = returning.resumable and self._settings.resume_window_ms > 0
         handle = self._resume_keys.enter(name, credential, returning) if resumable else None
-        session = self._session(self._conversation(dialect, name, resumable=resumable), client)
+        tracing = self._tracing(returning.trace)
+        session = self._session(self._conversation(dialect, name, resumable=resumable, tracing=tracing), client)
         self._begin(session, events.welcome(name, resumed=False if returning.asks else None, resume=handle))
         return session
 
@@ -244,7 +249,14 @@ class GatewayServer:
         try:
             origin = taken.parts["about"]
             age = max(time.time() - origin["began_at"], 0.0)
-            conversation = self._conversation(dialect, taken.session, resumable=True, epoch=taken.epoch, age=age)
+            conversation = self._conversation(
+                dialect,
+                taken.session,
+                resumable=True,
+                epoch=taken.epoch,
+                age=age,
+                tracing=self._tracing(returning.trace, taken.traceparent),
+            )
             conversation.take_up(taken.parts, self._clock())
             recovered = {"messages": taken.parts["client"]["messages"], "audio_ms": origin["audio_ms"]}
         except Exception as error:
@@ -262,7 +274,14 @@ class GatewayServer:
         return session
 
     def _conversation(
-        self, dialect: Dialect, name: str, *, resumable: bool, epoch: int = 0, age: float = 0.0
+        self,
+        dialect: Dialect,
+        name: str,
+        *,
+        resumable: bool,
+        epoch: int = 0,
+        age: float = 0.0,
+        tracing: Tracing | None = None,
     ) -> Conversation:
         limits = self._limits
         if not self._admission.key_options(name).latency_reports:
@@ -279,7 +298,16 @@ class GatewayServer:
             epoch=epoch,
             age=age,
             moves=self._moves.possible,
+            tracing=tracing,
         )
+
+    def _tracing(self, client: str, claim: str = "") -> Tracing | None:
+        """How a conversation is traced whose client has this trace of its own, and which was claimed in this span."""
+        if self._tracer is None:
+            return None
+        upstream = urlsplit(self._settings.upstream)
+        port = upstream.port or (443 if upstream.scheme == "wss" else 80)
+        return Tracing(self._tracer, upstream.hostname or "", port, time.time() - self._clock(), client, claim)
 
     def _session(self, conversation: Conversation, client: Socket) -> Session:
         settings = self._settings

@@ -23,13 +23,14 @@ from session_state.store import Step, Store, raise_refusal
 from session_state.streams import described_streams, newest_letters
 from session_state.watchers import Watchers
 from turngate.bus import trouble
-from turngate.bus.bus import Bus
+from turngate.bus.bus import Bus, consumer_name
 from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
 from turngate.process.service import Service, json_response
 from turngate.protocol.messages import RELEASES, SESSION_STATES, TURNS, TurnRecord
+from turngate.tracing.setup import traces
 
 #: Turn records that are taken in at a time.
 _RECORDS = 256
@@ -41,12 +42,13 @@ _waiting = Gauge("turngate_sessions_waiting", "Sessions with held intents, at th
 def run(settings: SessionStateSettings) -> None:
     """Run session-state until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
     logging.configure(settings, "session-state")
-    service.run(lambda: wire(settings, Bus.connect(settings)))
+    with traces("session-state", consumer_name()) as tracer:
+        service.run(lambda: wire(settings, Bus.connect(settings, tracer)))
 
 
 def wire(settings: SessionStateSettings, bus: Bus) -> Service:
     """Every part of a session-state process, connected."""
-    store = Store(bus.redis, settings)
+    store = Store(bus.redis, settings, bus.tracer)
     watchers, key = Watchers(settings.watchers_max), AdminKey(settings.admin_key)
     turns = Turns(store, bus)
     # A record that is given up is replaced by the session's next one.

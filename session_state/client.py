@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from session_state.config import ReservationSettings
 from session_state.store import Outcome, Reservation, Step, Store, raise_refusal
+from turngate.tracing.spans import Tracer
 
 __all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient", "Step", "raise_refusal"]
 
@@ -19,8 +20,8 @@ __all__ = ["Outcome", "Reservation", "ReservationSettings", "SessionStateClient"
 class SessionStateClient:
     """Reserves turns. Wire one per process; it shares the Redis connections it is given."""
 
-    def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
-        self._store = Store(redis, settings)
+    def __init__(self, redis: Redis, settings: ReservationSettings, tracer: Tracer | None = None) -> None:
+        self._store = Store(redis, settings, tracer)
 
     async def reserve(self, wanted: Sequence[Reservation]) -> list[Step]:
         """Store each intent and tell its gateway the answer, one atomic step for each, in this order.

@@ -6,6 +6,7 @@ it is logged and counted, and the sweeper leaves it alone until its next turn re
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,12 +20,14 @@ from redis.exceptions import ResponseError
 
 from session_state import log_events
 from session_state.config import ReservationSettings
+from session_state.holds import trace_holds
 from session_state.keys import SESSION_KEY, WATCH_CHANNEL
 from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
 from turngate.process.log_context import about
 from turngate.protocol.messages import AddItems, Intent, Release, SendRelease, TurnRecord, commands_stream
+from turngate.tracing.spans import Tracer
 
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
@@ -108,8 +111,9 @@ class _Question:
 class Store:
     """Every operation on session keys. Redis errors pass through."""
 
-    def __init__(self, redis: Redis, settings: ReservationSettings) -> None:
+    def __init__(self, redis: Redis, settings: ReservationSettings, tracer: Tracer | None = None) -> None:
         self._redis = redis
+        self._tracer = tracer
         self._settings = settings
         self._script = Script(redis, "advance.lua")
         self._prefix = settings.redis_prefix
@@ -122,13 +126,13 @@ class Store:
         steps = await self._advance([_Question(one.record.session, one.record, one) for one in wanted])
         for step in steps:
             _reservations.labels(step.outcome).inc()
-        return _counted(steps, "reservation")
+        return self._granted(steps, "reservation")
 
     async def observe(self, records: Sequence[TurnRecord]) -> list[Step]:
         """Take turn records in, and grant what waits where one frees the turn."""
         steps = await self._advance([_Question(record.session, record) for record in records])
         _fenced.inc(sum(step.outcome is Outcome.FENCED for step in steps))
-        return _counted(steps, "turn")
+        return self._granted(steps, "turn")
 
     async def revisit(self, sessions: Sequence[str]) -> list[Step]:
         """Grant again what was granted and lost, and what a process that died left asleep. A session that fails is
@@ -141,7 +145,7 @@ class Store:
         ]
         if failed:
             await self._redis.zrem(self._waiting_key, *failed)
-        return _counted(steps, "sweeper")
+        return self._granted(steps, "sweeper")
 
     async def overdue(self, limit: int) -> list[str]:
         """Sessions that should be revisited now."""
@@ -181,6 +185,17 @@ class Store:
         if seen is None:
             return None
         return next(iter(await self._describe_all([(session, int(seen))], await self._now())), None)
+
+    def _granted(self, steps: list[Step], by: str) -> list[Step]:
+        """Count what was granted by this, and trace how long it was held. Returns the steps."""
+        for step in steps:
+            if step.outcome is Outcome.GRANTED:
+                _granted.labels(by).inc()
+                if step.again:
+                    _granted_again.inc()
+                if self._tracer is not None and step.release is not None:
+                    trace_holds(self._tracer, step.release, by, time.time())
+        return steps
 
     async def _describe_all(self, sessions: Sequence[tuple[str, int]], now: int) -> list[dict[str, Any]]:
         """These sessions, each with the time at which it was last heard of, in one round trip."""
@@ -281,15 +296,6 @@ def raise_refusal(steps: Sequence[Step]) -> None:
     for step in steps:
         if step.error is not None and trouble.concerns_server(step.error):
             raise step.error
-
-
-def _counted(steps: list[Step], by: str) -> list[Step]:
-    for step in steps:
-        if step.outcome is Outcome.GRANTED:
-            _granted.labels(by).inc()
-            if step.again:
-                _granted_again.inc()
-    return steps
 
 
 def _of(intent: Intent) -> dict[str, Any]:

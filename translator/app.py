@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -15,7 +16,7 @@ from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
 from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
-from turngate.bus.bus import Bus
+from turngate.bus.bus import Bus, consumer_name
 from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
@@ -36,6 +37,7 @@ from turngate.protocol.messages import (
     Value,
     commands_stream,
 )
+from turngate.tracing.setup import traces
 
 NOT_PROCESSED = "REQUEST_NOT_PROCESSED"
 #: Entries that are handled at a time.
@@ -65,12 +67,13 @@ def run(settings: TranslatorSettings) -> None:
     """Run a translator until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
     logging.configure(settings, "translator")
     warn_of_ends(filter(None, [settings.transcription_model]))
-    service.run(lambda: wire(settings, Bus.connect(settings)))
+    with traces("translator", consumer_name()) as tracer:
+        service.run(lambda: wire(settings, Bus.connect(settings, tracer)))
 
 
 def wire(settings: TranslatorSettings, bus: Bus) -> Service:
     """Every part of a translator process, connected."""
-    translator = Translator(bus, SessionStateClient(bus.redis, settings), settings.defaults)
+    translator = Translator(bus, SessionStateClient(bus.redis, settings, bus.tracer), settings.defaults)
     bus.consume(
         CLIENT_EVENTS,
         TRANSLATORS,
@@ -78,9 +81,10 @@ def wire(settings: TranslatorSettings, bus: Bus) -> Service:
         translator.on_client_events,
         records=_RECORDS,
         on_given_up=translator.on_event_given_up,
+        span="translate",
     )
     # The intents of a release that is given up are granted again, or time out at their gateway.
-    bus.consume(RELEASES, TRANSLATORS, Release, translator.on_releases, records=_RECORDS)
+    bus.consume(RELEASES, TRANSLATORS, Release, translator.on_releases, records=_RECORDS, span="release")
     return Service(
         name="translator",
         bus=bus,
@@ -112,7 +116,7 @@ class Translator:
                 if intent is None or isinstance(answer, RefuseRequest):
                     commands.append((event, event.gateway, answer))
                 else:
-                    wanted.append((event, _reservation(event, answer, intent)))
+                    wanted.append((event, _reservation(event, answer, intent, batch.traceparent(event))))
             except Exception as error:
                 batch.fail(event, error)
         steps = await self._session_state.reserve([asked for _, asked in wanted])
@@ -121,7 +125,7 @@ class Translator:
                 if step.error is not None:
                     batch.fail(event, step.error)
                 elif step.release is not None:
-                    commands.append((event, *_carried_out(step.release)))
+                    commands.append((event, *_carried_out(step.release, batch.traceparent(event))))
                 elif step.outcome is Outcome.FULL:
                     with about(event.session):
                         log_events.intents_full(seq=event.seq)
@@ -135,7 +139,7 @@ class Translator:
         commands: list[_Addressed] = []
         for release in batch.messages:
             try:
-                commands.append((release, *_carried_out(release)))
+                commands.append((release, *_carried_out(release, batch.traceparent(release))))
             except Exception as error:
                 batch.fail(release, error)
         await self._send(batch, commands)
@@ -177,12 +181,15 @@ class Translator:
                 batch.fail(message, error)
 
 
-def _carried_out(release: Release) -> tuple[str, Command]:
-    return release.gateway, merge(release)
+def _carried_out(release: Release, traceparent: str | None) -> tuple[str, Command]:
+    return release.gateway, merge(release, traceparent)
 
 
-def _reservation(event: ClientEvent, answer: AddItems, intent: Intent) -> Reservation:
+def _reservation(event: ClientEvent, answer: AddItems, intent: Intent, traceparent: str | None) -> Reservation:
+    if event.traceparent is not None:
+        reserved = {"traceparent": event.traceparent, "reserved_at_ms": int(time.time() * 1000)}
+        intent = intent.model_copy(update=reserved)
     release = Release(
         id=uuid4().hex, session=event.session, gateway=event.gateway, epoch=event.turn.epoch, intents=(intent,)
     )
-    return Reservation(event.turn, intent, answer, merge(release))
+    return Reservation(event.turn, intent, answer, merge(release, traceparent))

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+from gateway.admission.client_trace import client_trace
 from gateway.sockets.interface import HttpRequest
 
 SESSION_HEADER = "x-deepgram-session-id"
@@ -37,6 +38,8 @@ class Returning:
     received: int | None = None
     #: Where it connects: a session is found only where it began.
     path: str = ""
+    #: Its own trace (`gateway.admission.client_trace`).
+    trace: str = ""
 
     @property
     def keys(self) -> tuple[bytes, ...]:
@@ -62,6 +65,7 @@ def returning(request: HttpRequest, credential: str) -> Returning:
         path=path.path,
         wants_handle="resume" in query or query.get("resumable", [""])[0] == "1",
         asks="resume" in query,
+        trace=client_trace(request.values("traceparent"), query),
         received=int(received) if received.isdecimal() and len(received) < 10 else None,
     )
 

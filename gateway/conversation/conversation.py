@@ -27,6 +27,7 @@ from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.on_time import TimerHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.roll_over import RollOver
+from gateway.conversation.traces import Traces, Tracing
 from gateway.conversation.turn_records import TurnRecords
 from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
@@ -63,11 +64,12 @@ class Conversation:
         epoch: int = 0,
         age: float = 0.0,
         moves: bool = True,
+        tracing: Tracing | None = None,
     ) -> None:
         """``counters`` may be shared by all conversations of a process. ``resumable``: the client may lose its
         connection and return; also to another gateway, if the session ``moves``. ``unix_offset``: what to add to
         ``now`` for seconds since 1970; 0 if unknown. ``epoch``: of the gateway that owns the session. ``age``: seconds
-        since the session began, if that was at another gateway (`take_up`)."""
+        since the session began, if that was at another gateway (`take_up`). ``tracing``, if it is traced."""
         self.session = session
         self.gateway = gateway
         self.epoch = epoch
@@ -106,6 +108,7 @@ class Conversation:
                 self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
             )
             self.journal = ConversationJournal(context, handlers, now + unix_offset - age)
+        self._traces = Traces(session, context, self._roll_over, tracing) if tracing is not None else None
         self._records = TurnRecords(session, gateway, epoch, context, self._translators, self._legs, self.client_legs)
         self._time = TimerHandler(
             context,
@@ -208,6 +211,8 @@ class Conversation:
         if isinstance(event, OutputAudioDelta):
             self.context.send_audio(self.agent_audio(event, now))
         elif event is not None:
+            if self._traces is not None:
+                self._traces.note(event)
             self._upstream.event(event, now)
             if isinstance(event, SessionCreated):
                 self._roll_over.began(event.session, now)
@@ -241,6 +246,8 @@ class Conversation:
         if command.epoch != self.epoch:
             self.counters.commands_fenced += 1
             return
+        if self._traces is not None:
+            self._traces.note(command)
         self._translators.command(command, now)
         self._changed(now)
 
@@ -249,6 +256,8 @@ class Conversation:
         (`reconnecting`), the client is told why, and the session ends."""
         if self._errors.session_expired:
             problem = SESSION_OVER
+        if self._traces is not None:
+            self._traces.note(problem)
         if self._legs.lost(problem, now):
             self._roll_over.abandon(now)
             self._errors.session_expired, self._upstream.refusal = False, None
@@ -353,6 +362,7 @@ class Conversation:
             message=request.message,
             repeated=request.repeated,
             turn=self.record(),
+            traceparent=self._traces.traceparent(seq) if self._traces is not None else None,
         )
 
     def size(self, seq: int) -> int:
@@ -374,5 +384,7 @@ class Conversation:
         self._roll_over.settle(now)
         self._time.note_change(now)
         self._records.note_change()
+        if self._traces is not None:
+            self._traces.changed(now)
         if self.journal is not None:
             self.journal.note_change()

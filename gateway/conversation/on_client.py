@@ -166,6 +166,7 @@ class ClientHandler:
     def refused(self, request: Request, code: str, description: str, now: float, *, item_refused: bool = False) -> None:
         """Tell the client why this request, which was settled, has no effect. ``item_refused``: the upstream refused an
         item of it."""
+        request.refused = code
         if request.kind is Kind.CONFIGURATION and not request.repeated and request.message["type"] == "Settings":
             # The next Settings is the first again, unless another one is open.
             self._settings_seen = any(other.message["type"] == "Settings" for other in self._context.requests)

@@ -52,7 +52,8 @@ class RollOver:
         self._unix_offset = unix_offset
         #: What brings the next connection to where the conversation is; None while there is none.
         self._restore: Restore | None = None
-        self._opening = False
+        #: The next connection is being opened, or brought to where the conversation is.
+        self.opening = False
         self._session: dict[str, Any] = {}
 
     def began(self, session: dict[str, Any], now: float) -> None:
@@ -69,10 +70,10 @@ class RollOver:
 
     def due(self, now: float) -> None:
         """Open the next connection, if this one is where the conversation is; give one up that does not answer."""
-        if self._opening:
+        if self.opening:
             self._drop(now)
         elif self._context.live:
-            self._opening = True
+            self.opening = True
             self._context.out.prepare_upstream = True
             self._awaits_answer(now)
         else:
@@ -82,7 +83,7 @@ class RollOver:
         """Handle an event of the next connection."""
         context, restore = self._context, self._restore
         match event:
-            case SessionCreated() if restore is None and self._opening:
+            case SessionCreated() if restore is None and self.opening:
                 self._restore = restore = Restore(context.next_event_id("restore"))
                 context.out.to_next.append(restore.begin(context.upstream_config.restoring()))
                 self._session = event.session
@@ -102,12 +103,12 @@ class RollOver:
 
     def lost(self, now: float) -> None:
         """The next connection could not be had, or has ended."""
-        if self._opening:
+        if self.opening:
             self._forget(now)
 
     def abandon(self, now: float) -> None:
         """This connection is lost: the next one is not waited for."""
-        if self._opening:
+        if self.opening:
             self._drop(now)
 
     def settle(self, now: float) -> None:
@@ -129,7 +130,7 @@ class RollOver:
         context.out.exchange_upstream = True
         context.counters.rolled_over += 1
         context.has_restored(restore.items)
-        self._restore, self._opening = None, False
+        self._restore, self.opening = None, False
         config.lost()
         config.learn(self._session)
         self._turns.moved()
@@ -160,5 +161,5 @@ class RollOver:
         self._forget(now)
 
     def _forget(self, now: float) -> None:
-        self._restore, self._opening = None, False
+        self._restore, self.opening = None, False
         self._context.timers.set(Timer.ROLLOVER, now + _AGAIN)

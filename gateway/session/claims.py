@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from turngate.bus import trouble
 from turngate.bus.trouble import Backoff
 from turngate.process.log_context import about
 from turngate.protocol.messages import JournalComplete
+from turngate.tracing.spans import Tracer
 
 #: Seconds for all attempts to write the last entry of a session.
 _LAST_ENTRY = 2.0
@@ -45,6 +47,8 @@ class TakenUp:
     parts: Mapping[str, Any]
     #: The gateway before has completed the journal: nothing is lost.
     complete: bool
+    #: The span of the claim; empty if it is not traced.
+    traceparent: str = ""
 
 
 #: Another gateway has claimed the session, or Redis has lost it.
@@ -54,8 +58,9 @@ _OVERTAKEN = TakenUp("", 0, {}, complete=False)
 class Claims:
     """The claims of one gateway. Pass it every `JournalComplete`."""
 
-    def __init__(self, owners: OwnersClient, gateway: str, wait: float) -> None:
+    def __init__(self, owners: OwnersClient, gateway: str, wait: float, tracer: Tracer | None = None) -> None:
         """``wait``: seconds for which a gateway that was the owner may complete the journal."""
+        self._tracer = tracer
         self._owners = owners
         self._gateway = gateway
         self._wait = wait
@@ -82,6 +87,7 @@ class Claims:
 
     async def _claim(self, keys: Sequence[str], *, surely: bool) -> TakenUp | None:
         """`_OVERTAKEN` if the session cannot be taken up any more."""
+        began_at = time.time()
         claim = await self._owners.claim(keys, self._gateway)
         if claim is None and surely:
             await asyncio.sleep(2 * _LOOK)
@@ -89,10 +95,11 @@ class Claims:
         if claim is None:
             return None
         with about(claim.session):
-            return await self._take_up(claim)
+            return await self._take_up(claim, began_at)
 
-    async def _take_up(self, claim: Claim) -> TakenUp | None:
-        """The session that was claimed. `_OVERTAKEN` if it cannot be taken up any more, and None if it never can."""
+    async def _take_up(self, claim: Claim, began_at: float) -> TakenUp | None:
+        """The session of a claim that began then. `_OVERTAKEN` if it cannot be taken up any more, and None if
+        it never can."""
         complete = claim.complete or await self._completed(claim)
         journal = await self._owners.take_up(claim)
         if journal is None:
@@ -105,7 +112,23 @@ class Claims:
             return None
         _taken_up.labels("complete" if complete else "incomplete").inc()
         log_events.session_claimed(epoch=claim.epoch, before=claim.gateway, complete=complete)
-        return TakenUp(claim.session, claim.epoch, parts, complete)
+        return TakenUp(claim.session, claim.epoch, parts, complete, self._traced(claim, began_at, complete=complete))
+
+    def _traced(self, claim: Claim, began_at: float, *, complete: bool) -> str:
+        """The span of a claim that was successful, which began then."""
+        if self._tracer is None:
+            return ""
+        span = self._tracer.start("claim", began_at)
+        span.set(
+            {
+                "gen_ai.conversation.id": claim.session,
+                "turngate.epoch": claim.epoch,
+                "turngate.gateway.before": claim.gateway,
+                "turngate.journal.complete": complete,
+            }
+        )
+        span.end(time.time())
+        return span.traceparent
 
     def completed(self, command: JournalComplete) -> None:
         """The owner before has completed the journal of a session."""

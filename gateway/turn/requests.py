@@ -63,6 +63,8 @@ class Request:
     alone: bool = False
     #: In flight: part of an unresolved ``session.update`` or ``response.create``.
     on_its_way: bool = False
+    #: Settled without an effect: the code that the client was told.
+    refused: str = ""
 
     @property
     def name(self) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 from turngate.protocol.messages import Configuration, Intent, Release, ResponseRequest, SendRelease
 
 
-def merge(release: Release) -> SendRelease:
-    """The command that executes a release."""
+def merge(release: Release, traceparent: str | None = None) -> SendRelease:
+    """The command that executes a release; ``traceparent`` is the span in which this happens."""
     intents = sorted(release.intents, key=lambda intent: intent.seq)
     configuring = [intent for intent in intents if intent.configuration is not None]
     responding = _answered_together([intent for intent in intents if intent.response is not None])
@@ -29,6 +29,7 @@ def merge(release: Release) -> SendRelease:
         parts=parts if len(parts) > 1 else (),
         response=_merge_responses([i.response for i in responding if i.response]) if responding else None,
         responds=tuple(intent.seq for intent in responding),
+        traceparent=traceparent,
     )
 
 

@@ -30,7 +30,9 @@ from turngate.bus.consumer import Consumer, Handler, Message
 from turngate.bus.consumer_groups import leave
 from turngate.bus.entries import fields_of, label_of
 from turngate.bus.readers import FastStreamReaders, Reader, Readers
+from turngate.bus.spans import Traced
 from turngate.process.settings import BrokerSettings
+from turngate.tracing.spans import Tracer
 
 #: Seconds between two looks at the consumers.
 _WATCH_INTERVAL = 0.5
@@ -85,10 +87,12 @@ class Bus:
         *,
         name: str | None = None,
         watch_interval: float = _WATCH_INTERVAL,
+        tracer: Tracer | None = None,
     ) -> None:
         """``redis`` is the client for commands; ``name``, that of this process within a group, if not
-        `consumer_name`."""
+        `consumer_name`; ``tracer`` makes the process's spans, if there are any."""
         self.settings = settings
+        self.tracer = tracer
         self.name = name or consumer_name()
         self.redis = redis
         self._readers = readers
@@ -98,9 +102,9 @@ class Bus:
         self.missing: tuple[str, ...] = ()
 
     @classmethod
-    def connect(cls, settings: BrokerSettings) -> Bus:
+    def connect(cls, settings: BrokerSettings, tracer: Tracer | None = None) -> Bus:
         """A bus on the server of the settings. No connection is made yet."""
-        return cls(settings, connect(settings), FastStreamReaders(settings))
+        return cls(settings, connect(settings), FastStreamReaders(settings), tracer=tracer)
 
     @property
     def consumers(self) -> tuple[Consumer[Any], ...]:
@@ -117,16 +121,21 @@ class Bus:
         records: int,
         own: bool = False,
         on_given_up: Callable[[bytes], Awaitable[None]] | None = None,
+        span: str = "",
     ) -> Consumer[Message]:
         """Have ``handler`` called with the messages of new entries, as a member of the group. Call before `start`.
 
         ``model`` is what an entry's JSON is validated against; ``records``, how many entries are read at a time.
         ``own``: no other process reads this stream; it is deleted when this one stops. Otherwise a `Reclaimer` must
         run, which delivers failed entries again. ``on_given_up`` is called with the body of one that is given up,
-        before it becomes a dead letter; if it raises, both are tried again.
+        before it becomes a dead letter; if it raises, both are tried again. ``span``: the name of the spans in which
+        messages are handled that have ``traceparents``.
         """
         key = self.key(stream)
-        consumer = Consumer(self.redis, key, stream, group, model, handler, own=own, on_given_up=on_given_up)
+        traced = Traced(self.tracer, span, stream, group) if span and self.tracer is not None else None
+        consumer = Consumer(
+            self.redis, key, stream, group, model, handler, own=own, on_given_up=on_given_up, traced=traced
+        )
         reader = self._readers.add(key, group, self.name, consumer.deliver, records=records, own=own)
         self._readings.append(_Reading(consumer, reader))
         return consumer

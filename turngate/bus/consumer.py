@@ -26,7 +26,9 @@ from redis.asyncio import Redis
 from turngate.bus import log_events, trouble
 from turngate.bus.entries import Entry, label_of
 from turngate.bus.finishing import finish
+from turngate.bus.spans import Traced, end
 from turngate.process.log_context import about
+from turngate.tracing.spans import Span
 
 Message = TypeVar("Message")
 
@@ -51,16 +53,25 @@ _dropped = Counter(
 class Batch(Generic[Message]):
     """Messages that were read together, for a handler. It calls `fail` for each one that it could not handle."""
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[Message], spans: Sequence[Span] = ()) -> None:
+        """``spans``: one for each message, if they are traced."""
         self.messages = messages
         #: Reasons by position.
         self.failed: dict[int, str] = {}
+        self._spans = spans
 
     def fail(self, message: Message, error: Exception) -> None:
         """Report that this message of the batch could not be handled."""
         for position, other in enumerate(self.messages):
             if other is message:
                 self.failed[position] = reason_of(error)
+
+    def traceparent(self, message: Message) -> str | None:
+        """The span in which this message of the batch is handled; None if it is not traced."""
+        for span, other in zip(self._spans, self.messages, strict=False):
+            if other is message:
+                return span.traceparent or None
+        return None
 
 
 Handler = Callable[[Batch[Message]], Awaitable[None]]
@@ -80,6 +91,7 @@ class Consumer(Generic[Message]):
         *,
         own: bool = False,
         on_given_up: Callable[[bytes], Awaitable[None]] | None = None,
+        traced: Traced | None = None,
     ) -> None:
         """``key`` is the stream's name in Redis, and ``stream`` the one in logs and metrics. See `Bus.consume`."""
         self.key = key
@@ -91,6 +103,7 @@ class Consumer(Generic[Message]):
         self._redis = redis
         self._parser: TypeAdapter[Message] = _parser(model)
         self._handler = handler
+        self._traced = traced
         self._label = label_of(stream)
 
     async def deliver(self, entries: Sequence[Entry]) -> dict[bytes, str]:
@@ -156,16 +169,19 @@ class Consumer(Generic[Message]):
     async def _call(self, messages: Sequence[Message]) -> dict[int, str]:
         backoff = trouble.Backoff()
         for tries_left in reversed(range(_TRIES)):
-            batch = Batch(messages)
+            spans = self._traced.begin(messages) if self._traced is not None else ()
+            batch = Batch(messages, spans)
             try:
                 await self._handler(batch)
             except Exception as error:
+                end(spans, dict.fromkeys(range(len(spans)), reason_of(error)))
                 if not trouble.concerns_server(error) or not tries_left:
                     raise
                 trouble.note(error, f"handle {self.stream}")
                 await backoff.pause()
             else:
                 break
+        end(spans, batch.failed)
         return batch.failed
 
     def _give_way(self, ids: list[bytes], error: Exception) -> list[bytes]:

@@ -15,6 +15,9 @@ _GENERAL = re.compile(
     re.IGNORECASE,
 )
 _SETTING = re.compile(r"TURNGATE_\w+")
+#: How traces are sent, headers with keys included, and the processes that make them.
+_TRACES = re.compile(r"OTEL_\w+")
+_TRACED = {"gateway", "translator", "session-state"}
 #: Secrets, by the kind of process that needs them.
 _SECRETS = {
     "OPENAI_API_KEY": {"gateway"},
@@ -39,4 +42,6 @@ def for_child(kind: str, env: Mapping[str, str]) -> dict[str, str]:
 def _needs(kind: str, name: str) -> bool:
     if name in _SECRETS:
         return kind in _SECRETS[name]
+    if _TRACES.fullmatch(name):
+        return kind in _TRACED
     return bool(_GENERAL.fullmatch(name)) or (kind != "broker" and bool(_SETTING.fullmatch(name)))

@@ -122,6 +122,13 @@ class ClientEvent(Value):
     #: The turn record at the time of publication. A reservation applies it first, so its answer is not based on an
     #: older one.
     turn: TurnRecord
+    #: The gateway's span for this request (W3C Trace Context); None if it is not traced.
+    traceparent: str | None = None
+
+    @property
+    def traceparents(self) -> tuple[str, ...]:
+        """The spans that this continues."""
+        return () if self.traceparent is None else (self.traceparent,)
 
 
 class Configuration(Value):
@@ -156,6 +163,9 @@ class Intent(Value):
     response: ResponseRequest | None = None
     #: Ids of the function calls whose results the request contains.
     answers: tuple[str, ...] = ()
+    #: That of its `ClientEvent`; then also when it was reserved, in milliseconds since 1970.
+    traceparent: str | None = None
+    reserved_at_ms: int | None = None
 
 
 class Release(Value):
@@ -167,6 +177,11 @@ class Release(Value):
     epoch: int = 0
     #: Ascending by ``seq``.
     intents: tuple[Intent, ...]
+
+    @property
+    def traceparents(self) -> tuple[str, ...]:
+        """The spans that this continues."""
+        return tuple(intent.traceparent for intent in self.intents if intent.traceparent is not None)
 
 
 class AddItems(Value):
@@ -215,6 +230,8 @@ class SendRelease(Value):
     response: ResponseRequest | None = None
     #: The requests that the response settles, ascending.
     responds: tuple[int, ...] = ()
+    #: The span in which the release was made; None if none of its requests is traced.
+    traceparent: str | None = None
 
 
 class SessionClaimed(Value):

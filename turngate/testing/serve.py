@@ -64,7 +64,7 @@ async def _input_ends() -> None:
 def main() -> None:
     kind, options = sys.argv[1], json.loads(sys.argv[2])
     # What this machine's user has set for a server of their own is nothing to a test.
-    for name in [name for name in os.environ if name.startswith((ENV_PREFIX, "OPENAI_"))]:
+    for name in [name for name in os.environ if name.startswith((ENV_PREFIX, "OPENAI_", "OTEL_"))]:
         del os.environ[name]
     try:
         asyncio.run(_stack(options) if kind == "stack" else _simulator(options))

@@ -110,6 +110,8 @@ class Response(UpstreamModel):
     metadata: OptionalObject[dict[str, Any]] = None
     output: ObjectList[Item] = ()
     output_modalities: Texts = ()
+    #: The tokens that it took.
+    usage: OptionalObject[dict[str, Any]] = None
 
     @property
     def is_default(self) -> bool:

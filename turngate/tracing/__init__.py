@@ -1,0 +1,1 @@
+"""Traces: spans for OpenTelemetry, if it is configured."""
