@@ -18,17 +18,15 @@ _INPUT = {"InjectUserMessage": "content", "InjectAgentMessage": "message"}
 
 
 def asked(message: Mapping[str, Any]) -> dict[str, Attribute]:
-    """What a client's message says to the model."""
+    """What a client's message, which is valid, says to the model."""
     kind = message["type"]
     if kind in _INPUT:
         role = "user" if kind == "InjectUserMessage" else "assistant"
         return _messages("gen_ai.input.messages", role, [_text(message.get(_INPUT[kind]))])
-    prompt = message.get("prompt")
-    if kind == "Settings":
-        agent = message.get("agent")
-        think = agent.get("think") if isinstance(agent, Mapping) else None
-        prompt = think.get("prompt") if isinstance(think, Mapping) else None
-    return {"gen_ai.system_instructions": _json([_text(prompt)])} if isinstance(prompt, str) else {}
+    think = message.get("think") or (message.get("agent") or {}).get("think") or ()
+    prompts = [message.get("prompt"), *(one.get("prompt") for one in think)]
+    texts = [_text(prompt) for prompt in prompts if prompt is not None]
+    return {"gen_ai.system_instructions": _json(texts)} if texts else {}
 
 
 def heard(transcript: str) -> dict[str, Attribute]:

@@ -10,9 +10,11 @@ import pybase64
 
 from gateway.conversation.conversation import Conversation, Effects, UpstreamProblem
 from gateway.conversation.limits import Limits
+from gateway.conversation.traces import Tracing
 from gateway.dialect import DIALECTS
 from tests.fuzz import client_frames, mutations, upstream_events
 from tests.fuzz.watcher import Watcher
+from tests.tracer import RecordingTracer
 from translator.mapping.defaults import Defaults
 from translator.mapping.release import merge
 from translator.mapping.result import Refusal
@@ -37,7 +39,9 @@ class Session:
         """``judge_every``: of the frames that go out, how many are held against the official SDKs, one in so many."""
         self._random = random
         self.dialect = random.choice(list(DIALECTS.values()))
-        self.conversation = Conversation("session-0001", "gw", self.dialect, _LIMITS, 0.0)
+        self._tracer = RecordingTracer(words=True)
+        tracing = Tracing(self._tracer, "api.openai.com", 443, 0.0)
+        self.conversation = Conversation("session-0001", "gw", self.dialect, _LIMITS, 0.0, tracing=tracing)
         self._watcher = Watcher(self.conversation, judge_every)
         self._now = 0.0
         self._step = 0
@@ -73,6 +77,7 @@ class Session:
                 break
         self.conversation.upstream_closed(UpstreamProblem("upstream_closed", "gone", 1011), self._now)
         self._watch()
+        assert self._tracer.open == [], "every span ends with the session"
         return self.frames
 
     def _client(self, frame: bytes) -> None:

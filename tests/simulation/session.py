@@ -12,6 +12,7 @@ import pybase64
 
 from gateway.continuity.journal import Changes
 from gateway.conversation.conversation import Conversation, Effects, Ending, UpstreamProblem
+from gateway.conversation.traces import Tracing
 from gateway.dialect import Dialect
 from gateway.session.session import RESUMED_ELSEWHERE
 from session_state.owners import JournalEntry
@@ -19,6 +20,7 @@ from tests.simulation.gateway import Gateway
 from tests.simulation.history import Entry, History, Said, Where
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
+from tests.tracer import RecordingTracer
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.messages import TurnCommand
 from turngate.protocol.openai.server_events import OutputAudioDelta
@@ -54,8 +56,16 @@ class Session:
         """``written``: it is written down for other gateways."""
         self.name = name
         self.gateway = gateway
+        self._tracer = RecordingTracer()
         self.conversation = Conversation(
-            name, gateway.name, dialect, plan.limits, clock.now, resumable=True, epoch=epoch
+            name,
+            gateway.name,
+            dialect,
+            plan.limits,
+            clock.now,
+            resumable=True,
+            epoch=epoch,
+            tracing=Tracing(self._tracer, "api.openai.com", 443, 0.0),
         )
         gateway.sessions[name] = self
         self.history = history
@@ -181,6 +191,7 @@ class Session:
         if self.handed_over or self.killed:
             return
         self.conversation.closed(self._clock.now)
+        assert self._tracer.open == [], "every span ends with the session"
         self.closed = True
         self.flush()
         self._leave()

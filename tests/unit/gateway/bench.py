@@ -10,6 +10,7 @@ import orjson
 from gateway.conversation.conversation import Conversation, Effects, Ending
 from gateway.conversation.counters import Counters
 from gateway.conversation.limits import Limits
+from gateway.conversation.traces import Tracing
 from gateway.dialect import COMPONENT, Dialect
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease, Slot
@@ -34,10 +35,16 @@ class Bench:
     """A conversation, the time, and the last outputs, every part of which the official SDKs have accepted."""
 
     def __init__(
-        self, dialect: Dialect = COMPONENT, limits: Limits | None = None, counters: Counters | None = None
+        self,
+        dialect: Dialect = COMPONENT,
+        limits: Limits | None = None,
+        counters: Counters | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.now = 0.0
-        self.conversation = Conversation("session-0001", "gw", dialect, limits or Limits(), self.now, counters)
+        self.conversation = Conversation(
+            "session-0001", "gw", dialect, limits or Limits(), self.now, counters, tracing=tracing
+        )
         self.out = Out()
         self._ended = False
         self._events = 0
@@ -116,6 +123,7 @@ class Bench:
         append: str | None = None,
         exclusive: bool = False,
         interrupts: bool = False,
+        traceparent: str | None = None,
         **session: Any,
     ) -> Out:
         self.conversation.command(
@@ -130,6 +138,7 @@ class Bench:
                 else (),
                 response=ResponseRequest(exclusive=exclusive, interrupts=interrupts) if responds else None,
                 responds=responds,
+                traceparent=traceparent,
             ),
             self.now,
         )
