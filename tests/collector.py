@@ -67,10 +67,13 @@ class Collector:
                 self.spans += [_received(service, span) for scope in resource.scope_spans for span in scope.spans]
             self._arrived.notify_all()
 
-    async def trace(self, session: str, number: int, expected: list[str]) -> list[Received]:
-        """The spans of one trace of this session, counted from 0 in the order in which they began, when its `tree` is
-        as expected; as it is when a test's patience is over."""
-        await asyncio.to_thread(self._wait, lambda: tree(self._trace(session, number)) == expected)
+    async def trace(
+        self, session: str, number: int, expected: list[str], shown: Callable[[list[Received]], list[str]] | None = None
+    ) -> list[Received]:
+        """The spans of one trace of this session, counted from 0 in the order in which they began, when its `tree`, or
+        what ``shown`` makes of it, is as expected; as it is when a test's patience is over."""
+        show = shown or tree
+        await asyncio.to_thread(self._wait, lambda: show(self._trace(session, number)) == expected)
         return self._trace(session, number)
 
     async def until(self, found: Callable[[list[Received]], bool]) -> list[Received]:

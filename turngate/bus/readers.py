@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from faststream import AckPolicy
-from faststream.redis import RedisBatchStreamMessage, RedisBroker, StreamSub
-from faststream.redis.parser import MessageFormat
-
 from turngate.bus.connection import BLOCK_MS, reading_options
 from turngate.bus.entries import Entry, body_of
+from turngate.bus.without_opentelemetry import without_opentelemetry
 from turngate.process.settings import BrokerSettings
 from turngate.process.tasks import end
+
+with without_opentelemetry():
+    from faststream import AckPolicy
+    from faststream.redis import RedisBatchStreamMessage, RedisBroker, StreamSub
+    from faststream.redis.parser import MessageFormat
 
 if TYPE_CHECKING:
     from faststream._internal.basic_types import LoggerProto

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import turngate.bus.without_opentelemetry  # noqa: F401 - before the modules that use redis-py
 from turngate.cli import services
 from turngate.cli.chat import chat
 from turngate.cli.config import config
