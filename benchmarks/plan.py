@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-PARTS = ("audio", "knee", "control", "restart", "flood", "translators", "idle", "continuity", "startup")
+PARTS = ("audio", "knee", "control", "restart", "flood", "translators", "traces", "idle", "continuity", "startup")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Plan:
     flood_seconds: float = 4.0
     translators: Sequence[int] = (1, 2, 4)
     translators_seconds: float = 4.0
+    traces_sessions: int = 50
+    traces_seconds: float = 8.0
     idle_sessions: int = 1_000
     #: Covers a ping interval, which is 20 s.
     idle_seconds: float = 20.0
@@ -62,6 +64,8 @@ SMOKE = Plan(
     flood_seconds=0.5,
     translators=(2,),
     translators_seconds=0.5,
+    traces_sessions=4,
+    traces_seconds=1.0,
     idle_sessions=20,
     idle_seconds=1.0,
     idle_alone=False,

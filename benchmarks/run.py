@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.environment import Environment, environment
 from benchmarks.machine import Cores
-from benchmarks.parts import audio, capacity, continuity, control, flood, idle, restart, startup, translators
+from benchmarks.parts import audio, capacity, continuity, control, flood, idle, restart, startup, traces, translators
 from benchmarks.plan import Plan
 
 Say = Callable[[str], None]
@@ -26,6 +26,7 @@ class Results:
     restarts: dict[str, restart.RestartSample] = field(default_factory=dict)
     floods: flood.Samples = field(default_factory=dict)
     translators: translators.Samples = field(default_factory=dict)
+    traces: traces.Samples = field(default_factory=dict)
     idle: idle.IdleSample | None = None
     continuity: continuity.ContinuitySample | None = None
     startup: startup.StartUp | None = None
@@ -120,6 +121,13 @@ async def _translators(on: Environment, results: Results, say: Say) -> None:
     results.translators = await translators.run(on, plan.translators, plan.rounds, plan.translators_seconds, say)
 
 
+async def _traces(on: Environment, results: Results, say: Say) -> None:
+    plan = results.plan
+    results.traces = await traces.run(
+        on, plan.traces_sessions, plan.rounds, plan.traces_seconds, plan.traces_seconds, say
+    )
+
+
 async def _idle(on: Environment, results: Results, say: Say) -> None:
     results.idle = await idle.run(on, results.plan.idle_sessions, results.plan.idle_seconds, say)
 
@@ -134,5 +142,6 @@ _IN_ENVIRONMENT = {
     "control": _control,
     "restart": _restart,
     "flood": _flood,
+    "traces": _traces,
     "translators": _translators,
 }

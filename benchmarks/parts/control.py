@@ -55,7 +55,7 @@ async def run(
         for count in counts:
             rate = 0 if count == 1 else count * len(EXCHANGES) / turn
             bare = await _bare(environment, seconds, rate)
-            sample = await _measure(environment, count, seconds, turn, bare)
+            sample = await measure(environment, count, seconds, turn, bare)
             samples[count].append(sample)
             for text in rows(count, [sample]):
                 say(text)
@@ -104,7 +104,7 @@ def cost_by_kind(samples: Sequence[ControlSample]) -> dict[str, float]:
     }
 
 
-async def _measure(
+async def measure(
     environment: Environment, count: int, seconds: float, turn: float, bare: tuple[float, float]
 ) -> ControlSample:
     """Run exchanges in ``count`` sessions for ``seconds``: without a break in a single one, once per turn in many."""

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.conversation import span_words
 from gateway.conversation.context import Context
@@ -39,7 +40,7 @@ from gateway.conversation.span_attributes import (
     response_attributes,
     text_of,
 )
-from gateway.conversation.under_way import Thing, What, under_way
+from gateway.conversation.under_way import Thing, What, state_of, under_way
 from gateway.turn.function_calls import Call
 from gateway.turn.requests import Kind, Request
 from gateway.turn.upstream_config import Update
@@ -95,6 +96,7 @@ class Traces:
         self._tracer = tracing.tracer
         #: What every span has.
         self._common: dict[str, Attribute] = {"gen_ai.conversation.id": session, "gen_ai.provider.name": "openai"}
+        self._state: tuple[Any, ...] = ()
         self._things: dict[Thing, None] = {}
         self._spans: dict[Thing, Span] = {}
         self._requests: dict[Thing, Request] = {}
@@ -121,18 +123,22 @@ class Traces:
 
     def changed(self, now: float) -> None:
         """It is handled: begin and end the spans of what has begun and ended by it."""
-        things = under_way(self._context, rolls_over=self._roll_over.opening)
-        before, at = self._things, now + self._tracing.unix_offset
-        if things != before:
-            self._things = things
-            ended = [thing for thing in before if thing not in things]
-            for thing in things:
-                if thing not in before:
-                    self._begin(thing, ended, at)
-            for thing in ended:
-                self._end(thing, at)
-            self._end_turns(at)
+        rolls_over = self._roll_over.opening
+        state = state_of(self._context, rolls_over=rolls_over)
+        if state != self._state:
+            self._state = state
+            self._compare(under_way(self._context, rolls_over=rolls_over), now + self._tracing.unix_offset)
         self._cause = None
+
+    def _compare(self, things: dict[Thing, None], at: float) -> None:
+        before, self._things = self._things, things
+        ended = [thing for thing in before if thing not in things]
+        for thing in things:
+            if thing not in before:
+                self._begin(thing, ended, at)
+        for thing in ended:
+            self._end(thing, at)
+        self._end_turns(at)
 
     # --- what begins
 

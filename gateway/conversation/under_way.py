@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gateway.conversation.context import Context
 from turngate.protocol.messages import Slot
@@ -25,6 +25,22 @@ class What(Enum):
 
 #: One thing that is under way, with its id among those of its sort.
 Thing: TypeAlias = tuple[What, str | int]
+
+
+def state_of(context: Context, *, rolls_over: bool) -> tuple[Any, ...]:
+    """What decides what is under way. It is compared first, since most events change nothing of it."""
+    turn, requests = context.turn, context.requests
+    return (
+        turn.slot,
+        turn.response_id,
+        turn.user_speaking,
+        turn.pending_create and turn.pending_create.event_id,
+        context.upstream_config.update and context.upstream_config.update.event_id,
+        requests.last_seq,
+        requests.settled,
+        context.calls.open,
+        rolls_over,
+    )
 
 
 def under_way(context: Context, *, rolls_over: bool) -> dict[Thing, None]:

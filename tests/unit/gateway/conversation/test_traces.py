@@ -8,11 +8,12 @@ import orjson
 import pytest
 
 from gateway.conversation.limits import Limits
-from gateway.conversation.traces import Tracing
+from gateway.conversation.traces import Traces, Tracing
 from gateway.dialect import COMPONENT
 from tests.tracer import RecordingTracer
 from tests.unit.gateway.bench import Bench, committed, effective, failed
 from tests.unit.gateway.legs_bench import CLOSED
+from turngate.protocol.openai.server_events import OutputAudioDelta
 
 _CLIENT = f"00-{'a' * 32}-{'b' * 16}-01"
 _RELEASE = f"00-{'c' * 32}-{'d' * 16}-01"
@@ -338,3 +339,18 @@ def test_words_are_left_out_unless_they_are_wanted() -> None:
     for word in ("Be kind.", "Spoken", "Said", "Typed"):
         assert word not in shown[0]
         assert word in shown[1]
+
+
+def test_audio_does_not_reach_the_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = traced()
+    bench.created("resp_1")
+    bench.audio("resp_1", "item_1", 20)
+    reached: list[str] = []
+    for name in ("changed", "note"):
+        monkeypatch.setattr(Traces, name, lambda *_, name=name: reached.append(name))
+    for _ in range(3):
+        assert bench.conversation.agent_audio(OutputAudioDelta("resp_1", "item_1", bytes(960)), bench.now)
+        assert bench.conversation.client_audio(bytes(960), bench.now)
+    assert reached == []
+    bench.done("resp_1")
+    assert reached == ["note", "changed"], "a response's end does"
