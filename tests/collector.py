@@ -102,7 +102,7 @@ def tree(trace: list[Received]) -> list[str]:
 
     def lines(parent: str, depth: int) -> Iterator[str]:
         for span in sorted((one for one in trace if one.parent == parent), key=lambda one: (one.name, one.began_at)):
-            links = "".join(f" -> {names[to]}" for id_, to in span.links if id_ == span.trace)
+            links = "".join(f" -> {names.get(to, '(not here yet)')}" for id_, to in span.links if id_ == span.trace)
             error = f" !{span.attributes['error.type']}" if span.failed else ""
             yield f"{'  ' * depth}{span.service.removeprefix('turngate-')}: {span.name}{links}{error}"
             yield from lines(span.id, depth + 1)
