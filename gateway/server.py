@@ -207,7 +207,7 @@ class GatewayServer:
             metrics.client_returned(parked=parked)
             handle = self._resume_keys.enter(session.name, credential, returning)
             welcome = events.welcome(session.name, resumed=True, resume=handle)
-            with about(session.name):
+            with about(session.name, session.conversation.trace):
                 log_events.client_returned(parked=parked)
                 leg = session.attach(client, welcome, returning.received)
         else:
@@ -349,7 +349,7 @@ class GatewayServer:
 
     async def _run(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None) -> None:
         name, began = session.name, self._clock()
-        with about(name):
+        with about(name, session.conversation.trace):
             dialect = session.conversation.context.dialect.name
             log_events.session_started(dialect=dialect, sessions=len(self._sessions))
             try:

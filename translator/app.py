@@ -127,7 +127,7 @@ class Translator:
                 elif step.release is not None:
                     commands.append((event, *_carried_out(step.release, batch.traceparent(event))))
                 elif step.outcome is Outcome.FULL:
-                    with about(event.session):
+                    with about(event.session, event.traceparent):
                         log_events.intents_full(seq=event.seq)
             except Exception as error:
                 batch.fail(event, error)

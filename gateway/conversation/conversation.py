@@ -365,6 +365,10 @@ class Conversation:
             traceparent=self._traces.traceparent(seq) if self._traces is not None else None,
         )
 
+    def trace(self) -> str:
+        """The span of the turn that is under way, for the log; empty if there is none, or nothing is traced."""
+        return self._traces.newest if self._traces is not None else ""
+
     def size(self, seq: int) -> int:
         """Bytes of this request's message; 0 if it is settled, or for the turn record."""
         request = self.context.requests.get(seq)

@@ -121,6 +121,11 @@ class Traces:
         """The span of this open request; None if it is not traced."""
         return self._request(seq).traceparent or None
 
+    @property
+    def newest(self) -> str:
+        """The span of the newest turn of which something is under way; empty if there is none, or it is not sampled."""
+        return self._turns[-1].span.traceparent if self._turns else ""
+
     def changed(self, now: float) -> None:
         """It is handled: begin and end the spans of what has begun and ended by it."""
         rolls_over = self._roll_over.opening

@@ -190,7 +190,7 @@ class Sending:
             return
         self.conversation.counters.cut[leg.peer, why] += 1
         cut = log_events.upstream_cut if leg is self.upstream else log_events.client_cut
-        with about(self.conversation.session):
+        with about(self.conversation.session, self.conversation.trace):
             cut(why=why.value)
         leg.cut()
         if leg is self.upstream:

@@ -172,7 +172,7 @@ class Session:
 
     def fail(self, error: Exception) -> None:
         """End this session after an unexpected exception; tell the client."""
-        with about(self.name):
+        with about(self.name, self.conversation.trace):
             log_events.session_failed(exc_info=error)
         self.conversation.tell_error("INTERNAL_SERVER_ERROR", "The session failed; connect again.")
         self.conversation.end(1011, "INTERNAL_SERVER_ERROR")
@@ -211,7 +211,7 @@ class Session:
     def fenced(self) -> None:
         """Another gateway owns the session: say nothing more (`Journaled`)."""
         if not self.handed_over:
-            with about(self.name):
+            with about(self.name, self.conversation.trace):
                 log_events.session_fenced(epoch=self.conversation.epoch)
             assert self._writing is not None
             self._writing.fenced(self, self.hand_over(RESUMED_ELSEWHERE))

@@ -9,6 +9,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from tests.collector import collector
 from tests.end_to_end.client import settings
 from tests.end_to_end.line import line
 from tools.docs.logs import PACKAGES, catalogues
@@ -20,13 +21,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 _EVENTS = {event.name: event for events in catalogues().values() for event in events}
 #: What every line has, and every line of a gateway.
 _COMMON = {"event", "level", "timestamp", "logger", "service"}
+#: What lines have that are logged in the work for a session.
+_CONTEXT = {"session", "trace_id"}
 
 
 def differences(logged: dict[str, Any], event: LogEvent[...]) -> set[str]:
     """The fields that a line lacks, or that are not declared. What all lines of the work for a session have is
     allowed."""
     common = _COMMON | ({"gateway"} if logged["service"] == "gateway" else set())
-    return {name for name in set(logged) ^ {*common, *event.fields} if name != "session" or event.about_session}
+    return {name for name in set(logged) ^ {*common, *event.fields} if name not in _CONTEXT or name in event.fields}
 
 
 def written(folder: Path) -> list[dict[str, Any]]:
@@ -78,3 +81,24 @@ async def test_lines_are_declared_events_and_those_about_a_session_name_it(redis
     wanted = ["session_started", "client_lost", "client_returned", "session_ended"]
     assert [event for event in of_session if event in wanted] == wanted
     assert {one["service"] for one in ours} == {"gateway", "translator", "session-state", "simulator"}
+
+
+async def test_lines_of_a_turn_name_its_trace(redis_url: str, tmp_path: Path) -> None:
+    url = f"{redis_url.rpartition('/')[0]}/3"
+    name = str(uuid4())
+    with collector() as traces:
+        async with Stack(redis_url=url, translators=1, log_folder=tmp_path, env=traces.env) as stack:
+            async with line(stack, session=name) as first:
+                await first.until("Welcome")
+                await first.say(**settings())
+                await first.until("SettingsApplied")
+                await first.say(type="InjectUserMessage", content="[say 60 words]")
+                await first.until("AgentStartedSpeaking")
+                first.cut()
+            async with line(stack, session=name) as second:
+                await second.until("AgentAudioDone")
+                await second.socket.close(1000)
+    lines = {one["event"]: one for one in written(tmp_path) if one.get("session")}
+    (turn,) = {span.trace for span in traces.spans if span.name == "invoke_agent"}
+    assert lines["client_lost"]["trace_id"] == lines["client_returned"]["trace_id"] == turn
+    assert "trace_id" not in lines["session_started"], "no turn had begun"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -141,7 +142,7 @@ class Consumer(Generic[Message]):
         for entry_id, reason in failed.items():
             _failed.labels(self._label).inc()
             message = messages[ids.index(entry_id)] if entry_id in ids else None
-            with about(getattr(message, "session", None)):
+            with _about(message):
                 log_events.entry_failed(stream=self.stream, entry=entry_id.decode(), reason=reason)
         await self._acknowledge(finished)
         return failed
@@ -223,3 +224,9 @@ def reason_of(error: Exception) -> str:
         where = ".".join(str(part) for part in first["loc"])
         return f"{error.title}: {f'{where}: ' if where else ''}{first['msg']}"[:_REASON_MAX]
     return f"{type(error).__name__}: {error}"[:_REASON_MAX]
+
+
+def _about(message: Any) -> AbstractContextManager[None]:
+    """For what is logged of this message, or of one that could not be read (None)."""
+    traceparents: tuple[str, ...] = getattr(message, "traceparents", ())
+    return about(getattr(message, "session", None), next(iter(traceparents), None))

@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import Counter
 
 from turngate.process import log_events
+from turngate.process.log_context import merge_trace
 from turngate.process.settings import Settings
 
 #: Lines that may wait to be written.
@@ -39,6 +40,7 @@ def configure(settings: Settings, service: str, **common: str) -> None:
     shared: list[structlog.typing.Processor] = [
         add_common,
         structlog.contextvars.merge_contextvars,
+        merge_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso"),

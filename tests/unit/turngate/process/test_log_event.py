@@ -12,7 +12,7 @@ import pytest
 from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
-from turngate.process.log_context import about
+from turngate.process.log_context import about, merge_trace
 from turngate.process.log_event import LogEvent, debug, declared_in, error, info, warning
 
 
@@ -82,3 +82,18 @@ def test_every_line_has_the_service_and_what_all_its_lines_have_in_common() -> N
     found = [tuple(line[name] for name in ("event", "level", "logger", "service", "gateway")) for line in lines]
     stopped = ("stopped", "info", "turngate.process", "gateway", "g-1")
     assert found == [stopped, stopped, ("odd", "warning", "websockets", "gateway", "g-1")]
+
+
+def test_a_line_carries_the_trace_of_what_is_done_when_it_is_logged() -> None:
+    trace, span = "0af7651916cd43dd8448eb211c80319c", ""
+    with capture_logs(processors=[merge_contextvars, merge_trace]) as logs, about("s", lambda: span):
+        request_lost(seq=0, exc_info=None)
+        span = f"00-{trace}-b7ad6b7169203331-01"
+        with about("t"):
+            request_lost(seq=1, exc_info=None)
+        with about(None, lambda: ""):
+            request_lost(seq=2, exc_info=None)
+    with capture_logs(processors=[merge_trace]) as after:
+        request_lost(seq=3, exc_info=None)
+    assert [(one["session"], one.get("trace_id")) for one in logs] == [("s", None), ("t", trace), ("s", None)]
+    assert "trace_id" not in after[0]
