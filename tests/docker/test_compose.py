@@ -55,6 +55,12 @@ def test_everything_gets_healthy(compose: Compose, address: str) -> None:
     assert check(f"{address.replace('ws', 'http', 1)}/health", timeout=10) is None
 
 
+def test_its_image_can_send_traces(compose: Compose) -> None:
+    exporter = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    for service in ("gateway-direct", "translator", "session-state"):
+        compose("run", "--rm", "-T", "--no-deps", "--entrypoint", "python", service, "-c", f"import {exporter}")
+
+
 def test_published_for_others_it_needs_keys(compose: Compose) -> None:
     """On this machine's loopback, as above, it needs none."""
     gateway = ("run", "--rm", "-T", "--no-deps", "-e", "TURNGATE_PUBLISHED_HOST=0.0.0.0", "gateway-direct")

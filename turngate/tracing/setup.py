@@ -22,7 +22,10 @@ _WORDS_ON = {"true", "1", "span_only", "span_and_event"}
 #: The variables that choose what is sent, for which there is one answer here.
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _PROTOCOL = "http/protobuf"
-_MISSING = "traces need the packages of the extra: pip install 'turngate[otel]', or unset the variable"
+_MISSING = (
+    "traces need the packages of the extra: pip install 'turngate[otel]' (an image: --build-arg EXTRAS=otel), or unset "
+    "the variable"
+)
 
 
 def wanted(environment: Mapping[str, str]) -> str | None:
