@@ -24,8 +24,9 @@ from turngate.tracing.spans import Tracer
 #: Seconds for all attempts to write the last entry of a session.
 _LAST_ENTRY = 2.0
 _EARLY_MAX = 1_024
-#: Seconds for which a journal that was handed over is kept, and between two looks whether it is there.
-_KEPT = 5.0
+#: Seconds for which a journal that was handed over is kept, and between two looks whether it is there. Deepgram's
+#: JavaScript SDK connects again after one to five seconds, and if that fails after six and a half.
+_KEPT = 10.0
 _LOOK = 0.1
 _taken_up = Counter(
     "turngate_sessions_taken_up",

@@ -351,7 +351,7 @@ async def test_a_process_stops_cleanly_on_a_signal(number: signal.Signals) -> No
     assert process.stderr is not None
     try:
         async with asyncio.timeout(20):
-            assert b"listening" in await process.stderr.readline()
+            assert b"simulator_started" in await process.stderr.readline()
             url = f"ws://127.0.0.1:{port}/v1/realtime?model=x"
             async with connect(url, additional_headers=KEY) as connection:
                 await receive(connection)
