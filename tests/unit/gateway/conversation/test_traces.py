@@ -57,7 +57,7 @@ def test_settings_are_a_trace_of_their_own() -> None:
     (request,) = bench.tracer.spans
     event = bench.conversation.client_event(1)
     assert event is not None
-    assert event.traceparent == request.traceparent
+    assert event.traceparents == (request.traceparent,)
     bench.translated(1)
     bench.wait(1)
     bench.release((1,), traceparent=_RELEASE)
@@ -83,11 +83,13 @@ def test_a_spoken_turn_begins_with_the_speech_and_ends_with_its_reply() -> None:
     bench.now = 11.0
     bench.event("input_audio_buffer.speech_stopped", item_id="audio_1", audio_end_ms=900)
     assert bench.tracer.open == ["invoke_agent"], "it waits for the answer"
+    assert bench.tracer.named("invoke_agent").trace in bench.conversation.trace(), "for the log"
     bench.event("input_audio_buffer.committed", item_id="audio_1")
     bench.now = 12.0
     bench.created("resp_1")
     bench.now = 13.0
     bench.done("resp_1")
+    assert bench.conversation.trace() == ""
     assert bench.turns == [["invoke_agent", "  realtime_inference", "  user_speech"]]
     turn, reply = bench.tracer.named("invoke_agent"), bench.tracer.named("realtime_inference")
     assert (turn.began_at, turn.ended_at) == (1_010.0, 1_013.0)
