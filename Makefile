@@ -1,6 +1,6 @@
 # Every target installs what it needs into .venv, the first time and whenever the dependencies change.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage simulate fuzz bench attack soak chaos model test-docker check clean
+.PHONY: help run demo test test-cores test-processes coverage simulate fuzz bench attack soak chaos model test-docker check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,8 +18,16 @@ run: $(VENV)/.local ## start everything on this machine; without OPENAI_API_KEY,
 demo: $(VENV)/.local ## run a scripted conversation with speech, functions and updates, and check the result
 	@$(BIN)/turngate demo
 
-test: $(VENV)/.dev $(VENV)/.javascript $(VENV)/.sdks ## unit, integration and end-to-end tests with an embedded broker, without Docker
-	@$(PYTEST) -m "not docker"
+test: test-cores test-processes ## unit, integration and end-to-end tests with an embedded broker, without Docker
+
+# Two targets, so that `make -j2 test` runs them beside each other: one needs a processor, and the other waits a lot.
+CORES := tests/simulation tests/unit
+
+test-cores: $(VENV)/.dev
+	@$(PYTEST) $(CORES)
+
+test-processes: $(VENV)/.dev $(VENV)/.javascript $(VENV)/.sdks
+	@$(PYTEST) -m "not docker" $(addprefix --ignore=,$(CORES))
 
 coverage: $(VENV)/.dev ## check that unit tests cover every branch of the pure cores
 	@$(PYTEST) -q -p no:cacheprovider --hypothesis-seed=0 --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,turngate/protocol gateway translator)
