@@ -24,7 +24,7 @@ from gateway.turn.requests import Kind, OpenRequests, Request
 from gateway.turn.slot import SlotPatience, Turn
 from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
-from turngate.protocol.messages import Slot
+from turngate.protocol.messages import Slot, Usage
 from turngate.protocol.openai.client_events import item_create
 
 #: Number of notices that are stored, so that each is sent once.
@@ -70,6 +70,8 @@ class Context:
         self.configured = False
         #: Why the session ended; None while it runs.
         self.ending: Ending | None = None
+        #: What the responses have used; None until the upstream has said it of one.
+        self.usage: Usage | None = None
         self.out = Effects()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
         self._sent_events = 0

@@ -44,7 +44,7 @@ from gateway.conversation.upstream_legs import UpstreamLegs
 from gateway.conversation.user_turns import UserTurns
 from gateway.downlink.reply import LostReply
 from gateway.turn.requests import Kind, Request
-from turngate.protocol.messages import Slot
+from turngate.protocol.messages import Slot, Usage
 
 _ITEM, _REQUEST, _MESSAGE = "item:", "request:", "message:"
 
@@ -148,6 +148,7 @@ class ConversationJournal:
                 "history": context.downlink.wording.history,
                 "audio_ms": int(context.downlink.playout.total_ms),
                 "upstream_legs": handlers.upstream_legs.count,
+                "usage": context.usage and context.usage.model_dump(),
                 **handlers.client.journaled(),
             },
             "client": handlers.client_legs.journaled(),
@@ -240,6 +241,9 @@ class ConversationJournal:
         about, turn = parts["about"], parts["turn"]
         context.configured = about["configured"]
         context.take_up(about["sent_events"])
+        # A gateway of an earlier version has not counted it.
+        if (used := about.get("usage")) is not None:
+            context.usage = Usage.model_validate(used)
         if context.configured:
             context.turn.configured(now)
             context.upstream_config.take_up(parts["config"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from gateway.conversation.effects import UpstreamProblem
+from gateway.conversation.usage import tokens
 from turngate.protocol.messages import TurnCommand
 from turngate.protocol.openai.server_events import Response, ServerEvent, UpstreamError
 from turngate.tracing.spans import Attribute
@@ -40,11 +41,8 @@ def response_attributes(response: Response) -> dict[str, Attribute]:
         "gen_ai.output.type": "text" if response.output_modalities == ("text",) else "speech",
     }
     for name, path in _USAGE.items():
-        tokens: Any = response.usage
-        for part in path:
-            tokens = tokens.get(part) if isinstance(tokens, Mapping) else None
-        if isinstance(tokens, int) and tokens >= 0:
-            found[name] = tokens
+        if (used := tokens(response.usage, path)) is not None:
+            found[name] = used
     return found
 
 

@@ -59,6 +59,7 @@ class TurnRecords:
             upstream_legs=self._upstream_legs.count,
             client_legs=self._client_legs.count,
             parked_since_ms=self._client_legs.parked_since_ms,
+            usage=context.usage,
         )
 
     def note_change(self) -> None:

@@ -2,7 +2,7 @@
 
 import { get, getText } from "./api.js";
 import { h, put, reconcile, say } from "./dom.js";
-import { chosen, FILTERS, gateways, HELD_LONG, headlineOf, metrics, oldestHeld, shortAge, size, waiting } from "./fleet_rows.js";
+import { chosen, FILTERS, gateways, HELD_LONG, headlineOf, metrics, oldestHeld, shortAge, size, tokens, waiting } from "./fleet_rows.js";
 import { liveSessions } from "./turn_view.js";
 
 /** @typedef {import("./api.js").Json} Json */
@@ -42,7 +42,7 @@ export function fleetPage(page, shell) {
   page.append(
     h("h1", {}, "Fleet"),
     tiles,
-    h("section", { class: "card", "aria-labelledby": "sessions-title" }, h("div", { class: "title-row" }, h("h2", { id: "sessions-title" }, "Live sessions"), search), h("div", { class: "chips", role: "group", "aria-label": "Filter" }, ...buttons), table("Live sessions", ["Session", "Turn", "Held", "Gateway", "Heard"], rows), count),
+    h("section", { class: "card", "aria-labelledby": "sessions-title" }, h("div", { class: "title-row" }, h("h2", { id: "sessions-title" }, "Live sessions"), search), h("div", { class: "chips", role: "group", "aria-label": "Filter" }, ...buttons), table("Live sessions", ["Session", "Turn", "Held", "Tokens in / out", "Gateway", "Heard"], rows), count),
     h("div", { class: "pair" },
       h("section", { class: "card", "aria-labelledby": "gateways-title" }, h("h2", { id: "gateways-title" }, "Gateways"), table("Gateways", ["Gateway", "Sessions", "Active", "Held", "Away", "Heard"], gatewayRows)),
       h("section", { class: "card", "aria-labelledby": "streams-title" }, h("h2", { id: "streams-title" }, "Streams"), table("Streams", ["Stream", "Not read", "Pending", "Readers", "Size"], streamRows), counters),
@@ -97,6 +97,7 @@ function showTiles(tiles, sessions) {
     ["Held > 5 s", String(long), long ? "warn" : ""],
     ["Clients away", String(sessions.filter(FILTERS.parked.takes).length), ""],
     ["Gateways", String(gateways(sessions).length), ""],
+    ["Tokens in / out", tokens(sessions), ""],
   ];
   reconcile(tiles, shown, ([title]) => title, ([title]) => h("div", {}, h("dt", {}, title), h("dd", {})), (element, [, value, state]) => {
     put(element, { class: state || null });
@@ -124,13 +125,13 @@ function cells(element, values) {
 
 /** @param {Json} one */
 function sessionRow(one) {
-  return h("tr", {}, h("td", {}, h("a", { href: `#/turn/${encodeURIComponent(one.session)}` }, h("code", {}, one.session))), h("td", {}, h("span", { class: "pill" }), h("span", { class: "turn" })), h("td"), h("td"), h("td"));
+  return h("tr", {}, h("td", {}, h("a", { href: `#/turn/${encodeURIComponent(one.session)}` }, h("code", {}, one.session))), h("td", {}, h("span", { class: "pill" }), h("span", { class: "turn" })), h("td"), h("td"), h("td"), h("td"));
 }
 
 /** @param {HTMLElement} element
  * @param {Json} one */
 function updateSession(element, one) {
-  const [, turn, held, gateway, heard] = /** @type {any} */ (element.children);
+  const [, turn, held, used, gateway, heard] = /** @type {any} */ (element.children);
   const slot = one.unreadable ? "unreadable" : one.slot;
   say(turn.firstChild, slot);
   put(turn.firstChild, { "data-slot": slot });
@@ -138,6 +139,7 @@ function updateSession(element, one) {
   const heads = waiting(one);
   say(held, heads.length ? `${heads.length} for ${shortAge(oldestHeld(one))}` : "–");
   put(held, { class: oldestHeld(one) > HELD_LONG ? "warn" : null });
+  say(used, one.usage ? tokens([one]) : "–");
   say(gateway, one.gateway ?? "–");
   say(heard, `${shortAge(one.heartbeat_ms_ago)} ago`);
 }

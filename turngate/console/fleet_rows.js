@@ -7,6 +7,8 @@ import { headline, seconds } from "./sentences.js";
 /** Milliseconds after which something is held for long. */
 export const HELD_LONG = 5_000;
 
+const TOKENS = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
 /** @type {Record<string, { title: string, takes: (session: Json) => boolean }>} */
 export const FILTERS = {
   all: { title: "All", takes: () => true },
@@ -42,6 +44,23 @@ export function chosen(sessions, filter, words) {
   return sessions
     .filter((one) => FILTERS[filter].takes(one) && sought.every((word) => text(one).includes(word)))
     .sort((a, b) => oldestHeld(b) - oldestHeld(a) || (a.session < b.session ? -1 : 1));
+}
+
+/** The tokens that these sessions have used, in and out.
+ * @param {Json[]} sessions
+ * @returns {string} */
+export function tokens(sessions) {
+  const sum = (/** @type {string} */ name) => sessions.reduce((total, { usage }) => total + (usage?.[name] ?? 0), 0);
+  return `${TOKENS.format(sum("input_tokens"))} / ${TOKENS.format(sum("output_tokens"))}`;
+}
+
+/** What a session has used, in words; empty if the model has not said it.
+ * @param {Json} session
+ * @returns {string} */
+export function usage({ usage: used }) {
+  if (!used) return "";
+  const n = (/** @type {number} */ number) => number.toLocaleString("en");
+  return `${n(used.input_tokens)} tokens in (text ${n(used.input_text_tokens)}, audio ${n(used.input_audio_tokens)}; ${n(used.cached_tokens)} of them cached), ${n(used.output_tokens)} out (text ${n(used.output_text_tokens)}, audio ${n(used.output_audio_tokens)})`;
 }
 
 /** One row for each gateway.

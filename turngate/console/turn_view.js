@@ -3,6 +3,7 @@
 import { get, watch } from "./api.js";
 import { h, put, reconcile, save, say } from "./dom.js";
 import { toJson, toSvg } from "./export.js";
+import { usage } from "./fleet_rows.js";
 import { History } from "./history.js";
 import { clock, lanesOf, TITLES } from "./lanes.js";
 import { LanesView } from "./lanes_view.js";
@@ -162,6 +163,7 @@ export class TurnView {
     ];
     const latency = this.history.heard.findLast((span) => span.detail.latency !== undefined)?.detail.latency;
     if (latency !== undefined) facts.push(["Last reply", `${seconds(1_000 * latency)} after what it answers`]);
+    if (now.usage) facts.push(["Used", usage(now)]);
     reconcile(this._facts, facts, ([name]) => name, ([name]) => h("div", {}, h("dt", {}, name), h("dd", {})), (entry, [, value]) => say(entry.lastChild, value));
   }
 

@@ -58,6 +58,19 @@ class Slot(StrEnum):
     CLOSED = "closed"
 
 
+class Usage(Value):
+    """The tokens that the responses of a session have used so far, as the upstream has counted them."""
+
+    input_tokens: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    #: Those of ``input_tokens`` that the upstream had in its cache.
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+
+
 class TurnRecord(Value):
     """A snapshot of one session's slot and open requests, made by the gateway that owns the session's sockets.
 
@@ -93,6 +106,9 @@ class TurnRecord(Value):
     client_legs: int = 0
     #: Since when the session waits for its client to return, in milliseconds since 1970; None while there is one.
     parked_since_ms: int | None = None
+    #: None until a response has ended of which the upstream says what it has used. A change of this alone is no reason
+    #: for a record.
+    usage: Usage | None = None
 
     @property
     def configured_seq(self) -> int:

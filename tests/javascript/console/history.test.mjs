@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toJson, toSvg } from "../../../turngate/console/export.js";
-import { chosen, FILTERS, gateways, metrics } from "../../../turngate/console/fleet_rows.js";
+import { chosen, FILTERS, gateways, metrics, tokens, usage } from "../../../turngate/console/fleet_rows.js";
 import { History } from "../../../turngate/console/history.js";
 import { drawing, lanesOf } from "../../../turngate/console/lanes.js";
 import { doubtSentence, headline } from "../../../turngate/console/sentences.js";
@@ -169,6 +169,15 @@ test("the fleet is filtered and searched, those that have waited longest first",
   assert.equal(names("unreadable"), "e");
   assert.ok(sessions.every((one) => Object.values(FILTERS).every(({ takes }) => typeof takes(one) === "boolean")));
   assert.deepEqual(gateways(sessions).map((row) => [row.gateway, row.sessions, row.held, row.parked]), [["g", 3, 1, 1], ["h", 1, 1, 0]]);
+});
+
+test("what sessions have used is added up, and told in words", () => {
+  const used = { input_tokens: 12_345, input_text_tokens: 2_345, input_audio_tokens: 10_000, cached_tokens: 9_000, output_tokens: 900, output_text_tokens: 100, output_audio_tokens: 800 };
+  const [one, other] = [session(1, { usage: used }), session(1, { usage: { ...used, output_tokens: 1_100 } })];
+  assert.equal(tokens([one, session(1, { usage: null }), other, { session: "unreadable" }]), "24.7K / 2K");
+  assert.equal(tokens([]), "0 / 0");
+  assert.equal(usage(one), "12,345 tokens in (text 2,345, audio 10,000; 9,000 of them cached), 900 out (text 100, audio 800)");
+  assert.equal(usage(session(1)), "");
 });
 
 test("metrics are read with their labels", () => {
