@@ -324,7 +324,7 @@ def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> d
         if name.startswith("head:")
     }
     release = orjson.loads(fields["release"]) if "release" in fields else None
-    claimed, parked_since = int(fields.get("epoch", 0)), turn.parked_since_ms
+    claimed, parked_since, ends_at = int(fields.get("epoch", 0)), turn.parked_since_ms, turn.ends_at_ms
     return {
         # By the clock of Redis, in milliseconds since 1970.
         "at_ms": now,
@@ -332,6 +332,7 @@ def describe(turn: TurnRecord, fields: dict[str, Any], now: int, seen: int) -> d
         # Of a gateway that has claimed the session, and whose first record is not here yet.
         "claimed_epoch": claimed if claimed > turn.epoch else None,
         "parked_ms_ago": None if parked_since is None else max(0, now - parked_since),
+        "ends_in_ms": None if ends_at is None else max(0, ends_at - now),
         "configured_seq": turn.configured_seq,
         "answered_seq": turn.answered_seq,
         "heartbeat_ms_ago": max(0, now - seen),

@@ -101,15 +101,18 @@ class Conversation:
         )
         #: The client's connections.
         self.client_legs = ClientLegs(context, self._client, self._lifetime, unix_offset, resumable=resumable)
+        began_at = now + unix_offset - age
         #: What another gateway needs to go on; None if the session does not move.
         self.journal: ConversationJournal | None = None
         if resumable and moves:
             handlers = Handlers(
                 self._client, self.client_legs, self._translators, self._turns, self._failed_replies, self._legs
             )
-            self.journal = ConversationJournal(context, handlers, now + unix_offset - age)
+            self.journal = ConversationJournal(context, handlers, began_at)
         self._traces = Traces(session, context, self._roll_over, tracing) if tracing is not None else None
-        self._records = TurnRecords(session, gateway, epoch, context, self._translators, self._legs, self.client_legs)
+        self._records = TurnRecords(
+            session, gateway, epoch, context, self._translators, self._legs, self.client_legs, began_at
+        )
         self._time = TimerHandler(
             context,
             self._client,

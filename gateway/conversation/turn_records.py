@@ -24,7 +24,9 @@ class TurnRecords:
         translators: CommandHandler,
         upstream_legs: UpstreamLegs,
         client_legs: ClientLegs,
+        began_at: float,
     ) -> None:
+        """``began_at`` is when the session began, in seconds since 1970."""
         self._session = session
         self._gateway = gateway
         self._epoch = epoch
@@ -32,6 +34,9 @@ class TurnRecords:
         self._translators = translators
         self._upstream_legs = upstream_legs
         self._client_legs = client_legs
+        self._began_at_ms = int(began_at * 1000)
+        longest = context.limits.session
+        self._ends_at_ms = int((began_at + longest) * 1000) if longest else None
         self._version = 0
         self._snapshot: tuple[Any, ...] = ()
         #: The part of it that decides whether session-state can grant something.
@@ -60,6 +65,9 @@ class TurnRecords:
             client_legs=self._client_legs.count,
             parked_since_ms=self._client_legs.parked_since_ms,
             usage=context.usage,
+            began_at_ms=self._began_at_ms,
+            ends_at_ms=self._ends_at_ms,
+            requests_percent=context.requests.percent,
         )
 
     def note_change(self) -> None:

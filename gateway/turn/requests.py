@@ -184,6 +184,12 @@ class OpenRequests:
         return tuple(seq for seq, request in self._open.items() if request.kind is kind)
 
     @property
+    def percent(self) -> int:
+        """The open requests in percent of the limit; of that in bytes, if that is more. Above 100 with those that the
+        gateway has made."""
+        return max(100 * len(self._open) // self._limit, 100 * self.bytes // self._limit_bytes)
+
+    @property
     def some_wait(self) -> bool:
         """Whether any open request is not in flight."""
         return any(not request.on_its_way for request in self._open.values())

@@ -149,6 +149,20 @@ async def test_a_request_is_seen_as_held_then_as_released_and_then_as_settled(br
             assert (await events.until(Slot.CLOSED))["held"] == []
 
 
+async def test_what_a_session_has_used_and_how_near_it_is_to_its_limits_is_told(broker_url: str) -> None:
+    async with process(broker_url) as one, watching(one.http, "/sessions/s/events?wait=1") as events:
+        seconds, _ = await one.bus.redis.time()
+        began = 1_000 * int(seconds)
+        used = {"input_tokens": 100, "output_audio_tokens": 20}
+        limits: dict[str, Any] = {"began_at_ms": began, "ends_at_ms": began + 600_000, "requests_percent": 85}
+        await Store(one.bus.redis, one.settings).observe([record(1, Slot.IDLE, usage=used, **limits)])
+        (listed,) = (await one.http.get("/sessions")).json()["sessions"]
+        for told in (await events.until(Slot.IDLE), listed, (await one.http.get("/sessions/s")).json()):
+            assert used.items() <= told["usage"].items()
+            assert limits.items() <= told.items()
+            assert 0 < told["ends_in_ms"] == began + 600_000 - told["at_ms"]
+
+
 async def test_a_session_that_is_not_known_yet_is_waited_for(broker_url: str) -> None:
     async with process(broker_url) as one, watching(one.http, "/sessions/s/events?wait=1") as events:
         await Store(one.bus.redis, one.settings).observe([record(1, Slot.IDLE)])

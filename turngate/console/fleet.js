@@ -2,7 +2,7 @@
 
 import { get, getText } from "./api.js";
 import { h, put, reconcile, say } from "./dom.js";
-import { chosen, FILTERS, gateways, HELD_LONG, headlineOf, metrics, oldestHeld, shortAge, size, tokens, waiting } from "./fleet_rows.js";
+import { chosen, FILTERS, gateways, HELD_LONG, headlineOf, limits, metrics, oldestHeld, shortAge, size, tokens, waiting } from "./fleet_rows.js";
 import { liveSessions } from "./turn_view.js";
 
 /** @typedef {import("./api.js").Json} Json */
@@ -90,11 +90,13 @@ export function fleetPage(page, shell) {
 function showTiles(tiles, sessions) {
   const held = sessions.filter(FILTERS.held.takes).length;
   const long = sessions.filter(FILTERS.long.takes).length;
+  const near = sessions.filter(FILTERS.near.takes).length;
   const shown = [
     ["Sessions", String(sessions.length), ""],
     ["Replies active", String(sessions.filter(({ slot }) => slot === "active").length), ""],
     ["Something held", String(held), ""],
     ["Held > 5 s", String(long), long ? "warn" : ""],
+    ["Near a limit", String(near), near ? "warn" : ""],
     ["Clients away", String(sessions.filter(FILTERS.parked.takes).length), ""],
     ["Gateways", String(gateways(sessions).length), ""],
     ["Tokens in / out", tokens(sessions), ""],
@@ -125,7 +127,7 @@ function cells(element, values) {
 
 /** @param {Json} one */
 function sessionRow(one) {
-  return h("tr", {}, h("td", {}, h("a", { href: `#/turn/${encodeURIComponent(one.session)}` }, h("code", {}, one.session))), h("td", {}, h("span", { class: "pill" }), h("span", { class: "turn" })), h("td"), h("td"), h("td"), h("td"));
+  return h("tr", {}, h("td", {}, h("a", { href: `#/turn/${encodeURIComponent(one.session)}` }, h("code", {}, one.session))), h("td", {}, h("span", { class: "pill" }), h("span", { class: "turn" }), h("span", { class: "limit" })), h("td"), h("td"), h("td"), h("td"));
 }
 
 /** @param {HTMLElement} element
@@ -135,7 +137,9 @@ function updateSession(element, one) {
   const slot = one.unreadable ? "unreadable" : one.slot;
   say(turn.firstChild, slot);
   put(turn.firstChild, { "data-slot": slot });
-  say(turn.lastChild, headlineOf(one));
+  say(turn.children[1], headlineOf(one));
+  const near = limits(one).join(", and ");
+  say(turn.lastChild, near && `Near a limit: it ${near}.`);
   const heads = waiting(one);
   say(held, heads.length ? `${heads.length} for ${shortAge(oldestHeld(one))}` : "–");
   put(held, { class: oldestHeld(one) > HELD_LONG ? "warn" : null });

@@ -7,6 +7,9 @@ import { headline, seconds } from "./sentences.js";
 /** Milliseconds after which something is held for long. */
 export const HELD_LONG = 5_000;
 
+/** Near a limit: less than this share of the session's length is left, or more than this of its open requests is used. */
+const SHARE_LEFT = 0.1;
+const REQUESTS_PERCENT = 80;
 const TOKENS = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 /** @type {Record<string, { title: string, takes: (session: Json) => boolean }>} */
@@ -14,6 +17,7 @@ export const FILTERS = {
   all: { title: "All", takes: () => true },
   held: { title: "Something held", takes: (session) => waiting(session).length > 0 },
   long: { title: "Held > 5 s", takes: (session) => oldestHeld(session) > HELD_LONG },
+  near: { title: "Near a limit", takes: (session) => limits(session).length > 0 },
   parked: { title: "Client away", takes: (session) => session.parked_ms_ago !== null && session.parked_ms_ago !== undefined },
   reconnecting: { title: "Reconnecting", takes: (session) => session.slot === "reconnecting" },
   unreadable: { title: "Unreadable", takes: (session) => session.unreadable !== undefined },
@@ -31,6 +35,16 @@ export function waiting(session) {
  * @returns {number} */
 export function oldestHeld(session) {
   return Math.max(0, ...waiting(session).map((head) => head.since_ms_ago));
+}
+
+/** Which limits a session is near, in words.
+ * @param {Json} session
+ * @returns {string[]} */
+export function limits({ ends_in_ms: left, ends_at_ms: end, began_at_ms: began, requests_percent: percent }) {
+  const found = [];
+  if (typeof left === "number" && left < SHARE_LEFT * (end - began)) found.push(`ends in ${seconds(left)}`);
+  if (percent > REQUESTS_PERCENT) found.push(`has ${percent} % of the open requests that it may have`);
+  return found;
 }
 
 /** The sessions that a filter takes and that contain these words, those that have waited longest first.

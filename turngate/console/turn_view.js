@@ -163,6 +163,7 @@ export class TurnView {
     ];
     const latency = this.history.heard.findLast((span) => span.detail.latency !== undefined)?.detail.latency;
     if (latency !== undefined) facts.push(["Last reply", `${seconds(1_000 * latency)} after what it answers`]);
+    if (now.ends_at_ms) facts.push(["Ends at the latest", new Date(now.ends_at_ms).toLocaleTimeString()]);
     if (now.usage) facts.push(["Used", usage(now)]);
     reconcile(this._facts, facts, ([name]) => name, ([name]) => h("div", {}, h("dt", {}, name), h("dd", {})), (entry, [, value]) => say(entry.lastChild, value));
   }

@@ -109,6 +109,12 @@ class TurnRecord(Value):
     #: None until a response has ended of which the upstream says what it has used. A change of this alone is no reason
     #: for a record.
     usage: Usage | None = None
+    #: When the session began, and when it ends because it has lasted as long as it may, in milliseconds since 1970;
+    #: None if it has no end.
+    began_at_ms: int | None = None
+    ends_at_ms: int | None = None
+    #: The open requests in percent of how many there may be; of their bytes, if that is more.
+    requests_percent: int = 0
 
     @property
     def configured_seq(self) -> int:

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toJson, toSvg } from "../../../turngate/console/export.js";
-import { chosen, FILTERS, gateways, metrics, tokens, usage } from "../../../turngate/console/fleet_rows.js";
+import { chosen, FILTERS, gateways, limits, metrics, tokens, usage } from "../../../turngate/console/fleet_rows.js";
 import { History } from "../../../turngate/console/history.js";
 import { drawing, lanesOf } from "../../../turngate/console/lanes.js";
 import { doubtSentence, headline } from "../../../turngate/console/sentences.js";
@@ -169,6 +169,23 @@ test("the fleet is filtered and searched, those that have waited longest first",
   assert.equal(names("unreadable"), "e");
   assert.ok(sessions.every((one) => Object.values(FILTERS).every(({ takes }) => typeof takes(one) === "boolean")));
   assert.deepEqual(gateways(sessions).map((row) => [row.gateway, row.sessions, row.held, row.parked]), [["g", 3, 1, 1], ["h", 1, 1, 0]]);
+});
+
+test("a session near a limit is found, with the reason", () => {
+  const hour = { began_at_ms: 0, ends_at_ms: 3_600_000 };
+  const sessions = [
+    session(1, { session: "a", ...hour, ends_in_ms: 360_000, requests_percent: 80 }),
+    session(1, { session: "b", ...hour, ends_in_ms: 359_000, requests_percent: 0 }),
+    session(1, { session: "c", began_at_ms: 0, ends_at_ms: null, ends_in_ms: null, requests_percent: 81 }),
+    session(1, { session: "d", ...hour, ends_in_ms: 0, requests_percent: 104 }),
+    session(1, { session: "of a version before" }),
+  ];
+  assert.deepEqual(chosen(sessions, "near", "").map((one) => one.session), ["b", "c", "d"]);
+  assert.deepEqual(sessions.slice(1, 4).map(limits), [
+    ["ends in 5 min 59 s"],
+    ["has 81 % of the open requests that it may have"],
+    ["ends in 0 ms", "has 104 % of the open requests that it may have"],
+  ]);
 });
 
 test("what sessions have used is added up, and told in words", () => {

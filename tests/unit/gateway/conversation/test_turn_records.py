@@ -1,4 +1,4 @@
-"""What the turn record says besides the turn: what a session has used."""
+"""What the turn record says besides the turn: what a session has used, and how near it is to its limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.conversation.conversation import Conversation
+from gateway.conversation.limits import Limits
 from gateway.conversation.usage import added
 from gateway.dialect import AGENT
 from tests.unit.gateway.bench import Bench, Out
@@ -37,6 +39,37 @@ def replied(bench: Bench, response_id: str, usage: Any = None, conversation: str
     bench.created(response_id, conversation=conversation)
     response: dict[str, Any] = {"id": response_id, "status": "completed", "conversation_id": conversation, "output": []}
     return bench.event("response.done", response={**response, "usage": usage})
+
+
+# --- limits
+
+
+@pytest.mark.parametrize("age", [0.0, 500.0])
+def test_a_record_says_when_the_session_began_and_when_it_ends(age: float) -> None:
+    limits = Limits(session=7_200.0, session_notice=0.0, silence=0.0)
+    one = Conversation("s", "g", AGENT, limits, 20.0, unix_offset=1_000_000.0, age=age)
+    began = 1_000_020_000 - int(age) * 1_000
+    record = one.record()
+    assert (record.began_at_ms, record.ends_at_ms) == (began, began + 7_200_000)
+    end = 20.0 + 7_200.0 - age
+    one.tick(end - 0.1)
+    assert one.ending is None
+    one.tick(end)
+    assert one.ending is not None
+    assert Conversation("s", "g", AGENT, Limits(), 20.0).record().ends_at_ms is None
+
+
+def test_a_record_says_how_many_requests_are_open_of_those_that_may_be() -> None:
+    bench = Bench(AGENT, Limits(requests=8)).configured()
+    assert bench.conversation.record().requests_percent == 0
+    for seq in range(2, 8):
+        bench.say(type="InjectUserMessage", content="Hi")
+        assert bench.conversation.record().requests_percent == 100 * (seq - 1) // 8
+    bench.refused(2)
+    assert bench.conversation.record().requests_percent == 100 * 5 // 8
+    large = Bench(AGENT, Limits(request_bytes=10_000)).configured()
+    large.say(type="InjectUserMessage", content=8_500 * "x")
+    assert large.conversation.record().requests_percent == 85
 
 
 # --- usage
