@@ -19,6 +19,7 @@ from session_state.console_faults import Faults
 from session_state.console_files import console_routes
 from session_state.event_streams import EventStreams
 from session_state.feed import Feed
+from session_state.journals import Journals
 from session_state.store import Step, Store, raise_refusal
 from session_state.streams import described_streams, newest_letters
 from session_state.watchers import Watchers
@@ -127,7 +128,9 @@ class Sweeper:
 
 
 def admin_routes(store: Store, watchers: Watchers, bus: Bus, key: AdminKey) -> list[Route]:
-    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first; their events; and the streams."""
+    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first; their events and journals; and the
+    streams."""
+    journals = Journals(bus.redis, bus.settings.redis_prefix)
 
     async def sessions(_: Request) -> Response:
         return json_response({"sessions": [described async for described in store.sessions()]})
@@ -139,6 +142,15 @@ def admin_routes(store: Store, watchers: Watchers, bus: Bus, key: AdminKey) -> l
             return json_response({"error": f"no live session {name}"}, 404)
         return json_response(described)
 
+    async def journal(request: Request) -> Response:
+        name = request.path_params["session"]
+        found = await journals.journal(name)
+        if found is None and await store.session(name) is None:
+            return json_response({"error": f"no live session {name}"}, 404)
+        shown = json_response({"session": name, "journal": found})
+        shown.headers["Cache-Control"] = "no-store"
+        return shown
+
     async def streams(_: Request) -> Response:
         prefix = bus.settings.redis_prefix
         described = await described_streams(bus.redis, prefix)
@@ -149,6 +161,7 @@ def admin_routes(store: Store, watchers: Watchers, bus: Bus, key: AdminKey) -> l
         "/sessions": sessions,
         "/sessions/{session}": session,
         "/sessions/{session}/events": events.one_session,
+        "/sessions/{session}/journal": journal,
         "/events": events.all_sessions,
         "/streams": streams,
     }

@@ -48,8 +48,9 @@ class SessionStateSettings(ReservationSettings, ConsumerSettings):
     session_state_port: int = Field(8082, ge=0, le=65535, description="Port of that HTTP server; 0 takes any free one.")
     admin_key: SecretStr | None = Field(
         None,
-        description="Key for whoever looks at sessions (`GET /sessions`, `GET /events`), at least 16 characters. "
-        "Without one, only programs on the same machine may. `turngate sessions` sends it.",
+        description="Key for whoever looks at sessions and reads what was said in them (`GET /sessions`, "
+        "`GET /events`, `GET /sessions/<id>/journal`), at least 16 characters. Without one, only "
+        "programs on the same machine may. `turngate sessions` sends it.",
     )
     watchers_max: int = Field(
         32, ge=1, description="Clients that watch events of one session-state process; a further one gets HTTP 503."

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from session_state import log_events
 from session_state.config import SessionSettings
-from session_state.keys import SESSION_KEY
+from session_state.keys import JOURNAL_KEY, SESSION_KEY
 from session_state.script import Script
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
@@ -25,7 +25,6 @@ from turngate.process.log_context import about
 from turngate.protocol.messages import commands_stream
 
 OWNER_KEY = "turngate:owner:"
-JOURNAL_KEY = "turngate:journal:"
 RESUME_KEY = "turngate:resume:"
 
 _written = Counter(

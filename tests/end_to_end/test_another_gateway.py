@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from session_state.owners import JOURNAL_KEY
+from session_state.keys import JOURNAL_KEY
 from tests.end_to_end.client import PATIENCE_SECONDS, settings
 from tests.end_to_end.line import Line, line
 from turngate.local.stack import Stack

@@ -14,7 +14,8 @@ from gateway.session import claims
 from gateway.session.claims import Claims
 from gateway.session.journal_writer import JournalWriter
 from session_state.config import ReservationSettings
-from session_state.owners import JOURNAL_KEY, OWNER_KEY, RESUME_KEY, JournalEntry, OwnersClient
+from session_state.keys import JOURNAL_KEY
+from session_state.owners import OWNER_KEY, RESUME_KEY, JournalEntry, OwnersClient
 from tests.redis_stub.client import StubRedis, at_once
 from tests.redis_stub.keyspace import Keyspace
 from turngate.process.tasks import end

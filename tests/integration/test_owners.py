@@ -10,8 +10,8 @@ from redis.exceptions import OutOfMemoryError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from session_state.keys import SESSION_KEY
-from session_state.owners import JOURNAL_KEY, OWNER_KEY, RESUME_KEY, Claim, JournalEntry, OwnersClient, Written
+from session_state.keys import JOURNAL_KEY, SESSION_KEY
+from session_state.owners import OWNER_KEY, RESUME_KEY, Claim, JournalEntry, OwnersClient, Written
 from tests.integration.owned import SERVERS, SETTINGS, claimed, connected, count, entry, owners_on, told
 from tests.redis_stub.client import StubRedis, at_once
 from tests.redis_stub.keyspace import Keyspace

@@ -16,7 +16,8 @@ from redis.asyncio import Redis
 from session_state import event_streams
 from session_state.app import wire
 from session_state.config import SessionStateSettings
-from session_state.keys import WATCH_CHANNEL
+from session_state.keys import JOURNAL_KEY, WATCH_CHANNEL
+from session_state.owners import JournalEntry, OwnersClient
 from session_state.store import Reservation, Store
 from tests.integration.services import PATIENCE_SECONDS, until
 from turngate.bus.bus import Bus
@@ -286,8 +287,47 @@ async def test_what_waits_on_the_streams_is_told(broker_url: str) -> None:
 
 async def test_with_an_admin_key_only_who_has_it_sees_sessions_and_anybody_sees_the_metrics(broker_url: str) -> None:
     async with process(broker_url, admin_key=SecretStr(KEY)) as one:
-        for page in ("/events", "/sessions", "/sessions/s", "/sessions/s/events", "/streams"):
+        for page in ("/events", "/sessions", "/sessions/s", "/sessions/s/events", "/sessions/s/journal", "/streams"):
             assert (await one.http.get(page)).status_code == 401
         assert (await one.http.get("/metrics")).status_code == 200
         async with watching(one.http, "/events", Authorization=f"Bearer {KEY}"):
             pass
+
+
+async def test_the_journal_of_a_session_is_told_and_one_that_has_none_says_so(broker_url: str) -> None:
+    async with process(broker_url) as one:
+        await Store(one.bus.redis, one.settings).observe([record(1, Slot.IDLE), record(1, Slot.IDLE, "other")])
+        without = await one.http.get("/sessions/other/journal")
+        assert (without.status_code, without.json()) == (200, {"session": "other", "journal": None})
+        content = [{"type": "input_text", "text": "<b>Hi</b>"}]
+        message = {"type": "message", "role": "user", "content": content}
+        parts = {
+            "about": {"version": 1, "began_at": 1.5, "dialect": "agent"},
+            "config": {"confirmed": {"model": "m"}},
+            "reply": None,
+            "unheard": {},
+            "calls": [],
+            "settings": {"agent": {"think": {"endpoint": {"headers": {"authorization": "SECRET"}}}}},
+            "item:a": {"id": "a", "place": 1, "kind": "given", "item": message},
+        }
+        written = JournalEntry(
+            "s", "g", 0, 1, True, ("key",), {name: orjson.dumps(part) for name, part in parts.items()}
+        )
+        await OwnersClient(one.bus.redis, one.settings, 60_000).write([written])
+        told = await one.http.get("/sessions/s/journal")
+        assert told.headers["Cache-Control"] == "no-store"
+        journal = told.json()["journal"]
+        assert [(said["role"], said["text"]) for said in journal["items"]] == [("user", "<b>Hi</b>")]
+        assert (journal["began_at_ms"], journal["configuration"]["model"]) == (1_500, "m")
+        assert "SECRET" not in told.text
+
+
+async def test_a_journal_that_cannot_be_read_says_why_and_one_of_nobody_is_not_found(broker_url: str) -> None:
+    async with process(broker_url) as one:
+        await one.bus.redis.hset(JOURNAL_KEY + "s", "about", '{"version":2}')
+        await one.bus.redis.set(JOURNAL_KEY + "string", "what")
+        for name in ("s", "string"):
+            found = await one.http.get(f"/sessions/{name}/journal")
+            assert (found.status_code, list(found.json()["journal"])) == (200, ["unreadable"])
+        unknown = await one.http.get("/sessions/nobody/journal")
+        assert (unknown.status_code, unknown.json()) == (404, {"error": "no live session nobody"})

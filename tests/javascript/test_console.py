@@ -111,6 +111,17 @@ async def test_functions_are_answered_speech_is_heard_and_the_fleet_is_searched(
     assert _of(seen, "found") == [True]
 
 
+async def test_an_opened_session_shows_what_was_said_as_text_and_what_it_has_used(seen: Seen) -> None:
+    (said,) = _of(seen, "said")
+    assert [line for line in said if line.startswith("Calls ask_someone") and "<img src=x" in line]
+    assert [line for line in said if line.startswith("Result of ask_someone") and "by a person" in line]
+    assert {"Agent", "User"} <= {line[: len(who)] for line in said for who in ("Agent", "User")}
+    assert _of(seen, "markup") == [0]
+    assert "From now on, answer in one sentence." in _of(seen, "configuration")[0]["instructions"]
+    assert re.search(r"[1-9][\d,]* tokens in \(text .*\), [1-9][\d,]* out \(text .*\)", _of(seen, "facts")[0])
+    assert re.fullmatch(r"[1-9][\d.]*K? / [1-9][\d.]*K?", _of(seen, "used")[0])
+
+
 async def test_a_function_without_prepared_answers_is_answered_by_hand_and_nothing_becomes_markup(seen: Seen) -> None:
     assert _of(seen, "images") == [0]
 

@@ -2,6 +2,7 @@
 
 import { h, reconcile, say } from "./dom.js";
 import { headlineOf, shortAge } from "./fleet_rows.js";
+import { whatWasSaid } from "./said.js";
 import { liveSessions, TurnView } from "./turn_view.js";
 
 /** Milliseconds between two looks for sessions. */
@@ -20,14 +21,19 @@ export function turnPage(page, session, shell) {
  * @param {import("./app.js").Shell} shell */
 function show(page, session, shell) {
   const card = h("section", { class: "card", "aria-label": "The turn, live" });
+  const said = whatWasSaid(session);
   const note = h("p", { class: "note", role: "status" });
-  page.append(h("div", { class: "title-row" }, h("h1", {}, "The turn, live"), h("a", { href: "#/turn" }, "Choose another session")), note, card);
+  page.append(h("div", { class: "title-row" }, h("h1", {}, "The turn, live"), h("a", { href: "#/turn" }, "Choose another session")), note, card, said.element);
   const view = new TurnView(card, (state, why) => {
     shell.feed(state, why);
+    if (state === "gone") said.stop();
     if (state === "gone") say(note, why ? `There is no live session ${session}: it is over, or never was.` : "");
   });
   view.follow(session, "known");
-  return () => view.close();
+  return () => {
+    said.stop();
+    view.close();
+  };
 }
 
 /** @param {HTMLElement} page

@@ -249,11 +249,19 @@ if (key) {
   print({ filtered: await page.locator('.count[role="status"]').textContent() });
   await page.getByRole("button", { name: /^All/ }).click();
   await page.getByLabel("Search sessions").fill(session.slice(0, 8));
+  print({ used: await page.locator("tbody tr").first().locator("td").nth(3).textContent() });
   print({ found: await page.locator("tbody tr a").first().textContent() === session });
   await accessible("fleet");
 
   await page.locator("tbody tr a").first().click();
   await page.getByText("The turn is free.").waitFor();
+  print({ facts: await page.locator(".facts").textContent() });
+  await page.getByText("What was said", { exact: true }).click();
+  const said = page.getByRole("list", { name: "What was said" });
+  await said.getByText('{"said": "by a person"}').first().waitFor();
+  print({ said: await said.getByRole("listitem").allTextContents(), markup: await said.locator("img").count() });
+  await page.getByText("The configuration in force", { exact: true }).click();
+  print({ configuration: JSON.parse(await page.getByRole("region", { name: "The configuration in force" }).textContent()) });
   await accessible("turn");
   print({ frames: await manySessions(1_000) });
 
