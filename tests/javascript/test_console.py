@@ -150,6 +150,13 @@ async def test_a_thousand_sessions_do_not_make_the_page_stutter(seen: Seen) -> N
     assert frames["longest"][1] < 100, frames
 
 
+async def test_a_session_near_a_limit_is_found_and_its_row_says_which(seen: Seen) -> None:
+    (row,) = _of(seen, "near")
+    assert "session-999" in row
+    reasons = "ends in 30.0 s, and has 90 % of the open requests that it may have"
+    assert f"Near a limit: it {reasons}." in row
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def locked(redis_url: str) -> AsyncIterator[Stack]:
     """A stack with an admin key, and an API key of its clients."""

@@ -87,6 +87,7 @@ async function accessible(name) {
 async function manySessions(number) {
   const [one] = (await page.evaluate(() => fetch("/sessions").then((answer) => answer.json()))).sessions;
   const sessions = Array.from({ length: number }, (_, at) => ({ ...one, session: `session-${at}`, gateway: `gateway-${at % 7}` }));
+  sessions[number - 1] = { ...sessions[number - 1], began_at_ms: 0, ends_at_ms: 600_000, ends_in_ms: 30_000, requests_percent: 90 };
   let reads = 0;
   await page.route("**/sessions", (route) => {
     reads += 1;
@@ -108,6 +109,9 @@ async function manySessions(number) {
       else resume([found.slice(1).sort((a, b) => b - a), tasks]);
     });
   }));
+  await page.getByRole("button", { name: /^Near a limit/ }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr a").length === 1);
+  print({ near: await page.locator("tbody tr").first().textContent() });
   await page.unroute("**/sessions");
   return { reads, longest: gaps.slice(0, 3), median: gaps[gaps.length >> 1], tasks };
 }
