@@ -270,6 +270,7 @@ if (key) {
   print({ frames: await manySessions(1_000) });
 
   await page.getByRole("link", { name: "Talk", exact: true }).click();
+  await page.getByRole("button", { name: "End", exact: true }).waitFor();
   await page.evaluate(() => ["Microphone", "End"].map((name) => [...document.querySelectorAll("button")].find((one) => one.textContent === name).click()));
   await says("The conversation has ended.");
   await page.waitForFunction(() => globalThis.tracks.length === 3 && globalThis.tracks.every(({ readyState }) => readyState === "ended"));
