@@ -159,7 +159,8 @@ if (key) {
   await says("Hello! How can I help you?");
 
   await page.getByRole("button", { name: "Show me" }).click();
-  await page.getByText("One request is held.").waitFor();
+  // Held at first because the reply is asked for, and then because it is active.
+  await page.getByText("The agent has the turn. One request is held.").waitFor();
   print({ headline: await page.locator(".headline").textContent() });
   await says("The prompt is changed: PromptUpdated.");
   const held = await page.locator('.lane-requests .held[aria-label*="a change of the configuration"]').last().getAttribute("aria-label");
