@@ -15,8 +15,10 @@ _BUILD = 900
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """Its name, which is also that in docker-compose.yml."""
-    command = ["docker", "build", "-q", "-f", "infra/docker/Dockerfile", "-t", "turngate", "."]
+    """Its name, without extras. It is also built as ``turngate:latest``, until docker-compose.yml builds that with its
+    extras."""
+    name = "turngate:plain"
+    command = ["docker", "build", "-q", "-f", "infra/docker/Dockerfile", "-t", name, "-t", "turngate:latest", "."]
     env = {"DOCKER_BUILDKIT": "0", **os.environ}
     subprocess.run(command, cwd=_ROOT, env=env, check=True, capture_output=True, timeout=_BUILD)
-    return "turngate"
+    return name
