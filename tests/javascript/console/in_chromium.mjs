@@ -259,6 +259,8 @@ if (key) {
   await accessible("fleet");
 
   await page.locator("tbody tr a").first().click();
+  // A row of the page before says the same.
+  await page.locator(".facts").getByText("tokens in").waitFor();
   await page.getByText("The turn is free.").waitFor();
   print({ facts: await page.locator(".facts").textContent() });
   await page.getByText("What was said", { exact: true }).click();
