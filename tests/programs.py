@@ -31,6 +31,7 @@ def path_of(program: str) -> str | None:
 def needs(*programs: str) -> pytest.MarkDecorator:
     """The mark of tests that need these programs."""
     missing = [program for program in programs if path_of(program) is None]
+    # A contributor need not install a browser to change a core. CI skips none of these tests.
     return pytest.mark.skipif(bool(missing) and not required(), reason=_advice(missing))
 
 

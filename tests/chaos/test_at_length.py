@@ -18,7 +18,7 @@ MINUTES = float(os.environ.get("CHAOS_MINUTES", "0"))
 SEED = os.environ.get("CHAOS_SEED") or str(time.time_ns())
 
 
-# It runs for minutes, and the other chaos tests run each of its faults once.
+# It runs for as many minutes as `make chaos` says. In `make test`, test_faults.py runs each of its faults once.
 @pytest.mark.skipif(MINUTES <= 0, reason="for long: make chaos CHAOS_MINUTES=10")
 async def test_nothing_breaks_in_the_long_run(record_property: Callable[[str, object], None]) -> None:
     print(f"CHAOS_SEED={SEED}")

@@ -55,6 +55,11 @@ def test_everything_gets_healthy(compose: Compose, address: str) -> None:
     assert check(f"{address.replace('ws', 'http', 1)}/health", timeout=10) is None
 
 
+def test_every_profile_is_accepted(compose: Compose) -> None:
+    for profile in ("observability", "edge"):
+        compose("--profile", profile, "config", "--quiet")
+
+
 def test_its_image_can_send_traces(compose: Compose) -> None:
     run = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "python")
     for service in ("gateway-direct", "translator", "session-state"):

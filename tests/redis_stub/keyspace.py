@@ -19,6 +19,12 @@ Kind = TypeVar("Kind")
 _WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
+def _lacking(what: str) -> NotImplementedError:
+    """What no software under test uses, a server has and the stub has not. It is no reply of Redis, which the software
+    could survive, so that a test which begins to use it fails, and the stub gets it."""
+    return NotImplementedError(f"the stub of Redis has no {what}")
+
+
 class SortedSet(dict[bytes, float]):
     """Scores by member."""
 
@@ -66,8 +72,7 @@ class Keyspace(StreamCommands):
     def _find(self, name: str) -> Callable[..., Any]:
         command: Callable[..., Any] | None = getattr(self, "on_" + name.lower().replace(" ", "_"), None)
         if command is None:
-            # Not a reply of Redis, which software may survive: what the stub cannot do fails the test.
-            raise NotImplementedError(f"the stub of Redis has no {name}")
+            raise _lacking(name)
         return command
 
     def value(self, key: bytes, kind: type[Kind]) -> Kind | None:
@@ -97,7 +102,7 @@ class Keyspace(StreamCommands):
 
     def on_pubsub(self, question: bytes, *channels: bytes) -> Any:
         if question != b"NUMSUB":
-            raise NotImplementedError(f"PUBSUB {question!r}")
+            raise _lacking(f"PUBSUB {question!r}")
         return [part for channel in channels for part in (channel, int(channel in self.listened))]
 
     def on_publish(self, channel: bytes, message: bytes) -> Any:
@@ -141,7 +146,7 @@ class Keyspace(StreamCommands):
         self._values[key] = value
         if options:
             if options[0] != b"PX":
-                raise NotImplementedError(f"SET with {options[0]!r}")
+                raise _lacking(f"SET with {options[0]!r}")
             self._expiry[key] = self.now_ms + int(options[1])
         return b"OK"
 
@@ -194,7 +199,7 @@ class Keyspace(StreamCommands):
         if not options:
             return found
         if options[0] != b"LIMIT":
-            raise NotImplementedError(f"ZRANGEBYSCORE with {options[0]!r}")
+            raise _lacking(f"ZRANGEBYSCORE with {options[0]!r}")
         start, number = int(options[1]), int(options[2])
         return found[start : start + number]
 

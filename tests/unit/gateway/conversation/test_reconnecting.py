@@ -183,11 +183,17 @@ def test_nobody_waits_for_a_reply_that_the_user_interrupts() -> None:
     assert heard == []
 
 
-@pytest.mark.parametrize("played", [0, 3_000])
-def test_a_reply_that_is_due_is_waited_for_from_the_loss_or_the_end_of_what_is_played(played: int) -> None:
+def measured() -> tuple[Legs, list[float]]:
+    """A conversation, and the silences that its client has heard."""
     heard: list[float] = []
     legs = Legs(counters=Counters(silence_heard=heard.append))
     legs.configured()
+    return legs, heard
+
+
+@pytest.mark.parametrize("played", [0, 3_000])
+def test_a_reply_that_is_due_is_waited_for_from_the_loss_or_the_end_of_what_is_played(played: int) -> None:
+    legs, heard = measured()
     legs.created("resp_1", legs.requested(2))
     words(legs, "resp_1", "a1", "One", played)
     legs.done("resp_1")
@@ -203,9 +209,7 @@ def test_a_reply_that_is_due_is_waited_for_from_the_loss_or_the_end_of_what_is_p
 
 
 def test_a_spoken_turn_that_waits_for_its_answer_is_a_reply_that_is_due() -> None:
-    heard: list[float] = []
-    legs = Legs(counters=Counters(silence_heard=heard.append))
-    legs.configured()
+    legs, heard = measured()
     committed(legs)
     legs.lost()
     legs.restored()
@@ -216,9 +220,7 @@ def test_a_spoken_turn_that_waits_for_its_answer_is_a_reply_that_is_due() -> Non
 
 
 def test_nobody_waits_while_nothing_is_due() -> None:
-    heard: list[float] = []
-    legs = Legs(counters=Counters(silence_heard=heard.append))
-    legs.configured()
+    legs, heard = measured()
     legs.lost()
     legs.restored()
     _answered(legs, "resp_1")
@@ -226,9 +228,7 @@ def test_nobody_waits_while_nothing_is_due() -> None:
 
 
 def test_nobody_waits_while_the_user_speaks() -> None:
-    heard: list[float] = []
-    legs = Legs(counters=Counters(silence_heard=heard.append))
-    legs.configured()
+    legs, heard = measured()
     legs.requested(2)
     legs.event("input_audio_buffer.speech_started", item_id="audio_1", audio_start_ms=0)
     legs.lost()
@@ -240,9 +240,7 @@ def test_nobody_waits_while_the_user_speaks() -> None:
 
 
 def test_a_reply_that_is_due_and_has_no_audio_ends_the_wait() -> None:
-    heard: list[float] = []
-    legs = Legs(counters=Counters(silence_heard=heard.append))
-    legs.configured()
+    legs, heard = measured()
     committed(legs)
     legs.lost()
     legs.restored()
