@@ -11,7 +11,7 @@ from gateway.continuity.journal import Changes, read
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT, DIALECTS, Dialect
-from tests.unit.gateway.bench import Bench, Out
+from tests.unit.gateway.bench import Bench, Out, words
 from turngate.protocol.messages import ResponseRequest, SendRelease
 
 LIMITS = Limits(reconnect=30.0, retry=0.0, session=7_200.0, session_notice=0.0)
@@ -41,6 +41,13 @@ class Owner(Bench):
         for name in changes.gone:
             del self.written[name]
         self.written |= changes.parts
+
+    def says(self, text: str, milliseconds: int) -> None:
+        """The second request is answered with these words, and nothing of the reply is under way any more."""
+        self.created("resp_1", self.requested(2))
+        words(self, "resp_1", "a1", text, milliseconds)
+        self.event("response.output_audio.done", response_id="resp_1", item_id="a1")
+        self.done("resp_1")
 
     def arrive(self) -> None:
         """Everything that was sent has arrived."""

@@ -10,7 +10,7 @@ import pytest
 from gateway.continuity import journal
 from session_state import journals
 from session_state.journals import ITEMS_MAX, TEXT_MAX, described
-from tests.unit.gateway.bench import committed, effective, words
+from tests.unit.gateway.bench import committed, effective
 from tests.unit.gateway.owner_bench import Owner, ready
 
 
@@ -30,10 +30,7 @@ def test_the_version_that_is_read_is_the_one_that_gateways_write() -> None:
 
 def test_what_was_said_is_shown_in_order_with_the_role_of_who_said_it() -> None:
     owner = ready()
-    owner.created("resp_1", owner.requested(2))
-    words(owner, "resp_1", "a1", "Hello there", 900)
-    owner.event("response.output_audio.done", response_id="resp_1", item_id="a1")
-    owner.done("resp_1")
+    owner.says("Hello there", 900)
     owner.now += 5
     committed(owner, "u1")
     assert texts(owner)[-1] == ("user", None, None), "nobody has written it down yet"
@@ -45,10 +42,7 @@ def test_what_was_said_is_shown_in_order_with_the_role_of_who_said_it() -> None:
 
 def test_of_a_reply_that_the_client_has_not_played_it_is_shown_what_was_heard() -> None:
     owner = ready()
-    owner.created("resp_1", owner.requested(2))
-    words(owner, "resp_1", "a1", "One two three four five six seven eight", 8_000)
-    owner.event("response.output_audio.done", response_id="resp_1", item_id="a1")
-    owner.done("resp_1")
+    owner.says("One two three four five six seven eight", 8_000)
     owner.now += 2
     owner.conversation.client_lost(owner.now)
     owner._drain()

@@ -15,10 +15,7 @@ from turngate.protocol.messages import Configuration, SendRelease, Slot
 @WAYS
 def test_a_conversation_goes_on_with_its_configuration_and_its_items(moved: Way) -> None:
     owner = ready()
-    owner.created("resp_1", owner.requested(2))
-    words(owner, "resp_1", "a1", "Hello there", 900)
-    owner.event("response.output_audio.done", response_id="resp_1", item_id="a1")
-    owner.done("resp_1")
+    owner.says("Hello there", 900)
     owner.now += 5
     later = moved(owner)
     assert (later.open, later.slot) == ([], Slot.RECONNECTING)

@@ -68,10 +68,7 @@ def test_the_rest_of_a_reply_that_waited_for_its_client_is_said_again(moved: Way
 
 def test_a_reply_that_has_arrived_is_not_said_again_although_it_is_not_played_yet() -> None:
     owner = ready()
-    owner.created("resp_1", owner.requested(2))
-    words(owner, "resp_1", "a1", "one two three four", 2_000)
-    owner.event("response.output_audio.done", response_id="resp_1", item_id="a1")
-    owner.done("resp_1")
+    owner.says("one two three four", 2_000)
     assert not owner.conversation.client_legs.has_reply
     owner.arrive()
     assert owner.conversation.client_legs.has_reply
