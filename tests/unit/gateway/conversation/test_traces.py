@@ -360,7 +360,7 @@ def test_audio_does_not_reach_the_spans(monkeypatch: pytest.MonkeyPatch) -> None
     reached: list[str] = []
     for name in ("changed", "note"):
 
-        def pass_on(traces: Traces, given: Any, name: str = name, method: Any = getattr(Traces, name)) -> None:  # noqa: B008
+        def pass_on(traces: Traces, given: Any, name: str = name, method: Any = getattr(Traces, name)) -> None:
             reached.append(name)
             method(traces, given)
 
