@@ -353,18 +353,24 @@ def test_words_are_left_out_unless_they_are_wanted() -> None:
         assert word in shown[1]
 
 
+def _passing_on(monkeypatch: pytest.MonkeyPatch, name: str, reached: list[str]) -> None:
+    """Calls of this method are noted."""
+    method = getattr(Traces, name)
+
+    def noted(traces: Traces, given: Any) -> None:
+        reached.append(name)
+        method(traces, given)
+
+    monkeypatch.setattr(Traces, name, noted)
+
+
 def test_audio_does_not_reach_the_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = traced()
     bench.created("resp_1")
     bench.audio("resp_1", "item_1", 20)
     reached: list[str] = []
-    for name in ("changed", "note"):
-
-        def pass_on(traces: Traces, given: Any, name: str = name, method: Any = getattr(Traces, name)) -> None:
-            reached.append(name)
-            method(traces, given)
-
-        monkeypatch.setattr(Traces, name, pass_on)
+    _passing_on(monkeypatch, "changed", reached)
+    _passing_on(monkeypatch, "note", reached)
     for _ in range(3):
         assert bench.conversation.agent_audio(OutputAudioDelta("resp_1", "item_1", bytes(960)), bench.now)
         assert bench.conversation.client_audio(bytes(960), bench.now)
