@@ -38,6 +38,7 @@ from gateway.sockets.interface import (
     new_name,
 )
 from gateway.sockets.plain_http import PlainHttp
+from gateway.sockets.tls import upstream_tls
 
 #: When the first number of messages is queued, the socket is not read until no more than the second are. The library
 #: does not count bytes.
@@ -175,6 +176,7 @@ class Websockets:
                 ping_timeout=ping_timeout,
                 close_timeout=CLOSE_TIMEOUT,
                 create_connection=_Upstream,
+                ssl=upstream_tls(url),
             )
         except InvalidStatus as refused:
             answer = refused.response

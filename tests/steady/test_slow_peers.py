@@ -23,6 +23,7 @@ from benchmarks.metrics import metric
 from benchmarks.parts.frame_latency import download, drained, upload
 from benchmarks.processes import resident_bytes
 from gateway.sockets.engines import ENGINES
+from tests.certificates import self_signed
 from turngate.local.stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,21 +35,31 @@ NEIGHBOURS = 3
 HEARD = 50
 #: Bytes sent to a peer that does not read, and the maximum growth of the gateway's memory.
 OFFERED = 64 << 20
-MAY_COST = 2 << 20
+MAY_COST = 3 << 20
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=sorted(ENGINES))
-async def scene(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Generator, Stack]]:
+_KINDS = [(engine, tls) for engine in sorted(ENGINES) for tls in ("tls", "plain")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=_KINDS)
+async def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Generator, Stack]]:
     """An upstream, and a gateway with this engine and a stall limit of two seconds."""
+    engine, tls = request.param
+    certificate = self_signed(tmp_path_factory.mktemp("tls"), "localhost")
     # Without another connection to the upstream: the sockets are what is tested here.
     env = {
-        "TURNGATE_SOCKET_ENGINE": request.param,
+        "TURNGATE_SOCKET_ENGINE": engine,
+        "SSL_CERT_FILE": str(certificate[0]),
         "TURNGATE_CLIENT_STALL_MS": "2000",
         "TURNGATE_UPSTREAM_RECONNECT_MS": "0",
     }
     here = frozenset(os.sched_getaffinity(0))
-    async with Generator() as generator, turngate(generator.url, Cores(here, here), translators=1, env=env) as stack:
-        yield generator, stack
+    async with Generator(certificate) as generator:
+        url = generator.tls_url if tls == "tls" else generator.url
+        async with turngate(url, Cores(here, here), translators=1, env=env) as stack:
+            yield generator, stack
 
 
 class Slow:
