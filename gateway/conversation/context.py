@@ -15,6 +15,7 @@ from gateway.continuity.transcript import Transcript
 from gateway.conversation.counters import Counters
 from gateway.conversation.effects import Effects, Ending
 from gateway.conversation.limits import Limits
+from gateway.conversation.usage import Used
 from gateway.dialect import Dialect
 from gateway.downlink.downlink import Downlink
 from gateway.recent import Recent
@@ -24,7 +25,7 @@ from gateway.turn.requests import Kind, OpenRequests, Request
 from gateway.turn.slot import SlotPatience, Turn
 from gateway.turn.upstream_config import UpstreamConfig
 from turngate.protocol.deepgram import events
-from turngate.protocol.messages import Slot, Usage
+from turngate.protocol.messages import Slot
 from turngate.protocol.openai.client_events import item_create
 
 #: Number of notices that are stored, so that each is sent once.
@@ -70,8 +71,8 @@ class Context:
         self.configured = False
         #: Why the session ended; None while it runs.
         self.ending: Ending | None = None
-        #: What the responses have used; None until the upstream has said it of one.
-        self.usage: Usage | None = None
+        #: What the responses have used.
+        self.used = Used()
         self.out = Effects()
         self._notices: Recent[tuple[Any, ...], None] = Recent(_REMEMBERED_NOTICES)
         self._sent_events = 0

@@ -148,7 +148,7 @@ class ConversationJournal:
                 "history": context.downlink.wording.history,
                 "audio_ms": int(context.downlink.playout.total_ms),
                 "upstream_legs": handlers.upstream_legs.count,
-                "usage": context.usage and context.usage.model_dump(),
+                "usage": context.used.total and context.used.total.model_dump(),
                 **handlers.client.journaled(),
             },
             "client": handlers.client_legs.journaled(),
@@ -243,7 +243,7 @@ class ConversationJournal:
         context.take_up(about["sent_events"])
         # A gateway of an earlier version has not counted it.
         if (used := about.get("usage")) is not None:
-            context.usage = Usage.model_validate(used)
+            context.used.total = Usage.model_validate(used)
         if context.configured:
             context.turn.configured(now)
             context.upstream_config.take_up(parts["config"])

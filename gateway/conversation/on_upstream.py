@@ -14,7 +14,6 @@ from gateway.conversation.on_command import CommandHandler
 from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.text_only import TextOnly
 from gateway.conversation.upstream_legs import UpstreamLegs
-from gateway.conversation.usage import added
 from gateway.conversation.user_turns import UserTurns
 from gateway.turn.requests import Request
 from gateway.turn.slot import PendingCreate
@@ -121,7 +120,7 @@ class UpstreamHandler:
         if isinstance(event, ResponseCreated | ResponseDone):
             named = self._named(event)
             if isinstance(event, ResponseDone):
-                context.usage = added(context.usage, event.response.usage)
+                context.used.add(event.response.id, event.response.usage)
             if isinstance(event, ResponseDone) and event.response.id and named is not event:
                 context.downlink.replies.is_over(event.response.id, now)
             event = named

@@ -64,7 +64,7 @@ class TurnRecords:
             upstream_legs=self._upstream_legs.count,
             client_legs=self._client_legs.count,
             parked_since_ms=self._client_legs.parked_since_ms,
-            usage=context.usage,
+            usage=context.used.total,
             began_at_ms=self._began_at_ms,
             ends_at_ms=self._ends_at_ms,
             requests_percent=context.requests.percent,

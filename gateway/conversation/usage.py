@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.recent import Recent
 from turngate.protocol.messages import Usage
 
 #: More than this in one response is no number of tokens.
 _TOKENS_MAX = 10**9
+#: Number of responses whose end is recognized when it is reported again.
+_REMEMBERED = 64
 #: Where the upstream says how many tokens a response took, by the field of `Usage`.
 _PATHS = {
     "input_tokens": ("input_tokens",),
@@ -33,10 +36,23 @@ def tokens(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None
     return found if is_number and 0 <= found <= _TOKENS_MAX else None
 
 
-def added(so_far: Usage | None, usage: Mapping[str, Any] | None) -> Usage | None:
-    """What was used so far, and by a response with this ``usage``; None while no response has said it."""
-    used = {name: tokens(usage, path) for name, path in _PATHS.items()}
-    if all(number is None for number in used.values()):
-        return so_far
-    before = so_far or Usage()
-    return Usage(**{name: getattr(before, name) + (number or 0) for name, number in used.items()})
+class Used:
+    """What the responses of a conversation have used."""
+
+    __slots__ = ("_counted", "total")
+
+    def __init__(self) -> None:
+        #: None until the upstream has said it of a response.
+        self.total: Usage | None = None
+        #: Ids of the responses whose tokens are in the total. An upstream may report the end of one twice.
+        self._counted: Recent[str, None] = Recent(_REMEMBERED)
+
+    def add(self, response_id: str, usage: Mapping[str, Any] | None) -> None:
+        """A response has ended, and its ``response.done`` has this ``usage``."""
+        used = {name: tokens(usage, path) for name, path in _PATHS.items()}
+        if response_id in self._counted or all(number is None for number in used.values()):
+            return
+        if response_id:
+            self._counted[response_id] = None
+        before = self.total or Usage()
+        self.total = Usage(**{name: getattr(before, name) + (number or 0) for name, number in used.items()})

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
-from gateway.conversation.usage import added
+from gateway.conversation.usage import Used
 from gateway.dialect import AGENT
 from tests.unit.gateway.bench import Bench, Out
 from tests.unit.gateway.owner_bench import WAYS, Way, killed, ready
@@ -86,6 +86,17 @@ def test_what_responses_have_used_is_added_up_from_the_first_that_says_it() -> N
     assert bench.conversation.record().usage == TWICE
 
 
+def test_an_end_that_is_reported_again_has_used_nothing_more() -> None:
+    bench = Bench(AGENT).configured()
+    replied(bench, "resp_1", USED)
+    replied(bench, "resp_1", USED)
+    assert bench.conversation.record().usage == ONCE
+    for number in range(1_000):
+        replied(bench, f"other_{number}")
+    replied(bench, "resp_1", USED)
+    assert bench.conversation.record().usage == ONCE
+
+
 def test_a_response_without_an_id_or_of_no_conversation_has_used_tokens_too() -> None:
     bench = Bench(AGENT).configured()
     replied(bench, "", USED)
@@ -119,8 +130,12 @@ def test_what_was_used_is_no_reason_for_a_record_of_its_own() -> None:
     ],
 )
 def test_what_is_no_number_of_tokens_is_not_counted(usage: Any) -> None:
-    assert added(None, usage) is None
-    assert added(ONCE, usage) == ONCE
+    used = Used()
+    used.add("resp_1", usage)
+    assert used.total is None
+    used.add("resp_2", USED)
+    used.add("resp_3", usage)
+    assert used.total == ONCE
 
 
 @WAYS
