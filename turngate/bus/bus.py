@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from turngate.bus import log_events, trouble
+from turngate.bus.acknowledging import Acknowledger
 from turngate.bus.connection import connect
 from turngate.bus.consumer import Consumer, Handler, Message
 from turngate.bus.consumer_groups import leave
@@ -97,6 +98,7 @@ class Bus:
         self.redis = redis
         self._readers = readers
         self._watch_interval = watch_interval
+        self._acknowledger = Acknowledger(redis)
         self._readings: list[_Reading] = []
         #: The groups without a member, when `ready` last looked.
         self.missing: tuple[str, ...] = ()
@@ -134,7 +136,7 @@ class Bus:
         key = self.key(stream)
         traced = Traced(self.tracer, span, stream, group) if span and self.tracer is not None else None
         consumer = Consumer(
-            self.redis, key, stream, group, model, handler, own=own, on_given_up=on_given_up, traced=traced
+            self._acknowledger, key, stream, group, model, handler, own=own, on_given_up=on_given_up, traced=traced
         )
         reader = self._readers.add(key, group, self.name, consumer.deliver, records=records, own=own)
         self._readings.append(_Reading(consumer, reader))
@@ -225,6 +227,7 @@ class Bus:
         await self._readers.stop()
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._acknowledger.stop()
                 for reading in self._readings:
                     await self._leave(reading.consumer)
         except (RedisError, OSError, TimeoutError) as error:

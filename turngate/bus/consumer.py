@@ -5,7 +5,8 @@ Entries are handled in batches, because a round trip to Redis costs mostly the s
 1. An entry that cannot be parsed, or that the handler reports as failed, is logged with the stream, the entry and the
    reason. All others of the batch are finished. If the handler raises, it gets the messages again one by one, so that
    one failure costs no other message anything: every handler may get a message twice.
-2. What is finished is acknowledged and deleted in one step: a stream contains only what is still to be done.
+2. What is finished is acknowledged and deleted in one step, soon after (`Acknowledger`): a stream contains only what is
+   still to be done.
 3. A failed entry stays pending. The reclaimer delivers it again, and gives it up in the end.
 4. If Redis refuses what the handler needs, the handler is called again after a pause, several times. Then the entries
    are dropped: they would keep the memory from being freed that Redis lacks, and whoever published them does so again.
@@ -22,18 +23,17 @@ from typing import Any, Generic, TypeVar
 
 from prometheus_client import Counter
 from pydantic import TypeAdapter, ValidationError
-from redis.asyncio import Redis
 
 from turngate.bus import log_events, trouble
+from turngate.bus.acknowledging import Acknowledger
 from turngate.bus.entries import Entry, label_of
-from turngate.bus.finishing import finish
 from turngate.bus.spans import Traced, end
 from turngate.process.log_context import about
 from turngate.tracing.spans import Span
 
 Message = TypeVar("Message")
 
-#: How often the handler is called, and an acknowledgement sent, while Redis refuses or cannot be reached.
+#: How often the handler is called while Redis refuses or cannot be reached.
 _TRIES = 5
 #: Bytes of messages that are parsed before others in this process are served.
 _UNBROKEN_MAX_BYTES = 131_072
@@ -83,7 +83,7 @@ class Consumer(Generic[Message]):
 
     def __init__(
         self,
-        redis: Redis,
+        acknowledger: Acknowledger,
         key: str,
         stream: str,
         group: str,
@@ -101,15 +101,15 @@ class Consumer(Generic[Message]):
         self.model = model
         self.own = own
         self.on_given_up = on_given_up
-        self._redis = redis
+        self._acknowledger = acknowledger
         self._parser: TypeAdapter[Message] = _parser(model)
         self._handler = handler
         self._traced = traced
         self._label = label_of(stream)
 
     async def deliver(self, entries: Sequence[Entry]) -> dict[bytes, str]:
-        """Handle these entries and acknowledge those that are finished. Returns the reasons of those that failed, by
-        entry id. Redis errors do not pass through."""
+        """Handle these entries, and have those that are finished acknowledged soon. Returns the reasons of those that
+        failed, by entry id. Redis errors do not pass through."""
         failed: dict[bytes, str] = {}
         ids: list[bytes] = []
         messages: list[Message] = []
@@ -144,12 +144,8 @@ class Consumer(Generic[Message]):
             message = messages[ids.index(entry_id)] if entry_id in ids else None
             with _about(message):
                 log_events.entry_failed(stream=self.stream, entry=entry_id.decode(), reason=reason)
-        await self._acknowledge(finished)
+        self._acknowledger.add(self.key, self.group, finished)
         return failed
-
-    async def remove(self, ids: Sequence[bytes]) -> None:
-        """Acknowledge and delete these entries in one step. Redis errors pass through."""
-        await finish(self._redis, self.key, self.group, ids)
 
     async def _handle(self, messages: Sequence[Message]) -> dict[int, str]:
         """Call the handler; returns the reasons of messages that failed, by position. Raises an error that concerns the
@@ -193,23 +189,6 @@ class Consumer(Generic[Message]):
         _dropped.labels(self._label).inc(len(ids))
         log_events.entries_dropped(stream=self.stream, entries=len(ids), reason=reason_of(error))
         return ids
-
-    async def _acknowledge(self, ids: Sequence[bytes]) -> None:
-        if not ids:
-            return
-        backoff = trouble.Backoff()
-        for _ in range(_TRIES):
-            try:
-                await self.remove(ids)
-            except Exception as error:
-                # A group that was lost with the server's data has nothing to acknowledge.
-                if not trouble.concerns_server(error):
-                    log_events.not_acknowledged(stream=self.stream, entries=len(ids), error=str(error))
-                    return
-                trouble.note(error, f"acknowledge {self.stream}")
-                await backoff.pause()
-            else:
-                return
 
 
 @cache

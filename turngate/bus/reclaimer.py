@@ -29,7 +29,7 @@ from turngate.bus.bus import Bus
 from turngate.bus.consumer import Consumer
 from turngate.bus.consumer_groups import remove_silent
 from turngate.bus.entries import Entry, body_of
-from turngate.bus.finishing import bury
+from turngate.bus.finishing import bury, finish
 from turngate.process.log_context import about
 from turngate.process.settings import ConsumerSettings
 from turngate.protocol.messages import DEAD_LETTERS, DeadLetter
@@ -150,7 +150,7 @@ class Reclaimer:
             if not trouble.concerns_server(error):
                 raise
             trouble.note(error, "write a dead letter")
-            await consumer.remove([entry.id])
+            await finish(self._redis, consumer.key, consumer.group, [entry.id])
             written = False
         _given_up.labels(consumer.stream).inc()
         log_events.entry_given_up(

@@ -103,7 +103,7 @@ def note(error: BaseException, doing: str) -> None:
         return
     _logged_at[kind] = now
     event = log_events.redis_refuses if kind != UNREACHABLE else log_events.redis_unreachable
-    event(kind=kind, doing=doing, error=str(error), unlogged=_unlogged.pop(kind, 0))
+    event(kind=kind, doing=doing, error=str(error) or type(error).__name__, unlogged=_unlogged.pop(kind, 0))
 
 
 class Backoff:
