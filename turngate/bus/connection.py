@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import RedisDsn
 from redis.asyncio import Redis
 from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
@@ -14,6 +15,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from turngate.bus import trouble
+from turngate.bus.sentinels import Master, following
+from turngate.process.redis_url import server_url
 from turngate.process.settings import BrokerSettings
 
 #: Milliseconds that an idle read blocks in the server.
@@ -87,8 +90,8 @@ class _ReadingTls(_Pauses, SSLConnection):
 def connect(settings: BrokerSettings) -> Redis:
     """The client for commands. Close it with ``aclose()``."""
     options = {
-        **parse_url(str(settings.redis_url)),
-        "connection_class": _CommandTls if _uses_tls(settings) else _Command,
+        **parse_url(server_url(settings.redis_url)),
+        "connection_class": _kind(settings, _Command, _CommandTls),
         "socket_timeout": settings.redis_timeout_ms / 1000,
         # Only a connection that was lost meanwhile is met here; whoever sends a command tries again after a pause.
         "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 2),
@@ -100,7 +103,8 @@ def connect(settings: BrokerSettings) -> Redis:
 def reading_options(settings: BrokerSettings) -> dict[str, Any]:
     """The options of the client that blocks in reads, for FastStream to make it."""
     return {
-        "connection_class": _ReadingTls if _uses_tls(settings) else _Reading,
+        "url": server_url(settings.redis_url),
+        "connection_class": _kind(settings, _Reading, _ReadingTls),
         "socket_timeout": BLOCK_MS / 1000 + settings.redis_timeout_ms / 1000,
         # Without end: FastStream would pause for five seconds, without jitter. Those who send commands report it.
         "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.5), -1),
@@ -108,5 +112,7 @@ def reading_options(settings: BrokerSettings) -> dict[str, Any]:
     }
 
 
-def _uses_tls(settings: BrokerSettings) -> bool:
-    return settings.redis_url.scheme == "rediss"
+def _kind(settings: BrokerSettings, plain: type[Any], tls: type[Any]) -> type[Any]:
+    url = settings.redis_url
+    kind = tls if url.scheme.startswith("rediss") else plain
+    return kind if isinstance(url, RedisDsn) else following(kind, Master(url))

@@ -86,7 +86,6 @@ class FastStreamReaders:
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._broker = RedisBroker(
-            str(settings.redis_url),
             ack_policy=AckPolicy.MANUAL,
             graceful_timeout=5,
             logger=cast("LoggerProto", None),  # two lines per message otherwise

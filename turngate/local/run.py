@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import redis
+from pydantic import RedisDsn
 from rich.console import Console
 from rich.text import Text
 
@@ -45,7 +46,7 @@ class StackConfig:
         self.gateway_host = gateway.gateway_host
         if self.simulator:
             self.ports["simulator"] = load(SimulatorSettings).simulator_port
-        self.redis_url = str(load(BrokerSettings).redis_url) if env.get("TURNGATE_REDIS_URL") else None
+        self.redis_url = load(BrokerSettings).redis_url if env.get("TURNGATE_REDIS_URL") else None
 
     def check(self) -> None:
         """Check that the ports are free and that a configured broker answers. Raises `StackError`."""
@@ -56,8 +57,9 @@ class StackConfig:
                 raise StackError(
                     f"{variable}: port {port} on {host} is in use; stop what listens there, or set another"
                 )
-        if self.redis_url is not None:
-            check_redis(self.redis_url)
+        # What sentinels say is checked by the services.
+        if isinstance(self.redis_url, RedisDsn):
+            check_redis(str(self.redis_url))
 
 
 def check_redis(url: str) -> None:
@@ -89,7 +91,7 @@ async def _run(config: StackConfig, translators: int, console: Console) -> int:
     stack = Stack(
         translators=translators,
         simulator=config.simulator,
-        redis_url=config.redis_url,
+        redis_url=None if config.redis_url is None else str(config.redis_url),
         ports=config.ports,
         gateway_host=config.gateway_host,
         log_folder=LOG_FOLDER,

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, RedisDsn, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from turngate.process.redis_url import RedisUrl
 from turngate.process.urls import without_secrets
 
 ENV_PREFIX = "TURNGATE_"
@@ -38,8 +39,10 @@ class Settings(BaseSettings):
 class BrokerSettings(Settings):
     """The settings of services that use the broker."""
 
-    redis_url: RedisDsn = Field(
-        RedisDsn("redis://127.0.0.1:6379/0"), description="URL of the Redis or Valkey server, with password if needed."
+    redis_url: RedisUrl = Field(
+        RedisDsn("redis://127.0.0.1:6379/0"),
+        description="URL of the Redis or Valkey server, with password if needed (`rediss://` for TLS), or of the "
+        "sentinels that know it: `redis+sentinel://host:26379,host:26379/NAME`.",
     )
     redis_prefix: str = Field(
         "",

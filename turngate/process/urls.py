@@ -13,15 +13,22 @@ def without_secrets(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        # Redis Sentinel's have several.
+        hosts = [_host(part) for part in parts.netloc.rpartition("@")[2].split(",")]
     except ValueError:
         return "(an invalid URL)"
-    if not host:
-        return "(an invalid URL)"
-    address = f"[{host}]" if ":" in host else host
     names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     query = "?" + "&".join(f"{name}=…" for name in names) if names else ""
-    return f"{parts.scheme}://{address}{'' if port is None else f':{port}'}{parts.path}{query}"
+    return f"{parts.scheme}://{','.join(hosts)}{parts.path}{query}"
+
+
+def _host(text: str) -> str:
+    """``host:port`` as it is given. Raises ValueError if it is something else."""
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("no host")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return host if parts.port is None else f"{host}:{parts.port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
-from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from rich.console import Console
 from rich.text import Text
 
+from turngate.bus.connection import connect
 from turngate.cli.doctor.findings import Finding, Level, failed, of_access, of_clocks, of_open_files, of_server
 from turngate.cli.doctor.secrets import hidden, secrets_of
 from turngate.cli.doctor.upstream import look_at_upstream
@@ -101,7 +101,7 @@ def _settings(loaded: dict[str, Settings]) -> Iterator[Finding]:
 
 async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
     where = f"Redis at {without_secrets(str(settings.redis_url))}"
-    async with Redis.from_url(str(settings.redis_url)) as redis:
+    async with connect(settings) as redis:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await redis.ping()

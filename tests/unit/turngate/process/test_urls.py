@@ -11,6 +11,12 @@ from turngate.process.urls import is_local, without_secrets
     ("url", "shown"),
     [
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        (
+            "redis+sentinel://u:pw@one:1,[::1]:2,three/name?sentinel_password=s",
+            "redis+sentinel://one:1,[::1]:2,three/name?sentinel_password=…",
+        ),
+        ("redis+sentinel://one:1,/name", "(an invalid URL)"),
+        ("redis+sentinel://one:1,two:x/name", "(an invalid URL)"),
         ("redis://:planted@redis:6379/0", "redis://redis:6379/0"),
         ("rediss://user:planted@redis/0?password=planted&x=", "rediss://redis/0?password=…&x=…"),
         ("wss://user@api.example/v1/realtime?key=planted#planted", "wss://api.example/v1/realtime?key=…"),
