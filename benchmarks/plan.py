@@ -6,7 +6,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-PARTS = ("audio", "knee", "control", "restart", "flood", "translators", "traces", "idle", "continuity", "startup")
+PARTS = (
+    *("audio", "bursts", "knee", "control", "restart", "flood", "translators", "traces"),
+    *("idle", "continuity", "startup"),
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,8 @@ class Plan:
     rounds: int = 3
     audio_sessions: Sequence[int] = (1, 20, 50, 100, 200)
     audio_seconds: float = 2.5
+    burst_sessions: Sequence[int] = (50, 200)
+    burst_seconds: float = 3.0
     #: The candidate numbers of sessions for the capacity part.
     capacity_sessions: Sequence[int] = tuple(range(20, 401, 20))
     capacity_seconds: float = 1.5
@@ -54,6 +59,8 @@ SMOKE = Plan(
     rounds=1,
     audio_sessions=(2,),
     audio_seconds=0.5,
+    burst_sessions=(2,),
+    burst_seconds=1.0,
     capacity_sessions=(1,),
     capacity_seconds=0.3,
     control_sessions=(1, 4),
@@ -83,8 +90,8 @@ def narrowed(plan: Plan, parts: Sequence[str] | None, sessions: Sequence[int] | 
         plan = replace(plan, parts=tuple(part for part in PARTS if part in parts))
     if sessions is not None:
         plan = replace(plan, audio_sessions=sessions, control_sessions=sessions, idle_sessions=max(sessions))
-        plan = replace(plan, capacity_sessions=sorted(sessions))
+        plan = replace(plan, capacity_sessions=sorted(sessions), burst_sessions=sessions)
     if seconds is not None:
         plan = replace(plan, audio_seconds=seconds, capacity_seconds=seconds, control_seconds=seconds)
-        plan = replace(plan, translators_seconds=seconds, idle_seconds=seconds)
+        plan = replace(plan, translators_seconds=seconds, idle_seconds=seconds, burst_seconds=seconds)
     return plan

@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 
 from benchmarks.environment import Environment, environment
 from benchmarks.machine import Cores
-from benchmarks.parts import audio, capacity, continuity, control, flood, idle, restart, startup, traces, translators
+from benchmarks.parts import (
+    audio,
+    bursts,
+    capacity,
+    continuity,
+    control,
+    flood,
+    idle,
+    restart,
+    startup,
+    traces,
+    translators,
+)
+from benchmarks.parts.audio import Samples as AudioSamples
+from benchmarks.parts.control import Samples as ControlSamples
 from benchmarks.plan import Plan
 
 Say = Callable[[str], None]
@@ -20,9 +34,12 @@ class Results:
 
     plan: Plan
     cores: Cores
-    audio: audio.Samples = field(default_factory=dict)
+    audio: AudioSamples = field(default_factory=dict)
+    bursts: AudioSamples = field(default_factory=dict)
     capacities: dict[str, capacity.Capacity] = field(default_factory=dict)
-    control: control.Samples = field(default_factory=dict)
+    control: ControlSamples = field(default_factory=dict)
+    #: The same with audio in all sessions.
+    talking: ControlSamples = field(default_factory=dict)
     restarts: dict[str, restart.RestartSample] = field(default_factory=dict)
     floods: flood.Samples = field(default_factory=dict)
     translators: translators.Samples = field(default_factory=dict)
@@ -37,12 +54,12 @@ class Results:
         """Failures that must not happen on any machine: lost frames and missing answers."""
         found = [
             f"{name}, {count} sessions: {sum(row.lost for row in rows)} frames lost"
-            for (name, count), rows in self.audio.items()
+            for (name, count), rows in (*self.audio.items(), *self.bursts.items())
             if any(row.lost for row in rows)
         ]
         found += [
             f"control, {count} sessions: {sum(sample.unanswered for sample in samples)} sessions without an answer"
-            for count, samples in self.control.items()
+            for count, samples in (*self.control.items(), *self.talking.items())
             if any(sample.unanswered for sample in samples)
         ]
         found += [f"{name}: {one.unanswered} unanswered" for name, one in self.restarts.items() if one.unanswered]
@@ -97,13 +114,18 @@ async def _audio(on: Environment, results: Results, say: Say) -> None:
     results.audio = await audio.run(on, plan.audio_sessions, plan.rounds, plan.audio_seconds, say)
 
 
+async def _bursts(on: Environment, results: Results, say: Say) -> None:
+    plan = results.plan
+    results.bursts = await bursts.run(on, plan.burst_sessions, plan.rounds, plan.burst_seconds, say)
+
+
 async def _capacity(on: Environment, results: Results, say: Say) -> None:
     results.capacities = await capacity.run(on, results.plan.capacity_sessions, results.plan.capacity_seconds, say)
 
 
 async def _control(on: Environment, results: Results, say: Say) -> None:
     plan = results.plan
-    results.control = await control.run(
+    results.control, results.talking = await control.run(
         on, plan.control_sessions, plan.rounds, plan.control_seconds, plan.control_turn, say
     )
 
@@ -138,6 +160,7 @@ _ALONE = {"continuity", "startup"}
 _IN_ENVIRONMENT = {
     "idle": _idle,
     "audio": _audio,
+    "bursts": _bursts,
     "knee": _capacity,
     "control": _control,
     "restart": _restart,

@@ -32,10 +32,11 @@ class Exchanges:
         session.on_event = self._heard
         session.on_message = self._heard
 
-    async def cycle(self, pause: float, hold: float) -> dict[str, float]:
+    async def cycle(self, pause: float, hold: float, reply: float = 0.0) -> dict[str, float]:
         """Do each of the four exchanges once; returns their durations in seconds. Raises TimeoutError.
 
         pause: seconds between two exchanges. hold: duration of the response during which configuration is requested.
+        reply: that of the other one.
         """
         took: dict[str, float] = {}
         took[SETTINGS] = await self.reconfigure()
@@ -66,8 +67,10 @@ class Exchanges:
         self._session.say({"type": "FunctionCallResponse", "id": call, "name": CALLED, "content": "noon"})
         request, at = await self._in_time(created)
         took[FUNCTION] = at - began
-        self._session.tell("response.done", response={**self._begin_response(request), "status": "completed"})
+        response = self._begin_response(request)
+        await asyncio.sleep(reply)
         self.saying = None
+        self._session.tell("response.done", response={**response, "status": "completed"})
         await asyncio.sleep(pause)
         return took
 
@@ -79,6 +82,14 @@ class Exchanges:
         _, at = await self._in_time(updated)
         await self._in_time(applied)
         return at - began
+
+    def begin_reply(self) -> None:
+        """Start a response that nobody asked for, until `end_reply`."""
+        self.saying = self._session.begin_reply()
+
+    def end_reply(self) -> None:
+        self.saying = None
+        self._session.end_reply()
 
     def _begin_response(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start the requested response, as the upstream."""

@@ -9,6 +9,10 @@ import pybase64
 
 #: Seconds of audio in one frame, in both directions.
 FRAME_SECONDS = 0.02
+#: The audio of one burst of the upstream, as frames in each of its deltas: 4,800 to 19,200 bytes, a second in all.
+#: OpenAI sends deltas of about these sizes, several at a time and faster than they are played; it documents neither.
+BURST = (5, 10, 20, 15)
+BURST_SECONDS = sum(BURST) * FRAME_SECONDS
 #: The upstream's sample rate, in Hz.
 UPSTREAM_RATE = 24_000
 _SAMPLE_BYTES = 2
@@ -26,15 +30,15 @@ def noise(rate: int, seed: int = 1) -> bytes:
     return b"".join(sample.to_bytes(_SAMPLE_BYTES, "little", signed=True) for sample in samples)
 
 
-def delta(response_id: str, item_id: str) -> bytes:
-    """A frame of the agent's audio as an upstream event."""
+def delta(response_id: str, item_id: str, frames: int = 1) -> bytes:
+    """So many frames of the agent's audio as one upstream event."""
     return event(
         "response.output_audio.delta",
         response_id=response_id,
         item_id=item_id,
         output_index=0,
         content_index=0,
-        delta=pybase64.b64encode(noise(UPSTREAM_RATE)).decode(),
+        delta=pybase64.b64encode(noise(UPSTREAM_RATE) * frames).decode(),
     )
 
 

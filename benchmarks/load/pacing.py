@@ -1,4 +1,4 @@
-"""Sends frames in real time: one per session and direction every 20 ms, spread evenly over that time."""
+"""Sends audio in real time: every session's in its turn, once per 20 ms or per another period."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections.abc import Callable, Sequence
 from benchmarks.load.frames import FRAME_SECONDS
 from benchmarks.load.session import clock
 
-_SLOTS = 20
-_SLOT_SECONDS = FRAME_SECONDS / _SLOTS
+#: The senders of one slot are called together.
+_SLOT_SECONDS = 0.001
 
 Send = Callable[[], None]
 
 
 class Pacer:
-    """Calls every sender once per 20 ms, each in its own time slot, from `start` to `stop`. Missed slots are caught up,
-    so that the number of frames is exact; `lateness` has the delays in seconds."""
+    """Calls every sender once per period, each in its time slot, from `start` to `stop`. Missed slots are caught up, so
+    that the number of frames is exact; `lateness` has the delays in seconds."""
 
-    def __init__(self, senders: Sequence[Send]) -> None:
-        self._slots: list[list[Send]] = [[] for _ in range(_SLOTS)]
+    def __init__(self, senders: Sequence[Send], period: float = FRAME_SECONDS) -> None:
+        """``period`` is in seconds. The senders are spread evenly over it, in their order."""
+        slots = round(period / _SLOT_SECONDS)
+        self._slots: list[list[Send]] = [[] for _ in range(slots)]
         for number, sender in enumerate(senders):
-            self._slots[number * _SLOTS // len(senders)].append(sender)
+            self._slots[number * slots // len(senders)].append(sender)
         self._loop = asyncio.get_running_loop()
         self._slot = 0
         self._due = 0.0
@@ -43,7 +45,7 @@ class Pacer:
                 self.lateness.append(now - self._due)
                 for send in slot:
                     send()
-            self._slot = (self._slot + 1) % _SLOTS
+            self._slot = (self._slot + 1) % len(self._slots)
             self._due += _SLOT_SECONDS
         # The loop's timers have a resolution of 1 ms; a shorter delay would cause a busy loop.
         self._timer = self._loop.call_later(max(self._due - clock(), _SLOT_SECONDS), self._turn)

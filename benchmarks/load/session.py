@@ -12,7 +12,7 @@ import orjson
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 from benchmarks.load.flow import Flow
-from benchmarks.load.frames import appended_bytes, delta, event
+from benchmarks.load.frames import BURST, appended_bytes, delta, event
 
 clock = time.monotonic
 
@@ -63,6 +63,11 @@ class LoadSession:
         self.tell("response.output_item.added", response_id=response_id, output_index=0, item=item)
         self.tell("conversation.item.added", previous_item_id=None, item=item)
         return delta(response_id, item_id)
+
+    def burst(self) -> list[bytes]:
+        """The deltas of a burst, in the response that `begin_reply` started."""
+        item_id = f"item_C9G8{self.mark}_{self._replies}"
+        return [delta(self._reply["id"], item_id, frames) for frames in BURST]
 
     def end_reply(self) -> None:
         """End the response."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from picows import WSMsgType
 
 from benchmarks.environment import Subject
-from benchmarks.load.frames import FRAME_SECONDS, UPSTREAM_RATE, noise
+from benchmarks.load.frames import BURST, BURST_SECONDS, FRAME_SECONDS, UPSTREAM_RATE, noise
 from benchmarks.load.generator import Generator, without_collections
 from benchmarks.load.pacing import Pacer, Send
 from benchmarks.load.session import LoadSession, clock
@@ -29,6 +29,8 @@ class AudioSample:
 
     #: The percentiles p50, p99 and p99.9, by name.
     latency: dict[str, float]
+    #: The same of the agent's audio alone, which may come in bursts: of a delta.
+    down: dict[str, float]
     #: CPU seconds of all processes of the subject per frame in each direction; None if it has no process.
     cpu_per_pair: float | None
     lost: int
@@ -37,39 +39,42 @@ class AudioSample:
     usage: Usage
 
 
-async def measure(generator: Generator, subject: Subject, sessions: int, seconds: float) -> AudioSample:
+async def measure(
+    generator: Generator, subject: Subject, sessions: int, seconds: float, *, bursts: bool = False
+) -> AudioSample:
     """Open ``sessions`` sessions and measure for ``seconds``. Raises TimeoutError if they do not become ready."""
     async with generator.open(sessions, subject.url, subject.settings) as load_sessions, without_collections():
-        return await measure_sessions(load_sessions, subject, seconds)
+        return await measure_sessions(load_sessions, subject, seconds, bursts=bursts)
 
 
-async def measure_sessions(load_sessions: Sequence[LoadSession], subject: Subject, seconds: float) -> AudioSample:
-    """Send audio from both ends of every session, and measure for ``seconds`` after a warm-up."""
-    uploads = [upload(session, subject.rate) for session in load_sessions]
-    downloads = [download(session, subject.rate) for session in load_sessions]
-    # The two directions of a session are half a frame apart, and the load of both is spread evenly.
-    half = len(load_sessions) // 2
-    pacer = Pacer([send for pair in zip(uploads, downloads[half:] + downloads[:half], strict=True) for send in pair])
-    pacer.start()
+async def measure_sessions(
+    load_sessions: Sequence[LoadSession], subject: Subject, seconds: float, *, bursts: bool = False
+) -> AudioSample:
+    """Send audio from both ends of every session, and measure for ``seconds`` after a warm-up. ``bursts``: the agent's
+    audio comes in bursts, and otherwise a frame every 20 ms."""
+    pacers = in_bursts(load_sessions, subject.rate) if bursts else steadily(load_sessions, subject.rate)
+    for pacer in pacers:
+        pacer.start()
     try:
         await asyncio.sleep(min(_WARM_UP, seconds))
-        _forget(load_sessions, pacer)
+        _forget(load_sessions, pacers)
         meter = Meter(subject.processes)
         await asyncio.sleep(seconds)
         usage = meter.read()
     finally:
-        pacer.stop()
+        for pacer in pacers:
+            pacer.stop()
     lost = await drained(load_sessions)
     if ended := sum(session.client is None or session.upstream is None for session in load_sessions):
         raise RuntimeError(f"{subject.name}: {ended} of {len(load_sessions)} sessions ended by themselves")
     for session in load_sessions if subject.rate is not None else ():
         session.end_reply()
-    latencies = sorted(
-        value for session in load_sessions for flow in (session.up, session.down) for value in flow.latencies
-    )
-    late = sorted(pacer.lateness)
+    down = [value for session in load_sessions for value in session.down.latencies]
+    up = [value for session in load_sessions for value in session.up.latencies]
+    late = sorted(value for pacer in pacers for value in pacer.lateness)
     return AudioSample(
-        latency={name: percentile(latencies, share) for name, share in PERCENTILES.items()},
+        latency=_percentiles(up + down),
+        down=_percentiles(down),
         cpu_per_pair=usage.subject / (len(load_sessions) * usage.seconds / FRAME_SECONDS)
         if subject.processes
         else None,
@@ -77,6 +82,23 @@ async def measure_sessions(load_sessions: Sequence[LoadSession], subject: Subjec
         lateness=(percentile(late, 0.5), percentile(late, 0.99)),
         usage=usage,
     )
+
+
+def steadily(load_sessions: Sequence[LoadSession], rate: int | None) -> list[Pacer]:
+    """What sends a frame of both ends of every session every 20 ms."""
+    uploads = [upload(session, rate) for session in load_sessions]
+    downloads = [download(session, rate) for session in load_sessions]
+    # The two directions of a session are half a frame apart, and the load of both is spread evenly.
+    half = len(load_sessions) // 2
+    return [Pacer([send for pair in zip(uploads, downloads[half:] + downloads[:half], strict=True) for send in pair])]
+
+
+def in_bursts(load_sessions: Sequence[LoadSession], rate: int | None) -> list[Pacer]:
+    """What sends a client's frame every 20 ms, and as much of the agent's audio in bursts."""
+    return [
+        Pacer([upload(session, rate) for session in load_sessions]),
+        Pacer([burst(session, rate) for session in load_sessions], BURST_SECONDS),
+    ]
 
 
 def upload(session: LoadSession, rate: int | None) -> Send:
@@ -105,11 +127,35 @@ def download(session: LoadSession, rate: int | None) -> Send:
     return download
 
 
-def _forget(load_sessions: Sequence[LoadSession], pacer: Pacer) -> None:
+def burst(session: LoadSession, rate: int | None) -> Send:
+    """A function that sends a burst of the agent's audio."""
+    assert session.upstream is not None
+    send, note = session.upstream.send, session.down.send
+    if rate is None:
+        kind, deltas = WSMsgType.BINARY, [noise(UPSTREAM_RATE) * frames for frames in BURST]
+    else:
+        session.begin_reply()
+        kind, deltas = WSMsgType.TEXT, session.burst()
+
+    def burst() -> None:
+        for frames, delta in zip(BURST, deltas, strict=True):
+            note(clock(), frames)
+            send(kind, delta)
+
+    return burst
+
+
+def _percentiles(latencies: list[float]) -> dict[str, float]:
+    latencies.sort()
+    return {name: percentile(latencies, share) for name, share in PERCENTILES.items()}
+
+
+def _forget(load_sessions: Sequence[LoadSession], pacers: Sequence[Pacer]) -> None:
     for session in load_sessions:
         session.up.forget()
         session.down.forget()
-    pacer.lateness.clear()
+    for pacer in pacers:
+        pacer.lateness.clear()
 
 
 async def drained(load_sessions: Sequence[LoadSession]) -> int:

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from benchmarks.load.audio_source import AudioSource
 from benchmarks.load.exchange import EXCHANGES, Exchanges
 from benchmarks.load.generator import Generator, marked
 from benchmarks.load.pacing import Send
 from benchmarks.load.session import LoadSession
 from benchmarks.parts.frame_latency import drained
-from benchmarks.soak.short_sessions import AudioSource
 
 #: Seconds between two exchanges of a session, and the duration of its reply.
 _PAUSE, _REPLY = 0.4, 1.5

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from picows import WSMsgType
-
+from benchmarks.load.audio_source import AudioSource
 from benchmarks.load.exchange import Exchanges
-from benchmarks.load.frames import noise
 from benchmarks.load.generator import Generator, connect, marked
 from benchmarks.load.pacing import Send
-from benchmarks.load.session import LoadSession, clock
+from benchmarks.load.session import LoadSession
 from turngate.process.tasks import end
 
 #: Seconds between two exchanges, and the duration of a reply. A session lasts about four times as long.
@@ -36,27 +34,6 @@ class Leaving(StrEnum):
 
 #: The relative frequency of each end, in percent.
 _SHARES = {Leaving.CLOSE: 40, Leaving.CLIENT_DROPS: 50, Leaving.UPSTREAM_DROPS: 10}
-
-
-class AudioSource:
-    """The audio of one session, for a pacer: from the client always, and from the agent during replies."""
-
-    def __init__(self, session: LoadSession, exchanges: Exchanges, rate: int) -> None:
-        self._session = session
-        self._exchanges = exchanges
-        self._frame = noise(rate)
-
-    def upload(self) -> None:
-        session = self._session
-        if session.client is not None:
-            session.up.send(clock())
-            session.client.send(WSMsgType.BINARY, self._frame)
-
-    def download(self) -> None:
-        session, frame = self._session, self._exchanges.saying
-        if session.upstream is not None and frame is not None:
-            session.down.send(clock())
-            session.upstream.send(WSMsgType.TEXT, frame)
 
 
 class ShortSessions:
