@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 PARTS = (
     *("audio", "bursts", "knee", "control", "restart", "flood", "translators", "traces"),
-    *("idle", "continuity", "startup"),
+    *("idle", "memory", "continuity", "startup"),
 )
 
 
@@ -42,8 +42,10 @@ class Plan:
     idle_sessions: int = 1_000
     #: Covers a ping interval, which is 20 s.
     idle_seconds: float = 20.0
-    #: Whether to use new processes, without which memory values are meaningless.
-    idle_alone: bool = True
+    memory_sessions: int = 100
+    memory_seconds: float = 5.0
+    #: Whether the idle part and the memory part use new processes, without which memory values are meaningless.
+    new_processes: bool = True
     #: In a round: connections lost while idle, and as many in a reply; turns of each session that talks.
     continuity_losses: int = 5
     continuity_turns: int = 7
@@ -75,7 +77,9 @@ SMOKE = Plan(
     traces_seconds=1.0,
     idle_sessions=20,
     idle_seconds=1.0,
-    idle_alone=False,
+    memory_sessions=4,
+    memory_seconds=0.5,
+    new_processes=False,
     continuity_losses=1,
     continuity_turns=1,
     continuity_seconds=1.0,
@@ -89,7 +93,13 @@ def narrowed(plan: Plan, parts: Sequence[str] | None, sessions: Sequence[int] | 
     if parts is not None:
         plan = replace(plan, parts=tuple(part for part in PARTS if part in parts))
     if sessions is not None:
-        plan = replace(plan, audio_sessions=sessions, control_sessions=sessions, idle_sessions=max(sessions))
+        plan = replace(
+            plan,
+            audio_sessions=sessions,
+            control_sessions=sessions,
+            idle_sessions=max(sessions),
+            memory_sessions=max(sessions),
+        )
         plan = replace(plan, capacity_sessions=sorted(sessions), burst_sessions=sessions)
     if seconds is not None:
         plan = replace(plan, audio_seconds=seconds, capacity_seconds=seconds, control_seconds=seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -23,6 +23,15 @@ def resident_bytes(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"process {pid} has no memory: it has ended")
+
+
+def resident_by_kind(processes: Mapping[str, int]) -> dict[str, int]:
+    """The resident memory of processes, by kind. ``processes``: process ids by name, such as ``translator-1``."""
+    found: dict[str, int] = {}
+    for name, pid in processes.items():
+        kind = name.rstrip("-0123456789")
+        found[kind] = found.get(kind, 0) + resident_bytes(pid)
+    return found
 
 
 def open_files(pid: int) -> int:

@@ -16,6 +16,7 @@ from benchmarks.parts import (
     control,
     flood,
     idle,
+    memory,
     restart,
     startup,
     traces,
@@ -45,6 +46,7 @@ class Results:
     translators: translators.Samples = field(default_factory=dict)
     traces: traces.Samples = field(default_factory=dict)
     idle: idle.IdleSample | None = None
+    memory: memory.MemorySample | None = None
     continuity: continuity.ContinuitySample | None = None
     startup: startup.StartUp | None = None
     image: str = "not measured"
@@ -78,10 +80,11 @@ async def run(plan: Plan, cores: Cores, say: Say, begins: Callable[[int, str], N
         wanted.remove(part)
         say(f"\n{part}")
 
-    if "idle" in wanted and plan.idle_alone:
-        begin("idle")
-        async with environment(cores) as quiet:
-            await _idle(quiet, results, say)
+    for part in _IN_NEW_PROCESSES if plan.new_processes else ():
+        if part in wanted:
+            begin(part)
+            async with environment(cores) as quiet:
+                await _IN_ENVIRONMENT[part](quiet, results, say)
     if wanted - _ALONE:
         async with environment(cores) as busy:
             for part, measure in _IN_ENVIRONMENT.items():
@@ -154,11 +157,18 @@ async def _idle(on: Environment, results: Results, say: Say) -> None:
     results.idle = await idle.run(on, results.plan.idle_sessions, results.plan.idle_seconds, say)
 
 
+async def _memory(on: Environment, results: Results, say: Say) -> None:
+    results.memory = await memory.run(on, results.plan.memory_sessions, results.plan.memory_seconds, say)
+
+
+#: The parts that measure memory.
+_IN_NEW_PROCESSES = ("idle", "memory")
 #: The parts that start processes of their own.
 _ALONE = {"continuity", "startup"}
 #: The order matters: the translators part moves the translators to other cores.
 _IN_ENVIRONMENT = {
     "idle": _idle,
+    "memory": _memory,
     "audio": _audio,
     "bursts": _bursts,
     "knee": _capacity,

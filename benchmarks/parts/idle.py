@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.environment import Environment, processes_of, settings
-from benchmarks.processes import allow_open_files, resident_bytes
+from benchmarks.processes import allow_open_files, resident_by_kind
 from benchmarks.usage import Meter, Usage
 
 #: Number of sessions for warming up, so that one-time allocations are not counted.
@@ -46,13 +46,13 @@ async def run(environment: Environment, sessions: int, seconds: float, say: Call
     for url, first in ((baseline.url, None), (gateway_url, settings())):
         async with generator.open(_FIRST, url, first):
             pass
-    before = _memory(watched)
+    before = resident_by_kind(watched)
     async with generator.open(sessions, baseline.url, None), generator.open(sessions, gateway_url, settings()):
         await asyncio.sleep(min(_SETTLING, seconds))
         meter, relay_meter = Meter(ours), Meter(baseline.processes)
         await asyncio.sleep(seconds)
         usage, relay_usage = meter.read(), relay_meter.read()
-        after = _memory(watched)
+        after = resident_by_kind(watched)
     memory = {kind: (after[kind] - before[kind]) / sessions for kind in before}
     sample = IdleSample(sessions, usage, relay_usage, memory)
     for text in summary(sample):
@@ -69,12 +69,3 @@ def summary(sample: IdleSample) -> list[str]:
         f"foreign {sample.usage.foreign:.0%}",
         f"memory per session: {memory}",
     ]
-
-
-def _memory(processes: dict[str, int]) -> dict[str, int]:
-    """Resident memory in bytes, by kind of process."""
-    found: dict[str, int] = {}
-    for name, pid in processes.items():
-        kind = name.rstrip("-0123456789")
-        found[kind] = found.get(kind, 0) + resident_bytes(pid)
-    return found
