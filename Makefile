@@ -38,8 +38,8 @@ fuzz: $(VENV)/.dev ## a million generated frames from both sides for the gateway
 simulate: $(VENV)/.dev ## SEEDS (2000) conversations with injected faults in virtual time, with all promises checked
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-bench: $(VENV)/.dev ## compare with two baselines and write docs/performance.md (ROUNDS=3; 15 minutes)
-	@$(BIN)/python -m benchmarks --rounds $${ROUNDS:-3} --write
+bench: $(VENV)/.bench $(if $(PEERS),$(VENV)/.peers) ## compare with two baselines, with PEERS=1 also with other servers, and write docs/performance.md (ROUNDS=3; 20 minutes)
+	@$(BIN)/python -m benchmarks --rounds $${ROUNDS:-3} --write $(if $(PEERS),--peers)
 
 test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests of the compose file
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
@@ -116,6 +116,18 @@ $(VENV)/.dev: $(SETUP) | $(BIN)/python
 	@echo "installing turngate and its development tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,interop]'
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps speech-to-speech
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "installing what draws the charts of the benchmark ..."
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# In an environment of its own, since it requires other versions.
+$(VENV)/.peers: benchmarks/peers/requirements.txt | $(BIN)/python
+	@echo "installing LiteLLM's proxy for the benchmark ..."
+	@$(BIN)/python -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
 $(VENV)/.javascript: tests/javascript/package.json | $(BIN)/python

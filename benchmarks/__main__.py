@@ -9,7 +9,7 @@ from dataclasses import replace
 import uvloop
 
 from benchmarks.machine import divide
-from benchmarks.plan import PARTS, SMOKE, Plan, narrowed
+from benchmarks.plan import PARTS, PEERS, SMOKE, Plan, narrowed
 from benchmarks.report.page import PAGE, write
 from benchmarks.run import run
 from tests.progress import Progress
@@ -18,7 +18,8 @@ from tests.progress import Progress
 def main() -> int:
     """Returns 1 if frames or answers were lost. A part that does not work raises."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, nargs="+", help="run only these parts")
+    parser.add_argument("--only", choices=(*PARTS, PEERS), nargs="+", help="run only these parts")
+    parser.add_argument("--peers", action="store_true", help="also measure other servers, those that are installed")
     parser.add_argument("--rounds", type=int, help="number of rounds over all subjects; results are their medians")
     parser.add_argument("--sessions", type=int, nargs="+", help="concurrent sessions")
     parser.add_argument("--seconds", type=float, help="duration of each measurement")
@@ -28,6 +29,8 @@ def main() -> int:
     if given.write and (given.only or given.smoke):
         parser.error(f"{PAGE} needs all parts at full size")
     plan = narrowed(SMOKE if given.smoke else Plan(), given.only, given.sessions, given.seconds)
+    if given.peers and PEERS not in plan.parts:
+        plan = replace(plan, parts=(*plan.parts, PEERS))
     if given.rounds is not None:
         plan = replace(plan, rounds=given.rounds)
     progress = Progress(len(plan.parts), "parts")

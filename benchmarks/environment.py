@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ from benchmarks.certificates import self_signed
 from benchmarks.load.exchange import CALLED
 from benchmarks.load.generator import Generator
 from benchmarks.machine import Cores
+from benchmarks.processes import pin
 from turngate.local.child import Child, Program
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
@@ -37,10 +39,15 @@ class Subject:
     processes: Mapping[str, int]
     #: The client's sample rate in Hz; None if frames are only forwarded.
     rate: int | None = None
+    #: Whether its clients speak the protocol of the upstream.
+    realtime: bool = False
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """The ``Settings`` message that a client of this subject sends first; None if it sends none."""
+        """The ``Settings`` or ``session.update`` that a client of this subject sends first; None if it sends none."""
+        if self.realtime:
+            session = {"type": "realtime", "instructions": "You are a benchmark."}
+            return {"type": "session.update", "session": session}
         return None if self.rate is None else settings(self.rate)
 
 
@@ -66,6 +73,10 @@ class Environment:
     generator: Generator
     baseline: Subject
     stack: Stack
+    #: For programs that are built, and their configuration.
+    folder: Path
+    #: Variables that make a program trust the upstream's certificate.
+    trust: Mapping[str, str]
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -90,7 +101,7 @@ async def environment(cores: Cores) -> AsyncIterator[Environment]:
             relay(generator.tls_url, cores, trust) as baseline,
             turngate(generator.tls_url, cores, env=trust) as stack,
         ):
-            yield Environment(cores, generator, baseline, stack)
+            yield Environment(cores, generator, baseline, stack, Path(folder), trust)
 
 
 @asynccontextmanager
@@ -98,13 +109,31 @@ async def relay(upstream_url: str, cores: Cores, env: Mapping[str, str] | None =
     """Start baseline A."""
     port = free_port()
     command = (sys.executable, "-m", "benchmarks.baselines.relay", str(port), upstream_url)
-    program = Program("relay", command, lambda: _unconnectable(port), address=f"127.0.0.1:{port}", env=env or {})
+    async with listening("relay", command, port, cores, env) as pid:
+        yield Subject(RELAY, f"ws://127.0.0.1:{port}", {"relay": pid})
+
+
+@asynccontextmanager
+async def listening(
+    name: str,
+    command: tuple[str, ...],
+    port: int,
+    cores: Cores,
+    env: Mapping[str, str] | None = None,
+    *,
+    shows_warnings: bool = True,
+) -> AsyncIterator[int]:
+    """Start a program that listens at this port of 127.0.0.1; yields its process id. It runs on the cores under test
+    from then on. Raises `ChildError` if it does not listen in time."""
+    address = f"127.0.0.1:{port}"
+    check = partial(_unconnectable, port)
+    program = Program(name, command, check, address=address, env=env or {}, shows_warnings=shows_warnings)
     child = Child(program, _Reports(), restarts=False)
-    with cores.under_test():
-        await child.start()
+    await child.start()
     try:
         assert child.pid is not None
-        yield Subject(RELAY, f"ws://127.0.0.1:{port}", {"relay": child.pid})
+        pin(child.pid, cores.test)
+        yield child.pid
     finally:
         await child.stop()
 

@@ -10,6 +10,8 @@ PARTS = (
     *("audio", "bursts", "knee", "control", "restart", "flood", "translators", "traces"),
     *("idle", "memory", "continuity", "startup"),
 )
+#: The part that runs only if asked for.
+PEERS = "peers"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Plan:
     audio_seconds: float = 2.5
     burst_sessions: Sequence[int] = (50, 200)
     burst_seconds: float = 3.0
+    peer_sessions: Sequence[int] = (50, 200)
+    peer_seconds: float = 2.5
     #: The candidate numbers of sessions for the capacity part.
     capacity_sessions: Sequence[int] = tuple(range(20, 401, 20))
     capacity_seconds: float = 1.5
@@ -58,11 +62,14 @@ class Plan:
 
 #: A smoke test of every part, in less than a minute. Its figures are meaningless.
 SMOKE = Plan(
+    parts=(*PARTS, PEERS),
     rounds=1,
     audio_sessions=(2,),
     audio_seconds=0.5,
     burst_sessions=(2,),
     burst_seconds=1.0,
+    peer_sessions=(2,),
+    peer_seconds=0.5,
     capacity_sessions=(1,),
     capacity_seconds=0.3,
     control_sessions=(1, 4),
@@ -91,7 +98,7 @@ SMOKE = Plan(
 def narrowed(plan: Plan, parts: Sequence[str] | None, sessions: Sequence[int] | None, seconds: float | None) -> Plan:
     """The plan restricted to these parts, with these numbers of sessions and this duration where they apply."""
     if parts is not None:
-        plan = replace(plan, parts=tuple(part for part in PARTS if part in parts))
+        plan = replace(plan, parts=tuple(part for part in (*PARTS, PEERS) if part in parts))
     if sessions is not None:
         plan = replace(
             plan,
@@ -100,8 +107,9 @@ def narrowed(plan: Plan, parts: Sequence[str] | None, sessions: Sequence[int] | 
             idle_sessions=max(sessions),
             memory_sessions=max(sessions),
         )
-        plan = replace(plan, capacity_sessions=sorted(sessions), burst_sessions=sessions)
+        plan = replace(plan, capacity_sessions=sorted(sessions), burst_sessions=sessions, peer_sessions=sessions)
     if seconds is not None:
         plan = replace(plan, audio_seconds=seconds, capacity_seconds=seconds, control_seconds=seconds)
         plan = replace(plan, translators_seconds=seconds, idle_seconds=seconds, burst_seconds=seconds)
+        plan = replace(plan, peer_seconds=seconds)
     return plan

@@ -17,6 +17,7 @@ from benchmarks.parts import (
     flood,
     idle,
     memory,
+    peers,
     restart,
     startup,
     traces,
@@ -24,7 +25,7 @@ from benchmarks.parts import (
 )
 from benchmarks.parts.audio import Samples as AudioSamples
 from benchmarks.parts.control import Samples as ControlSamples
-from benchmarks.plan import Plan
+from benchmarks.plan import PEERS, Plan
 
 Say = Callable[[str], None]
 
@@ -37,6 +38,7 @@ class Results:
     cores: Cores
     audio: AudioSamples = field(default_factory=dict)
     bursts: AudioSamples = field(default_factory=dict)
+    peers: peers.PeersSample | None = None
     capacities: dict[str, capacity.Capacity] = field(default_factory=dict)
     control: ControlSamples = field(default_factory=dict)
     #: The same with audio in all sessions.
@@ -161,6 +163,11 @@ async def _memory(on: Environment, results: Results, say: Say) -> None:
     results.memory = await memory.run(on, results.plan.memory_sessions, results.plan.memory_seconds, say)
 
 
+async def _peers(on: Environment, results: Results, say: Say) -> None:
+    plan = results.plan
+    results.peers = await peers.run(on, plan.peer_sessions, plan.rounds, plan.peer_seconds, say)
+
+
 #: The parts that measure memory.
 _IN_NEW_PROCESSES = ("idle", "memory")
 #: The parts that start processes of their own.
@@ -171,6 +178,7 @@ _IN_ENVIRONMENT = {
     "memory": _memory,
     "audio": _audio,
     "bursts": _bursts,
+    PEERS: _peers,
     "knee": _capacity,
     "control": _control,
     "restart": _restart,

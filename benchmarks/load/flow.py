@@ -12,7 +12,7 @@ class Flow:
     """Measures latencies by counting bytes: since sockets preserve order, the n-th frame has arrived when the bytes of
     n frames have arrived, in whatever pieces and in whatever format."""
 
-    __slots__ = ("_awaited", "_bytes", "_frame", "_sent_bytes", "latencies", "sent")
+    __slots__ = ("_awaited", "_bytes", "_forgotten", "_frame", "_sent_bytes", "latencies", "sent")
 
     def __init__(self, arriving_frame: int) -> None:
         """``arriving_frame``: the size of one frame at the receiver, in bytes."""
@@ -20,6 +20,7 @@ class Flow:
         #: Of every frame in flight, when it was sent, and how many bytes must have arrived by its end.
         self._awaited: deque[tuple[float, int]] = deque()
         self._bytes = 0
+        self._forgotten = 0
         self._sent_bytes = 0
         self.sent = 0
         #: The latency in seconds of every frame that arrived since the last `forget`.
@@ -40,6 +41,12 @@ class Flow:
     def forget(self) -> None:
         """Discard the latencies measured so far; frames in flight still count."""
         self.latencies.clear()
+        self._forgotten = self._bytes
+
+    @property
+    def frames(self) -> float:
+        """The audio that arrived since the last `forget`, as a number of frames."""
+        return (self._bytes - self._forgotten) / self._frame
 
     @property
     def missing(self) -> int:

@@ -42,6 +42,11 @@ def delta(response_id: str, item_id: str, frames: int = 1) -> bytes:
     )
 
 
+def appended(rate: int) -> bytes:
+    """A frame of the user's audio as an event to the upstream."""
+    return event("input_audio_buffer.append", audio=pybase64.b64encode(noise(rate)).decode())
+
+
 def event(kind: str, **fields: object) -> bytes:
     """An event of the upstream, or a message of the client."""
     return orjson.dumps({"type": kind, "event_id": "event_C9G8pqH3aBcDeFgHiJkLm", **fields})
@@ -49,8 +54,21 @@ def event(kind: str, **fields: object) -> bytes:
 
 def appended_bytes(payload: bytes) -> int:
     """The number of audio bytes in an ``input_audio_buffer.append``; -1 if ``payload`` is another event."""
-    start = payload.find(b'"audio":"')
+    return _audio_bytes(payload, b'"audio":')
+
+
+def delta_bytes(payload: bytes) -> int:
+    """The number of audio bytes in a ``response.output_audio.delta``; -1 if ``payload`` is another event."""
+    return _audio_bytes(payload, b'"delta":')
+
+
+def _audio_bytes(payload: bytes, key: bytes) -> int:
+    start = payload.find(key)
     if start < 0:
         return -1
-    start += 9
-    return (payload.index(b'"', start) - start) * 3 // 4
+    start += len(key)
+    # Some servers write JSON with spaces.
+    start += payload[start] == ord(" ")
+    if payload[start] != ord('"'):
+        return -1
+    return (payload.index(b'"', start + 1) - start - 1) * 3 // 4

@@ -13,7 +13,7 @@ from picows import WSCloseCode, WSListener, WSUpgradeRequest, ws_connect, ws_cre
 
 from benchmarks.load.flow import Flow
 from benchmarks.load.frames import UPSTREAM_RATE, frame_bytes
-from benchmarks.load.session import ClientEnd, LoadSession, UpstreamEnd
+from benchmarks.load.session import ClientEnd, LoadSession, RealtimeClientEnd, UpstreamEnd
 from turngate.local.ports import free_port
 
 #: Maximum number of concurrent connection attempts, and the timeout for all of them in seconds.
@@ -60,8 +60,9 @@ class Generator:
     ) -> AsyncIterator[Sequence[LoadSession]]:
         """Open ``count`` sessions with the server at ``url``; yields them when ready, and closes them at the end.
 
-        settings: the ``Settings`` of each client; the session's mark is added to the prompt. None: the mark is in the
-        path, and both ends use binary frames only. Raises TimeoutError if they do not all become ready.
+        settings: what each client sends first, see `Subject.settings`; the session's mark is added to the prompt. None:
+        the mark is in the path, and both ends use binary frames only. Raises TimeoutError if they do not all become
+        ready.
         """
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -105,15 +106,21 @@ class Generator:
 
 async def connect(session: LoadSession, url: str, settings: dict[str, object] | None) -> None:
     """Connect and configure a session of `Generator.sessions`; returns when it is ready."""
-    path = f"/{session.mark}" if settings is None else "/openai"
-    await ws_connect(lambda: ClientEnd(session), url + path)
+    realtime = settings is not None and settings["type"] == "session.update"
+    path = f"/{session.mark}" if settings is None else "" if realtime else "/openai"
+    end, headers = (RealtimeClientEnd, {"Authorization": "Bearer sk-benchmark"}) if realtime else (ClientEnd, {})
+    await ws_connect(lambda: end(session), url + path, extra_headers=headers)
     if settings is not None:
         session.say(marked(settings, session))
     await session.ready.wait()
 
 
 def marked(settings: dict[str, object], session: LoadSession) -> dict[str, object]:
-    """These ``Settings`` with the session's mark in the prompt."""
+    """These ``Settings``, or this ``session.update``, with the session's mark in the prompt."""
+    if settings["type"] == "session.update":
+        told = settings["session"]
+        assert isinstance(told, dict)
+        return {**settings, "session": {**told, "instructions": f"{told['instructions']} {session.mark}"}}
     agent = settings["agent"]
     assert isinstance(agent, dict)
     think = {**agent["think"], "prompt": f"{agent['think']['prompt']} {session.mark}"}

@@ -12,7 +12,7 @@ import orjson
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 from benchmarks.load.flow import Flow
-from benchmarks.load.frames import BURST, appended_bytes, delta, event
+from benchmarks.load.frames import BURST, appended_bytes, delta, delta_bytes, event
 
 clock = time.monotonic
 
@@ -105,6 +105,26 @@ class ClientEnd(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._session.client = None
+
+
+class RealtimeClientEnd(ClientEnd):
+    """The socket of a client that speaks the protocol of the upstream."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is not WSMsgType.TEXT:
+            super().on_ws_frame(transport, frame)
+            return
+        now = clock()
+        payload = frame.get_payload_as_bytes()
+        size = delta_bytes(payload)
+        if size >= 0:
+            self._session.down.arrive(size, now)
+            return
+        kind = orjson.loads(payload)["type"]
+        if kind == "session.updated":
+            self._session.ready.set()
+        elif kind == "error":
+            raise RuntimeError(f"{self._session.mark}: {payload.decode()}")
 
 
 class UpstreamEnd(WSListener):

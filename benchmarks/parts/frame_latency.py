@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from picows import WSMsgType
 
 from benchmarks.environment import Subject
-from benchmarks.load.frames import BURST, BURST_SECONDS, FRAME_SECONDS, UPSTREAM_RATE, noise
+from benchmarks.load.frames import BURST, BURST_SECONDS, UPSTREAM_RATE, appended, noise
 from benchmarks.load.generator import Generator, without_collections
 from benchmarks.load.pacing import Pacer, Send
 from benchmarks.load.session import LoadSession, clock
@@ -31,7 +31,8 @@ class AudioSample:
     latency: dict[str, float]
     #: The same of the agent's audio alone, which may come in bursts: of a delta.
     down: dict[str, float]
-    #: CPU seconds of all processes of the subject per frame in each direction; None if it has no process.
+    #: CPU seconds of all processes of the subject per 20 ms of audio that arrive in each direction; None if it has no
+    #: process.
     cpu_per_pair: float | None
     lost: int
     #: The generator's lateness: p50 and p99.
@@ -52,7 +53,7 @@ async def measure_sessions(
 ) -> AudioSample:
     """Send audio from both ends of every session, and measure for ``seconds`` after a warm-up. ``bursts``: the agent's
     audio comes in bursts, and otherwise a frame every 20 ms."""
-    pacers = in_bursts(load_sessions, subject.rate) if bursts else steadily(load_sessions, subject.rate)
+    pacers = in_bursts(load_sessions, subject) if bursts else steadily(load_sessions, subject)
     for pacer in pacers:
         pacer.start()
     try:
@@ -61,6 +62,8 @@ async def measure_sessions(
         meter = Meter(subject.processes)
         await asyncio.sleep(seconds)
         usage = meter.read()
+        # What a server does not carry in time has not cost it anything yet.
+        pairs = sum(session.up.frames + session.down.frames for session in load_sessions) / 2
     finally:
         for pacer in pacers:
             pacer.stop()
@@ -75,41 +78,40 @@ async def measure_sessions(
     return AudioSample(
         latency=_percentiles(up + down),
         down=_percentiles(down),
-        cpu_per_pair=usage.subject / (len(load_sessions) * usage.seconds / FRAME_SECONDS)
-        if subject.processes
-        else None,
+        cpu_per_pair=usage.subject / pairs if subject.processes and pairs else None,
         lost=lost,
         lateness=(percentile(late, 0.5), percentile(late, 0.99)),
         usage=usage,
     )
 
 
-def steadily(load_sessions: Sequence[LoadSession], rate: int | None) -> list[Pacer]:
+def steadily(load_sessions: Sequence[LoadSession], subject: Subject) -> list[Pacer]:
     """What sends a frame of both ends of every session every 20 ms."""
-    uploads = [upload(session, rate) for session in load_sessions]
-    downloads = [download(session, rate) for session in load_sessions]
+    uploads = [upload(session, subject.rate, realtime=subject.realtime) for session in load_sessions]
+    downloads = [download(session, subject.rate) for session in load_sessions]
     # The two directions of a session are half a frame apart, and the load of both is spread evenly.
     half = len(load_sessions) // 2
     return [Pacer([send for pair in zip(uploads, downloads[half:] + downloads[:half], strict=True) for send in pair])]
 
 
-def in_bursts(load_sessions: Sequence[LoadSession], rate: int | None) -> list[Pacer]:
+def in_bursts(load_sessions: Sequence[LoadSession], subject: Subject) -> list[Pacer]:
     """What sends a client's frame every 20 ms, and as much of the agent's audio in bursts."""
     return [
-        Pacer([upload(session, rate) for session in load_sessions]),
-        Pacer([burst(session, rate) for session in load_sessions], BURST_SECONDS),
+        Pacer([upload(session, subject.rate, realtime=subject.realtime) for session in load_sessions]),
+        Pacer([burst(session, subject.rate) for session in load_sessions], BURST_SECONDS),
     ]
 
 
-def upload(session: LoadSession, rate: int | None) -> Send:
-    """A function that sends a frame of the client's audio."""
+def upload(session: LoadSession, rate: int | None, *, realtime: bool = False) -> Send:
+    """A function that sends a frame of the client's audio. ``realtime``: as an event of the upstream's protocol."""
     assert session.client is not None
     send, note = session.client.send, session.up.send
-    frame = noise(16_000 if rate is None else rate)
+    sampled = 16_000 if rate is None else rate
+    kind, frame = (WSMsgType.TEXT, appended(sampled)) if realtime else (WSMsgType.BINARY, noise(sampled))
 
     def upload() -> None:
         note(clock())
-        send(WSMsgType.BINARY, frame)
+        send(kind, frame)
 
     return upload
 

@@ -74,7 +74,7 @@ async def _measure(
 
 
 async def _talk(load_sessions: Sequence[LoadSession], subject: Subject, seconds: float) -> None:
-    pacers = in_bursts(load_sessions, subject.rate)
+    pacers = in_bursts(load_sessions, subject)
     for pacer in pacers:
         pacer.start()
     await asyncio.sleep(seconds)

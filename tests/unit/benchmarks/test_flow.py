@@ -30,6 +30,17 @@ def test_a_delta_with_several_frames_has_one_latency() -> None:
     assert (flow.sent, flow.missing) == (2, 0)
 
 
+def test_the_audio_that_arrived_is_counted_as_frames() -> None:
+    flow = Flow(1_000)
+    flow.send(1.0, 4)
+    flow.arrive(2_500, 1.5)
+    assert flow.frames == 2.5
+    flow.forget()
+    assert (flow.frames, flow.missing) == (0.0, 1)
+    flow.arrive(1_500, 1.6)
+    assert flow.frames == 1.5
+
+
 def test_what_was_sent_together_arrives_at_once() -> None:
     flow = Flow(1_000)
     flow.send(1.0)
