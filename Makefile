@@ -38,7 +38,7 @@ fuzz: $(VENV)/.dev ## a million generated frames from both sides for the gateway
 simulate: $(VENV)/.dev ## SEEDS (2000) conversations with injected faults in virtual time, with all promises checked
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-bench: $(VENV)/.bench $(if $(PEERS),$(VENV)/.peers) ## compare with two baselines, with PEERS=1 also with other servers, and write docs/performance.md (ROUNDS=3; 20 minutes)
+bench: $(VENV)/.bench $(if $(PEERS),$(VENV)/.peers) ## compare with two baselines, with PEERS=1 also with LiteLLM and others, and write docs/performance.md (ROUNDS=3; 20 minutes)
 	@$(BIN)/python -m benchmarks --rounds $${ROUNDS:-3} --write $(if $(PEERS),--peers)
 
 test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests of the compose file

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 PARTS = (
-    *("audio", "bursts", "knee", "control", "restart", "flood", "translators", "traces"),
+    *("audio", "bursts", "knee", "control", "restart", "flood", "translators"),
     *("idle", "memory", "continuity", "startup"),
 )
-#: The part that runs only if asked for.
-PEERS = "peers"
+#: Parts that run only if asked for.
+PEERS, TRACES = "peers", "traces"
+EVERY_PART = (*PARTS, PEERS, TRACES)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Plan:
     peer_sessions: Sequence[int] = (50, 200)
     peer_seconds: float = 2.5
     #: The candidate numbers of sessions for the capacity part.
-    capacity_sessions: Sequence[int] = tuple(range(20, 401, 20))
+    capacity_sessions: Sequence[int] = tuple(range(30, 451, 30))
     capacity_seconds: float = 1.5
     control_sessions: Sequence[int] = (1, 200)
     control_seconds: float = 9.0
@@ -62,7 +63,7 @@ class Plan:
 
 #: A smoke test of every part, in less than a minute. Its figures are meaningless.
 SMOKE = Plan(
-    parts=(*PARTS, PEERS),
+    parts=EVERY_PART,
     rounds=1,
     audio_sessions=(2,),
     audio_seconds=0.5,
@@ -98,7 +99,7 @@ SMOKE = Plan(
 def narrowed(plan: Plan, parts: Sequence[str] | None, sessions: Sequence[int] | None, seconds: float | None) -> Plan:
     """The plan restricted to these parts, with these numbers of sessions and this duration where they apply."""
     if parts is not None:
-        plan = replace(plan, parts=tuple(part for part in (*PARTS, PEERS) if part in parts))
+        plan = replace(plan, parts=tuple(part for part in EVERY_PART if part in parts))
     if sessions is not None:
         plan = replace(
             plan,

@@ -42,9 +42,9 @@ def delta(response_id: str, item_id: str, frames: int = 1) -> bytes:
     )
 
 
-def appended(rate: int) -> bytes:
+def appended() -> bytes:
     """A frame of the user's audio as an event to the upstream."""
-    return event("input_audio_buffer.append", audio=pybase64.b64encode(noise(rate)).decode())
+    return event("input_audio_buffer.append", audio=pybase64.b64encode(noise(UPSTREAM_RATE)).decode())
 
 
 def event(kind: str, **fields: object) -> bytes:

@@ -29,7 +29,7 @@ _HOLD_ALONE, _HOLD = 0.05, 0.3
 #: agent speaks for most of it.
 _PAUSE_TALKING, _HOLD_TALKING = 0.05, 0.4
 #: The clients' sample rate, in Hz.
-_RATE = 16_000
+RATE = 16_000
 
 BARE = "bare round trip (B)"
 
@@ -162,7 +162,7 @@ async def measure(
     """Run exchanges in ``count`` sessions for ``seconds``: without a break in a single one, once per turn in many.
     ``talking``: with audio in all of them, of the user always, and of the agent except between replies."""
     took: dict[str, list[float]] = defaultdict(list)
-    own = settings(_RATE)
+    own = settings(RATE)
     async with (
         environment.generator.open(count, environment.stack.gateway_url, own) as load_sessions,
         without_collections(),
@@ -211,7 +211,7 @@ async def measure(
 
 def _talk(load_sessions: Sequence[LoadSession], exchanges: Sequence[Exchanges]) -> Pacer:
     """Start the audio of all sessions, with a reply in each."""
-    sources = [AudioSource(session, own, _RATE) for session, own in zip(load_sessions, exchanges, strict=True)]
+    sources = [AudioSource(session, own, RATE) for session, own in zip(load_sessions, exchanges, strict=True)]
     for own in exchanges:
         own.begin_reply()
     pacer = Pacer([send for source in sources for send in (source.upload, source.download)])

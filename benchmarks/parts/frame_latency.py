@@ -106,8 +106,9 @@ def upload(session: LoadSession, rate: int | None, *, realtime: bool = False) ->
     """A function that sends a frame of the client's audio. ``realtime``: as an event of the upstream's protocol."""
     assert session.client is not None
     send, note = session.client.send, session.up.send
-    sampled = 16_000 if rate is None else rate
-    kind, frame = (WSMsgType.TEXT, appended(sampled)) if realtime else (WSMsgType.BINARY, noise(sampled))
+    kind, frame = WSMsgType.BINARY, noise(16_000 if rate is None else rate)
+    if realtime:
+        kind, frame = WSMsgType.TEXT, appended()
 
     def upload() -> None:
         note(clock())

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from benchmarks.environment import Environment, Subject, listening
+from turngate.local.child import ChildError
 from turngate.local.ports import free_port
 
 #: The names of the peers. The last two are measured with a plain upstream.
@@ -33,7 +34,10 @@ async def peers(on: Environment) -> AsyncIterator[tuple[list[Subject], dict[str,
     async with AsyncExitStack() as running:
         found.append(await running.enter_async_context(_picows_relay(on)))
         if _LITELLM.exists():
-            found += await running.enter_async_context(_litellm(on))
+            try:
+                found += await running.enter_async_context(_litellm(on))
+            except ChildError as error:
+                missing[LITELLM] = str(error)
         else:
             missing[LITELLM] = "`make bench PEERS=1` installs it"
         if (compiler := shutil.which("gcc")) is not None:

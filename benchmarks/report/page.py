@@ -6,33 +6,37 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.load.exchange import EXCHANGES
+from benchmarks.load.frames import BURST, BURST_SECONDS, UPSTREAM_RATE, frame_bytes
 from benchmarks.machine import Cores, description
-from benchmarks.parts import audio, control, flood, translators
+from benchmarks.parts import control, flood, translators
 from benchmarks.parts.capacity import LIMIT
+from benchmarks.peers.start import LIMIT as LIMIT_RELAY
+from benchmarks.peers.start import LITELLM, PICOWS
 from benchmarks.percentiles import median
-from benchmarks.report import plot, tables
+from benchmarks.report import headline, tables
+from benchmarks.report.charts import charts
 from benchmarks.report.targets import Target, targets
 from benchmarks.run import Results
 
-PAGE = Path("docs/performance.md")
-_IMAGES = Path("docs/images")
 #: A run is noisy if the median of the CPU usage of other processes exceeds this share of a core.
 _NOISY = 0.15
 
 
-def write(results: Results, command: str) -> None:
-    """Write the page and its plots. The results must contain every part."""
-    _IMAGES.mkdir(parents=True, exist_ok=True)
-    for name, svg in plots(results).items():
-        (_IMAGES / f"performance-{name}.svg").write_text(svg)
-    PAGE.write_text(page(results, command))
+def write(results: Results, command: str, file: Path) -> None:
+    """Write the page to this file, and its charts to ``images`` beside it. The results must contain every part but the
+    peers."""
+    images = file.parent / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for name, svg in charts(results).items():
+        (images / f"performance-{name}.svg").write_text(svg)
+    file.write_text(page(results, command))
 
 
 def page(results: Results, command: str) -> str:
     """The page, in Markdown."""
     plan, cores = results.plan, results.cores
     assert results.idle is not None
+    assert results.memory is not None
     assert results.continuity is not None
     assert results.startup is not None
     about = {
@@ -46,6 +50,11 @@ def page(results: Results, command: str) -> str:
     start_up = median(results.startup.turngate), median(results.startup.relay)
     goals = targets(results)
     return f"""# Performance
+
+![{headline.title(results)}](images/performance-headline.svg)
+
+The bars are relative to a relay that does nothing but forward (A), at {headline.sessions(results)} sessions with audio
+both ways, all on one core. Shorter is better.
 
 Use this page to estimate how many sessions a machine carries, and to check a change with `make bench`, which
 generates the page. Absolute times depend on the machine, so compare the ratios to two baselines of the same run:
@@ -77,6 +86,13 @@ translators, session-state and broker) for one frame in each direction.
 
 ![CPU](images/performance-cost.svg)
 
+The same in bursts: the user's audio as above, and as much of the agent's, but in {len(BURST)} deltas at once,
+{min(BURST) * frame_bytes(UPSTREAM_RATE):,} to {max(BURST) * frame_bytes(UPSTREAM_RATE):,} bytes each, every \
+{BURST_SECONDS:g} s. OpenAI sends several deltas at a time, faster than they are played; its sizes and times are not
+documented. Latencies are those of a delta, and "µs per pair" is the CPU time for 20 ms of audio in each direction.
+
+{tables.bursts_table(results.bursts, plan.burst_sessions)}
+
 The largest number of sessions with p99 within {LIMIT * 1e3:.0f} ms, found by bisection between
 {plan.capacity_sessions[0]} and {plan.capacity_sessions[-1]}; two of three tries must succeed:
 
@@ -106,6 +122,11 @@ once per {plan.control_turn:.0f} s, and B has the same number of round trips per
 
 {tables.control_cost(results.control)}
 
+With audio in all sessions, at {control.RATE // 1000} kHz, from the users all the time and from the agents for
+{_spoken(results)} of it, beside the silent sessions of the same round, all on one core:
+
+{tables.talking_table(results.control, results.talking)}
+
 ## Translators
 
 Client events are written to the stream and commands are read directly, without a gateway; 200 are always pending.
@@ -118,6 +139,10 @@ Client events are written to the stream and commands are read directly, without 
 One of two translators is stopped while sessions repeat their `Settings`:
 
 {tables.restart_table(results.restarts)}
+
+## Other servers
+
+{_peers(results)}
 
 ## A client that floods the gateway
 
@@ -133,6 +158,11 @@ and its session ends; it connects again at once.
 A {results.idle.relay_cpu:.2%}.
 
 {tables.idle_table(results.idle)}
+
+The memory of {results.memory.sessions} sessions when they are configured; after {results.memory.seconds:g} s of
+audio both ways; and after as much with the agent's audio in bursts, and each exchange of control once (A: audio alone):
+
+{tables.memory_table(results.memory)}
 
 ## Continuity
 
@@ -161,7 +191,8 @@ A session that can be resumed has a journal in Redis:
 
 ## Running it again
 
-`make bench` takes about 15 minutes; `make bench ROUNDS=1` is faster and less exact. To run a single part and print its
+`make bench` takes about 20 minutes; `make bench ROUNDS=1` is faster and less exact. `make bench PEERS=1` also measures
+other servers, which takes longer. To run a single part and print its
 results: `python -m benchmarks --only audio --sessions 50 --rounds 1`. `make soak` checks that thousands of sessions
 leave nothing behind.
 """
@@ -170,56 +201,7 @@ leave nothing behind.
 def missed(goals: Sequence[Target]) -> str:
     """The missed targets, with explanations."""
     named = [f"- **{goal.name}**: {goal.obstacle or 'not analysed yet.'}" for goal in goals if goal.hit is False]
-    return "\n".join(["The missed targets, explained by profiles:", "", *named] if named else [])
-
-
-def plots(results: Results) -> dict[str, str]:
-    """The plots by name, as SVG."""
-    counts = results.plan.audio_sessions
-    places = [str(count) for count in counts]
-    slow: dict[str, list[float | None]] = {
-        name: [audio.latency(results.audio[name, count], "p99") * 1e3 for count in counts] for name in tables.SUBJECTS
-    }
-    known = [value for values in slow.values() for value in values if value]
-    cost = {
-        name: [spent * 1e6 if (spent := audio.cost(results.audio[name, count])) else None for count in counts]
-        for name in tables.CARRIERS
-    }
-    most = max(value for values in cost.values() for value in values if value)
-    names = (control.BARE, *EXCHANGES)
-    bars = {
-        f"{percentile}, {count} session{'s' * (count > 1)}": [
-            control.middle(found, name)[which] * 1e3 for name in names
-        ]
-        for count, found in results.control.items()
-        for which, percentile in enumerate(("p50", "p99"))
-    }
-    lengths = [value for values in bars.values() for value in values]
-    return {
-        "latency": plot.lines(
-            "Latency of a frame (p99) by number of sessions; dashed: 20 ms",
-            "ms",
-            places,
-            slow,
-            plot.logarithmic(min(known), max(known)),
-            LIMIT * 1e3,
-        ),
-        "cost": plot.lines(
-            "CPU time per frame in each direction, by number of sessions",
-            "µs",
-            places,
-            cost,
-            plot.linear(most),
-            float("nan"),
-        ),
-        "control": plot.bars(
-            "Time from a request to the event at the upstream",
-            "ms",
-            names,
-            bars,
-            plot.logarithmic(min(lengths), max(lengths)),
-        ),
-    }
+    return "\n".join(["The missed targets, and what is in the way:", "", *named] if named else [])
 
 
 def _cores(cores: Cores) -> str:
@@ -236,6 +218,24 @@ def _noise(results: Results) -> str:
     shares = sorted(usage.foreign for usage in usages)
     text = f"other processes used {median(shares):.0%} of a core (median of the measurements), {shares[-1]:.0%} at most"
     return text + (": a noisy run" if median(shares) > _NOISY else "")
+
+
+def _spoken(results: Results) -> str:
+    return f"{median(sample.spoken for samples in results.talking.values() for sample in samples):.0%}"
+
+
+def _peers(results: Results) -> str:
+    if results.peers is None:
+        return "They are measured by `make bench PEERS=1`, and were not in this run."
+    missing = "\n".join(f"- {name}: {reason}" for name, reason in results.peers.missing.items())
+    return f"""In rounds of their own, with A and turngate in the same rounds. Ratios are to A, whose upstream has TLS.
+
+- *{PICOWS}*: A on the library of the gateway's sockets; it forwards frames and does nothing else.
+- *{LITELLM}*: its clients speak the protocol of the upstream, at 24 kHz, so it converts nothing. One worker.
+- *{LIMIT_RELAY}*: the limit of any server. It moves bytes and knows neither WebSocket nor TLS: its upstream is plain.
+- *plain*: without TLS to the upstream.
+
+{tables.peers_table(results.peers)}{f"{chr(10) * 2}Not measured:{chr(10) * 2}{missing}" if missing else ""}"""
 
 
 def _room(cores: Cores, results: Results) -> str:

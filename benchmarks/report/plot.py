@@ -1,126 +1,126 @@
-"""Line charts and bar charts as SVG."""
+"""Charts as SVG, drawn by matplotlib, which ``make bench`` installs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Mapping, Sequence
+from io import StringIO
 
-_WIDTH, _HEIGHT = 760, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 50, 60
-_COLOURS = ("#8c8c8c", "#1f5fa8", "#2a9d5c", "#d1495b", "#8a5cb5")
-_GRID, _INK = "#dddddd", "#333333"
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True)
-class Axis:
-    """A vertical axis: the position of a value (0 at the bottom, 1 at the top), and the marked values."""
-
-    place: Callable[[float], float]
-    marks: Sequence[float]
-
-
-def linear(most: float) -> Axis:
-    """A linear axis from 0 to a round number above ``most``."""
-    step = 10 ** math.floor(math.log10(most)) if most > 0 else 1.0
-    step = next(step * factor for factor in (0.2, 0.5, 1, 2) if most / (step * factor) <= 6)
-    top = step * math.ceil(most / step)
-    return Axis(lambda value: value / top, [step * number for number in range(round(top / step) + 1)])
+_SIZE = (8.4, 4.2)
+_COLOURS = ("#8c8c8c", "#1f5fa8", "#2a9d5c", "#d1495b", "#8a5cb5", "#e0a030")
+_OURS, _OTHERS, _GRID, _INK = "#1f5fa8", "#b4b4b4", "#dddddd", "#333333"
+_STYLE = {
+    # Text stays text, and the same figures give the same file.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "turngate",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": matplotlib.cycler(color=_COLOURS),
+}
 
 
-def logarithmic(least: float, most: float) -> Axis:
-    """A logarithmic axis from the power of ten below ``least`` to the one above ``most``; both are positive."""
-    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
-    high = max(high, low + 1)
-    return Axis(
-        lambda value: (math.log10(max(value, 10.0**low)) - low) / (high - low),
-        [10.0**power for power in range(low, high + 1)],
-    )
+#: Values by name, 1 being that of the baseline; None if a value was not measured.
+Ratios = Mapping[str, float | None]
+
+
+def compared(title: str, panels: Mapping[str, Ratios], ours: Sequence[str], longest: float = 4.0) -> str:
+    """Horizontal bars for the same names in every panel, which are given by title; those of ``ours`` in colour, with a
+    line at 1. A bar that is longer than ``longest`` is cut, and says so."""
+    with matplotlib.rc_context(_STYLE):
+        names = list(next(iter(panels.values())))
+        figure = Figure((8.4, 1.1 + 0.36 * len(names)), layout="constrained")
+        figure.suptitle(title, fontsize=11, fontweight="bold")
+        places = figure.subplots(1, len(panels), squeeze=False)[0]
+        for number, (axes, (heading, ratios)) in enumerate(zip(places, panels.items(), strict=True)):
+            _panel(axes, ratios, ours, longest)
+            axes.set_title(heading, fontsize=10, loc="left")
+            axes.set_yticks(range(len(names)), [""] * len(names) if number else names)
+        return _svg(figure)
 
 
 def lines(
-    title: str, unit: str, places: Sequence[str], series: Mapping[str, Sequence[float | None]], axis: Axis, limit: float
+    title: str,
+    unit: str,
+    places: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    *,
+    limit: float | None = None,
+    logarithmic: bool = False,
 ) -> str:
-    """A line for each of ``series``, with a value or None for each of ``places``, and a dashed line at ``limit`` unless
-    it is NaN."""
-    step = _plot_width() / max(1, len(places) - 1)
-    parts = [_frame(title, unit, axis), _legend(list(series))]
-    parts += [_text(_LEFT + number * step, _HEIGHT - _BOTTOM + 20, place) for number, place in enumerate(places)]
-    if limit == limit:
-        y = _y(axis, limit)
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_INK}" '
-            f'stroke-dasharray="6 4"/>'
-        )
-    for colour, values in zip(_COLOURS, series.values(), strict=False):
-        points = [(_LEFT + n * step, _y(axis, value)) for n, value in enumerate(values) if value is not None]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
-    return _svg(parts)
+    """A line for each of ``series``, with a value or None for each of ``places``, and a dashed line at ``limit``."""
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _chart(title, unit, logarithmic)
+        for name, values in series.items():
+            known = [(place, value) for place, value in enumerate(values) if value is not None]
+            axes.plot([place for place, _ in known], [value for _, value in known], marker="o", label=name)
+        if limit is not None:
+            axes.axhline(limit, color=_INK, linestyle="--", linewidth=1)
+        if not logarithmic:
+            axes.set_ylim(bottom=0)
+        axes.set_xticks(range(len(places)), places)
+        figure.legend(loc="outside lower center", ncols=len(series), frameon=False)
+        return _svg(figure)
 
 
-def bars(title: str, unit: str, groups: Sequence[str], series: Mapping[str, Sequence[float]], axis: Axis) -> str:
-    """A bar for each of ``series`` in each of ``groups``, labelled with its value."""
-    step = _plot_width() / len(groups)
-    width = step * 0.8 / len(series)
-    parts = [_frame(title, unit, axis), _legend(list(series))]
-    for number, group in enumerate(groups):
-        left = _LEFT + number * step + step * 0.1
-        parts.append(_text(left + step * 0.4, _HEIGHT - _BOTTOM + 20, group))
-        for place, (colour, values) in enumerate(zip(_COLOURS, series.values(), strict=False)):
-            value = values[number]
-            x, y = left + place * width, _y(axis, value)
-            parts.append(
-                f'<rect x="{x:.1f}" y="{y:.1f}" width="{width * 0.92:.1f}" '
-                f'height="{_HEIGHT - _BOTTOM - y:.1f}" fill="{colour}"/>'
+def bars(title: str, unit: str, groups: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
+    """A bar for each of ``series`` in each of ``groups``, labelled with its value, on a logarithmic axis."""
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _chart(title, unit, logarithmic=True)
+        width = 0.84 / len(series)
+        for place, (name, values) in enumerate(series.items()):
+            left = [number - 0.42 + width * (place + 0.5) for number in range(len(groups))]
+            drawn = axes.bar(left, values, width * 0.92, label=name)
+            axes.bar_label(
+                drawn, [f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in values], fontsize=7, padding=1
             )
-            parts.append(_text(x + width * 0.46, y - 4, f"{value:.3g}", size=10))
-    return _svg(parts)
+        axes.set_xticks(range(len(groups)), groups)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        return _svg(figure)
 
 
-def _plot_width() -> float:
-    return _WIDTH - _LEFT - _RIGHT
+def _panel(axes: Axes, ratios: Ratios, ours: Sequence[str], longest: float) -> None:
+    known = [value for value in ratios.values() if value is not None]
+    width = max([1.0, *(min(value, longest) for value in known)]) * 1.25
+    axes.axvline(1, color=_INK, linestyle="--", linewidth=1)
+    for place, (name, value) in enumerate(ratios.items()):
+        drawn = 0.0 if value is None else min(value, longest)
+        axes.barh(place, drawn, 0.7, color=_OURS if name in ours else _OTHERS)
+        text = "not carried" if value is None else _rounded(value) + " ×" + " →" * (value > longest)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        axes.text(drawn + 0.02 * width, place, text, va="center", fontsize=9, bbox=behind)
+    axes.set_xlim(0, width)
+    axes.set_ylim(len(ratios) - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.tick_params(left=False)
+    axes.spines["bottom"].set_visible(False)
 
 
-def _y(axis: Axis, value: float) -> float:
-    return _HEIGHT - _BOTTOM - min(max(axis.place(value), 0.0), 1.0) * (_HEIGHT - _TOP - _BOTTOM)
+def _rounded(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
-def _frame(title: str, unit: str, axis: Axis) -> str:
-    parts = [
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        _text(_LEFT, 22, title, anchor="start", size=15, weight="bold"),
-        _text(_LEFT - 8, _TOP - 10, unit, anchor="end"),
-    ]
-    for mark in axis.marks:
-        y = _y(axis, mark)
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_GRID}"/>')
-        parts.append(_text(_LEFT - 8, y + 4, f"{mark:g}", anchor="end"))
-    return "\n".join(parts)
+def _chart(title: str, unit: str, logarithmic: bool) -> tuple[Figure, Axes]:
+    figure = Figure(_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=12, fontweight="bold", loc="left")
+    axes.set_ylabel(unit)
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", color=_GRID)
+    axes.set_axisbelow(True)
+    return figure, axes
 
 
-def _legend(names: Sequence[str]) -> str:
-    step = _plot_width() / max(1, len(names))
-    parts = []
-    for number, (colour, name) in enumerate(zip(_COLOURS, names, strict=False)):
-        x, y = _LEFT + number * step, _HEIGHT - 14
-        parts.append(f'<rect x="{x:.1f}" y="{y - 9}" width="12" height="10" fill="{colour}"/>')
-        parts.append(_text(x + 18, y, name, anchor="start"))
-    return "\n".join(parts)
-
-
-def _text(x: float, y: float, words: str, anchor: str = "middle", size: int = 12, weight: str = "normal") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
-        f'fill="{_INK}">{escape(words)}</text>'
-    )
-
-
-def _svg(parts: Sequence[str]) -> str:
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'font-family="Helvetica, Arial, sans-serif">'
-    )
-    return "\n".join([head, *parts, "</svg>\n"])
+def _svg(figure: Figure) -> str:
+    drawn = StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines()) + "\n"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.environment import DIRECT, RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import EXCHANGES
-from benchmarks.parts import audio, control, flood
+from benchmarks.parts import audio, bursts, control, flood
 from benchmarks.parts.capacity import Capacity
 from benchmarks.parts.continuity import ContinuitySample
+from benchmarks.parts.frame_latency import AudioSample
 from benchmarks.parts.idle import IdleSample
+from benchmarks.parts.memory import MemorySample
+from benchmarks.parts.peers import PeersSample
 from benchmarks.parts.restart import RestartSample
 from benchmarks.parts.translators import ThroughputSample
 from benchmarks.percentiles import median
@@ -29,6 +32,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def audio_table(samples: audio.Samples, counts: Sequence[int]) -> str:
     head = ("", "sessions", "p50 ms", "p99 ms", "p99.9 ms", "µs per pair", "lost", "p99 / A", "µs / A")
     return table(head, (_audio_row(samples, name, count) for count in counts for name in SUBJECTS))
+
+
+def bursts_table(samples: audio.Samples, counts: Sequence[int]) -> str:
+    head = ("", "sessions", "p50 ms", "p99 ms", "p99.9 ms", "µs per pair", "lost", "p99 / A", "µs / A")
+    return table(head, (_burst_row(samples, name, count) for count in counts for name in CARRIERS))
+
+
+def peers_table(sample: PeersSample) -> str:
+    head = ("", "sessions", "p50 ms", "p99 ms", "p99.9 ms", "µs per pair", "lost", "p99 / A", "µs / A")
+    rows = sorted(sample.audio, key=lambda place: place[1])
+    return table(head, (_audio_row(sample.audio, name, count) for name, count in rows))
 
 
 def generator_table(samples: audio.Samples, counts: Sequence[int]) -> str:
@@ -65,6 +79,32 @@ def control_table(samples: control.Samples) -> str:
             ratios = [f"{ours[which] / base[which]:.2f}" for which in (0, 1)]
             rows.append((name, str(count), f"{ours[0] * 1e3:.2f}", f"{ours[1] * 1e3:.2f}", *ratios))
     return table(head, rows)
+
+
+def talking_table(silent: control.Samples, talking: control.Samples) -> str:
+    head = ("", "sessions", "p50 ms, silent", "with audio", "ratio", "p99 ms, silent", "with audio", "ratio")
+    rows = []
+    for count, loaded in talking.items():
+        quiet = silent[count]
+        for name in EXCHANGES:
+            before, after = control.middle(quiet, name), control.middle(loaded, name)
+            cells = [
+                cell
+                for which in (0, 1)
+                for cell in (
+                    f"{before[which] * 1e3:.2f}",
+                    f"{after[which] * 1e3:.2f}",
+                    f"{control.ratio(quiet, loaded, name, which):.2f}",
+                )
+            ]
+            rows.append((name, str(count), *cells))
+    return table(head, rows)
+
+
+def memory_table(sample: MemorySample) -> str:
+    head = ("", "silent, KB", "after steady audio, KB", "after bursts, KB")
+    found = (sample.silent, sample.steady, sample.talked)
+    return table(head, ((kind, *(f"{sizes[kind] / 1024:.1f}" for sizes in found)) for kind in sample.talked))
 
 
 def control_cost(samples: control.Samples) -> str:
@@ -174,9 +214,23 @@ def _compared(values: tuple[float, float], unit: float) -> tuple[str, str, str]:
 
 def _audio_row(samples: audio.Samples, name: str, count: int) -> tuple[str, ...]:
     rows, baseline = samples[name, count], samples[RELAY, count]
-    latency = [audio.latency(rows, percentile) for percentile in ("p50", "p99", "p99.9")]
+    return _row(name, count, rows, baseline, audio.latency)
+
+
+def _burst_row(samples: audio.Samples, name: str, count: int) -> tuple[str, ...]:
+    return _row(name, count, samples[name, count], samples[RELAY, count], bursts.latency)
+
+
+def _row(
+    name: str,
+    count: int,
+    rows: Sequence[AudioSample],
+    baseline: Sequence[AudioSample],
+    latency: Callable[[Sequence[AudioSample], str], float],
+) -> tuple[str, ...]:
+    shown = [latency(rows, percentile) for percentile in ("p50", "p99", "p99.9")]
     spent, least = audio.cost(rows), audio.cost(baseline)
-    slow = f"{latency[1] / audio.latency(baseline, 'p99'):.2f}" if name != DIRECT else ""
+    slow = f"{shown[1] / latency(baseline, 'p99'):.2f}" if name != DIRECT else ""
     cost = (f"{spent * 1e6:.0f}", f"{spent / least:.2f}") if spent is not None and least else ("", "")
-    shown = [f"{value * 1e3:.2f}" for value in latency]
-    return name, str(count), *shown, cost[0], str(sum(row.lost for row in rows)), slow, cost[1]
+    lost = str(sum(row.lost for row in rows))
+    return name, str(count), *(f"{value * 1e3:.2f}" for value in shown), cost[0], lost, slow, cost[1]

@@ -6,33 +6,18 @@ import math
 from dataclasses import dataclass
 
 from benchmarks.environment import RELAY, RESAMPLED, SAME_RATE
-from benchmarks.load.exchange import FUNCTION, SETTINGS, TEXT
+from benchmarks.load.exchange import EXCHANGES, FUNCTION, SETTINGS, TEXT
 from benchmarks.parts import audio, control, flood
+from benchmarks.parts.peers import PLAIN
+from benchmarks.peers.start import LITELLM_PLAIN
 from benchmarks.percentiles import median
+from benchmarks.report import obstacles
 from benchmarks.run import Results
 
-#: The number of sessions to which the targets of the audio part apply.
-_SESSIONS = 50
+#: The numbers of sessions to which the targets apply.
+_SESSIONS, _MANY = 50, 200
 #: The exchanges that use two streams, like baseline B.
 _TWO_STREAMS = (SETTINGS, TEXT, FUNCTION)
-
-#: Explanations of missed targets, from profiles (py-spy) of a gateway and a translator on the machine of the report.
-_KERNEL = (
-    "At this load the gateway wakes up for nearly every frame. 60 % of its CPU time is the kernel's `send`, which "
-    "sends 1.5 times as many bytes as A and wakes up the receiver on the other core; 9 % is waiting for events; 14 % "
-    "is resampling, which takes 17 µs per frame with cold caches, as here, and 7 µs in a loop. With more sessions "
-    "there are several frames per wake-up, and the ratio is below 1."
-)
-_WAKING = (
-    "On an idle machine the number of processes to wake up on the one core determines the time, since each starts with "
-    "cold caches; B itself takes several times as long as in a loop. A request wakes up the gateway, Redis, a "
-    "translator, Redis, the gateway and the upstream; B wakes up four. More than half of a translator's CPU time is "
-    "the event loop and its system calls, a fifth is the kernel's `send`, and less than a tenth is the translation."
-)
-_THINKING = (
-    "The rest of the reply is another response, and the silence contains the upstream's time to its first audio, which "
-    "dial + restore does not: 250 ms in the simulator. The next row has it on both sides."
-)
 
 
 @dataclass(frozen=True)
@@ -66,29 +51,89 @@ def targets(results: Results) -> list[Target]:
     one_translator, two_translators = (_throughput(results, count) for count in (1, 2))
     idle, continuity = results.idle, results.continuity
     return [
-        Target(
-            f"CPU for a pair of frames, 16 kHz, {_SESSIONS} sessions",
-            1.0,
-            _cost_ratio(results),
-            " × A",
-            obstacle=_KERNEL,
+        *(
+            Target(
+                f"CPU for a pair of frames, 16 kHz, {count} sessions",
+                0.6,
+                _cost_ratio(results.audio, RESAMPLED, RELAY, count),
+                " × A",
+                obstacle=obstacles.cost(results, count),
+            )
+            for count in (_SESSIONS, _MANY)
         ),
-        Target(f"latency of a frame, p99, 16 kHz, {_SESSIONS} sessions", 1.5, _slow_reply(results, RESAMPLED), " × A"),
-        Target(f"latency of a frame, p99, 24 kHz, {_SESSIONS} sessions", 1.5, _slow_reply(results, SAME_RATE), " × A"),
-        Target("sessions per core, p99 within 20 ms, 16 kHz", 200, _capacity(results, RESAMPLED), "", at_least=True),
-        Target("sessions per core, p99 within 20 ms, 24 kHz", 200, _capacity(results, SAME_RATE), "", at_least=True),
+        *(
+            Target(
+                f"CPU for a pair of frames, 16 kHz, in bursts, {count} sessions",
+                0.7,
+                _cost_ratio(results.bursts, RESAMPLED, RELAY, count),
+                " × A",
+                obstacle=obstacles.burst(results, count),
+            )
+            for count in (_SESSIONS, _MANY)
+        ),
+        Target(
+            f"latency of a frame, p99, 16 kHz, {_MANY} sessions",
+            0.2,
+            _slow(results, RESAMPLED, _MANY),
+            " × A",
+            obstacle=obstacles.slow(results, _MANY),
+        ),
+        Target(
+            f"latency of a frame, p99, 16 kHz, {_SESSIONS} sessions", 1.5, _slow(results, RESAMPLED, _SESSIONS), " × A"
+        ),
+        Target(
+            f"latency of a frame, p99, 24 kHz, {_SESSIONS} sessions", 1.5, _slow(results, SAME_RATE, _SESSIONS), " × A"
+        ),
+        Target(
+            "sessions per core, p99 within 20 ms, 16 kHz",
+            330,
+            _capacity(results, RESAMPLED),
+            "",
+            at_least=True,
+            obstacle=obstacles.capacity(results, RESAMPLED, _MANY),
+        ),
+        Target(
+            "sessions per core, p99 within 20 ms, 24 kHz",
+            200,
+            _capacity(results, SAME_RATE),
+            "",
+            at_least=True,
+            obstacle=obstacles.capacity(results, SAME_RATE, _MANY),
+        ),
         Target(
             "a gateway's memory per silent session",
             100,
             idle.memory["gateway"] / 1024 if idle is not None else None,
             " KB",
+            obstacle=obstacles.silent_memory(results),
+        ),
+        Target(
+            "a gateway's memory per session that has talked",
+            150,
+            results.memory.talked["gateway"] / 1024 if results.memory is not None else None,
+            " KB",
+            obstacle=obstacles.memory(results),
+        ),
+        Target(
+            f"CPU for a pair of frames against LiteLLM's proxy, plain upstream, {_SESSIONS} sessions",
+            0.4,
+            _cost_ratio(results.peers.audio, PLAIN, LITELLM_PLAIN, _SESSIONS) if results.peers is not None else None,
+            " ×",
+            obstacle=obstacles.litellm(results, _SESSIONS),
+        ),
+        Target(
+            f"control, p99 of the slowest exchange with audio in {_MANY} sessions, against silent ones",
+            2,
+            _talking(results),
+            " ×",
+            obstacle=obstacles.talking(results, _MANY),
         ),
         Target(
             "control, idle, p50 of the slowest two-stream exchange",
             2.5,
             _control(results, 0),
             " × B",
-            obstacle=_WAKING,
+            obstacle=obstacles.waking(results),
         ),
         Target("control, idle, p99 of the slowest two-stream exchange", 3.0, _control(results, 1), " × B"),
         Target(
@@ -115,7 +160,7 @@ def targets(results: Results) -> list[Target]:
             1.5,
             continuity.heard_ratio if continuity is not None else None,
             " ×",
-            obstacle=_THINKING,
+            obstacle=obstacles.THINKING,
         ),
         Target(
             "pause at a loss in a reply, against dial + restore + a reply's first audio",
@@ -132,15 +177,19 @@ def targets(results: Results) -> list[Target]:
     ]
 
 
-def _cost_ratio(results: Results) -> float | None:
-    ours = audio.cost(results.audio.get((RESAMPLED, _SESSIONS), []))
-    baseline = audio.cost(results.audio.get((RELAY, _SESSIONS), []))
-    return ours / baseline if ours is not None and baseline else None
+def _cost_ratio(samples: audio.Samples, ours: str, others: str, sessions: int) -> float | None:
+    own, least = (audio.cost(samples.get((name, sessions), [])) for name in (ours, others))
+    return own / least if own is not None and least else None
 
 
-def _slow_reply(results: Results, name: str) -> float | None:
-    ours, baseline = results.audio.get((name, _SESSIONS)), results.audio.get((RELAY, _SESSIONS))
+def _slow(results: Results, name: str, sessions: int) -> float | None:
+    ours, baseline = results.audio.get((name, sessions)), results.audio.get((RELAY, sessions))
     return audio.latency(ours, "p99") / audio.latency(baseline, "p99") if ours and baseline else None
+
+
+def _talking(results: Results) -> float | None:
+    silent, talking = results.control.get(_MANY), results.talking.get(_MANY)
+    return max(control.ratio(silent, talking, name, 1) for name in EXCHANGES) if silent and talking else None
 
 
 def _capacity(results: Results, name: str) -> float | None:
