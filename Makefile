@@ -4,7 +4,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-SETUP := pyproject.toml constraints.txt
+SETUP := pyproject.toml constraints.txt turngate/kernel/_kernel.c
 PYTEST := $(BIN)/python -m pytest
 # Number of seeds for `make simulate`.
 SEEDS ?= 2000
@@ -108,8 +108,11 @@ clean: ## remove .venv and all other generated files
 
 # Two levels of installation. The one for development includes the other.
 $(VENV)/.local: $(SETUP) | $(BIN)/python
-	@[ -e $(VENV)/.dev ] && [ $(VENV)/.dev -nt pyproject.toml ] && [ $(VENV)/.dev -nt constraints.txt ] \
+	@[ -e $(VENV)/.dev ] && ! [ -n "$$(find $(SETUP) -newer $(VENV)/.dev)" ] \
 		|| { echo "installing turngate into $(VENV) ..."; $(BIN)/python -m pip install -q -c constraints.txt -e '.[local]'; }
+	@$(BIN)/python -c 'import turngate.kernel; raise SystemExit(not turngate.kernel.COMPILED)' \
+		|| { echo "no C compiler was found; installing numpy, which does the same with more CPU time ..."; \
+			$(BIN)/python -m pip install -q -c constraints.txt -e '.[local,numpy]'; }
 	@touch $@
 
 $(VENV)/.dev: $(SETUP) | $(BIN)/python

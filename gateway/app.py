@@ -26,6 +26,7 @@ from gateway.session.publisher import Publisher
 from gateway.sockets.engines import ENGINES
 from gateway.sockets.interface import Engine
 from session_state.owners import OwnersClient
+from turngate import kernel
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
@@ -33,6 +34,7 @@ from turngate.process import garbage, logging
 from turngate.process import log_events as process_events
 from turngate.process.model_ends import announced_ends, warn_of_ends
 from turngate.process.service import HttpServer, Readiness, application, json_response, listen
+from turngate.process.settings import SettingsError
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
 from turngate.protocol.messages import GATEWAYS, SESSION_STATES, TRANSLATORS, Command, commands_stream
@@ -53,6 +55,7 @@ def run(settings: GatewaySettings) -> None:
     """Run a gateway until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start, and exits the process with
     code 1 when one of its tasks ended."""
     logging.configure(settings, "gateway", gateway=settings.gateway_id)
+    check_kernel()
 
     async def wired(supervisor: Supervisor) -> None:
         bus = Bus.connect(settings, tracer)
@@ -60,6 +63,15 @@ def run(settings: GatewaySettings) -> None:
 
     with traces("gateway", settings.gateway_id) as tracer:
         run_supervised(wired)
+
+
+def check_kernel() -> None:
+    """Log it if the compiled kernel is not built. Raises `SettingsError` if nothing can take its place."""
+    try:
+        if kernel.implementation() != "compiled":
+            log_events.kernel_not_compiled()
+    except kernel.NoKernelError as error:
+        raise SettingsError(str(error)) from None
 
 
 async def _warn_of_ends(settings: GatewaySettings) -> None:
@@ -179,6 +191,7 @@ class Gateway:
                     address=f"{settings.gateway_host}:{settings.gateway_port}",
                     upstream=without_secrets(settings.upstream),
                     simulated=settings.simulated,
+                    resampling=kernel.implementation(),
                 )
                 await supervisor.wait()
                 asking.cancel()

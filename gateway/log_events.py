@@ -11,8 +11,14 @@ _NETWORK = "Nothing for one client. For many at once, look at the network and th
 
 
 @info()
-def gateway_started(*, address: str, upstream: str, simulated: bool) -> None:
-    """A gateway has started and accepts clients."""
+def gateway_started(*, address: str, upstream: str, simulated: bool, resampling: str) -> None:
+    """A gateway has started and accepts clients. `resampling`: whether the compiled kernel does it, or `numpy`."""
+
+
+@warning("Install a C compiler (Debian: gcc, libc6-dev, python3-dev), and then turngate again.")
+def kernel_not_compiled() -> None:
+    """The compiled kernel was not built when turngate was installed: numpy resamples, which takes more CPU time for
+    each frame of audio that is not 24 kHz, and so does reading the upstream's audio. Logged at start."""
 
 
 @warning("Set `TURNGATE_API_KEYS`, unless everybody who can reach the address may use it.")

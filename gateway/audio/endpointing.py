@@ -8,14 +8,13 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias
+from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
-
+from turngate.kernel import energies
 from turngate.protocol.deepgram.audio import LINEAR16, upstream_bytes_per_ms
 
 _FRAME_MS = 20
@@ -24,8 +23,6 @@ _ONSET_FRAMES = 3
 #: Number of frames before the onset that belong to the turn.
 _LEAD_FRAMES = 15
 _FULL_SCALE = 32_768
-
-Samples: TypeAlias = NDArray[np.float32]
 
 
 class Mark(Enum):
@@ -50,22 +47,25 @@ class EndPointer:
 
     __slots__ = (
         "_bytes",
-        "_decode",
         "_floor",
         "_heard_at",
         "_lead",
+        "_levels",
         "_loud",
         "_quiet_ms",
         "_rest",
         "_rules",
+        "_samples",
         "speaking",
     )
 
     def __init__(self, encoding: str, rules: EndPointingRules) -> None:
         self._rules = rules
         self._bytes = upstream_bytes_per_ms(encoding) * _FRAME_MS
-        self._decode = _linear if encoding == LINEAR16 else _table(encoding)
-        self._floor = (_FULL_SCALE * 10 ** (rules.level_dbfs / 20)) ** 2
+        self._levels = b"" if encoding == LINEAR16 else _levels(encoding)
+        self._samples = self._bytes if self._levels else self._bytes // 2
+        #: The energy of a frame of speech, at least.
+        self._floor = (_FULL_SCALE * 10 ** (rules.level_dbfs / 20)) ** 2 * self._samples
         #: Between `Mark.BEGIN` and `Mark.END`.
         self.speaking = False
         self._rest = b""
@@ -80,8 +80,9 @@ class EndPointer:
         chunk = self._rest + chunk
         whole = len(chunk) - len(chunk) % self._bytes
         self._rest = chunk[whole:]
-        for at in range(0, whole, self._bytes):
-            yield from self._frame(chunk[at : at + self._bytes])
+        starts = range(0, whole, self._bytes)
+        for at, energy in zip(starts, energies(chunk, self._samples, self._levels), strict=True):
+            yield from self._frame(chunk[at : at + self._bytes], energy >= self._floor)
 
     def gap(self, now: float) -> bool:
         """Whether a turn ends now because no audio arrives."""
@@ -99,9 +100,7 @@ class EndPointer:
         """When `gap` returns True if no audio arrives; infinity if no turn is open."""
         return self._heard_at + self._rules.pause if self.speaking else float("inf")
 
-    def _frame(self, frame: bytes) -> Iterator[bytes | Mark]:
-        samples = self._decode(frame)
-        loud = float(np.dot(samples, samples)) >= self._floor * len(samples)
+    def _frame(self, frame: bytes, loud: bool) -> Iterator[bytes | Mark]:
         if self.speaking:
             yield frame
             self._quiet_ms = 0 if loud else self._quiet_ms + _FRAME_MS
@@ -118,21 +117,20 @@ class EndPointer:
             self._lead.clear()
 
 
-def _linear(frame: bytes) -> Samples:
-    return np.frombuffer(frame, "<i2").astype(np.float32)
+@cache
+def _levels(encoding: str) -> bytes:
+    """The sample of each byte of G.711, which are logarithmic (ITU-T G.711), as pcm16. The sign is not needed for the
+    energy."""
+    level = _mulaw if encoding == "mulaw" else _alaw
+    return array("h", map(level, range(256))).tobytes()
 
 
-def _table(encoding: str) -> Callable[[bytes], Samples]:
-    """A decoder of G.711, which has one logarithmic byte per sample (ITU-T G.711)."""
-    code = np.arange(256)
-    if encoding == "mulaw":
-        code = ~code & 0xFF
-        exponent, mantissa = code >> 4 & 7, code & 15
-        values = ((2 * mantissa + 33) << exponent + 2) - 132
-    else:
-        code = code ^ 0x55
-        exponent, mantissa = code >> 4 & 7, code & 15
-        values = np.where(exponent == 0, 16 * mantissa + 8, (16 * mantissa + 264) << np.maximum(exponent - 1, 0))
-    table = values.astype(np.float32)
-    # The sign is not needed for the level.
-    return lambda frame: table[np.frombuffer(frame, np.uint8)]
+def _mulaw(code: int) -> int:
+    code = ~code & 0xFF
+    return ((2 * (code & 15) + 33) << (code >> 4 & 7) + 2) - 132
+
+
+def _alaw(code: int) -> int:
+    code ^= 0x55
+    exponent, mantissa = code >> 4 & 7, code & 15
+    return 16 * mantissa + 8 if exponent == 0 else (16 * mantissa + 264) << exponent - 1

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.audio.resampling import Resampler
+from gateway.audio.resampling import make_resampler
+from turngate.kernel import StreamResampler
 from turngate.protocol.deepgram.audio import LINEAR16, UPSTREAM_RATE, upstream_bytes_per_ms, upstream_format
 from turngate.protocol.deepgram.settings import InputAudio, OutputAudio
 
@@ -105,7 +106,7 @@ class ClientAudio:
         self.format = form
         #: None if every byte is a sample.
         self._whole = WholeSamples() if form.encoding == LINEAR16 else None
-        self._resampler = Resampler(form.sample_rate, UPSTREAM_RATE) if _resampled(form) else None
+        self._resampler = make_resampler(form.sample_rate, UPSTREAM_RATE) if _resampled(form) else None
 
     def feed(self, chunk: bytes) -> bytes:
         """Convert the next bytes, of any number. The result may be empty, if a sample is incomplete."""
@@ -128,7 +129,7 @@ class AgentAudio:
         self._header = b""
         self._whole = WholeSamples()
         #: The resampler of the current item; None between items, and if no resampling is needed.
-        self._resampler: Resampler | None = None
+        self._resampler: StreamResampler | None = None
         self._resampled = False
 
     def follow(self, formats: DeclaredFormats) -> None:
@@ -149,7 +150,7 @@ class AgentAudio:
             self.begin(response_id)
         if self._resampled:
             if self._resampler is None:
-                self._resampler = Resampler(UPSTREAM_RATE, self._form.sample_rate, aligned=True)
+                self._resampler = make_resampler(UPSTREAM_RATE, self._form.sample_rate, aligned=True)
             chunk = self._resampler.feed(self._whole.feed(chunk))
         return self._headed(chunk) if self._header else chunk
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # slim.sh VENV: removes from an environment what no service needs at run time, and compiles the modules that are
-# imported. Runs in the build stage of the Dockerfile, where binutils is installed.
+# imported. Runs in the build stage of the Dockerfile, where gcc is installed, with binutils.
 set -eu
 venv=$1
 cd "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
@@ -9,15 +9,12 @@ cd "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib
 find . -name __pycache__ -prune -exec rm -rf {} +
 find . -type d \( -name tests -o -name include \) -prune -exec rm -rf {} +
 find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' -o -name '*.c' -o -name '*.h' \) -delete
-# Parts of numpy that are only imported on use, and that nothing here uses.
-rm -rf numpy/f2py numpy/distutils numpy/testing numpy/random numpy/polynomial numpy/_pyinstaller numpy/fft numpy/ma
-rm -f numpy/_core/_simd.*.so numpy/_core/_*tests.*.so
-rm -f "$venv"/bin/f2py "$venv"/bin/numpy-config "$venv"/bin/[Aa]ctivate*
+rm -f "$venv"/bin/[Aa]ctivate*
 # Lexers for showing source code in colours, except Python's; a word without a lexer is shown without.
 find pygments/lexers -name '*.py' ! -name '__init__.py' ! -name '_mapping.py' ! -name 'python.py' -delete
 
-# Symbols for debuggers. Not of numpy: its libraries were patched when its wheel was made, and break.
-find . -name '*.so' -type f ! -path './numpy*' -exec strip --strip-unneeded {} +
+# Symbols for debuggers.
+find . -name '*.so' -type f -exec strip --strip-unneeded {} +
 
 # Bytecode of what the services import when they start, and of our own modules, valid whatever the date of the files.
 # Of everything, it would take twice as much.

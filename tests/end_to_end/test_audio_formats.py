@@ -107,7 +107,8 @@ async def test_speech_in_one_format_is_answered_in_another(
     assert "(speech, 0.6 s)" in str(client.of_type("ConversationText"))
     assert milliseconds > 0
     assert len(voice(client)) == milliseconds * spoken[1] // 1000 * _BYTES[spoken[0]]
-    samples = decode(voice(client), FORMATS["audio/pcm" if spoken[0] == "linear16" else WIRE[spoken[0]]["type"]])
+    form = FORMATS["audio/pcm" if spoken[0] == "linear16" else WIRE[spoken[0]]["type"]]
+    samples = np.array(decode(voice(client), form))
     assert np.abs(samples).max() > 5_000
     assert low_part(samples, spoken[1]) > 0.99
 

@@ -15,6 +15,7 @@ import redis.asyncio
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.certificates import self_signed
+from turngate.kernel import COMPILED
 from turngate.local.ports import free_port
 from turngate.local.stack import Stack
 from turngate.testing.processes import start_simulator
@@ -64,6 +65,7 @@ async def test_what_works_is_said_to_work_and_no_secret_is_said(stack: Stack) ->
     assert code == 0
     assert {name for name, one in found.items() if one["level"] == "error"} == set()
     assert (found["Redis"]["level"], found["upstream"]["level"], found["API keys"]["level"]) == ("ok", "ok", "ok")
+    assert found["compiled kernel"]["level"] == ("ok" if COMPILED else "warning")
     assert not any(secret in printed for secret in _SECRETS.values())
 
 

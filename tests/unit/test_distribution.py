@@ -22,6 +22,7 @@ def test_four_packages_are_installed() -> None:
 
 
 def test_every_file_that_is_no_module_is_installed_too() -> None:
+    """Apart from the source of the compiled kernel, which is installed as a library."""
     tools = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     installed = {
         path
@@ -33,6 +34,14 @@ def test_every_file_that_is_no_module_is_installed_too() -> None:
         path
         for package in _PACKAGES
         for path in (_ROOT / package).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".md")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".md", ".so", ".c", ".h", ".pyi")
     }
     assert installed == kept
+
+
+def test_the_kernel_is_built_where_it_can_be_and_its_source_is_not_installed() -> None:
+    tools = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    (extension,) = tools["ext-modules"]
+    assert extension["optional"] is True
+    assert [*_ROOT.glob("turngate/**/*.c")] == [_ROOT / source for source in extension["sources"]]
+    assert tools["exclude-package-data"] == {"turngate.kernel": ["*.c"]}

@@ -92,8 +92,9 @@ def imported(package: str) -> Iterator[Use]:
     """The events that the service in this package can log, when nothing else was imported in this process."""
     import_module(f"{package}.app")
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] in PACKAGES and module.__file__ is not None:
-            yield from uses_in(Path(module.__file__).read_text("utf-8"))
+        # The compiled kernel has no source that could be read here.
+        if name.split(".")[0] in PACKAGES and (module.__file__ or "").endswith(".py"):
+            yield from uses_in(Path(str(module.__file__)).read_text("utf-8"))
 
 
 def services() -> dict[Use, list[str]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from turngate.kernel.stand_ins import pcm16
 from turngate.simulator.frames import Event
 
-Samples = npt.NDArray[np.int16]
+#: Linear samples of 16 bits.
+Samples: TypeAlias = "array[int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +51,46 @@ def format_of(wire: Event) -> Format:
 def decode(data: bytes, fmt: Format) -> Samples:
     """Convert audio in this format to linear samples; ``data`` must contain whole samples."""
     if fmt.name == "audio/pcm":
-        return np.frombuffer(data, dtype="<i2")
-    return _table(fmt.name)[np.frombuffer(data, dtype=np.uint8)]
+        return pcm16(data)
+    return array("h", map(_table(fmt.name).__getitem__, data))
 
 
-def encode(samples: Samples, fmt: Format) -> bytes:
+def encode(samples: Iterable[int], fmt: Format) -> bytes:
     """Convert linear samples, which must already have the format's sample rate, to audio in this format."""
     if fmt.name == "audio/pcm":
-        return samples.astype("<i2").tobytes()
+        return pcm16(array("h", samples).tobytes()).tobytes()
     # Search the nearest code word for each sample. Bit manipulation would be faster, but callers cache the result.
-    words = np.argsort(_table(fmt.name), kind="stable")
-    levels = _table(fmt.name)[words].astype(np.int32)
-    above = np.clip(np.searchsorted(levels, samples), 1, len(levels) - 1)
-    nearer_below = samples - levels[above - 1] < levels[above] - samples
-    return bytes(words[above - nearer_below].astype(np.uint8))
+    levels, words = _sorted(fmt.name)
+    return bytes(words[_nearest(levels, sample)] for sample in samples)
+
+
+def _nearest(levels: list[int], sample: int) -> int:
+    above = min(max(bisect_left(levels, sample), 1), len(levels) - 1)
+    return above - (sample - levels[above - 1] < levels[above] - sample)
 
 
 @cache
-def _table(name: str) -> Samples:
+def _sorted(name: str) -> tuple[list[int], list[int]]:
+    """The sample values in ascending order, and their code words."""
+    table = _table(name)
+    words = sorted(range(256), key=table.__getitem__)
+    return [table[word] for word in words], words
+
+
+@cache
+def _table(name: str) -> list[int]:
     """The 16-bit sample value of each of the 256 G.711 code words (ITU-T G.711)."""
-    word = np.arange(256)
-    if name == "audio/pcmu":
-        word = ~word & 0xFF
-        level = ((((word & 0x0F) << 3) + 0x84) << ((word & 0x70) >> 4)) - 0x84
-        return np.where(word & 0x80, -level, level).astype(np.int16)
-    word = word ^ 0x55
+    return [(_pcmu if name == "audio/pcmu" else _pcma)(word) for word in range(256)]
+
+
+def _pcmu(word: int) -> int:
+    word = ~word & 0xFF
+    level = ((((word & 0x0F) << 3) + 0x84) << ((word & 0x70) >> 4)) - 0x84
+    return -level if word & 0x80 else level
+
+
+def _pcma(word: int) -> int:
+    word ^= 0x55
     mantissa, exponent = ((word & 0x0F) << 4) + 8, (word & 0x70) >> 4
-    level = np.where(exponent == 0, mantissa, (mantissa + 0x100) << np.maximum(exponent - 1, 0))
-    return np.where(word & 0x80, level, -level).astype(np.int16)
+    level = mantissa if exponent == 0 else (mantissa + 0x100) << exponent - 1
+    return level if word & 0x80 else -level

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import accumulate
+from math import exp, pi, sin
 from zlib import crc32
 
-import numpy as np
 import pybase64
 
 from turngate.simulator.audio import FORMATS, encode
@@ -22,9 +23,13 @@ _SYLLABLE_MS = 180
 _PITCHES = (118.0, 165.0, 205.0)
 #: The first two formants of each vowel, in Hz.
 _FORMANTS = {"a": (730, 1090), "e": (530, 1840), "i": (270, 2290), "o": (570, 840), "u": (300, 870)}
+#: The highest harmonic, in Hz, which is below half of every rate.
+_HIGHEST = 3_200
 #: The pitch falls over a phrase, in at most this many steps, each by this factor.
 _STEPS = 6
 _FALL = 0.965
+#: Points of the stored period of a vowel: so many that what lies between two is exact to less than one sample value.
+_POINTS = 4_096
 _GROUPS = re.compile(r"[aeiouy]+", re.IGNORECASE)
 
 
@@ -84,16 +89,36 @@ def _vowels(word: str) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def _syllable(vowel: str, pitch: int, step: int, fmt: str, ms: int) -> str:
-    rate = FORMATS[fmt].rate
-    time = np.arange(FORMATS[fmt].samples(ms)) / rate
-    wave = np.zeros_like(time)
-    if vowel:
-        height = _PITCHES[pitch] * _FALL**step * (1 + 0.04 * np.sin(2 * np.pi * time / time[-1]))
-        phase = 2 * np.pi * np.cumsum(height) / rate
-        for harmonic in range(1, int(min(3_200, rate / 2) / _PITCHES[pitch])):
-            frequency = harmonic * _PITCHES[pitch]
-            loudness = sum(np.exp(-(((frequency - formant) / 160) ** 2)) for formant in _FORMANTS[vowel])
-            wave += (loudness + 0.04) / harmonic**0.4 * np.sin(harmonic * phase)
-        envelope = np.minimum(1, time / 0.03) * np.minimum(1, (time[-1] - time) / 0.05)
-        wave *= envelope * 9_000 / np.abs(wave).max()
-    return pybase64.b64encode_as_string(encode(wave.astype(np.int16), FORMATS[fmt]))
+    rate, samples = FORMATS[fmt].rate, FORMATS[fmt].samples(ms)
+    if not vowel:
+        return pybase64.b64encode_as_string(encode([0] * samples, FORMATS[fmt]))
+    period, last = _period(vowel, pitch), samples - 1
+    # In points of the period per sample.
+    advance = _PITCHES[pitch] * _FALL**step * _POINTS / rate
+    places = accumulate(advance * (1 + 0.04 * sin(2 * pi * at / last)) for at in range(samples))
+    rise, fall = 0.03 * rate, 0.05 * rate
+    wave = [_between(period, place) * min(1, at / rise) * min(1, (last - at) / fall) for at, place in enumerate(places)]
+    scale = 9_000 / max(map(abs, wave))
+    return pybase64.b64encode_as_string(encode((int(value * scale) for value in wave), FORMATS[fmt]))
+
+
+@cache
+def _period(vowel: str, pitch: int) -> list[float]:
+    """One period of the sum of a vowel's harmonics, and its first point again, which is 0."""
+    sines = [sin(2 * pi * at / _POINTS) for at in range(_POINTS)]
+    half = [0.0] * (_POINTS // 2)
+    for harmonic in range(1, int(_HIGHEST / _PITCHES[pitch])):
+        frequency = harmonic * _PITCHES[pitch]
+        loudness = sum(exp(-(((frequency - formant) / 160) ** 2)) for formant in _FORMANTS[vowel])
+        weight = (loudness + 0.04) / harmonic**0.4
+        waves = (sines * harmonic)[::harmonic]
+        half = [value + weight * sine for value, sine in zip(half, waves, strict=False)]
+    # The sum is odd.
+    return [*half, 0.0, *(-value for value in reversed(half))]
+
+
+def _between(period: list[float], place: float) -> float:
+    """The value at this place, between two points."""
+    whole = int(place)
+    at = whole % _POINTS
+    return period[at] + (period[at + 1] - period[at]) * (place - whole)

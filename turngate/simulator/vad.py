@@ -6,12 +6,12 @@ threshold maps 0 to -60 dBFS, the default 0.5 to -40 dBFS and 1 to -20 dBFS.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
-
+from turngate.kernel import energies
 from turngate.simulator.audio import Samples
 from turngate.simulator.frames import Event
 
@@ -59,7 +59,7 @@ class Vad:
         self._position = position
         self._frame = options.rate * FRAME_MS // 1000
         self._floor = float((32_768 * 10 ** ((-60 + 40 * options.threshold) / 20)) ** 2 * self._frame)
-        self._rest: Samples = np.zeros(0, np.int16)
+        self._rest: Samples = array("h")
         self._loud_run = 0
 
     @property
@@ -69,20 +69,19 @@ class Vad:
 
     def hear(self, samples: Samples) -> Iterator[Change]:
         """Process audio; yields the changes in order. Exhaust the iterator before the next call."""
-        if len(self._rest):
-            samples = np.concatenate((self._rest, samples))
+        if self._rest:
+            samples = self._rest + samples
         count = len(samples) // self._frame
         if not count:
-            self._rest = samples.copy()
+            self._rest = samples
             return
-        self._rest = samples[count * self._frame :].copy()
-        frames = samples[: count * self._frame].astype(np.float32).reshape(count, self._frame)
-        loud_frames = np.einsum("ij,ij->i", frames, frames) >= self._floor
-        if not self.speaking and not loud_frames.any():
+        self._rest = samples[count * self._frame :]
+        loud_frames = [energy >= self._floor for energy in energies(samples, self._frame, b"")]
+        if not self.speaking and not any(loud_frames):
             self._position += count * self._frame
             self._loud_run = 0
             return
-        for loud in loud_frames.tolist():
+        for loud in loud_frames:
             self._position += self._frame
             change = self._frame_heard(loud)
             if change:

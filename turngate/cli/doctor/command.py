@@ -19,12 +19,23 @@ from rich.console import Console
 from rich.text import Text
 
 from turngate.bus.connection import connect
-from turngate.cli.doctor.findings import Finding, Level, failed, of_access, of_clocks, of_open_files, of_server
+from turngate.cli.doctor.findings import (
+    KERNEL,
+    Finding,
+    Level,
+    failed,
+    of_access,
+    of_clocks,
+    of_kernel,
+    of_open_files,
+    of_server,
+)
 from turngate.cli.doctor.secrets import hidden, secrets_of
 from turngate.cli.doctor.upstream import look_at_upstream
 from turngate.cli.errors import FAILED, run
 from turngate.cli.services import GATEWAY, SERVICES, SIMULATOR, known_variables
 from turngate.cli.unknown_settings import unknown
+from turngate.kernel import NoKernelError, implementation
 from turngate.process.settings import BrokerSettings, Settings, SettingsError, load
 from turngate.process.text import printable
 from turngate.process.urls import without_secrets
@@ -80,6 +91,7 @@ async def _findings() -> AsyncIterator[Finding]:
         yield await look_at_upstream(gateway, _PATIENCE)
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         yield of_open_files(float("inf") if hard == resource.RLIM_INFINITY else hard, gateway.sessions_max)
+        yield _kernel()
         for finding in _access(gateway):
             yield finding
 
@@ -126,6 +138,13 @@ async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
     for finding in of_server(info):
         yield finding
     yield of_clocks((seconds + microseconds / 1e6 - (before + after) / 2) * 1_000)
+
+
+def _kernel() -> Finding:
+    try:
+        return of_kernel(implementation())
+    except NoKernelError as error:
+        return failed(KERNEL, str(error), "the gateway does not start like this")
 
 
 def _access(settings: GatewaySettings) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from turngate.bus.server import NO_CLUSTER, NO_EVICTION
 
 #: The oldest release of Redis with every command that is used (``XADD … NOMKSTREAM``), and of Valkey.
 _REDIS_SINCE = (6, 2)
+#: What the finding about the compiled kernel is about.
+KERNEL = "compiled kernel"
 #: Milliseconds by which two clocks may differ: parked sessions and tokens are timed with those of several machines.
 _CLOCKS_DIFFER = 1_000
 
@@ -67,6 +69,18 @@ def of_server(info: Mapping[str, Any]) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.OK, "Redis memory", f"{limit // 1_048_576} MB, noeviction")
+
+
+def of_kernel(implementation: str) -> Finding:
+    """What resamples audio here."""
+    if implementation == "compiled":
+        return Finding(Level.OK, KERNEL, "built")
+    return Finding(
+        Level.WARNING,
+        KERNEL,
+        "not built: numpy resamples, with more CPU time for each frame",
+        "install a C compiler (Debian: gcc, libc6-dev, python3-dev), and then turngate again",
+    )
 
 
 def of_clocks(ahead_ms: float) -> Finding:

@@ -10,13 +10,13 @@ Models contain only the fields that are used. Times are in milliseconds, as on t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 import pybase64
 from pydantic import BeforeValidator, Field, ValidationError
 
+from turngate.kernel import scan_delta
 from turngate.protocol.openai.client_events import REQUEST_KEY
 from turngate.protocol.openai.errors import ACTIVE_RESPONSE, CANCEL_NOT_ACTIVE, VOICE_LOCKED
 from turngate.protocol.openai.lenient import (
@@ -278,8 +278,7 @@ class InputTranscriptionFailed(Event):
     error: Error = Field(default_factory=ErrorDetail)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputAudioDelta:
+class OutputAudioDelta(NamedTuple):
     """A piece of the agent's audio. Not a pydantic model, because it is on the per-frame path."""
 
     response_id: str
@@ -336,6 +335,10 @@ def read_audio_delta(frame: bytes) -> OutputAudioDelta | None:
     if not frame.startswith(_DELTA):
         return None
     try:
+        found = scan_delta(frame)
+        if found is not None:
+            response_id, item_id, delta = found
+            return OutputAudioDelta(response_id, item_id, pybase64.b64decode(delta, validate=True))
         return _audio_delta(orjson.loads(frame))
     except (ValueError, UpstreamProtocolError):
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from turngate.cli.doctor.findings import Level, of_access, of_clocks, of_open_files, of_server
+from turngate.cli.doctor.findings import Level, of_access, of_clocks, of_kernel, of_open_files, of_server
 
 GOOD: dict[str, Any] = {
     "redis_version": "7.2.4",
@@ -50,6 +50,13 @@ def test_a_server_that_says_nothing_is_not_judged() -> None:
 @pytest.mark.parametrize(("ahead", "level"), [(0.0, "ok"), (999.0, "ok"), (-1_001.0, "warning"), (5_000.0, "warning")])
 def test_clocks_may_differ_by_a_second(ahead: float, level: str) -> None:
     assert of_clocks(ahead).level == level
+
+
+def test_without_the_compiled_kernel_it_is_said_how_to_get_it() -> None:
+    assert of_kernel("compiled").level is Level.OK
+    finding = of_kernel("numpy")
+    assert finding.level is Level.WARNING
+    assert "C compiler" in finding.remedy
 
 
 @pytest.mark.parametrize(("limit", "level"), [(2_128, "ok"), (2_127, "warning"), (float("inf"), "ok"), (10, "warning")])

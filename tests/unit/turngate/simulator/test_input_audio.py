@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -203,5 +204,5 @@ class TestTurns:
 
 def test_the_detector_counts_from_its_start_position() -> None:
     detector = Vad(VadOptions(rate=1000, threshold=0.5, prefix=0, silence=100), position=5_000)
-    loud, quiet = np.full(200, 8_000, np.int16), np.zeros(100, np.int16)
-    assert list(detector.hear(np.concatenate((loud, quiet)))) == [Change("started", 5_000), Change("stopped", 5_300)]
+    samples = array("h", [8_000] * 200 + [0] * 100)
+    assert list(detector.hear(samples)) == [Change("started", 5_000), Change("stopped", 5_300)]

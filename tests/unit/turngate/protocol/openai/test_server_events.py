@@ -9,8 +9,11 @@ import orjson
 import pytest
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
+from tests import kernels
 from tests.unit.schemas import accepted_by_openai
 from tools.docs.protocol import SENT_EVENTS
+from turngate import kernel
+from turngate.protocol.openai import server_events
 from turngate.protocol.openai.client_events import (
     append_audio,
     append_event,
@@ -236,9 +239,17 @@ def test_request_id(metadata: Any, request_id: str | None) -> None:
     assert done(metadata=metadata).request_id == request_id
 
 
+@pytest.fixture(params=[pytest.param(True, marks=kernels.compiled), False], ids=["scanned", "read as JSON"])
+def scans(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiled kernel, and without."""
+    if not request.param:
+        monkeypatch.setattr(server_events, "scan_delta", kernel.stand_ins.scan_delta)
+
+
 DELTA = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "AQIDBA=="}
 
 
+@pytest.mark.usefixtures("scans")
 def test_audio_is_read() -> None:
     expected = OutputAudioDelta("r", "i", b"\x01\x02\x03\x04")
     assert parse_server_event(DELTA) == expected
@@ -246,6 +257,7 @@ def test_audio_is_read() -> None:
     assert read_audio_delta(orjson.dumps(DELTA)) == expected
 
 
+@pytest.mark.usefixtures("scans")
 @pytest.mark.parametrize("odd", [{"delta": "!"}, {"delta": None}, {"delta": 3}, {"response_id": ["r"]}, {"item_id": 1}])
 def test_audio_that_cannot_be_read_is_a_protocol_error(odd: dict[str, Any]) -> None:
     (field,) = odd
@@ -254,6 +266,7 @@ def test_audio_that_cannot_be_read_is_a_protocol_error(odd: dict[str, Any]) -> N
     assert read_audio_delta(orjson.dumps({**DELTA, **odd})) is None
 
 
+@pytest.mark.usefixtures("scans")
 @pytest.mark.parametrize(
     "frame",
     [
