@@ -32,8 +32,9 @@ test-processes: $(VENV)/.dev $(VENV)/.javascript $(VENV)/.sdks
 coverage: $(VENV)/.dev ## check that unit tests cover every branch of the pure cores
 	@$(PYTEST) -q -p no:cacheprovider --hypothesis-seed=0 --cov --cov-report=term-missing:skip-covered $(addprefix tests/unit/,turngate/protocol gateway translator)
 
-fuzz: $(VENV)/.dev ## a million generated frames from both sides for the gateway's core; at most ten minutes
+fuzz: $(VENV)/.dev ## a million generated frames from both sides for the gateway's core, ten minutes at most, and the kernel
 	@$(BIN)/python -m tests.fuzz
+	@$(BIN)/python -m tests.fuzz.kernel
 
 simulate: $(VENV)/.dev ## SEEDS (2000) conversations with injected faults in virtual time, with all promises checked
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)

@@ -1,9 +1,8 @@
 /* What costs most per audio frame, in C: resampling, energies, and reading the audio in an event of the upstream.
  *
- * docs/adr/0017-compiled-kernel.md says why these, and what each costs without. Everything here has an equivalent in
- * Python that takes its place where this was not built: `gateway.audio.resampling`, `turngate.kernel.energies` and
- * `turngate.protocol.openai.server_events`. Both are run by the same tests, and this file also by tests/fuzz/kernel.c
- * with AddressSanitizer.
+ * docs/adr/0017-compiled-kernel.md says why these, and what each costs without. Where this was not built,
+ * turngate/kernel/stand_ins.py and numpy_resampler.py take its place. Both are run by the same tests, and this file also
+ * by tests/fuzz/kernel.py with AddressSanitizer.
  *
  * Rules: a length is checked before the loop that relies on it; sizes are Py_ssize_t and are bounded before they are
  * multiplied; input is read through the buffer protocol, and its samples with memcpy, since they may lie at any
@@ -27,8 +26,10 @@
 #define STEP 8
 /* Input samples that are converted at a time. */
 #define PIECE 1024
+/* Output samples that are summed at a time. */
+#define BLOCK 128
 
-typedef float floats __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float lanes __attribute__((vector_size(16), aligned(4), may_alias));
 
 typedef struct {
     PyObject_VAR_HEAD
@@ -42,6 +43,11 @@ typedef struct {
     /* The last taps - 1 input samples. */
     int16_t history[];
 } Resampler;
+
+/* Of an output sample: the input sample behind its window, and how much later that is than it is due, times `up`. */
+typedef struct {
+    Py_ssize_t end, phase;
+} Place;
 
 static PyObject *resampler_new(PyTypeObject *type, PyObject *args, PyObject *names)
 {
@@ -79,16 +85,36 @@ static void resampler_dealloc(Resampler *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-static inline float product(const float *restrict weights, const float *restrict samples, Py_ssize_t taps)
+/* Compute up to BLOCK output samples from `place` on, as far as their windows end within the first `count` of the
+ * `samples`; before these lies the history. Returns how many. */
+static Py_ssize_t sum_up(const Resampler *self, const float *samples, Py_ssize_t count, Place *place, float *sums)
 {
-    const floats *w = (const floats *)weights, *s = (const floats *)samples;
-    floats even = w[0] * s[0], odd = w[1] * s[1];
-    for (Py_ssize_t at = 2; at < taps / 4; at += 2) {
-        even += w[at] * s[at];
-        odd += w[at + 1] * s[at + 1];
+    const float *bank = (const float *)PyBytes_AS_STRING(self->bank);
+    const Py_ssize_t taps = self->taps, up = self->up, steps = self->down / up, rest = self->down % up;
+    Py_ssize_t end = place->end, phase = place->phase, made = 0;
+    float parts[4 * BLOCK];
+    for (; end <= count && made < BLOCK; made++) {
+        const lanes *w = (const lanes *)(bank + phase * taps), *s = (const lanes *)(samples + end - taps);
+        lanes even = w[0] * s[0], odd = w[1] * s[1];
+        for (Py_ssize_t at = 2; at < taps / 4; at += 2) {
+            even += w[at] * s[at];
+            odd += w[at + 1] * s[at + 1];
+        }
+        even += odd;
+        memcpy(parts + 4 * made, &even, sizeof even);
+        end += steps;
+        phase -= rest;
+        if (phase < 0) {
+            phase += up;
+            end++;
+        }
     }
-    even += odd;
-    return (even[0] + even[2]) + (even[1] + even[3]);
+    /* Apart from the loop above, since several are added at once here. */
+    for (Py_ssize_t at = 0; at < made; at++)
+        sums[at] = (parts[4 * at] + parts[4 * at + 2]) + (parts[4 * at + 1] + parts[4 * at + 3]);
+    place->end = end;
+    place->phase = phase;
+    return made;
 }
 
 /* Round to 16 bits, half to even: a sum this large has no bits for fractions. */
@@ -107,7 +133,6 @@ static void round_to(int16_t *out, const float *sums, Py_ssize_t count)
 static Py_ssize_t convert(Resampler *self, const char *pcm, Py_ssize_t count, int16_t *out, Py_ssize_t room)
 {
     const Py_ssize_t taps = self->taps, up = self->up, kept = taps - 1;
-    const float *bank = (const float *)PyBytes_AS_STRING(self->bank);
     int16_t whole[TAPS_MAX + PIECE];
     float samples[TAPS_MAX + PIECE];
     memcpy(whole, self->history, kept * sizeof *whole);
@@ -119,32 +144,22 @@ static Py_ssize_t convert(Resampler *self, const char *pcm, Py_ssize_t count, in
         samples[at] = whole[at];
     memcpy(self->history, whole + count, kept * sizeof *whole);
 
-    const Py_ssize_t steps = self->down / up, rest = self->down % up;
-    /* The input sample behind the window of the next output sample, and how much later that is, times `up`. */
-    Py_ssize_t end = (self->due + up - 1) / up, phase = end * up - self->due, written = 0, summed = 0;
-    float sums[PIECE];
-    while (end <= count) {
-        if (self->skip > 0) {
-            self->skip--;
-            self->skipped++;
-        } else if (written + summed < room) {
-            sums[summed++] = product(bank + phase * taps, samples + kept + end - taps, taps);
-            if (summed == PIECE) {
-                round_to(out + written, sums, summed);
-                written += summed;
-                summed = 0;
-            }
-        }
-        end += steps;
-        phase -= rest;
-        if (phase < 0) {
-            phase += up;
-            end++;
-        }
+    Place place = {(self->due + up - 1) / up, 0};
+    place.phase = place.end * up - self->due;
+    Py_ssize_t written = 0;
+    while (place.end <= count) {
+        float sums[BLOCK];
+        Py_ssize_t made = sum_up(self, samples + kept, count, &place, sums);
+        Py_ssize_t skip = made < self->skip ? made : self->skip, taken = made - skip;
+        if (taken > room - written)
+            taken = room - written;
+        round_to(out + written, sums + skip, taken);
+        self->skip -= skip;
+        self->skipped += skip;
+        written += taken;
     }
-    round_to(out + written, sums, summed);
-    self->due = (end - count) * up - phase;
-    return written + summed;
+    self->due = (place.end - count) * up - place.phase;
+    return written;
 }
 
 static PyObject *resampler_feed(Resampler *self, PyObject *pcm)
