@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-_LIBRARIES = ("websockets", "uvloop", "faststream", "redis", "orjson", "pybase64", "numpy", "picows")
+_LIBRARIES = ("websockets", "uvloop", "faststream", "redis", "orjson", "pybase64", "picows")
 
 
 @dataclass(frozen=True)
