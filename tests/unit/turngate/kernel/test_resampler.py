@@ -32,6 +32,17 @@ def test_what_is_left_out_at_the_start_comes_at_the_end(name: str) -> None:
 
 
 @kernels.both
+def test_sums_are_rounded_half_to_even_and_held_within_16_bits(name: str) -> None:
+    halves = array("f", [*[0] * 7, 0.5]).tobytes()
+    one = kernels.resampler(name)(halves, 1, 1, 0)
+    samples = array("h", [1, 3, -1, -3, 5, 32_767]).tobytes()
+    assert array("h", one.feed(samples)).tolist() == [0, 2, 0, -2, 2, 16_384]
+    fourfold = array("f", [*[0] * 7, 4]).tobytes()
+    loud = kernels.resampler(name)(fourfold, 1, 1, 0).feed(array("h", [32_767, -32_768, 8_191]).tobytes())
+    assert array("h", loud).tolist() == [32_767, -32_768, 32_764]
+
+
+@kernels.both
 def test_half_a_sample_is_refused_and_changes_nothing(name: str) -> None:
     one = kernels.resampler(name)(BANK, 2, 1, 0)
     with pytest.raises(ValueError, match=r"."):
