@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from turngate.bus.connection import connect
 from turngate.bus.server import require_server
 from turngate.local.broker import find_server, server_command
-from turngate.local.parent_death import dies_with_parent
 from turngate.local.ports import free_port
+from turngate.process.parent_death import dies_with_parent
 from turngate.process.settings import BrokerSettings, SettingsError, load
 
 

@@ -13,8 +13,8 @@ from types import TracebackType
 
 import redis
 
-from turngate.local.parent_death import dies_with_parent
 from turngate.local.ports import free_port
+from turngate.process.parent_death import dies_with_parent
 
 _START_SECONDS = 10.0
 

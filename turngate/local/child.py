@@ -13,7 +13,7 @@ from pathlib import Path
 
 from turngate.local.environment import for_child
 from turngate.local.logs import LogFile, terminal_line
-from turngate.local.parent_death import dies_with_parent
+from turngate.process.parent_death import dies_with_parent
 
 #: Seconds to wait before each restart after an unexpected exit. After the last one the child is given up.
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
-from turngate.local.parent_death import dies_with_parent
+from turngate.process.parent_death import dies_with_parent
 
 #: Seconds until a started process has stopped.
 _STOP_SECONDS = 30.0

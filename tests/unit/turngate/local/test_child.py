@@ -16,8 +16,8 @@ import pytest
 from turngate.local import child as child_module
 from turngate.local.child import Child, ChildError, Program
 from turngate.local.layout import answers
-from turngate.local.parent_death import dies_with_parent
 from turngate.local.ports import free_port, is_free
+from turngate.process.parent_death import dies_with_parent
 
 FAKE_SERVICE = str(Path(__file__).with_name("fake_service.py"))
 
@@ -149,7 +149,7 @@ def test_children_are_killed_with_their_parent() -> None:
             "-c",
             "import subprocess, sys, time\n"
             "from turngate.local.health import check\n"
-            "from turngate.local.parent_death import dies_with_parent\n"
+            "from turngate.process.parent_death import dies_with_parent\n"
             f"child = subprocess.Popen(dies_with_parent([sys.executable, {FAKE_SERVICE!r}, '{port}', 'stubborn']))\n"
             f"while check('http://127.0.0.1:{port}/ready'): pass\n"
             "print(child.pid, flush=True)\n"
