@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +16,7 @@ from gateway import log_events, metrics
 from gateway.admission.authentication import Authentication
 from gateway.admission.keys import read_keys, warn_if_open
 from gateway.admission.origins import Origins
+from gateway.admission.tallies import Tallies
 from gateway.admission.token_secrets import read_tokens
 from gateway.config import GatewaySettings
 from gateway.drain import Drain
@@ -51,15 +55,36 @@ _COMMANDS = 64
 _COMMANDS_AT_ONCE = 8
 
 
-def run(settings: GatewaySettings) -> None:
-    """Run a gateway until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start, and exits the process with
-    code 1 when one of its tasks ended."""
-    logging.configure(settings, "gateway", gateway=settings.gateway_id)
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a gateway process serves. Each of the two functions makes a socket, for clients and for operators, and
+    raises `SettingsError`."""
+
+    public: Callable[[], socket.socket]
+    internal: Callable[[], socket.socket]
+    #: The number of this process, if it is one of several (`gateway.workers`), and what they count together.
+    worker: int | None = None
+    tallies: Tallies | None = None
+
+
+def own_seat(settings: GatewaySettings) -> Seat:
+    """That of a gateway which is one process."""
+    public = (settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
+    internal = (settings.gateway_internal_host, settings.gateway_internal_port, "TURNGATE_GATEWAY_INTERNAL_PORT")
+    return Seat(lambda: listen(*public), lambda: listen(*internal))
+
+
+def run(settings: GatewaySettings, seat: Seat | None = None) -> None:
+    """Run a gateway process until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start, and exits the process
+    with code 1 when one of its tasks ended."""
+    seat = seat or own_seat(settings)
+    named = {} if seat.worker is None else {"worker": str(seat.worker)}
+    logging.configure(settings, "gateway", gateway=settings.gateway_id, **named)
     check_kernel()
 
     async def wired(supervisor: Supervisor) -> None:
         bus = Bus.connect(settings, tracer)
-        await Gateway(settings, supervisor, bus, ENGINES[settings.socket_engine]).serve()
+        await Gateway(settings, supervisor, bus, ENGINES[settings.socket_engine], seat).serve()
 
     with traces("gateway", settings.gateway_id) as tracer:
         run_supervised(wired)
@@ -99,10 +124,13 @@ def dialler(settings: GatewaySettings, engine: Engine) -> Dialler:
 class Gateway:
     """Every part of a gateway process, connected."""
 
-    def __init__(self, settings: GatewaySettings, supervisor: Supervisor, bus: Bus, engine: Engine) -> None:
+    def __init__(
+        self, settings: GatewaySettings, supervisor: Supervisor, bus: Bus, engine: Engine, seat: Seat | None = None
+    ) -> None:
         """Raises `SettingsError` for keys, secrets or names that cannot be read, and keys that are missing where they
         are needed."""
         self._settings = settings
+        self._seat = seat = seat or own_seat(settings)
         self._supervisor = supervisor
         self._bus = bus
         self._keys = read_keys(settings)
@@ -124,10 +152,11 @@ class Gateway:
             Origins(settings.origins, open_to_anybody=self._keys is None),
             moves,
             tracer=bus.tracer,
+            tallies=seat.tallies,
         )
         self._drain = Drain(
             lambda: self._server.sessions,
-            self._server.close_listener,
+            self._server.stop_listening,
             self._server.hand_over,
             settings.drain_grace_ms / 1000,
             settings.drain_ms / 1000,
@@ -144,8 +173,11 @@ class Gateway:
         ready = self._supervisor.healthy and not self._drain.begun and self._probe()
         return Readiness(ready, self._bus.missing)
 
-    async def _on_drain(self, _: Request) -> Response:
-        """``GET /drain``: drain, and answer when it is done. For a hook that runs before the process is stopped."""
+    async def _on_drain(self, request: Request) -> Response:
+        """``GET /drain``: drain, and answer when it is done. For a hook that runs before the process is stopped.
+        ``?grace=0``: nobody sends clients to this gateway any more, so that it need not wait for that."""
+        if request.query_params.get("grace") == "0":
+            self._drain.grace = 0.0
         await asyncio.shield(self._supervisor.request_drain())
         return json_response({"service": "gateway", "sessions": len(self._server.sessions)})
 
@@ -162,16 +194,8 @@ class Gateway:
         internal = HttpServer(application("gateway", self._alive, self._readiness, routes))
         try:
             with (
-                contextlib.closing(
-                    listen(settings.gateway_host, settings.gateway_port, "TURNGATE_GATEWAY_PORT")
-                ) as listener,
-                contextlib.closing(
-                    listen(
-                        settings.gateway_internal_host,
-                        settings.gateway_internal_port,
-                        "TURNGATE_GATEWAY_INTERNAL_PORT",
-                    )
-                ) as internal_listener,
+                contextlib.closing(self._seat.public()) as listener,
+                contextlib.closing(self._seat.internal()) as internal_listener,
             ):
                 await require_server(self._bus.redis, settings)
                 await self._bus.start()
@@ -183,8 +207,7 @@ class Gateway:
                 supervisor.start("stall watcher", self._server.watch)
                 serving = supervisor.start("http", lambda: internal.serve(sockets=[internal_listener]))
                 await self._server.start(listener)
-                warn_if_open(self._keys, settings)
-                asking = asyncio.create_task(_warn_of_ends(settings))
+                asking = asyncio.create_task(self._advise())
                 garbage.settle()
                 supervisor.drain = self._drain
                 log_events.gateway_started(
@@ -203,6 +226,12 @@ class Gateway:
                 process_events.stopped()
         finally:
             await self._bus.close()
+
+    async def _advise(self) -> None:
+        """Tell the operator what is to be thought of, which the first of several workers does for all."""
+        if self._seat.worker in (None, 1):
+            warn_if_open(self._keys, self._settings)
+            await _warn_of_ends(self._settings)
 
     async def _stop(self) -> None:
         """Say good-bye to every client, and publish the last records."""

@@ -4,7 +4,7 @@ clients return to another gateway, and lets the others end."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from gateway import log_events
@@ -31,26 +31,27 @@ class Drain:
     def __init__(
         self,
         sessions: Callable[[], Collection[Draining]],
-        close_listener: Callable[[], None],
+        stop_listening: Callable[[], Awaitable[None]],
         hand_over: Callable[[], bool],
         grace: float,
         longest: float,
     ) -> None:
-        """``close_listener`` is called when no more clients are accepted, and ``hand_over`` again and again from then
+        """``stop_listening`` is called when no more clients are accepted, and ``hand_over`` again and again from then
         on; it returns whether something is still being handed over."""
         self.begun = False
+        #: Seconds; may be lowered before it is called.
+        self.grace = grace
         self._sessions = sessions
-        self._close_listener = close_listener
+        self._stop_listening = stop_listening
         self._hand_over = hand_over
-        self._grace = grace
         self._longest = longest
 
     async def __call__(self) -> None:
         """Returns when no session is left, or time is up."""
         self.begun = True
-        log_events.draining(sessions=len(self._sessions()), grace=self._grace, longest=self._longest)
-        await asyncio.sleep(self._grace)
-        self._close_listener()
+        log_events.draining(sessions=len(self._sessions()), grace=self.grace, longest=self._longest)
+        await asyncio.sleep(self.grace)
+        await self._stop_listening()
         if not await _within(self._longest, self._is_empty):
             await _within(min(_LAST_REPLIES, self._longest), lambda: not any(one.replying for one in self._sessions()))
         log_events.drained(sessions=len(self._sessions()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -16,6 +17,7 @@ from gateway.admission.authentication import Authentication
 from gateway.admission.credentials import chosen
 from gateway.admission.origins import Origins
 from gateway.admission.resume_keys import ResumeKeys, Returning
+from gateway.admission.tallies import Tallies
 from gateway.config import GatewaySettings
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.traces import Tracing
@@ -43,6 +45,8 @@ _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
 #: The sessions that are handed over at a time are this part of all of them, at least.
 _HAND_OVERS = 100
+#: Runs of the event loop in which clients are still accepted that came before the port is closed.
+_ACCEPTING_LOOKS = 1_000
 #: Close code of a client that is refused after the upgrade.
 _TRY_AGAIN_LATER = 1013
 
@@ -62,14 +66,17 @@ class GatewayServer:
         moves: Moves,
         clock: Callable[[], float] = time.monotonic,
         tracer: Tracer | None = None,
+        tallies: Tallies | None = None,
     ) -> None:
         """``alive`` says whether the process and its consumers work. ``clock`` gives seconds. ``tracer``, if sessions
-        are traced. Raises `SettingsError` for a table of names that cannot be read."""
+        are traced. ``tallies``, if they are those of several processes. Raises `SettingsError` for a table of names
+        that cannot be read."""
         self._tracer = tracer
         self._clock = clock
         self._settings = settings
         self._engine = engine
-        limits = replace(settings.admission, sessions=sessions_that_fit(settings.sessions_max))
+        fit = sessions_that_fit(settings.sessions_max, settings.workers)
+        limits = replace(settings.admission, own_sessions=fit)
         self._resume_keys = ResumeKeys()
         self._admission = Admission(
             limits,
@@ -77,6 +84,7 @@ class GatewayServer:
             origins,
             metrics.client_refused,
             lambda client: self._resume_keys.find(client) is not None,
+            tallies,
         )
         models = think_models(settings.upstream_model, settings.names_file)
         self._pages = Pages(self._admission, models, alive, clock)
@@ -96,6 +104,7 @@ class GatewayServer:
         #: Those that keep the journals of sessions that were handed over.
         self._keeping: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        self._listener: socket.socket | None = None
         self._closed = False
 
     async def start(self, listener: socket.socket) -> None:
@@ -109,12 +118,21 @@ class GatewayServer:
             ping_interval=settings.client_ping_interval_ms / 1000,
             receive_buffer=settings.socket_unread_max_bytes,
         )
+        self._listener = listener
         self._server = await self._engine.listen(listener, options)
         self._metrics.register()
 
     @property
     def sessions(self) -> Collection[Session]:
         return self._sessions.values()
+
+    async def stop_listening(self) -> None:
+        """Accept the clients whose connections the kernel has completed, which would be reset, and no more."""
+        for _ in range(_ACCEPTING_LOOKS):
+            if self._closed or self._listener is None or not _has_waiting(self._listener):
+                break
+            await asyncio.sleep(0)
+        self.close_listener()
 
     def close_listener(self) -> None:
         """Accept no more clients. Sessions that wait for theirs end, unless they can be handed over."""
@@ -366,3 +384,10 @@ class GatewayServer:
                 log_events.session_ended(
                     code=ending.code, reason=ending.reason, seconds=seconds, sessions=len(self._sessions)
                 )
+
+
+def _has_waiting(listener: socket.socket) -> bool:
+    """Whether a connection waits to be accepted. Not ``select``, which takes no descriptors above 1023."""
+    looking = select.poll()
+    looking.register(listener, select.POLLIN)
+    return bool(looking.poll(0))

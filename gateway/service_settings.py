@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl, field_validator
 
 from gateway.sockets.engines import EngineName
+from gateway.workers.count import AUTO, WORKERS_MAX
 from session_state.config import SessionSettings
 from turngate.protocol.openai.models import DEFAULT_REALTIME
 
@@ -25,6 +28,11 @@ class ServiceSettings(SessionSettings):
 
     gateway_host: str = Field("127.0.0.1", description="Address to listen on.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="Port for clients; 0 takes any free one.")
+    gateway_workers: int | Literal["auto"] = Field(
+        1,
+        description="Processes that serve clients at `TURNGATE_GATEWAY_PORT`, from 1 to 64, each on a core of its own; "
+        "`auto`: as many as there are cores that the gateway may use. Limits of one gateway are divided among them.",
+    )
     gateway_internal_host: str = Field(
         "127.0.0.1", description="Address to listen on for probes and metrics; clients need not reach it."
     )
@@ -88,6 +96,13 @@ class ServiceSettings(SessionSettings):
         description="API key for the upstream; `OPENAI_API_KEY` is used if it is not set.",
     )
 
+    @field_validator("gateway_workers", mode="before")
+    @classmethod
+    def _workers(cls, given: object) -> object:
+        if given == AUTO or (re.fullmatch("[0-9]{1,2}", str(given)) and 1 <= int(str(given)) <= WORKERS_MAX):
+            return given
+        raise ValueError(f"a number from 1 to {WORKERS_MAX}, or `{AUTO}`")
+
     @field_validator("openai_api_key")
     @classmethod
     def _one_word(cls, key: SecretStr | None) -> SecretStr | None:
@@ -103,6 +118,11 @@ class ServiceSettings(SessionSettings):
         WebsocketUrl("ws://127.0.0.1:8083/v1/realtime"),
         description="URL of the simulator, which is used if there is neither a key nor an upstream URL.",
     )
+
+    @property
+    def workers(self) -> int:
+        """The number of processes among which limits are divided."""
+        return self.gateway_workers if isinstance(self.gateway_workers, int) else 1
 
     @property
     def upstream(self) -> str:

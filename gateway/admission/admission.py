@@ -8,7 +8,6 @@ No I/O and no clock: ``now`` is in seconds with any monotonic origin.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +16,9 @@ from http import HTTPStatus
 from gateway.admission.authentication import Authentication, Forbidden
 from gateway.admission.credentials import KeyOptions, Unauthorized
 from gateway.admission.origins import Origins
-from gateway.admission.rates import Rates, retry_after
+from gateway.admission.rates import retry_after
 from gateway.admission.resume_keys import Returning, returning
+from gateway.admission.tallies import ALL, Tallies, own_tallies
 from gateway.sockets.interface import HttpRequest
 
 #: Seconds after which an admitted request whose session has not begun loses its place.
@@ -53,9 +53,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """0 for no limit, except for `sessions`."""
+    """0 for no limit, except for the numbers of sessions."""
 
+    #: Of the gateway, with all of its processes.
     sessions: int = 1_000
+    #: Of this process.
+    own_sessions: int = 1_000_000
     #: Bytes that all sessions hold together.
     held_bytes: int = 0
     address_sessions: int = 0
@@ -93,9 +96,10 @@ class Admission:
         origins: Origins,
         refused: Callable[[Reason], None] = lambda _: None,
         known: Callable[[Returning], bool] = lambda _: False,
+        tallies: Tallies | None = None,
     ) -> None:
         """``refused`` is called for every refusal. ``known`` returns whether a client returns to a session that this
-        gateway has: it takes no place of its own."""
+        gateway has: it takes no place of its own. ``tallies``, if they are shared with other processes."""
         self._limits = limits
         self._authentication = authentication
         self._origins = origins
@@ -108,11 +112,7 @@ class Admission:
         self._sessions = 0
         #: Names of places whose session has not begun, the oldest first.
         self._waiting: dict[str, None] = {}
-        self._addresses: Counter[str] = Counter()
-        self._key_sessions: Counter[str] = Counter()
-        self._address_rates = Rates(limits.address_rate)
-        self._key_rates = Rates(limits.key_rate)
-        self._grant_rates = Rates(limits.key_rate)
+        self._tallies = tallies or own_tallies(limits.address_rate, limits.key_rate)
 
     def __len__(self) -> int:
         """The number of sessions that are counted."""
@@ -143,7 +143,7 @@ class Admission:
             refusal = _unauthorized(reason)
         except Forbidden as reason:
             refusal = Refusal(Reason.KEY, HTTPStatus.FORBIDDEN, str(reason), {})
-        if refusal is None and (wait := self._grant_rates.take(name, now)):
+        if refusal is None and (wait := self._tallies.grant_rates.take(name, now)):
             refusal = _too_fast(Reason.KEY_RATE, "too many tokens with this key", wait)
         if refusal is None:
             return self._authentication.grant(name, ttl)
@@ -179,7 +179,7 @@ class Admission:
             place.counted = True
             self._count_in(place)
             if place.address is not None:
-                self._addresses[place.address] += 1
+                self._tallies.address_sessions.more(place.address)
 
     def rename(self, name: str, session: str) -> None:
         """The place of this connection is that of a session from another gateway."""
@@ -202,9 +202,10 @@ class Admission:
         if not place.counted:
             return
         self._sessions -= 1
-        _less(self._key_sessions, place.key)
+        self._tallies.sessions.less(ALL)
+        self._tallies.key_sessions.less(place.key)
         if place.address is not None:
-            _less(self._addresses, place.address)
+            self._tallies.address_sessions.less(place.address)
 
     def _refusal(self, request: HttpRequest, now: float, *, key_in_query: bool) -> Refusal | None:
         limits = self._limits
@@ -220,15 +221,16 @@ class Admission:
         address = self._address(request)
         if address is not None and (refusal := self._check_address(address, now, counted=not known)) is not None:
             return refusal
-        if self._sessions >= limits.sessions and not known:
+        full = self._sessions >= limits.own_sessions or self._tallies.sessions[ALL] >= limits.sessions
+        if full and not known:
             return _full(Reason.GATEWAY_FULL, "this gateway has all the sessions it may have")
         if 0 < limits.held_bytes <= self.held_bytes and not known:
             text = "the sessions of this gateway hold all the memory they may hold"
             headers = {"Retry-After": retry_after(_FULL_SECONDS)}
             return Refusal(Reason.GATEWAY_MEMORY, HTTPStatus.SERVICE_UNAVAILABLE, text, headers)
-        if 0 < limits.key_sessions <= self._key_sessions[key] and not known:
+        if 0 < limits.key_sessions <= self._tallies.key_sessions[key] and not known:
             return _full(Reason.KEY_FULL, "this key has all the sessions it may have")
-        if wait := self._key_rates.take(key, now):
+        if wait := self._tallies.key_rates.take(key, now):
             return _too_fast(Reason.KEY_RATE, "too many new connections with this key", wait)
         self._places[request.name] = place = _Place(key, now, returning=client, counted=not known)
         self._waiting[request.name] = None
@@ -245,20 +247,21 @@ class Admission:
         return request.peer
 
     def _check_address(self, address: str, now: float, *, counted: bool) -> Refusal | None:
-        if counted and 0 < self._limits.address_sessions <= self._addresses[address]:
+        if counted and 0 < self._limits.address_sessions <= self._tallies.address_sessions[address]:
             return _full(Reason.ADDRESS_FULL, "this address has all the sessions it may have")
-        if wait := self._address_rates.take(address, now):
+        if wait := self._tallies.address_rates.take(address, now):
             return _too_fast(Reason.ADDRESS_RATE, "too many new connections from this address", wait)
         return None
 
     def _take_address(self, place: _Place, address: str) -> None:
         place.address = address
         if place.counted:
-            self._addresses[address] += 1
+            self._tallies.address_sessions.more(address)
 
     def _count_in(self, place: _Place) -> None:
         self._sessions += 1
-        self._key_sessions[place.key] += 1
+        self._tallies.sessions.more(ALL)
+        self._tallies.key_sessions.more(place.key)
 
     def _forget(self, now: float) -> None:
         """Give back the places of upgrades that failed."""
@@ -279,9 +282,3 @@ def _full(reason: Reason, text: str) -> Refusal:
 
 def _too_fast(reason: Reason, text: str, wait: float) -> Refusal:
     return Refusal(reason, HTTPStatus.TOO_MANY_REQUESTS, text, {"Retry-After": retry_after(wait)})
-
-
-def _less(counts: Counter[str], name: str) -> None:
-    counts[name] -= 1
-    if counts[name] <= 0:
-        del counts[name]

@@ -20,6 +20,8 @@ from turngate.cli.services import SERVICES
 from turngate.process.log_event import Level, LogEvent, declared_in
 
 _CATALOGUE = "log_events"
+#: Modules of a package that its other processes begin with.
+_ALSO = {"gateway": ("workers.supervisor",)}
 PACKAGES = ("gateway", "translator", "session_state", "turngate")
 _HEAD = """\
 # Logs
@@ -34,6 +36,7 @@ Use this page when a service has logged something, or to decide what to be told 
 | `timestamp` | ISO 8601, UTC |
 | `service` | `gateway`, `translator`, `session-state` or `simulator` |
 | `gateway` | in the lines of a gateway: its id |
+| `worker` | in the lines of a gateway with several workers: the number of the one that is meant, or `supervisor` |
 | `session` | the session that the line is about; its client has the id as `request_id` of `Welcome` |
 | `trace_id` | the [trace](traces.md) in which it happened, if traces are switched on and this one is sampled |
 | `logger` | the package. Lines of libraries, from `warning` on, have another one, and are not listed here |
@@ -90,7 +93,8 @@ def catalogues() -> dict[str, list[LogEvent[...]]]:
 
 def imported(package: str) -> Iterator[Use]:
     """The events that the service in this package can log, when nothing else was imported in this process."""
-    import_module(f"{package}.app")
+    for module in ("app", *_ALSO.get(package, ())):
+        import_module(f"{package}.{module}")
     for name, module in list(sys.modules.items()):
         # The compiled kernel has no source that could be read here.
         if name.split(".")[0] in PACKAGES and (module.__file__ or "").endswith(".py"):

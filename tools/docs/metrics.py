@@ -25,7 +25,8 @@ _HEAD = """\
 
 Use this page to look up a metric that a service exposes at `/metrics` of its internal port.
 [Operations](operations.md#metrics) says what to alert on. Metrics with labels may appear only after their first
-increment. Each service also has the `process_` and `python_` metrics of the Prometheus client for Python.
+increment. Each service also has the `process_` and `python_` metrics of the Prometheus client for Python. A gateway
+with [several workers](operations.md#several-workers) adds the label `worker` to all: a number, or `supervisor`.
 
 Made by `make docs` from the services.
 
@@ -50,6 +51,8 @@ def described(package: str) -> Iterator[Described]:
     """The metrics of the service in this package, when nothing else was imported in this process."""
     import_module(f"{package}.app")
     if package == GATEWAY.package:
+        # Those of the process that supervises several.
+        import_module("gateway.workers.metrics")
         from gateway.metrics import SessionMetrics, counters
 
         SessionMetrics(counters(), tuple).register()

@@ -25,13 +25,14 @@ app = typer.Typer(
 )
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)]
+Workers = Annotated[str | None, typer.Option(help="Number of processes, or auto.", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default=False)]
 
 
 @app.command()
-def gateway(host: Host = None, port: Port = None) -> None:
+def gateway(host: Host = None, port: Port = None, workers: Workers = None) -> None:
     """Run a gateway: it holds the WebSocket connections to clients and to the upstream."""
-    services.GATEWAY.run(gateway_host=host, gateway_port=port)
+    services.GATEWAY.run(gateway_host=host, gateway_port=port, gateway_workers=workers)
 
 
 @app.command()

@@ -9,6 +9,10 @@ import typer
 
 def run(
     translators: Annotated[int, typer.Option(min=1, max=64, help="Number of translator processes.")] = 2,
+    workers: Annotated[
+        str | None,
+        typer.Option(envvar="TURNGATE_GATEWAY_WORKERS", help="Number of gateway processes, or auto.", show_default="1"),
+    ] = None,
 ) -> None:
     """Run the broker, the services and, without an OPENAI_API_KEY, the simulator. Ctrl-C stops them.
 
@@ -16,4 +20,4 @@ def run(
     """
     from turngate.local.run import run_stack
 
-    raise typer.Exit(run_stack(translators))
+    raise typer.Exit(run_stack(translators, workers))

@@ -16,11 +16,12 @@ from turngate.process.settings import Settings, SettingsError, load, variables
 
 @dataclass(frozen=True)
 class Service:
-    """One service: a package with ``config`` (its settings) and ``app`` (``run(settings)``)."""
+    """One service: a package with ``config`` (its settings) and a module with ``run(settings)``."""
 
     name: str
     package: str
     settings_class: str
+    module: str = "app"
 
     def settings(self) -> type[Settings]:
         found: type[Settings] = getattr(import_module(f"{self.package}.config"), self.settings_class)
@@ -31,13 +32,13 @@ class Service:
         for line in unknown(os.environ, known_variables()):
             typer.echo(f"turngate {self.name}: {line}", err=True)
         try:
-            import_module(f"{self.package}.app").run(load(self.settings(), **overrides))
+            import_module(f"{self.package}.{self.module}").run(load(self.settings(), **overrides))
         except SettingsError as error:
             typer.echo(f"turngate {self.name}: {error}", err=True)
             raise typer.Exit(MISUSED) from None
 
 
-GATEWAY = Service("gateway", "gateway", "GatewaySettings")
+GATEWAY = Service("gateway", "gateway", "GatewaySettings", "start")
 TRANSLATOR = Service("translator", "translator", "TranslatorSettings")
 SESSION_STATE = Service("session-state", "session_state", "SessionStateSettings")
 SIMULATOR = Service("simulator", "turngate.simulator", "SimulatorSettings")

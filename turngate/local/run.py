@@ -33,8 +33,10 @@ _REDIS_SECONDS = 3.0
 class StackConfig:
     """The configuration of the stack from the environment. Raises `SettingsError` or `StackError`, each one line."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        gateway, session_state = load(GatewaySettings), load(SessionStateSettings)
+    def __init__(self, env: Mapping[str, str], workers: str | None = None) -> None:
+        """``workers``: the number of gateway processes, or ``auto``; None: as in the environment."""
+        gateway, session_state = load(GatewaySettings, gateway_workers=workers), load(SessionStateSettings)
+        self.workers = str(gateway.gateway_workers)
         load(TranslatorSettings)
         read_tokens(gateway, open_to_anybody=read_keys(gateway) is None)
         self.simulator, self.upstream = gateway.simulated, gateway.upstream
@@ -74,12 +76,12 @@ def check_redis(url: str) -> None:
             raise StackError(f"TURNGATE_REDIS_URL: no Redis server answers at {address}: {error}") from None
 
 
-def run_stack(translators: int) -> int:
+def run_stack(translators: int, workers: str | None = None) -> int:
     """Run until a signal. Returns the exit code: 0 after a signal, 2 for a wrong setting, 1 for other failures."""
     console = Console(highlight=False, soft_wrap=True)
     complaints = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
-        config = StackConfig(os.environ)
+        config = StackConfig(os.environ, workers)
         config.check()
         return asyncio.run(_run(config, translators, console))
     except (SettingsError, StackError) as error:
@@ -94,6 +96,7 @@ async def _run(config: StackConfig, translators: int, console: Console) -> int:
         redis_url=None if config.redis_url is None else str(config.redis_url),
         ports=config.ports,
         gateway_host=config.gateway_host,
+        env={"TURNGATE_GATEWAY_WORKERS": config.workers},
         log_folder=LOG_FOLDER,
         console_faults=True,
         report=lambda name, text: console.print(Text.assemble((f"{name:16}", "bold"), text)),

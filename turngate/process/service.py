@@ -58,8 +58,29 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        address = f"[{host}]:{port}" if ipv6 else f"{host}:{port}"
-        raise SettingsError(f"{setting}: cannot listen on {address} ({error.strerror})") from None
+        raise _not_listening(host, port, setting, error) from None
+
+
+def _not_listening(host: str, port: int, setting: str, error: OSError) -> SettingsError:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return SettingsError(f"{setting}: cannot listen on {address} ({error.strerror})")
+
+
+def bind_shared(host: str, port: int, setting: str) -> socket.socket:
+    """A socket at an address that several processes of this user share (``SO_REUSEPORT``); the kernel gives each new
+    connection to one of those that listen. This one does not yet. Raises `SettingsError` as `listen`."""
+    ipv6 = ":" in host
+    shared = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
+    try:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if ipv6:
+            shared.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        shared.bind((host, port))
+    except OSError as error:
+        shared.close()
+        raise _not_listening(host, port, setting, error) from None
+    return shared
 
 
 class HttpServer(uvicorn.Server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import resource
 import time
@@ -29,6 +30,7 @@ from turngate.cli.doctor.findings import (
     of_kernel,
     of_open_files,
     of_server,
+    of_workers,
 )
 from turngate.cli.doctor.secrets import hidden, secrets_of
 from turngate.cli.doctor.upstream import look_at_upstream
@@ -89,8 +91,8 @@ async def _findings() -> AsyncIterator[Finding]:
             yield finding
     if gateway is not None:
         yield await look_at_upstream(gateway, _PATIENCE)
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        yield of_open_files(float("inf") if hard == resource.RLIM_INFINITY else hard, gateway.sessions_max)
+        for finding in _processes(gateway):
+            yield finding
         yield _kernel()
         for finding in _access(gateway):
             yield finding
@@ -145,6 +147,16 @@ def _kernel() -> Finding:
         return of_kernel(implementation())
     except NoKernelError as error:
         return failed(KERNEL, str(error), "the gateway does not start like this")
+
+
+def _processes(settings: GatewaySettings) -> Iterator[Finding]:
+    from gateway.workers.count import usable_cores, workers_of
+
+    workers = workers_of(settings.gateway_workers)
+    yield of_workers(workers, usable_cores())
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = float("inf") if hard == resource.RLIM_INFINITY else hard
+    yield of_open_files(limit, math.ceil(settings.sessions_max / workers))
 
 
 def _access(settings: GatewaySettings) -> Iterator[Finding]:

@@ -96,8 +96,21 @@ def of_clocks(ahead_ms: float) -> Finding:
     return Finding(Level.OK, "clock of Redis", found)
 
 
+def of_workers(workers: int, cores: int) -> Finding:
+    """The processes of the gateway, and the cores that they may use."""
+    if workers > cores:
+        return Finding(
+            Level.WARNING,
+            "gateway workers",
+            f"{workers}, with {cores} {'core' if cores == 1 else 'cores'} to use",
+            "set TURNGATE_GATEWAY_WORKERS to no more than that, or to auto",
+        )
+    unused = f" of {cores} cores are used; TURNGATE_GATEWAY_WORKERS=auto uses all" if workers < cores else ""
+    return Finding(Level.OK, "gateway workers", f"{workers}{unused}")
+
+
 def of_open_files(limit: float, sessions: int) -> Finding:
-    """How many sessions the limit of open files allows."""
+    """How many sessions the limit of open files allows in one process, which is to have so many."""
     needed = sessions * PER_SESSION + RESERVE
     if limit < needed:
         fit = int(max(1, (limit - RESERVE) // PER_SESSION))

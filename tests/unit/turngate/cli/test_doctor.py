@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from turngate.cli.doctor.findings import Level, of_access, of_clocks, of_kernel, of_open_files, of_server
+from turngate.cli.doctor.findings import Level, of_access, of_clocks, of_kernel, of_open_files, of_server, of_workers
 
 GOOD: dict[str, Any] = {
     "redis_version": "7.2.4",
@@ -99,3 +99,18 @@ def test_which_pages_may_connect(keys: bool, origins: list[str] | None, level: s
     (finding,) = [finding for finding in findings if finding.check == "origins"]
     assert finding.level == level
     assert found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "level", "said"),
+    [
+        (1, 1, Level.OK, "1"),
+        (1, 4, Level.OK, "1 of 4 cores are used; TURNGATE_GATEWAY_WORKERS=auto uses all"),
+        (4, 4, Level.OK, "4"),
+        (4, 1, Level.WARNING, "4, with 1 core to use"),
+    ],
+)
+def test_workers_are_compared_with_cores(workers: int, cores: int, level: Level, said: str) -> None:
+    finding = of_workers(workers, cores)
+    assert (finding.level, finding.found) == (level, said)
+    assert bool(finding.remedy) == (level is not Level.OK)
