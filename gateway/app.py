@@ -36,8 +36,8 @@ from turngate.bus.consumer import Batch
 from turngate.bus.server import require_server
 from turngate.process import garbage, logging
 from turngate.process import log_events as process_events
+from turngate.process.http import HttpServer, Readiness, application, json_response, listen
 from turngate.process.model_ends import announced_ends, warn_of_ends
-from turngate.process.service import HttpServer, Readiness, application, json_response, listen
 from turngate.process.settings import SettingsError
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets

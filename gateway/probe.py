@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+#: How much more often is asked at first, when what is asked for is being started too.
+_OFTEN = 10
+
 
 class Probe:
-    """Asks ``check`` every ``interval`` seconds while `run` runs, and returns its last answer. An answer of three
-    intervals ago counts as no."""
+    """Asks ``check`` every ``interval`` seconds while `run` runs, and ten times as often before the first good answer.
+    Returns its last answer. An answer of three intervals ago counts as no."""
 
     def __init__(
         self, check: Callable[[], Awaitable[bool]], interval: float, clock: Callable[[], float] = monotonic
@@ -17,7 +20,7 @@ class Probe:
         self._check = check
         self._interval = interval
         self._clock = clock
-        self._good = False
+        self._good = self._was_good = False
         self._asked_at = 0.0
 
     def __call__(self) -> bool:
@@ -26,10 +29,11 @@ class Probe:
     async def ask(self) -> None:
         """Ask once."""
         self._good = await self._check()
+        self._was_good = self._was_good or self._good
         self._asked_at = self._clock()
 
     async def run(self) -> None:
         """Ask again and again, until cancelled."""
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._interval if self._was_good else self._interval / _OFTEN)
             await self.ask()

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from turngate.process.service import json_response
+from turngate.process.http import json_response
 from turngate.process.urls import is_local, is_loopback
 
 Endpoint = Callable[[Request], Awaitable[Response]]

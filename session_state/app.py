@@ -29,7 +29,8 @@ from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
-from turngate.process.service import Service, json_response
+from turngate.process.http import json_response
+from turngate.process.service import Service
 from turngate.protocol.messages import RELEASES, SESSION_STATES, TURNS, TurnRecord
 from turngate.tracing.setup import traces
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from session_state.admin_key import AdminKey
-from turngate.process.service import json_response
+from turngate.process.http import json_response
 
 #: A page from elsewhere cannot send this header without asking first, and is not allowed to.
 OWN_PAGE = "X-Turngate-Console"

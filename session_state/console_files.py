@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from session_state.admin_key import AdminKey
 from session_state.console_faults import Faults, faults_route
-from turngate.process.service import json_response
+from turngate.process.http import json_response
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from session_state.feed import described
 from session_state.store import Store
 from session_state.watchers import Event, TooManyWatchersError, Watcher, Watchers
-from turngate.process.service import json_response
+from turngate.process.http import json_response
 from turngate.process.tasks import end
 
 #: Seconds after which something is sent in any case, so that a client that has gone is noticed.

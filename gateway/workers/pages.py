@@ -22,7 +22,7 @@ from starlette.routing import Route
 from gateway.workers.link import Answer
 from gateway.workers.process import State, Worker
 from gateway.workers.scrape import merged
-from turngate.process.service import json_response
+from turngate.process.http import json_response
 
 #: Seconds in which a worker must answer.
 _SECONDS = 1.5

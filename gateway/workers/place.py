@@ -8,8 +8,6 @@ from uuid import uuid4
 
 from gateway.config import GatewaySettings
 
-#: Exit code of a worker, and of its supervisor, for a setting that is wrong.
-MISUSED = 2
 #: Characters of a gateway's name on the streams.
 _NAME_MAX = 64
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from gateway.workers import log_events, metrics
 from gateway.workers.link import Answer, ask
-from gateway.workers.place import MISUSED, Place
+from gateway.workers.place import Place
 from turngate.process.parent_death import dies_with_parent
+from turngate.process.settings import MISUSED
 
 COMMAND = (sys.executable, "-m", "gateway.workers.worker")
 #: Seconds before each restart after an unexpected exit. After the last one the worker is given up.

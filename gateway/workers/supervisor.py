@@ -30,7 +30,7 @@ from gateway.workers.process import State, Worker, WorkerNotStartedError
 from gateway.workers.shared import create
 from turngate.process import garbage, logging
 from turngate.process import log_events as process_events
-from turngate.process.service import HttpServer, bind_shared, listen
+from turngate.process.http import HttpServer, bind_shared, listen
 from turngate.process.settings import SettingsError
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.tasks import end

@@ -12,10 +12,10 @@ from pathlib import Path
 import turngate.bus.without_opentelemetry  # noqa: F401 - before the modules that use redis-py
 from gateway.app import Seat, run
 from gateway.config import GatewaySettings
-from gateway.workers.place import MISUSED, Place, share_of
+from gateway.workers.place import Place, share_of
 from gateway.workers.shared import SharedFile
-from turngate.process.service import bind_shared
-from turngate.process.settings import SettingsError, load
+from turngate.process.http import bind_shared
+from turngate.process.settings import MISUSED, SettingsError, load
 
 _BACKLOG = 128
 

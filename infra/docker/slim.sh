@@ -20,8 +20,11 @@ find . -name '*.so' -type f -exec strip --strip-unneeded {} +
 # Of everything, it would take twice as much.
 PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" - > /tmp/modules <<'PYTHON'
 import importlib, sys
-for module in ("gateway.app", "translator.app", "session_state.app", "turngate.simulator.app", "turngate.cli.app"):
+for module in ("gateway.app", "gateway.workers.supervisor", "translator.app", "session_state.app", "turngate.simulator.app"):
     importlib.import_module(module)
+from turngate.cli.app import with_commands
+from gateway.sockets.engines import ENGINES
+with_commands(), ENGINES["picows"], ENGINES["websockets"]
 for module in list(sys.modules.values()):
     file = getattr(module, "__file__", None) or ""
     if file.startswith(sys.prefix) and file.endswith(".py"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from turngate.bus.connection import connect
 from turngate.bus.server import require_server
-from turngate.local.broker import find_server, server_command
+from turngate.local.broker import find_server, server_command, start_broker
 from turngate.local.ports import free_port
 from turngate.process.parent_death import dies_with_parent
 from turngate.process.settings import BrokerSettings, SettingsError, load
@@ -71,6 +72,21 @@ async def test_a_server_that_is_away_is_named_without_its_password() -> None:
     said = await refusal("redis://someone:planted@127.0.0.1:1/0")
     assert "TURNGATE_REDIS_URL: Redis at redis://127.0.0.1:1/0 does not answer" in said
     assert "planted" not in said
+
+
+async def test_a_server_that_is_being_started_is_waited_for() -> None:
+    port = free_port()
+    redis = connect(load(BrokerSettings, redis_url=f"redis://127.0.0.1:{port}/0"))
+    waiting = asyncio.create_task(require_server(redis, load(BrokerSettings, redis_url=f"redis://127.0.0.1:{port}/0")))
+    try:
+        # It has been refused once at least.
+        _, pending = await asyncio.wait([waiting], timeout=0.2)
+        assert pending
+        with start_broker(port):
+            await waiting
+    finally:
+        waiting.cancel()
+        await redis.aclose()
 
 
 async def test_a_cluster_is_refused(clustered: str) -> None:

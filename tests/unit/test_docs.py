@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from tools.docs.env_example import OTHERS
-from turngate.cli.app import app
+from turngate.cli.app import with_commands
 from turngate.cli.config import collect
 
 _ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def missing_paths(page: str, text: str) -> Iterator[str]:
 def unknown_commands(text: str) -> Iterator[str]:
     """The `make` targets, `turngate` commands and Python modules that do not exist."""
     targets = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    commands = set(typer.main.get_group(app).commands)
+    commands = set(typer.main.get_group(with_commands()).commands)
     written = "\n".join([_code(text), *_SPAN.findall(_prose(text))])
     yield from (f"make {name}" for name in re.findall(r"^make ([a-z-]+)", written, re.MULTILINE) if name not in targets)
     for name in re.findall(r"^(?:\$ |\S*/)?turngate ([a-z-]+)", written, re.MULTILINE):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from turngate.bus.connection import BLOCK_MS, reading_options
 from turngate.bus.entries import Entry, body_of
-from turngate.bus.without_opentelemetry import without_opentelemetry
+from turngate.process.absent import absent
 from turngate.process.settings import BrokerSettings
 from turngate.process.tasks import end
 
-with without_opentelemetry():
+with absent("opentelemetry"):
     from faststream import AckPolicy
     from faststream.redis import RedisBatchStreamMessage, RedisBroker, StreamSub
     from faststream.redis.parser import MessageFormat

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from turngate.bus import log_events
 from turngate.process.settings import BrokerSettings, SettingsError
@@ -15,16 +16,18 @@ from turngate.process.urls import without_secrets
 #: What to do about a server in cluster mode, and about one that may evict keys.
 NO_CLUSTER = "use a single server, with replicas if needed: one script uses keys of several hash slots"
 NO_EVICTION = "set maxmemory-policy to noeviction: a stream that is evicted takes its consumer groups with it"
+#: Seconds that it gets to answer, and between two tries.
 _SECONDS = 5
+_PAUSE = 0.05
 
 
 async def require_server(redis: Redis, settings: BrokerSettings) -> None:
-    """Raise `SettingsError` unless a server answers within a few seconds, accepts the password, and is no cluster. Warn
-    in the log if it may evict keys."""
+    """Raise `SettingsError` unless a server answers within a few seconds (it may be starting), accepts the password,
+    and is no cluster. Warn in the log if it may evict keys."""
     where = f"TURNGATE_REDIS_URL: Redis at {without_secrets(str(settings.redis_url))}"
     try:
-        async with asyncio.timeout(_SECONDS):
-            await redis.ping()
+        async with asyncio.timeout(_SECONDS) as limit:
+            await _until_it_answers(redis, limit)
             info = await _info(redis)
     except AuthenticationError:
         raise SettingsError(f"{where} refused the user name or the password") from None
@@ -34,6 +37,19 @@ async def require_server(redis: Redis, settings: BrokerSettings) -> None:
         raise SettingsError(f"{where} is in cluster mode, which is not supported: {NO_CLUSTER}")
     if info.get("maxmemory") and (policy := info.get("maxmemory_policy")) != "noeviction":
         log_events.redis_may_evict(policy=policy, remedy=NO_EVICTION)
+
+
+async def _until_it_answers(redis: Redis, limit: asyncio.Timeout) -> None:
+    """Wait for a server that is being started, too. Raises the last error when the time is over."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            await redis.ping()
+            return
+        except RedisConnectionError as error:
+            if isinstance(error, AuthenticationError) or loop.time() + _PAUSE > (limit.when() or 0.0):
+                raise
+        await asyncio.sleep(_PAUSE)
 
 
 async def _info(redis: Redis) -> dict[str, Any]:

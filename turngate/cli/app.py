@@ -1,76 +1,48 @@
-"""The ``turngate`` command. Services are imported only when they run; other commands have a module each."""
+"""The ``turngate`` command. Only the module of the command that is given is imported."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from importlib import import_module
 
 import typer
 
-import turngate.bus.without_opentelemetry  # noqa: F401 - before the modules that use redis-py
-from turngate.cli import services
-from turngate.cli.chat import chat
-from turngate.cli.config import config
-from turngate.cli.demo.command import demo
-from turngate.cli.doctor.command import doctor
-from turngate.cli.run import run
-from turngate.cli.sessions import sessions
-from turngate.cli.talk import talk
-
-app = typer.Typer(
-    name="turngate",
-    help="A voice-agent server you run yourself: Deepgram's Voice Agent protocol in front, OpenAI Realtime behind.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)]
-Workers = Annotated[str | None, typer.Option(help="Number of processes, or auto.", show_default=False)]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default=False)]
+#: The commands in the order of the help, with the modules of their functions. A dash is an underscore in the function.
+_COMMANDS = {
+    "gateway": "turngate.cli.service_commands",
+    "translator": "turngate.cli.service_commands",
+    "session-state": "turngate.cli.service_commands",
+    "simulator": "turngate.cli.service_commands",
+    "run": "turngate.cli.run",
+    "chat": "turngate.cli.chat",
+    "talk": "turngate.cli.talk",
+    "sessions": "turngate.cli.sessions",
+    "demo": "turngate.cli.demo.command",
+    "config": "turngate.cli.config",
+    "doctor": "turngate.cli.doctor.command",
+}
 
 
-@app.command()
-def gateway(host: Host = None, port: Port = None, workers: Workers = None) -> None:
-    """Run a gateway: it holds the WebSocket connections to clients and to the upstream."""
-    services.GATEWAY.run(gateway_host=host, gateway_port=port, gateway_workers=workers)
-
-
-@app.command()
-def translator(host: Host = None, port: Port = None) -> None:
-    """Run a translator: it translates clients' messages into upstream events. Any number can run."""
-    services.TRANSLATOR.run(translator_host=host, translator_port=port)
-
-
-@app.command()
-def session_state(host: Host = None, port: Port = None) -> None:
-    """Run a session-state process: it knows which sessions have an active response and which requests are held."""
-    services.SESSION_STATE.run(session_state_host=host, session_state_port=port)
-
-
-@app.command()
-def simulator(
-    host: Host = None,
-    port: Port = None,
-    pace: Annotated[
-        float | None, typer.Option(help="1: realistic delays; 0: as fast as possible.", show_default=False)
-    ] = None,
-) -> None:
-    """Run the simulator of the OpenAI Realtime API. It checks strictly and records all events."""
-    services.SIMULATOR.run(simulator_host=host, simulator_port=port, simulator_pace=pace)
-
-
-app.command()(run)
-app.command()(chat)
-app.command()(talk)
-app.command()(sessions)
-app.command()(demo)
-app.command()(config)
-app.command()(doctor)
+def with_commands(*names: str) -> typer.Typer:
+    """The command line with these commands; all of them if none is named."""
+    made = typer.Typer(
+        name="turngate",
+        help="A voice-agent server you run yourself: Deepgram's Voice Agent protocol in front, OpenAI Realtime behind.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    # Otherwise a command line with one command has no name for it.
+    made.callback()(lambda: None)
+    for name in names or _COMMANDS:
+        made.command(name)(getattr(import_module(_COMMANDS[name]), name.replace("-", "_")))
+    return made
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app(prog_name="turngate")
+    given = sys.argv[1:2]
+    with_commands(*(name for name in given if name in _COMMANDS))(prog_name="turngate")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import Any
 
 import typer
 
+from turngate.process.settings import MISUSED as MISUSED
+
 FAILED = 1
-#: Exit code for a wrong option, setting or file.
-MISUSED = 2
 
 
 class CommandError(Exception):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
-import typer
-
-from turngate.cli.errors import MISUSED
-from turngate.cli.unknown_settings import unknown
-from turngate.process.settings import Settings, SettingsError, load, variables
+from turngate.process.settings import MISUSED, Settings, SettingsError, load, variables
 
 
 @dataclass(frozen=True)
@@ -27,15 +24,20 @@ class Service:
         found: type[Settings] = getattr(import_module(f"{self.package}.config"), self.settings_class)
         return found
 
-    def run(self, **overrides: object) -> None:
-        """Run the service until it is stopped. A wrong setting is one line on standard error and exit code 2."""
-        for line in unknown(os.environ, known_variables()):
-            typer.echo(f"turngate {self.name}: {line}", err=True)
+    def run(self, *, tells_unknown: bool = True, **overrides: object) -> None:
+        """Run the service until it is stopped. A wrong setting is one line on standard error and exit code 2.
+
+        tells_unknown: say which variables look like settings and are none, for which the settings of all services are
+        imported.
+        """
+        if tells_unknown:
+            for line in unknown_settings():
+                print(f"turngate {self.name}: {line}", file=sys.stderr)
         try:
             import_module(f"{self.package}.{self.module}").run(load(self.settings(), **overrides))
         except SettingsError as error:
-            typer.echo(f"turngate {self.name}: {error}", err=True)
-            raise typer.Exit(MISUSED) from None
+            print(f"turngate {self.name}: {error}", file=sys.stderr)
+            raise SystemExit(MISUSED) from None
 
 
 GATEWAY = Service("gateway", "gateway", "GatewaySettings", "start")
@@ -51,3 +53,10 @@ def known_variables() -> Iterator[str]:
     for service in SERVICES:
         for name, field in service.settings().model_fields.items():
             yield from variables(name, field)
+
+
+def unknown_settings() -> list[str]:
+    """A line for each variable of the environment that looks like a setting and is none."""
+    from turngate.cli.unknown_settings import unknown
+
+    return unknown(os.environ, known_variables())

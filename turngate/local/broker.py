@@ -11,8 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
-import redis
-
 from turngate.local.ports import free_port
 from turngate.process.parent_death import dies_with_parent
 
@@ -106,6 +104,8 @@ class EmbeddedBroker:
         return process
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        import redis  # Takes long, and `turngate run` does not need it.
+
         deadline = time.monotonic() + _START_SECONDS
         with redis.Redis.from_url(self.url, socket_timeout=1, retry=None) as client:
             while True:

@@ -8,9 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-import redis.asyncio
-
 from turngate.local.broker import server_command
 from turngate.local.child import Program
 from turngate.local.health import check
@@ -21,7 +18,8 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Layout:
-    """Programs by stage. Those of one stage start in parallel, when the previous stage is ready."""
+    """Programs by stage. All start at the same time, since each waits for what it needs. They are stopped stage by
+    stage, the last one first."""
 
     stages: tuple[tuple[Program, ...], ...]
     redis_url: str
@@ -55,7 +53,7 @@ def lay_out(
     if server is not None:
         broker_port = ports.get("broker") or pick_port()
         redis_url = f"redis://{_HOST}:{broker_port}/0"
-        first.append(_broker(server, broker_port, redis_url))
+        first.append(_broker(server, broker_port))
     if redis_url is None:
         raise ValueError("a stack needs a redis_url or a server")
     shared = {**(env or {}), "TURNGATE_REDIS_URL": redis_url, "TURNGATE_LOG_FORMAT": "json"}
@@ -114,14 +112,18 @@ def lay_out(
     )
 
 
-def _broker(server: Path, port: int, url: str) -> Program:
+def _broker(server: Path, port: int) -> Program:
     async def unanswered() -> str | None:
-        async with redis.asyncio.Redis.from_url(url, socket_timeout=1, retry=None) as client:
-            try:
-                await client.ping()
-            except redis.RedisError as error:
-                return str(error)
-        return None
+        # Not with redis-py, which takes longer to import than the server to start.
+        try:
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection(_HOST, port)
+                writer.write(b"PING\r\n")
+                answer = await reader.readline()
+                writer.close()
+        except OSError as error:
+            return str(error)
+        return None if answer == b"+PONG\r\n" else answer.decode(errors="replace").strip()
 
     command = tuple(server_command(server, port))
     return Program("broker", command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False, kind="broker")
@@ -138,7 +140,7 @@ def _service(
     internal = {} if internal_port is None else {f"{variable}_INTERNAL_PORT": str(internal_port)}
     return Program(
         name="simulator" if kind == "simulator" else f"{kind}-{number}",
-        command=(sys.executable, "-m", "turngate.cli.app", kind),
+        command=(sys.executable, "-m", "turngate.local.service", kind),
         # The simulator depends on nothing, so it is ready when it is alive.
         check=answers(internal_address, "/health" if kind == "simulator" else "/ready"),
         address=address,
@@ -151,4 +153,15 @@ def _service(
 def answers(address: str, path: str) -> Callable[[], Awaitable[str | None]]:
     """A readiness check that requests this path of the service."""
     url = f"http://{address}{path}"
-    return lambda: asyncio.to_thread(check, url)
+    host, _, port = address.rpartition(":")
+
+    async def unanswered() -> str | None:
+        # Asked often while a process starts: connecting costs a tenth of a request.
+        try:
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError as error:
+            return f"{url} does not answer: {error}"
+        writer.close()
+        return await asyncio.to_thread(check, url)
+
+    return unanswered

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import redis
 from pydantic import RedisDsn
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +20,7 @@ from gateway.admission.token_secrets import read_tokens
 from gateway.config import GatewaySettings
 from session_state.config import SessionStateSettings
 from translator.config import TranslatorSettings
+from turngate.cli.services import unknown_settings
 from turngate.local.ports import is_free
 from turngate.local.stack import Stack, StackError
 from turngate.process.settings import BrokerSettings, SettingsError, load
@@ -66,6 +66,8 @@ class StackConfig:
 
 def check_redis(url: str) -> None:
     """Raise `StackError` if no Redis answers at this URL. The text contains the address, but not the password."""
+    import redis  # Takes long, and is seldom needed.
+
     client = redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS, retry=None)
     with client:
         try:
@@ -80,6 +82,8 @@ def run_stack(translators: int, workers: str | None = None) -> int:
     """Run until a signal. Returns the exit code: 0 after a signal, 2 for a wrong setting, 1 for other failures."""
     console = Console(highlight=False, soft_wrap=True)
     complaints = Console(highlight=False, soft_wrap=True, stderr=True)
+    for line in unknown_settings():
+        complaints.print(Text(f"turngate: {line}", "yellow"))
     try:
         config = StackConfig(os.environ, workers)
         config.check()

@@ -6,14 +6,14 @@
         ...                                   # connect to stack.gateway_url
         stack.processes["translator-1"].kill()
 
-Processes are started in order of dependency and stopped in reverse order, gateways first.
+Processes are started at the same time, since each waits for what it needs, and stopped by dependency, gateways first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -183,13 +183,12 @@ class Stack:
                 await self._faults.serve(socket)
             except OSError as error:
                 self._report("console", f"without buttons that cut and kill: {error}")
-        for stage in self._layout.stages:
-            await self._start_stage(stage)
+        await self._start_all([program for stage in self._layout.stages for program in stage])
 
-    async def _start_stage(self, stage: tuple[Program, ...]) -> None:
-        """Start these programs in parallel; returns when all are ready."""
+    async def _start_all(self, programs: Sequence[Program]) -> None:
+        """Start these programs at the same time, each of which waits for what it needs; returns when all are ready."""
         children = [
-            Child(program, self._report, log_folder=self._log_folder, restarts=self._restarts) for program in stage
+            Child(program, self._report, log_folder=self._log_folder, restarts=self._restarts) for program in programs
         ]
         self.processes.update((child.name, child) for child in children)
         try:

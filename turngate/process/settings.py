@@ -16,10 +16,12 @@ from turngate.process.redis_url import RedisUrl
 from turngate.process.urls import without_secrets
 
 ENV_PREFIX = "TURNGATE_"
+#: Exit code of a command for a wrong option, setting or file.
+MISUSED = 2
 
 
 class SettingsError(Exception):
-    """A setting is missing or invalid. The text is one line that names it; print it and exit with code 2."""
+    """A setting is missing or invalid. The text is one line that names it; print it and exit with `MISUSED`."""
 
 
 class Settings(BaseSettings):

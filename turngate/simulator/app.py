@@ -7,7 +7,7 @@ import signal
 
 import uvloop
 
-from turngate.process import logging
+from turngate.process import garbage, logging
 from turngate.simulator import log_events
 from turngate.simulator.config import SimulatorSettings
 from turngate.simulator.server import Simulator
@@ -24,6 +24,7 @@ async def _serve(settings: SimulatorSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with Simulator(settings) as simulator:
+        garbage.settle()
         log_events.simulator_started(url=simulator.url, pace=settings.simulator_pace)
         await stopping.wait()
     log_events.simulator_stopped()

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, SecretStr
 from typer.testing import CliRunner
 
-from turngate.cli.app import app
+from turngate.cli.app import with_commands
 from turngate.cli.config import Setting, collect, page
 from turngate.cli.services import SERVICES, Service
 from turngate.process.settings import Settings
@@ -54,13 +54,13 @@ def test_every_setting_has_a_description() -> None:
 @pytest.mark.parametrize("name", [service.name for service in SERVICES])
 def test_a_wrong_setting_is_one_line_and_exit_code_2(name: str) -> None:
     variable = f"TURNGATE_{name.replace('-', '_').upper()}_PORT"
-    result = CliRunner().invoke(app, [name], env={variable: "abc"})
+    result = CliRunner().invoke(with_commands(), [name], env={variable: "abc"})
     assert result.exit_code == 2
     assert result.output.startswith(f"turngate {name}: {variable}: ")
     assert len(result.output.splitlines()) == 1
 
 
 def test_an_option_takes_precedence_over_the_environment() -> None:
-    result = CliRunner().invoke(app, ["gateway", "--port", "99999"], env={"TURNGATE_GATEWAY_PORT": "8080"})
+    result = CliRunner().invoke(with_commands(), ["gateway", "--port", "99999"], env={"TURNGATE_GATEWAY_PORT": "8080"})
     assert result.exit_code == 2
     assert "99999" in result.output

@@ -62,25 +62,24 @@ def fake_service(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[
     return use
 
 
-async def test_stages_start_in_order_and_stop_in_reverse(
+async def test_all_start_together_and_stages_stop_in_reverse(
     fake_service: Callable[[Stages], None], journal: Journal
 ) -> None:
     first, second, third = free_port(), free_port(), free_port()
     fake_service([[(first, "good")], [(second, "good")], [(third, "good")]])
     async with Stack():
-        assert journal.lines() == [f"starts {port}" for port in (first, second, third)]
+        assert sorted(journal.lines()) == sorted(f"starts {port}" for port in (first, second, third))
     assert journal.lines()[3:] == [f"ends {port}" for port in (third, second, first)]
 
 
-async def test_a_failing_process_stops_the_others(fake_service: Callable[[Stages], None], journal: Journal) -> None:
-    first, good, bad, never = free_port(), free_port(), free_port(), free_port()
-    fake_service([[(first, "good")], [(good, "good"), (bad, "fails")], [(never, "good")]])
+async def test_a_failing_process_stops_the_others(fake_service: Callable[[Stages], None]) -> None:
+    first, good, bad, other = free_port(), free_port(), free_port(), free_port()
+    fake_service([[(first, "good")], [(good, "good"), (bad, "fails")], [(other, "good")]])
     with pytest.raises(StackError) as failure:
         async with Stack():
             raise AssertionError("the stack must not become ready")
     assert str(failure.value) == f"{bad} stopped while starting (exit 1): TURNGATE_FAKE_SERVICE: told to fail"
-    assert all(is_free(port) for port in (first, good, bad, never))
-    assert f"starts {never}" not in journal.lines()
+    assert all(is_free(port) for port in (first, good, bad, other))
 
 
 async def test_until_given_up_returns_the_process(fake_service: Callable[[Stages], None]) -> None:
