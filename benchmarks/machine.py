@@ -20,6 +20,8 @@ class Cores:
 
     test: frozenset[int]
     load: frozenset[int]
+    #: All that may be used.
+    every: frozenset[int] = frozenset()
 
     @contextmanager
     def under_test(self) -> Iterator[None]:
@@ -39,7 +41,7 @@ class Cores:
 def divide() -> Cores:
     """Divide the cores of this process, and move it to the cores of the load generator."""
     mine = sorted(os.sched_getaffinity(0))
-    cores = Cores(frozenset(mine[:1]), frozenset(mine[-1:]))
+    cores = Cores(frozenset(mine[:1]), frozenset(mine[-1:]), frozenset(mine))
     os.sched_setaffinity(0, cores.load)
     return cores
 

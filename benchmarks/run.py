@@ -22,6 +22,7 @@ from benchmarks.parts import (
     startup,
     traces,
     translators,
+    workers,
 )
 from benchmarks.parts.audio import Samples as AudioSamples
 from benchmarks.parts.control import Samples as ControlSamples
@@ -46,6 +47,7 @@ class Results:
     restarts: dict[str, restart.RestartSample] = field(default_factory=dict)
     floods: flood.Samples = field(default_factory=dict)
     translators: translators.Samples = field(default_factory=dict)
+    workers: workers.Samples = field(default_factory=dict)
     traces: traces.Samples = field(default_factory=dict)
     idle: idle.IdleSample | None = None
     memory: memory.MemorySample | None = None
@@ -148,6 +150,10 @@ async def _translators(on: Environment, results: Results, say: Say) -> None:
     results.translators = await translators.run(on, plan.translators, plan.rounds, plan.translators_seconds, say)
 
 
+async def _workers(on: Environment, results: Results, say: Say) -> None:
+    results.workers = await workers.run(on, results.plan.workers_sessions, results.plan.capacity_seconds, say)
+
+
 async def _traces(on: Environment, results: Results, say: Say) -> None:
     plan = results.plan
     results.traces = await traces.run(
@@ -183,6 +189,7 @@ _IN_ENVIRONMENT = {
     "control": _control,
     "restart": _restart,
     "flood": _flood,
+    "workers": _workers,
     "traces": _traces,
     "translators": _translators,
 }
