@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -31,6 +30,7 @@ from gateway.session.dialler import Dialler
 from gateway.session.publisher import Publisher
 from gateway.session.session import Session
 from gateway.session.upstream_side import Upstream
+from gateway.sockets.accepting import until_none_waits
 from gateway.sockets.interface import Engine, ListenOptions, Server, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from gateway.think_models import think_models
@@ -45,8 +45,6 @@ _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
 #: The sessions that are handed over at a time are this part of all of them, at least.
 _HAND_OVERS = 100
-#: Runs of the event loop in which clients are still accepted that came before the port is closed.
-_ACCEPTING_LOOKS = 1_000
 #: Close code of a client that is refused after the upgrade.
 _TRY_AGAIN_LATER = 1013
 
@@ -127,11 +125,9 @@ class GatewayServer:
         return self._sessions.values()
 
     async def stop_listening(self) -> None:
-        """Accept the clients whose connections the kernel has completed, which would be reset, and no more."""
-        for _ in range(_ACCEPTING_LOOKS):
-            if self._closed or self._listener is None or not _has_waiting(self._listener):
-                break
-            await asyncio.sleep(0)
+        """Accept those clients that wait at the port, and no more."""
+        if self._listener is not None and not self._closed:
+            await until_none_waits(self._listener)
         self.close_listener()
 
     def close_listener(self) -> None:
@@ -384,10 +380,3 @@ class GatewayServer:
                 log_events.session_ended(
                     code=ending.code, reason=ending.reason, seconds=seconds, sessions=len(self._sessions)
                 )
-
-
-def _has_waiting(listener: socket.socket) -> bool:
-    """Whether a connection waits to be accepted. Not ``select``, which takes no descriptors above 1023."""
-    looking = select.poll()
-    looking.register(listener, select.POLLIN)
-    return bool(looking.poll(0))
