@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -253,13 +253,14 @@ async def exit_code(process: Child) -> int | None:
 
 async def test_replacing_them_one_by_one_loses_no_conversation(many: Stack, folder: Path) -> None:
     before = [one["pid"] for one in (await workers(many)).values()]
-    over, begun = asyncio.Event(), asyncio.Event()
-    callers = [
+    begun, leaving, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    returning = [
         Caller(many.gateway_url, lambda turns: turns < 2 or not over.is_set(), begun.set, returns=True)
         for _ in range(4)
     ]
-    # They stay with their worker until they have ended.
-    staying = [Caller(many.gateway_url, lambda turns: turns < 4, begun.set, returns=False) for _ in range(4)]
+    # They stay with their worker, which waits for them, until they have ended.
+    last: dict[int, int] = {}
+    staying = [Caller(many.gateway_url, _until_two_more(last, n, leaving), begun.set, returns=False) for n in range(12)]
 
     async def replace() -> None:
         try:
@@ -272,18 +273,32 @@ async def test_replacing_them_one_by_one_loses_no_conversation(many: Stack, fold
                     # Whoever comes meanwhile is served.
                     async with line(many) as new:
                         await new.until("Welcome")
+                    if any(one["state"] == "leaving" for one in (await workers(many)).values()):
+                        leaving.set()
                     await asyncio.sleep(0.05)
         finally:
+            leaving.set()
             over.set()
 
     async with asyncio.TaskGroup() as group:
-        for caller in (*callers, *staying):
+        for caller in (*returning, *staying):
             group.create_task(caller.run())
         group.create_task(replace())
-    for caller in (*callers, *staying):
+    for caller in (*returning, *staying):
         assert (caller.cut, caller.unknown, caller.greeted, caller.errors) == (False, 0, 1, []), vars(caller)
-        assert not caller.doubled()
+        assert (caller.doubled(), caller.recovered) == ([], 0), vars(caller)
     await until_serving(many, before)
+
+
+def _until_two_more(last: dict[int, int], number: int, leaving: asyncio.Event) -> Callable[[int], bool]:
+    """Says whether this caller wants more turns: until a worker leaves, and two more."""
+
+    def wants(turns: int) -> bool:
+        if leaving.is_set():
+            last.setdefault(number, turns + 2)
+        return turns < last.get(number, turns + 1)
+
+    return wants
 
 
 async def test_limits_hold_for_all_workers_together(redis_url: str) -> None:
@@ -329,9 +344,13 @@ async def test_the_port_of_another_gateway_with_workers_is_taken_too(many: Stack
     assert "Address already in use" in said
 
 
-async def test_a_setting_with_which_no_worker_can_start_is_said_once(redis_url: str, tmp_path: Path) -> None:
-    away = tmp_path / "away"
-    code, said = await ends(TURNGATE_GATEWAY_PORT="0", TURNGATE_REDIS_URL=redis_url, TURNGATE_API_KEYS_FILE=str(away))
+@pytest.mark.parametrize("variable", ["TURNGATE_API_KEYS_FILE", "TURNGATE_NAMES_FILE"])
+async def test_a_setting_with_which_no_worker_can_start_is_said_once(
+    variable: str, redis_url: str, tmp_path: Path
+) -> None:
+    code, said = await ends(
+        **{"TURNGATE_GATEWAY_PORT": "0", "TURNGATE_REDIS_URL": redis_url, variable: str(tmp_path / "away")}
+    )
     assert code == 2
     assert len(said.splitlines()) == 1, said
-    assert said.startswith("turngate gateway: TURNGATE_API_KEYS_FILE: ")
+    assert said.startswith(f"turngate gateway: {variable}: ")
