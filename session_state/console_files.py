@@ -7,6 +7,7 @@ this process and to the gateways.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from urllib.parse import urlsplit
@@ -70,6 +71,7 @@ def console_routes(gateway_url: str, key: AdminKey, faults: Faults) -> list[Rout
     ]
 
 
+@cache
 def _read() -> dict[str, _File]:
     """Every file that a browser may load, by name."""
     read: dict[str, _File] = {}

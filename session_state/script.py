@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 
+@cache
 def source_of(name: str) -> str:
     """The text of the script in this file, beside this one."""
     return (Path(__file__).parent / name).read_text()

@@ -11,6 +11,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from turngate.bus.scripts import run_script
+
 # KEYS[1] stream; ARGV[1] group, ARGV[2] the least ms of silence, ARGV[3] one consumer's name, or '' for all.
 _REMOVE = """
 local removed = {}
@@ -45,5 +47,5 @@ async def leave(redis: Redis, stream: str, group: str, consumer: str) -> None:
 
 
 async def _remove(redis: Redis, stream: str, group: str, silent_ms: int, consumer: str) -> list[str]:
-    removed: list[Any] = await redis.register_script(_REMOVE)(keys=[stream], args=[group, silent_ms, consumer])
+    removed: list[Any] = await run_script(redis, _REMOVE, [stream], [group, silent_ms, consumer])
     return [name.decode() for name in removed]

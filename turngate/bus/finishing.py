@@ -11,6 +11,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from turngate.bus.scripts import run_script
+
 # KEYS[1] stream; ARGV[1] group, ARGV[2...] ids.
 _FINISH = """
 local ids = {unpack(ARGV, 2)}
@@ -28,7 +30,7 @@ return redis.call('XDEL', KEYS[1], ARGV[2])
 
 async def finish(redis: Redis, stream: str, group: str, ids: Sequence[bytes]) -> None:
     """Acknowledge and delete these entries. Redis errors pass through, and then nothing is changed."""
-    await redis.register_script(_FINISH)(keys=[stream], args=[group, *ids])
+    await run_script(redis, _FINISH, [stream], [group, *ids])
 
 
 async def bury(
@@ -37,4 +39,4 @@ async def bury(
     """Write a dead letter with these fields, and acknowledge and delete the entry. Redis errors pass through, and then
     nothing is changed."""
     fields = [part for name, value in letter.items() for part in (name, value)]
-    await redis.register_script(_BURY)(keys=[stream, letters], args=[group, entry, maxlen, *fields])
+    await run_script(redis, _BURY, [stream, letters], [group, entry, maxlen, *fields])
