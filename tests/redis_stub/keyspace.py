@@ -67,7 +67,12 @@ class Keyspace(StreamCommands):
             self._commands[name] = command = self._find(name)
         if name in self.refused:
             raise self.refusal()
-        return command(*[part if type(part) is bytes else encoded(part) for part in arguments])
+        return command(
+            *[
+                part if type(part) is bytes else part.encode() if type(part) is str else encoded(part)
+                for part in arguments
+            ]
+        )
 
     def _find(self, name: str) -> Callable[..., Any]:
         command: Callable[..., Any] | None = getattr(self, "on_" + name.lower().replace(" ", "_"), None)

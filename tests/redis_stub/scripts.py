@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -13,9 +13,28 @@ from redis.exceptions import ResponseError
 #: Runs a command: its name and arguments.
 Execute = Callable[..., Any]
 
-
 _NESTED = (dict, list)
-_PLAIN = (int, bytes)
+#: Values of a reply that are passed one by one; a script's stack has room for no more.
+_FLAT_MAX = 200
+#: What scripts get: Python returns the parts of a list after a mark, which is much cheaper than a table.
+_CALLS = """
+local mark, call, pcall = ...
+local function taken(first, ...)
+  if first == mark then return { ... } end
+  return first
+end
+local function run(script, number, ...)
+  local keys, arguments = { ... }, {}
+  for place = number + 1, select('#', ...) do
+    arguments[place - number] = keys[place]
+    keys[place] = nil
+  end
+  return script(keys, arguments)
+end
+return
+  { call = function(...) return taken(call(...)) end, pcall = function(...) return taken(pcall(...)) end },
+  run
+"""
 #: Decoded texts that are kept; a script gets a copy, which is much cheaper than another conversion.
 _DECODED_MAX = 512
 _COPY = """
@@ -50,8 +69,10 @@ class _Lua:
         # What Redis's cjson calls null is a value of its own, and true in a condition.
         self._null = self.runtime.eval("{}")
         self.table = self.runtime.table_from
-        functions = {"call": self._call, "pcall": self._protected_call}
-        self.runtime.globals().redis = self.table(functions)
+        self._nested = partial(self.table, recursive=True)
+        self._mark = self.runtime.eval("{}")
+        calls: tuple[Any, Any] = self.runtime.execute(_CALLS, self._mark, self._call, self._protected_call)
+        self.runtime.globals().redis, self.run = calls
         remembering = self.runtime.execute(_COPY.replace("LIMIT", str(_DECODED_MAX)), self._null)
         cjson = {"decode": remembering(self._decode), "encode": self._encode, "null": self._null}
         self.runtime.globals().cjson = self.table(cjson)
@@ -61,7 +82,10 @@ class _Lua:
 
     def _call(self, name: str, *arguments: Any) -> Any:
         reply = self.execute(name, *arguments)
-        return reply if type(reply) in _PLAIN else self._reply(reply)
+        if type(reply) is list:
+            return self._reply(reply)
+        # `nil` is false there.
+        return False if reply is None else reply
 
     def _protected_call(self, name: str, *arguments: Any) -> Any:
         try:
@@ -69,30 +93,30 @@ class _Lua:
         except ResponseError as error:
             return self.table({"err": str(error)})
 
-    def _reply(self, reply: Any) -> Any:
-        """A reply as scripts see it: `nil` is false there."""
-        if reply is None:
-            return False
-        if type(reply) is not list:
-            return reply
+    def _reply(self, reply: list[Any]) -> Any:
         if list in map(type, reply):
-            reply = [self._reply(part) for part in reply]
-        return self.table(reply)
+            reply = [self._reply_table(part) for part in reply]
+        return (self._mark, *reply) if len(reply) < _FLAT_MAX else self.table(reply)
+
+    def _reply_table(self, reply: Any) -> Any:
+        if type(reply) is list:
+            return self.table([self._reply_table(part) for part in reply])
+        return False if reply is None else reply
 
     def _decode(self, text: str) -> Any:
-        return self._lua(orjson.loads(text))
-
-    def _lua(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is dict:
-            if None in value.values():
-                value = {name: self._null if part is None else part for name, part in value.items()}
-            if any(type(part) in _NESTED for part in value.values()):
-                value = {name: self._lua(part) for name, part in value.items()}
-            return self.table(value)
-        if kind is list:
-            return self.table([self._lua(part) for part in value])
+        value = orjson.loads(text)
+        if type(value) in _NESTED:
+            self._put_null(value)
+            return self._nested(value)
         return self._null if value is None else value
+
+    def _put_null(self, value: Any) -> None:
+        """Have the null of scripts in every place where there is none."""
+        for place, part in value.items() if type(value) is dict else enumerate(value):
+            if part is None:
+                value[place] = self._null
+            elif type(part) in _NESTED:
+                self._put_null(part)
 
     def _encode(self, value: Any) -> bytes:
         return orjson.dumps(self._plain(value))
@@ -124,7 +148,7 @@ class Script:
         """Its reply; errors of commands pass through. ``execute`` runs its commands."""
         lua = self._lua
         lua.execute = execute
-        return _plain_reply(self._function(lua.table(keys), lua.table(arguments)))
+        return _plain_reply(lua.run(self._function, len(keys), *keys, *arguments))
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +162,7 @@ def _plain_reply(value: Any) -> Any:
     kind = type(value)
     if kind is str:
         return value.encode()
-    if kind is int or value is None:
+    if kind is int or kind is bytes or value is None:
         return value
     if kind is bool:
         return 1 if value else None

@@ -30,6 +30,7 @@ _TIMELESS = frozenset(
 #: Commands that a server which is out of memory, or a replica, refuses. One that is loading refuses all.
 _WRITES = frozenset({"XADD", "HSET", "ZADD", "SET", "XGROUP CREATE"})
 _ALL = _WRITES | _TIMELESS | {"EVALSHA", "SCRIPT LOAD", "XREADGROUP", "XCLAIM", "XGROUP"}
+_REFUSED = (BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 #: Seconds after which a process waits no longer for a reply.
 _TIMEOUT = 3.0
 #: Commands of one process that may fail within a second: all of its loops pause before they try again.
@@ -165,8 +166,10 @@ class Server:
         replies = answers(self.keys, commands)
         if self.added:
             self._serve_blocked()
-        if any(isinstance(reply, BusyLoadingError | OutOfMemoryError | ReadOnlyError) for reply in replies):
-            self._failed(life)
+        for reply in replies:
+            if isinstance(reply, _REFUSED):
+                self._failed(life)
+                break
         if self._dies(life):
             self._moving -= 1
         elif self.stormy and life.mortal and self.random.random() < self.weather.loss / 10:
