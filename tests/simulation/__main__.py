@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections import Counter
@@ -50,8 +49,6 @@ def _many(seeds: range, jobs: int) -> int:
     counts: Counter[str] = Counter()
     failing: list[Verdict] = []
     sessions = 0
-    # What is loaded stays: the collector need not look through it again in every world.
-    gc.freeze()
     progress = Progress(len(seeds), "seeds")
     for done, verdict in enumerate(play_seeds(seeds, jobs), 1):
         sessions += verdict.sessions

@@ -45,12 +45,23 @@ def play_seed(seed: int) -> Verdict:
 
 def play_seeds(seeds: Iterable[int], jobs: int = 1) -> Iterator[Verdict]:
     """The verdicts on these seeds, in their order."""
-    # A world ends with its seed, so most collections find nothing.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
     if jobs == 1:
-        yield from map(play_seed, seeds)
+        yield from map(_play_and_clear, seeds)
         return
     # Each process begins as a copy of this one, so that a fault which was put in is in all of them.
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        yield from pool.imap(play_seed, seeds, _CHUNK)
+        yield from pool.imap(_play_and_clear, seeds, _CHUNK)
+
+
+def _play_and_clear(seed: int) -> Verdict:
+    """As `play_seed`. A world is garbage when it ends, and little is before: it is collected once, then."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return play_seed(seed)
+    finally:
+        gc.collect()
+        # What is left are caches, which need not be looked through again after every world.
+        gc.freeze()
+        if was_enabled:
+            gc.enable()

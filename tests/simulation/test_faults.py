@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.faults import FAULTS
 from tests.simulation.faults_in_shells import Fault
-from tests.simulation.run import play_seed
+from tests.simulation.run import play_seed, play_seeds
 
 #: Seeds within which each fault must be caught.
 _SOON = 500
@@ -19,7 +19,7 @@ def test_a_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch, capsys
     with monkeypatch.context() as patch:
         fault.put_in(patch)
         caught = next(
-            (verdict for verdict in map(play_seed, range(fault.first, fault.first + _SOON)) if verdict.violations), None
+            (verdict for verdict in play_seeds(range(fault.first, fault.first + _SOON)) if verdict.violations), None
         )
     assert caught is not None, f"not caught within {_SOON} seeds"
     crashes = [violation.what for violation in caught.violations if violation.promise == "crash"]
