@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from random import Random
+from string import ascii_lowercase
 
 from gateway.conversation.limits import Limits
 from gateway.turn.requests import Patience
@@ -91,6 +92,10 @@ class Plan:
         return self.hopeless or self.limits.patience.give_up < Patience().give_up
 
 
+#: How many sessions share the world of the first few.
+_FURTHER = (0, 3, 5, 8)
+
+
 def draw(seed: int) -> Plan:
     """The plan of this seed: the same one every time."""
     random = Random(seed)
@@ -110,12 +115,10 @@ def draw(seed: int) -> Plan:
         limits = replace(limits, reply=3.0, response_silence=4.0, patience=patience)
     hostile = random.random() < 0.25
     sessions = 1 if random.random() < 0.5 else random.randint(2, 3)
-    scripts = [
-        script.with_a_bad_line(
-            script.draw(random, "abc"[index], call_timeout=limits.call, hostile=hostile), Random(seed * 8 + index + 0.5)
-        )
-        for index in range(sessions)
-    ]
+    scripts = [_script(random, seed, index, limits.call, hostile=hostile) for index in range(sessions)]
+    further = Random(f"{seed} further")
+    for index in range(sessions, sessions + further.choice(_FURTHER)):
+        scripts.append(_script(further, seed, index, limits.call, hostile=hostile))
     return Plan(
         seed=seed,
         # Responses to silence that never end well would keep a session from its rest.
@@ -144,6 +147,11 @@ def draw(seed: int) -> Plan:
         redials=tuple(Random(seed * 8 + 4).choices((0.0, 0.0, 0.1, 1.5, 4.0), k=3)),
         cuts=Random(seed * 8 + 5).random() < 0.15,
     )
+
+
+def _script(random: Random, seed: int, index: int, call_timeout: float, *, hostile: bool) -> Script:
+    drawn = script.draw(random, ascii_lowercase[index], call_timeout=call_timeout, hostile=hostile)
+    return script.with_a_bad_line(drawn, Random(seed * 8 + index + 0.5))
 
 
 #: Those after which a session must come to rest: its turn becomes free, and its requests are carried out or told.

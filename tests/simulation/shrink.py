@@ -30,6 +30,10 @@ def shrink(plan: Plan, promise: str, *, most: int = 300) -> tuple[Plan, Verdict]
 def _smaller(plan: Plan) -> Iterator[Plan]:
     """Every plan that is one cut away, the deepest cuts first."""
     scripts = plan.scripts
+    if len(scripts) > 2:
+        half = len(scripts) // 2
+        yield replace(plan, scripts=scripts[:half])
+        yield replace(plan, scripts=scripts[half:])
     if len(scripts) > 1:
         for index in range(len(scripts)):
             yield replace(plan, scripts=scripts[:index] + scripts[index + 1 :])
