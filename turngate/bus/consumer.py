@@ -106,6 +106,7 @@ class Consumer(Generic[Message]):
         self._handler = handler
         self._traced = traced
         self._label = label_of(stream)
+        self._handled = _handled.labels(self._label)
 
     async def deliver(self, entries: Sequence[Entry]) -> dict[bytes, str]:
         """Handle these entries, and have those that are finished acknowledged soon. Returns the reasons of those that
@@ -135,7 +136,7 @@ class Consumer(Generic[Message]):
             else:
                 failed |= {ids[position]: reason for position, reason in reasons.items()}
                 finished = [entry_id for entry_id in ids if entry_id not in failed]
-                _handled.labels(self._label).inc(len(finished))
+                self._handled.inc(len(finished))
         if self.own:
             # Nobody delivers an entry of one's own stream again.
             finished += failed

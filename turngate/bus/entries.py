@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -38,6 +39,7 @@ def body_of(fields: Mapping[bytes, bytes]) -> bytes:
     return orjson.dumps(shown)
 
 
+@lru_cache
 def label_of(stream: str) -> str:
     """A stream's name for metrics: the streams of all gateways have one."""
     first, *middle, last = stream.split(".")

@@ -13,13 +13,15 @@ from redis.exceptions import NoScriptError
 
 async def run_script(redis: Redis, source: str, keys: Sequence[Any], arguments: Sequence[Any]) -> Any:
     """Its reply. Redis errors pass through. redis-py's `register_script` computes the script's hash in each call."""
+    # redis-py has no types for what it returns here.
+    client: Any = redis
     call = ("EVALSHA", _sha(source), len(keys), *keys, *arguments)
     try:
-        return await redis.execute_command(*call)
+        return await client.execute_command(*call)
     except NoScriptError:
         # The server was started anew.
-        await redis.script_load(source)
-        return await redis.execute_command(*call)
+        await client.script_load(source)
+        return await client.execute_command(*call)
 
 
 @cache

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -26,15 +25,13 @@ class Server:
         self.answers = asyncio.Event()
         self.answers.set()
 
-    def register_script(self, _: str) -> Callable[..., Awaitable[None]]:
-        return self._finish
-
-    async def _finish(self, keys: Sequence[str], args: Sequence[Any]) -> None:
+    async def execute_command(self, name: str, _sha: str, _keys: int, stream: str, group: str, *ids: bytes) -> None:
+        assert name == "EVALSHA"
         self.tries += 1
         await self.answers.wait()
         if self.errors:
             raise self.errors.pop(0)
-        self.finished.append((keys[0], args[0], list(args[1:])))
+        self.finished.append((stream, group, list(ids)))
 
 
 def acknowledger(server: Server) -> Acknowledger:
