@@ -6,12 +6,12 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 NEVER = float("inf")
 
 
-class Timer(Enum):
+class Timer(IntEnum):
     """What a conversation can wait for."""
 
     #: The slot changes: a promised response begins, the active one shows an event, a cancelled one ends.

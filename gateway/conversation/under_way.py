@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 from gateway.conversation.context import Context
 from turngate.protocol.messages import Slot
 
 
-class What(Enum):
+class What(StrEnum):
     """What can be under way."""
 
     SPEECH = "speech"

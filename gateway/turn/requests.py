@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from gateway.timers import NEVER
+
 #: How messages that the gateway makes are named to the client.
 _NAMES = {"LateFunctionResult": "FunctionCallResponse", "ReplyCutOff": "The rest of the reply"}
 
@@ -181,7 +183,7 @@ class OpenRequests:
 
     def open(self, kind: Kind) -> tuple[int, ...]:
         """The ``seq`` of every open request of this kind, ascending."""
-        return tuple(seq for seq, request in self._open.items() if request.kind is kind)
+        return tuple([seq for seq, request in self._open.items() if request.kind is kind]) if self._open else ()
 
     @property
     def percent(self) -> int:
@@ -267,24 +269,24 @@ class OpenRequests:
 
     def due_at(self, free_since: float | None) -> float:
         """When `due` names something next; infinity when never."""
-        return min((self._due_at(request, free_since) for request in self._open.values()), default=float("inf"))
+        return min([self._due_at(request, free_since) for request in self._open.values()], default=NEVER)
 
     def overdue_at(self) -> float:
         """When `overdue` names something next, should the turn make no progress; infinity when never."""
-        return min(map(self._given_up_at, self._open.values()), default=float("inf"))
+        return min(map(self._given_up_at, self._open.values()), default=NEVER)
 
     def _due_at(self, request: Request, free_since: float | None) -> float:
         if request.on_its_way:
-            return float("inf")
+            return NEVER
         if not request.translated:
             backoff = self._patience.translation * float(2 ** min(max(request.attempts - 1, 0), 16))
             return request.published_at + min(backoff, self._patience.longest)
         if free_since is None:
-            return float("inf")
+            return NEVER
         return max(request.published_at, free_since) + self._patience.release
 
     def _given_up_at(self, request: Request) -> float:
         if request.on_its_way:
             # Its answer has a timeout of its own.
-            return float("inf")
+            return NEVER
         return request.accepted_at + self._patience.give_up + self._progress() - request.progress_before

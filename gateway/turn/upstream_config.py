@@ -7,7 +7,6 @@ instructions (for text to append), the fields to reset, and the fields that can 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -115,7 +114,7 @@ class UpstreamConfig:
     def prepare(self, change: Configuration) -> Prepared:
         """Complete a change for sending: append to the current instructions, truncate them if they are too long, and
         omit resets of unset fields and fields that can no longer change."""
-        session = copy.deepcopy(change.session)
+        session = _copied(change.session)
         if change.append_instructions is not None:
             session["instructions"] = append_text(self._instructions(), change.append_instructions)
         length = len(session.get("instructions") or "")
@@ -196,7 +195,7 @@ class UpstreamConfig:
 
     def restoring(self) -> dict[str, Any]:
         """The session object that brings a new session to the configuration in force."""
-        session = copy.deepcopy(self.asked)
+        session: dict[str, Any] = _copied(self.asked)
         for path, reset in _RESETS.items():
             if _get(session, path) == reset:
                 _remove(session, path)
@@ -283,6 +282,13 @@ def _functions(session: dict[str, Any]) -> frozenset[str] | None:
     if not isinstance(tools, list):
         return None
     return frozenset(str(tool.get("name")) for tool in tools if isinstance(tool, dict))
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a JSON value, down to the last object and list. `copy.deepcopy` takes many times as long."""
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 def _get(tree: Any, path: str) -> Any:

@@ -6,10 +6,12 @@ nothing depends on never makes its event unreadable: it is converted where that 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
 T = TypeVar("T")
 
@@ -20,17 +22,22 @@ class UpstreamModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Otherwise:
+    """What a value counts as that is not of its type. Done by pydantic's core, since texts are most of what is read."""
+
+    default: str | None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_default_schema(handler(source), default=self.default, on_error="default")
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(value: Any) -> Any:
     return value if isinstance(value, str) or _is_number(value) else None
-
-
-def _text_or_empty(value: Any) -> Any:
-    text = _text(value)
-    return "" if text is None else text
 
 
 def _json(value: Any) -> Any:
@@ -65,9 +72,9 @@ def _objects(value: Any) -> Any:
 
 
 #: An optional text; a number becomes one, anything else counts as absent.
-Text: TypeAlias = Annotated[str | None, BeforeValidator(_text)]
+Text: TypeAlias = Annotated[str | None, _Otherwise(None)]
 #: A text that is empty where there is none.
-TextOrEmpty: TypeAlias = Annotated[str, BeforeValidator(_text_or_empty)]
+TextOrEmpty: TypeAlias = Annotated[str, _Otherwise("")]
 #: An optional text of JSON; where a server sends the value itself, the value is written as JSON.
 JsonText: TypeAlias = Annotated[str | None, BeforeValidator(_json)]
 #: An optional whole number; a fraction is cut off, anything else counts as absent.
