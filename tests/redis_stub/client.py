@@ -63,9 +63,20 @@ def _template() -> Redis:
     return Redis(protocol=2)
 
 
+@cache
+def _pipeline_template() -> Pipeline:
+    client = _template()
+    return Pipeline(client.connection_pool, client.response_callbacks, False, None)
+
+
 class _StubPipeline(Pipeline):
     def __init__(self, exchange: Exchange, client: Redis, transaction: bool) -> None:
-        super().__init__(client.connection_pool, client.response_callbacks, transaction, None)
+        # Making a pipeline takes redis-py longer than the stub needs for a command.
+        self.__dict__.update(_pipeline_template().__dict__)
+        self.command_stack = []
+        self.scripts = set()
+        self.is_transaction = transaction
+        self.response_callbacks = client.response_callbacks
         self._exchange = exchange
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
@@ -86,7 +97,9 @@ class _StubPipeline(Pipeline):
 
 
 def _read(client: Redis, args: Command, options: dict[str, Any], reply: Any) -> Any:
-    callback: Any = client.response_callbacks.get(args[0])
+    # Not as redis-py, which looks for the name in capitals: all commands are.
+    callbacks: Any = client.response_callbacks
+    callback: Any = dict.get(callbacks, args[0])
     if callback is None:
         return reply
     options.pop("keys", None)

@@ -84,7 +84,14 @@ class VirtualLoop:
                 steps += 1
                 if steps > _ENDLESS:
                     raise EndlessError(f"{ready[0]._callback} does not let time pass")
-                ready.popleft()()
+                handle = ready.popleft()
+                callback = handle._callback
+                if callback is None:
+                    continue
+                if handle._context is None:
+                    callback(*handle._arguments)
+                else:
+                    handle._context.run(callback, *handle._arguments)
             if not timers or timers[0][0] > moment:
                 self.now = moment
                 return

@@ -60,6 +60,11 @@ class _Keys(Keyspace):
     def __init__(self, server: Server, loop: VirtualLoop) -> None:
         super().__init__(lambda: round(loop.now * 1_000_000))
         self._server = server
+        self._loop = loop
+
+    @property
+    def now_ms(self) -> int:
+        return round(self._loop.now * 1_000_000) // 1000
 
     def on_xclaim(self, *arguments: bytes) -> Any:
         claimed = super().on_xclaim(*arguments)

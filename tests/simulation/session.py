@@ -275,10 +275,11 @@ class Session:
             self._judge(accepted_by_openai, event)
             history.append(Entry(now, Where.GATEWAY_SENT, event))
             self.send(event)
+        messages = out.messages
         if self._parked is None:
-            self._tell(out.messages)
+            self._tell(messages)
         else:
-            self._parked += out.messages
+            self._parked += messages
         self._publish(out)
         for event in out.to_upstream:
             # Whoever waits for this moment acts after it.
@@ -287,7 +288,7 @@ class Session:
             self.closed = True
             history.append(Entry(now, Where.FAULT, f"the session ends: {ending.code} {ending.reason}"))
             self._clock.later(0.0, self.client_gone)
-        return out.messages if self._parked is None else []
+        return messages if self._parked is None else []
 
     def _publish(self, out: Effects) -> None:
         for seq in out.to_publish:
