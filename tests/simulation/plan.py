@@ -92,8 +92,8 @@ class Plan:
         return self.hopeless or self.limits.patience.give_up < Patience().give_up
 
 
-#: How many sessions share the world of the first few.
-_FURTHER = (0, 3, 5, 8)
+#: How many sessions share the gateways, processes and Redis of the first few.
+_FURTHER = (0, 4, 8, 12)
 
 
 def draw(seed: int) -> Plan:
@@ -117,8 +117,10 @@ def draw(seed: int) -> Plan:
     sessions = 1 if random.random() < 0.5 else random.randint(2, 3)
     scripts = [_script(random, seed, index, limits.call, hostile=hostile) for index in range(sessions)]
     further = Random(f"{seed} further")
-    for index in range(sessions, sessions + further.choice(_FURTHER)):
-        scripts.append(_script(further, seed, index, limits.call, hostile=hostile))
+    scripts += [
+        _script(further, seed, index, limits.call, hostile=hostile)
+        for index in range(sessions, sessions + further.choice(_FURTHER))
+    ]
     return Plan(
         seed=seed,
         # Responses to silence that never end well would keep a session from its rest.
