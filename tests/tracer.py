@@ -12,29 +12,36 @@ from turngate.tracing.spans import NOT_SAMPLED, Attributes, Kind, Span
 class RecordedSpan:
     """A span, as it is so far."""
 
-    def __init__(self, known: Received) -> None:
-        self.known = known
+    def __init__(self, begun: Received) -> None:
         self.over = False
+        self._begun = begun
+        self._ended_at = begun.ended_at
+        self._failed = begun.failed
+        self._links = begun.links
+
+    @property
+    def known(self) -> Received:
+        return replace(self._begun, ended_at=self._ended_at, failed=self._failed, links=self._links)
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.known.trace}-{self.known.id}-01"
+        return f"00-{self._begun.trace}-{self._begun.id}-01"
 
     def set(self, attributes: Attributes) -> None:
         assert not self.over
-        self.known.attributes.update(attributes)
+        self._begun.attributes.update(attributes)
 
     def link(self, traceparent: str) -> None:
         if traceparent:
-            self.known = replace(self.known, links=(*self.known.links, _ids(traceparent)))
+            self._links = (*self._links, _ids(traceparent))
 
     def end(self, at: float, error: str = "") -> None:
         assert not self.over, "a span ends once"
-        assert at >= self.known.began_at
+        assert at >= self._begun.began_at
         self.over = True
         if error:
-            self.known.attributes["error.type"] = error
-        self.known = replace(self.known, ended_at=at, failed=bool(error))
+            self._begun.attributes["error.type"] = error
+        self._ended_at, self._failed = at, bool(error)
 
 
 class RecordingTracer:

@@ -79,6 +79,9 @@ class _StubPipeline(Pipeline):
         self.response_callbacks = client.response_callbacks
         self._exchange = exchange
 
+    async def reset(self) -> Any:
+        self.command_stack = []
+
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         stack: list[Any] = self.command_stack
         self.command_stack = []

@@ -280,8 +280,11 @@ class Line:
             of_the_client = sum(not request.own for request in state.requests)
             outcome.most_requests = max(outcome.most_requests, len(state.requests))
             outcome.most_client_requests = max(outcome.most_client_requests, of_the_client)
-        outcome.most_calls = max(outcome.most_calls, len(state.calls.open))
-        outcome.longest_wait = max(outcome.longest_wait, self._waiting())
+        calls, waited = len(state.calls.open), self._waiting()
+        if calls > outcome.most_calls:
+            outcome.most_calls = calls
+        if waited > outcome.longest_wait:
+            outcome.longest_wait = waited
         if outcome.plan.sickness is not None and self.session.serves:
             self._measure()
         if self.session.closed:
@@ -331,6 +334,8 @@ class Line:
             return 0.0
         if self._clear_since is None:
             self._clear_since = now
+        if not len(state.requests):
+            return 0.0
         # The turn may have been taken and freed between two looks.
         clear_since = max(self._clear_since, free_since)
         return max(
