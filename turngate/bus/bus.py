@@ -17,6 +17,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client import Counter
@@ -55,6 +56,11 @@ _TRIES = 5
 _published = Counter(
     "turngate_published", "Messages put on streams, without those that session-state's script writes.", ["stream"]
 )
+
+
+@lru_cache
+def _published_on(stream: str) -> Counter:
+    return _published.labels(label_of(stream))
 
 
 def consumer_name() -> str:
@@ -192,7 +198,7 @@ class Bus:
         refused: Exception | None = None
         for one, reply in zip(publications, replies, strict=True):
             if not isinstance(reply, Exception):
-                _published.labels(label_of(one.stream)).inc()
+                _published_on(one.stream).inc()
             elif trouble.concerns_server(reply):
                 left.append(one)
                 refused = reply

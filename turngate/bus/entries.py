@@ -6,9 +6,8 @@ An entry has one field, the message as JSON: any program can write or read it, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import BaseModel
@@ -18,8 +17,7 @@ FIELD = "__data__"
 _KEY = FIELD.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry as it was read."""
 
     id: bytes
