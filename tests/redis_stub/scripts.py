@@ -96,6 +96,8 @@ class _Lua:
     def _reply(self, reply: list[Any]) -> Any:
         if list in map(type, reply):
             reply = [self._reply_table(part) for part in reply]
+        elif None in reply:
+            reply = [False if part is None else part for part in reply]
         return (self._mark, *reply) if len(reply) < _FLAT_MAX else self.table(reply)
 
     def _reply_table(self, reply: Any) -> Any:
