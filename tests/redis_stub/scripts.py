@@ -139,6 +139,10 @@ def _lua() -> _Lua:
     return _Lua()
 
 
+def _nobody(*_: Any) -> Any:
+    raise AssertionError("no script runs")
+
+
 class Script:
     """A compiled script."""
 
@@ -150,7 +154,11 @@ class Script:
         """Its reply; errors of commands pass through. ``execute`` runs its commands."""
         lua = self._lua
         lua.execute = execute
-        return _plain_reply(lua.run(self._function, len(keys), *keys, *arguments))
+        try:
+            return _plain_reply(lua.run(self._function, len(keys), *keys, *arguments))
+        finally:
+            # A server that nobody needs is not kept by its last script.
+            lua.execute = _nobody
 
 
 @lru_cache(maxsize=64)

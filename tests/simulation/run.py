@@ -45,6 +45,8 @@ def play_seed(seed: int) -> Verdict:
 
 def play_seeds(seeds: Iterable[int], jobs: int = 1) -> Iterator[Verdict]:
     """The verdicts on these seeds, in their order."""
+    # What is loaded stays: the collector need not look through it after each world.
+    gc.freeze()
     if jobs == 1:
         yield from map(_play_and_clear, seeds)
         return
@@ -61,7 +63,5 @@ def _play_and_clear(seed: int) -> Verdict:
         return play_seed(seed)
     finally:
         gc.collect()
-        # What is left are caches, which need not be looked through again after every world.
-        gc.freeze()
         if was_enabled:
             gc.enable()
