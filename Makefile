@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SETUP := pyproject.toml constraints.txt turngate/kernel/_kernel.c
 PYTEST := $(BIN)/python -m pytest
 # Number of seeds for `make simulate`.
-SEEDS ?= 600
+SEEDS ?= 1500
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ fuzz: $(VENV)/.dev ## a million generated frames from both sides for the gateway
 	@$(BIN)/python -m tests.fuzz
 	@$(BIN)/python -m tests.fuzz.kernel
 
-simulate: $(VENV)/.dev ## SEEDS (600) worlds of up to 15 conversations with injected faults in virtual time, with all promises checked
+simulate: $(VENV)/.dev ## SEEDS (1500) worlds of up to 11 conversations with injected faults in virtual time, with all promises checked
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 bench: $(VENV)/.bench $(if $(PEERS),$(VENV)/.peers) ## compare with two baselines, with PEERS=1 also with LiteLLM and others, and write docs/performance.md (ROUNDS=3; 20 minutes)

@@ -154,7 +154,9 @@ def _digest(kind: str, name: str) -> int:
 
 def _rows(digest: int, numbers: int) -> Iterator[int]:
     """Where the rows begin in which a name may be, in the order of looking."""
-    return ((digest + step) % _ROWS * numbers for step in range(0, 2 * _PROBES, 2))
+    # Without the last bit, which is always set.
+    first = digest >> 1
+    return ((first + step) % _ROWS * numbers for step in range(_PROBES))
 
 
 def _find(part: memoryview[int], numbers: int, digest: int) -> int | None:

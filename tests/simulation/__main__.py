@@ -20,7 +20,7 @@ _STORIES = 3
 def main() -> int:
     """Returns 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=600, help="how many to play")
+    parser.add_argument("--seeds", type=int, default=1_500, help="how many to play")
     parser.add_argument("--from", dest="first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="play this one only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes to play on")

@@ -144,7 +144,7 @@ class Facts:
     items: dict[str, Item] = field(default_factory=dict)
     #: How often each item was sent, by id.
     item_sends: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    #: Places at which the gateway learnt that the user's audio was committed.
+    #: Places at which the gateway learnt that the upstream had committed the user's audio by itself.
     commits: list[int] = field(default_factory=list)
     #: Places at which the upstream's connection was lost.
     losses: list[int] = field(default_factory=list)

@@ -38,6 +38,9 @@ class _Reader:
         self._began: dict[str, int] = {}
         self._speaking = False
         self._idle: str | None = None
+        #: Commits of the gateway that have reached the upstream, until it answers; and the items that came of them.
+        self._commits: set[str] = set()
+        self._by_hand: set[str] = set()
         self._replies: set[int] = set()
         for place, entry in enumerate(outcome.history):
             if self._moved is not None and entry.at > self._moved:
@@ -147,6 +150,7 @@ class _Reader:
             create.refused = event["error"]
         if (update := self.facts.updates.get(about)) is not None:
             update.refused = event["error"]
+        self._commits.discard(about)
 
     def _error_seen(self, place: int, event: Event) -> None:
         if (create := self.facts.creates.get(event["error"]["event_id"])) is not None:
@@ -203,9 +207,16 @@ class _Reader:
         self.facts.items.setdefault(name, Item(event["item"], sent=place))
         self.facts.item_sends[name] += 1
 
+    def _commit_received(self, place: int, event: Event) -> None:
+        self._commits.add(event["event_id"])
+
     def _audio_committed(self, place: int, event: Event) -> None:
         item_id = event["item_id"]
         self.facts.items[item_id] = Item({"id": item_id, "type": "audio"}, idle=item_id == self._idle)
+        if self._commits:
+            # They are answered at once, so there is one.
+            self._commits.pop()
+            self._by_hand.add(item_id)
 
     def _idle_timeout(self, place: int, event: Event) -> None:
         self._idle = event["item_id"]
@@ -222,8 +233,10 @@ class _Reader:
 
     def _commit_known(self, place: int, event: Event) -> None:
         self._speaking = False
-        self.facts.commits.append(place)
-        self.facts.items[event["item_id"]].committed = place
+        item_id = event["item_id"]
+        if item_id not in self._by_hand:
+            self.facts.commits.append(place)
+        self.facts.items[item_id].committed = place
 
 
 _READERS = {
@@ -233,6 +246,7 @@ _READERS = {
     (Where.GATEWAY_SENT, "conversation.item.create"): _Reader._item_sent,
     (Where.UPSTREAM_GOT, "response.create"): _Reader._create_received,
     (Where.UPSTREAM_GOT, "session.update"): _Reader._update_received,
+    (Where.UPSTREAM_GOT, "input_audio_buffer.commit"): _Reader._commit_received,
     (Where.UPSTREAM_SENT, "session.updated"): _Reader._updated,
     (Where.UPSTREAM_SENT, "error"): _Reader._error,
     (Where.UPSTREAM_SENT, "response.created"): _Reader._created,
