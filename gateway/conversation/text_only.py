@@ -31,12 +31,19 @@ class TextOnly:
         self._context = context
         #: The response that is text; None if none was found.
         self._response: str | None = None
+        #: Text was asked for at some time since the restoration: a response that began then is rightly text, although
+        #: audio may be asked for by now.
+        self._may_be_text = False
 
     def watch(self, event: ServerEvent) -> None:
         """Look at the first reply after a restoration."""
         context = self._context
+        if not context.unproven:
+            self._may_be_text = False
+            return
+        self._may_be_text |= "audio" not in (context.upstream_config.confirmed.get("output_modalities") or ["audio"])
         response_id = context.turn.response_id
-        if not context.unproven or response_id is None:
+        if response_id is None:
             return
         match event:
             case OutputAudioTranscriptDelta() if event.response_id == response_id:
@@ -45,7 +52,11 @@ class TextOnly:
                 self._response = response_id
                 context.downlink.replies.cut()
             case ResponseDone() if event.response.id == response_id and self._response is None:
-                context.unproven = not event.response.is_complete
+                if self._may_be_text:
+                    # It shows nothing; the next one is looked at.
+                    self._may_be_text = False
+                else:
+                    context.unproven = not event.response.is_complete
 
     def caught(self, response: Response) -> bool:
         """A response has ended. Returns whether it was text instead of audio: what was restored is restored in another
@@ -67,6 +78,4 @@ class TextOnly:
         return True
 
     def _is_wrong(self, response_id: str) -> bool:
-        context = self._context
-        asked = context.upstream_config.confirmed.get("output_modalities") or ["audio"]
-        return "audio" in asked and not context.downlink.replies.has_sounded(response_id)
+        return not self._may_be_text and not self._context.downlink.replies.has_sounded(response_id)

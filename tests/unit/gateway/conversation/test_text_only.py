@@ -86,6 +86,23 @@ def test_text_is_right_where_it_was_asked_for_or_the_upstream_has_spoken(session
     assert "ConversationText" in types(text(bench, "resp_3"))
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_text_is_right_where_audio_was_asked_for_after_the_reply_had_begun(late: bool) -> None:
+    """The upstream's own reply begins while the change is on its way. ``late``: its beginning is announced after."""
+    bench = restored(output_modalities=["text"])
+    bench.say(type="UpdateThink", think={"provider": {"type": "open_ai", "model": "gpt-realtime"}})
+    change = {"output_modalities": ["audio"]}
+    if late:
+        bench.event("session.updated", session=effective(**change))
+    bench.created("resp_2")
+    if not late:
+        bench.event("session.updated", session=effective(**change))
+    assert "ConversationText" in types(text(bench, "resp_2"))
+    # It does not show that the upstream speaks.
+    bench.created("resp_3")
+    assert text(bench, "resp_3") == []
+
+
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
 def test_a_reply_without_words_proves_it_if_it_is_complete(status: str) -> None:
     bench = restored()
