@@ -263,7 +263,7 @@ FAULTS = (
     Fault("a translation that comes again is carried out again", _repeats_are_carried_out),
     Fault("items leave in the order of translation", _items_out_of_order),
     Fault("parallel calls are not joined", _rule("if not answered[call] then calls_open = true end", "")),
-    Fault("an older record replaces a newer one", _rule("offered.version > turn.version", "true"), first=1_750),
+    Fault("an older record replaces a newer one", _rule("offered.version > turn.version", "true"), first=3_200),
     Fault("a new owner's record does not replace those of the one before", _rule("not turn or next_epoch", "not turn")),
     Fault("a create that lost the race is forgotten", _race_forgotten),
     Fault("the end of the user's turn is forgotten", _user_turn_forgotten),

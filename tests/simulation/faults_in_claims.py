@@ -94,6 +94,7 @@ FAULTS_IN_CLAIMS = (
     Fault(
         "an entry of the owner before is written after the claim",
         script_says("owners.lua", "entry.epoch < newest", "false"),
+        first=1_500,
     ),
     Fault("a claim does not raise the epoch of what is sent", _same_epoch),
     Fault("the owner before goes on", _owner_before_goes_on),
