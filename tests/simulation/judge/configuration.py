@@ -141,6 +141,8 @@ def check(facts: Facts) -> tuple[list[Violation], Timeline | None]:
     if any(message["code"] == "REQUEST_TIMED_OUT" for _, message in facts.of_type("Error")):
         # Which of several requests was given up cannot be told from outside.
         return found, None
+    again = _said_again(facts, asked)
+    asked = [one for one in asked if one not in again]
     timeline = Timeline([one.request for one in asked if not one.refused], [])
     wrong = list(_confirmed(facts, asked, timeline))
     return [*found, *wrong], None if wrong else timeline
@@ -175,10 +177,24 @@ def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
                 continue
             if not (locked and "voice" in one.request.message.get("speak", {}).get("provider", {})):
                 yield Violation("P3", one.request.at, f"{one.request.message} was neither confirmed nor refused")
-    order = [one for one in asked if one.told is not None and not one.refused]
+    again = _said_again(facts, asked)
+    order = [one for one in asked if one.told is not None and not one.refused and one not in again]
     for earlier, later in pairwise(order):
         if (earlier.told or 0) > (later.told or 0):
             yield Violation("P2", later.request.at, f"{later.request.message} was acknowledged before what came first")
+
+
+def _said_again(facts: Facts, asked: list[_Asked]) -> list[_Asked]:
+    """Settings that a client says again when it returns: they are acknowledged at once, and change nothing."""
+    said = [one.request.message for one in asked]
+    return [
+        one
+        for place, one in enumerate(asked)
+        if one.request.kind == "Settings"
+        and one.request.message in said[:place]
+        and one.told is not None
+        and facts.outcome.history[one.told].at == one.request.at
+    ]
 
 
 def _is_refusable(message: Event) -> bool:

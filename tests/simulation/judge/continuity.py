@@ -168,7 +168,9 @@ def _configuration(facts: Facts) -> Iterator[Violation]:
 
 def _speech(facts: Facts) -> Iterator[Violation]:
     """Speech that had begun when the connection was lost is heard by the next one, and not announced again."""
-    speaking = resumed = connected = announced = False
+    speaking = resumed = connected = False
+    # Beginnings of speech that the client was not told of yet.
+    untold = 0
     # Somebody spoke while there was no connection.
     unheard = False
     for place, (at, where, what) in enumerate(facts.outcome.history):
@@ -181,14 +183,15 @@ def _speech(facts: Facts) -> Iterator[Violation]:
         elif where is Where.CLIENT_SPOKE and place > facts.losses[0] and not connected:
             unheard = True
         elif where is Where.GATEWAY_GOT and kind == "input_audio_buffer.speech_started":
+            untold += not resumed
             speaking = True
         elif where is Where.GATEWAY_GOT and kind == "input_audio_buffer.committed":
-            speaking = resumed = unheard = announced = False
+            speaking = resumed = unheard = False
         elif where is Where.CLIENT_GOT and kind == "UserStartedSpeaking":
             # A client that was gone may hear of it late, but once.
-            if resumed and announced:
+            if resumed and not untold:
                 yield Violation("P13", at, "speech that went on is announced again")
-            announced = True
+            untold = max(untold - 1, 0)
     configured = bool(facts.of_type("SettingsApplied"))
     if (resumed or unheard) and configured and not facts.outcome.cut_short:
         yield Violation("P13", facts.outcome.history[-1].at, "speech that had begun was not heard to its end")
