@@ -57,6 +57,11 @@ class _Sorting:
             call["id"]: place for place, told in facts.of_type("FunctionCallCancelled") for call in told["functions"]
         }
         self._errors = reported(facts)
+        self._not_used = [
+            message["description"]
+            for _, message in facts.of_type("Warning")
+            if message["code"] == "UNKNOWN_FUNCTION_CALL"
+        ]
         for name, item in facts.items.items():
             self._take(name, item)
         for request in facts.requests:
@@ -82,6 +87,9 @@ class _Sorting:
         key = content.removeprefix("Result ")
         if is_result and self._cancelled.get(key, request.place) < request.place:
             # Nobody wanted it any more, and the client had been told so.
+            return
+        if is_result and any(f" waits for {request.message['id']};" in told for told in self._not_used):
+            # Told late, to a client that was gone.
             return
         item = self._unexplained.pop(key, None)
         late = next((text for text in self._unexplained if is_result and text.endswith("\n" + content)), "")
