@@ -88,9 +88,6 @@ class _Sorting:
         if is_result and self._cancelled.get(key, request.place) < request.place:
             # Nobody wanted it any more, and the client had been told so.
             return
-        if is_result and any(f" waits for {request.message['id']};" in told for told in self._not_used):
-            # Told late, to a client that was gone.
-            return
         item = self._unexplained.pop(key, None)
         late = next((text for text in self._unexplained if is_result and text.endswith("\n" + content)), "")
         if is_result and ((item is not None and _in_its_stead(item)) or (item is None and late)):
@@ -100,7 +97,9 @@ class _Sorting:
             item = self._unexplained.pop(late, None)
             content = late
         arrived = item is not None and item.added is not None
-        if not arrived and not self._facts.outcome.cut_short and not excused(self._errors, request.kind):
+        # A client that was gone is told late that nobody waited for it.
+        not_used = is_result and any(f" waits for {request.message['id']};" in told for told in self._not_used)
+        if not (arrived or not_used or self._facts.outcome.cut_short or excused(self._errors, request.kind)):
             self.problems.append(Violation("P3", request.at, f"{request.message} never reached the conversation"))
         if item is not None:
             if is_result and content not in (item.item.get("output"), _key(item.item)):
