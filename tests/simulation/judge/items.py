@@ -98,7 +98,7 @@ class _Sorting:
             content = late
         arrived = item is not None and item.added is not None
         # A client that was gone is told late that nobody waited for it.
-        not_used = is_result and any(f" waits for {request.message['id']};" in told for told in self._not_used)
+        not_used = any(f" waits for {request.message.get('id')};" in told for told in self._not_used)
         if not (arrived or not_used or self._facts.outcome.cut_short or excused(self._errors, request.kind)):
             self.problems.append(Violation("P3", request.at, f"{request.message} never reached the conversation"))
         if item is not None:
