@@ -27,7 +27,7 @@ class Call:
         self._stack = stack
         self._rolled_over = rolled_over
         self.rolls = 0.0
-        self.record: list[Any] = []
+        self.record: dict[str, list[Any]] = {}
 
     async def run(self) -> None:
         async with Client(self._stack) as client:
@@ -71,10 +71,12 @@ class Call:
         await self._rolls_over()
 
 
-def _comparable(client: Client) -> list[Any]:
+def _comparable(client: Client) -> dict[str, list[Any]]:
     """What was sent, without what is another in each session: ids, delays, and how much was heard of a reply before it
-    was cut off. Acknowledgements come beside replies, and are last."""
-    shown: list[Any] = []
+    was cut off. Acknowledgements come beside replies, and so does what is told of the user's turns: a transcript may be
+    ready before the reply to it, or after."""
+    agent: list[Any] = []
+    user: list[Any] = []
     acknowledged: list[Any] = []
     audio = 0
     for message in client.received:
@@ -84,19 +86,24 @@ def _comparable(client: Client) -> list[Any]:
         match message:
             case {"type": "PromptUpdated"}:
                 acknowledged.append(message["type"])
+            case {"type": "Transcript" | "UtteranceEnd" as kind}:
+                user.append(kind)
+            case {"type": "ConversationText", "role": "user", "content": content}:
+                user.append(content)
             case {"type": "UserStartedSpeaking"}:
                 audio = 0
-                shown.append(message["type"])
+                agent.append(message["type"])
+                user.append(message["type"])
             case {"type": "AgentAudioDone"}:
-                shown.append(("AgentAudioDone", audio))
+                agent.append(("AgentAudioDone", audio))
                 audio = 0
             case {"type": "ConversationText", "content": content}:
-                shown.append((message["role"], content))
+                agent.append(content)
             case {"type": "FunctionCallRequest", "functions": functions}:
-                shown.append([(one["name"], one["arguments"]) for one in functions])
+                agent.append([(one["name"], one["arguments"]) for one in functions])
             case {"type": kind}:
-                shown.append(kind)
-    return shown + acknowledged
+                agent.append(kind)
+    return {"agent": agent, "user": user, "acknowledged": acknowledged}
 
 
 async def test_the_record_of_a_client_is_the_same_with_and_without_roll_overs(stack: Stack, redis_url: str) -> None:
