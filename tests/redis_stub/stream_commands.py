@@ -10,7 +10,7 @@ from tests.redis_stub.streams import Group, Id, Stream
 
 
 class StreamCommands:
-    """A part of `Keyspace`."""
+    """A part of `Keyspace`, which has what these three stand for: they are here for the types, and never called."""
 
     @property
     def now_ms(self) -> int:

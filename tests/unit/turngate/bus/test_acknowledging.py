@@ -38,6 +38,18 @@ def acknowledger(server: Server) -> Acknowledger:
     return Acknowledger(cast(Redis, server), delay=0)
 
 
+async def stopping_while_redis_is_silent() -> tuple[Server, Acknowledger, asyncio.Task[None]]:
+    """A stop that waits for an acknowledgement which is on its way."""
+    server = Server()
+    server.answers.clear()
+    one = acknowledger(server)
+    one.add("events", "translators", ids(1))
+    stopping = asyncio.create_task(one.stop())
+    while not server.tries:
+        await asyncio.sleep(0)
+    return server, one, stopping
+
+
 def ids(count: int, start: int = 0) -> list[bytes]:
     return [b"%d-0" % number for number in range(start, start + count)]
 
@@ -70,13 +82,7 @@ async def test_many_are_acknowledged_in_commands_of_a_bounded_size() -> None:
 
 
 async def test_a_stop_waits_for_what_came_last() -> None:
-    server = Server()
-    server.answers.clear()
-    one = acknowledger(server)
-    one.add("events", "translators", ids(1))
-    stopping = asyncio.create_task(one.stop())
-    while not server.tries:
-        await asyncio.sleep(0)
+    server, one, stopping = await stopping_while_redis_is_silent()
     one.add("events", "translators", ids(1, start=1))
     server.answers.set()
     await stopping
@@ -84,13 +90,7 @@ async def test_a_stop_waits_for_what_came_last() -> None:
 
 
 async def test_a_stop_that_is_given_up_leaves_no_task() -> None:
-    server = Server()
-    server.answers.clear()
-    one = acknowledger(server)
-    one.add("events", "translators", ids(1))
-    stopping = asyncio.create_task(one.stop())
-    while not server.tries:
-        await asyncio.sleep(0)
+    _, _, stopping = await stopping_while_redis_is_silent()
     stopping.cancel()
     await asyncio.wait([stopping])
     assert [task.get_name() for task in asyncio.all_tasks()].count("acknowledgements") == 0
