@@ -46,7 +46,7 @@ test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
 	@$(PYTEST) tests/docker -m docker
 
-chaos: $(VENV)/.dev ## random faults in running processes for CHAOS_MINUTES (10), and a fleet behind HAProxy with CALLERS (200)
+chaos: $(VENV)/.dev $(VENV)/.javascript ## random faults in running processes for CHAOS_MINUTES (10), and a fleet behind HAProxy with CALLERS (200)
 	@CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(PYTEST) -s tests/chaos/test_at_length.py
 	@CALLERS=$${CALLERS:-200} $(PYTEST) -s -p tests.progress_of_tests tests/chaos/test_gateways.py
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -14,7 +13,6 @@ from turngate.local.stack import Stack
 
 FROZEN_SECONDS = 5.0
 WORKERS = ("translator-1", "translator-2", "session-state-1", "session-state-2")
-#: A child of the stack that dies this often within half a minute is not started again.
 _KILLS = 6
 
 
@@ -50,14 +48,14 @@ async def workers_killed(stack: Stack, progress: Progress, random: Random) -> No
     """Translators and session-state replicas get SIGKILL, one after the other, at random points."""
     for share in sorted(random.uniform(0.1, 0.8) for _ in range(_KILLS)):
         await progress.reaches(share)
-        stack.processes[random.choice(WORKERS)].kill()
+        stack.processes[random.choice(WORKERS)].kill_on_request()
 
 
 async def all_workers_killed(stack: Stack, progress: Progress, random: Random) -> None:
     """Every translator and session-state replica gets SIGKILL at once."""
     await progress.reaches(random.uniform(0.2, 0.6))
     for name in WORKERS:
-        stack.processes[name].kill()
+        stack.processes[name].kill_on_request()
 
 
 async def tasks_killed(stack: Stack, progress: Progress, random: Random) -> None:
@@ -65,14 +63,13 @@ async def tasks_killed(stack: Stack, progress: Progress, random: Random) -> None
     processes stop and are started again. See `tests.killable`."""
     for share in sorted(random.uniform(0.1, 0.8) for _ in range(_KILLS)):
         await progress.reaches(share)
-        if (pid := stack.processes[random.choice(WORKERS)].pid) is not None:
-            os.kill(pid, signal.SIGUSR1)
+        stack.processes[random.choice(WORKERS)].kill_on_request(by=signal.SIGUSR1)
 
 
 async def broker_killed(stack: Stack, progress: Progress, random: Random) -> None:
     """The broker gets SIGKILL, and starts again with nothing."""
     await progress.reaches(random.uniform(0.2, 0.6))
-    stack.processes["broker"].kill()
+    stack.processes["broker"].kill_on_request()
 
 
 async def broker_frozen(stack: Stack, progress: Progress, random: Random) -> None:

@@ -100,11 +100,11 @@ class Child:
         """Kill the program with SIGKILL, as in a crash. It is restarted unless restarts are off."""
         self._signal(signal.SIGKILL)
 
-    def kill_on_request(self) -> None:
-        """Kill the program with SIGKILL because a person wants to see what happens: that is no failure of it, so it is
-        started again however often."""
+    def kill_on_request(self, by: signal.Signals = signal.SIGKILL) -> None:
+        """End the program with a signal because a person or a test wants to see what happens: that is no failure of it,
+        so it is started again however often."""
         self._on_request = True
-        self.kill()
+        self._signal(by)
 
     def kill_permanently(self) -> None:
         """Kill the program with SIGKILL and do not restart it; a later `stop` returns immediately."""

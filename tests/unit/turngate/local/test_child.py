@@ -108,14 +108,17 @@ async def test_a_child_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch:
     await child.stop()
 
 
-async def test_a_child_that_is_killed_on_request_is_never_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGUSR1])
+async def test_a_child_that_is_killed_on_request_is_never_given_up(
+    monkeypatch: pytest.MonkeyPatch, by: signal.Signals
+) -> None:
     monkeypatch.setattr(child_module, "_BACKOFF", (0.0,))
     reports = Reports()
     child = make("good", reports)
     await child.start()
     for _ in range(3):
         reports.lines.clear()
-        child.kill_on_request()
+        child.kill_on_request(by)
         await reports.until("ready again")
     assert (child.restarts, child.given_up.is_set()) == (3, False)
     await child.stop()
