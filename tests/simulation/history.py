@@ -23,7 +23,7 @@ class Where(StrEnum):
     UPSTREAM_SENT = "upstream  <-"
     #: A response that the upstream made by itself: when it was accepted, which no event shows.
     UPSTREAM_BEGAN = "upstream  **"
-    #: The upstream's connection is lost; what comes later is about the next one.
+    #: The upstream's connection is lost; what comes later is about the next one. ``what`` may be `AUDIO_GONE`.
     UPSTREAM_LOST = "upstream  --"
     #: The next connection has taken the place of this one. ``what`` is what the upstream has of the conversation there:
     #: its session, and its items in order.
@@ -34,6 +34,8 @@ class Where(StrEnum):
 
 #: The fault that another gateway goes on with a session.
 MOVED = "another gateway goes on"
+#: The gateway before was killed, and the user's audio was nowhere else.
+AUDIO_GONE = "with the user's audio"
 
 
 class Entry(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.session.claims import TakenUp
 from tests.simulation.client import Client
 from tests.simulation.gateway import Gateway
-from tests.simulation.history import MOVED, Entry, History, Where
+from tests.simulation.history import AUDIO_GONE, MOVED, Entry, History, Where
 from tests.simulation.plan import Plan
 from tests.simulation.returns import Returns
 from tests.simulation.script import Do, Script, Step
@@ -148,7 +148,7 @@ class Line:
         self.session = self._session_at(gateway, history, taken.epoch)
         self.session.spoke = before.spoke
         self.session.conversation.take_up(taken.parts, self.now)
-        history.append(Entry(self.now, Where.UPSTREAM_LOST, ""))
+        history.append(Entry(self.now, Where.UPSTREAM_LOST, AUDIO_GONE if before.killed else ""))
         self._renew()
 
     def detached(self, gateway: Gateway, taken: TakenUp) -> Session:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from tests.simulation.history import Where
+from tests.simulation.history import AUDIO_GONE, Where
 from tests.simulation.judge.configuration import Config
 from tests.simulation.judge.facts import REQUEST_KEY, Event, Facts
 from tests.simulation.judge.violation import Violation
@@ -167,7 +167,8 @@ def _configuration(facts: Facts) -> Iterator[Violation]:
 
 
 def _speech(facts: Facts) -> Iterator[Violation]:
-    """Speech that had begun when the connection was lost is heard by the next one, and not announced again."""
+    """Speech that had begun when the connection was lost is heard by the next one, and not announced again. What only a
+    gateway had that was killed cannot be."""
     speaking = resumed = connected = False
     # Beginnings of speech that the client was not told of yet.
     untold = 0
@@ -176,6 +177,8 @@ def _speech(facts: Facts) -> Iterator[Violation]:
     for place, (at, where, what) in enumerate(facts.outcome.history):
         kind = what.get("type") if isinstance(what, dict) else None
         if where is Where.UPSTREAM_LOST:
+            if what == AUDIO_GONE:
+                speaking = resumed = unheard = False
             resumed |= speaking
             connected = False
         elif where is Where.GATEWAY_GOT and kind == "session.created":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.history import MOVED, Entry, Said, Where
+from tests.simulation.history import AUDIO_GONE, MOVED, Entry, Said, Where
 from tests.simulation.judge.facts import REQUEST_KEY, Create, Event, Facts, Item, Request, Response, Update, is_aside
 from tests.simulation.line import TICK, Outcome
 from tests.simulation.script import Do
@@ -60,6 +60,7 @@ class _Reader:
             elif entry.where is Where.UPSTREAM_LOST:
                 self.facts.losses.append(place)
                 self._leave(place)
+                self._speaking &= entry.what != AUDIO_GONE
             elif entry.where is Where.UPSTREAM_EXCHANGED:
                 self.facts.exchanges.append((place, entry.what))
                 self._leave(place)
