@@ -20,12 +20,13 @@ from benchmarks.machine import Cores
 from benchmarks.processes import pin
 from turngate.local.child import Child, Program
 from turngate.local.ports import free_port
-from turngate.local.stack import Stack
+from turngate.local.stack import Stack, translators_for
+from turngate.process.cores import usable_cores
 
 #: The names of the compared subjects.
 DIRECT, RELAY, SAME_RATE, RESAMPLED = "direct", "relay (A)", "turngate, 24 kHz", "turngate, 16 kHz"
 #: The number of translators, as in `turngate run`.
-TRANSLATORS = 2
+TRANSLATORS = translators_for(usable_cores())
 #: Maximum number of warnings shown per process.
 _SHOWN = 10
 

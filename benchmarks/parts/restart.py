@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.environment import Environment, settings
+from benchmarks.environment import Environment, settings, turngate
 from benchmarks.load.exchange import Exchanges
 from benchmarks.load.generator import marked, without_collections
 from benchmarks.load.session import LoadSession, clock
@@ -41,14 +41,13 @@ async def run(
 ) -> dict[str, RestartSample]:
     """One restart with each of these signals, with ``around`` seconds of requests before and after it."""
     found = {}
-    child = environment.stack.processes["translator-1"]
-    for name, number in signals.items():
-        async with (
-            environment.generator.open(SESSIONS, environment.stack.gateway_url, settings()) as load_sessions,
-            without_collections(),
-        ):
-            found[name] = await _restart(load_sessions, child, number, around, environment.cores)
-        say(summary(name, found[name]))
+    generator = environment.generator
+    async with turngate(generator.tls_url, environment.cores, translators=2, env=environment.trust) as stack:
+        child = stack.processes["translator-1"]
+        for name, number in signals.items():
+            async with generator.open(SESSIONS, stack.gateway_url, settings()) as sessions, without_collections():
+                found[name] = await _restart(sessions, child, number, around, environment.cores)
+            say(summary(name, found[name]))
     return found
 
 

@@ -77,8 +77,8 @@ generates the page. Absolute times depend on the machine, so compare the ratios 
 
 Every session sends and receives frames of 20 ms in real time. Latencies are one-way, from the call that sends at one
 end to the callback that receives at the other, of both directions together. *direct* has no process in between, and
-shows the share of the two ends and the kernel. "µs per pair" is the CPU time of all processes under test (gateway, two
-translators, session-state and broker) for one frame in each direction.
+shows the share of the two ends and the kernel. "µs per pair" is the CPU time of all processes under test (gateway,
+translators as `turngate run` starts them, session-state and broker) for one frame in each direction.
 
 {tables.audio_table(results.audio, plan.audio_sessions)}
 

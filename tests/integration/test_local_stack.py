@@ -18,9 +18,12 @@ import pytest
 from turngate.local.broker import EmbeddedBroker, start_broker
 from turngate.local.health import check
 from turngate.local.ports import free_port, is_free
-from turngate.local.stack import Stack
+from turngate.local.stack import Stack, translators_for
+from turngate.process.cores import usable_cores
 
 #: Timeout of every wait in these tests.
+#: Those that `turngate run` starts here.
+TRANSLATORS = translators_for(usable_cores())
 PATIENCE_SECONDS = 60
 
 # These tests look at processes and at how they end, as only Linux shows it; turngate itself runs elsewhere too.
@@ -112,7 +115,8 @@ def test_it_becomes_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.until("logs ")
         said = "\n".join(run.lines)
-        for name in ("broker", "simulator", "session-state-1", "translator-1", "translator-2", "gateway-1"):
+        names = [f"translator-{number + 1}" for number in range(TRANSLATORS)]
+        for name in ("broker", "simulator", "session-state-1", "gateway-1", *names):
             assert f"{name:16}ready at 127.0.0.1:" in said
         assert f"ws://127.0.0.1:{run.ports['GATEWAY']}/v1/agent/converse" in said
         assert f"ws://127.0.0.1:{run.ports['GATEWAY']}/openai" in said
@@ -122,7 +126,7 @@ def test_it_becomes_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
         for kind, path in (("GATEWAY", "health"), ("GATEWAY_INTERNAL", "ready"), ("SESSION_STATE", "ready")):
             assert check(f"http://127.0.0.1:{run.ports[kind]}/{path}") is None
         children = run.children()
-        assert len(children) == 6
+        assert len(children) == 4 + TRANSLATORS
         run.press_ctrl_c()
         code, said = run.end()
         assert all_ended(children)
@@ -201,7 +205,7 @@ def test_a_configured_broker_is_used(tmp_path: Path) -> None:
     with start_broker() as broker, running(tmp_path, TURNGATE_REDIS_URL=broker.url) as run:
         run.until("logs ")
         assert not any(line.startswith("broker") for line in run.lines)
-        assert len(children := run.children()) == 5
+        assert len(children := run.children()) == 3 + TRANSLATORS
         run.send(signal.SIGTERM)
         assert run.end()[0] == 0
         assert all_ended(children)

@@ -16,7 +16,7 @@ async def test_a_short_soak_leaves_nothing_behind() -> None:
     seen = " ".join(row.what for row in results.rows)
     for part in (
         "gateway-1: tasks",
-        "translator-2: tasks",
+        "translator-1: tasks",
         "session-state-1: memory",
         "broker: file",
         "turns: entries",

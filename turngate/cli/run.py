@@ -8,7 +8,10 @@ import typer
 
 
 def run(
-    translators: Annotated[int, typer.Option(min=1, max=64, help="Number of translator processes.")] = 2,
+    translators: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Number of translator processes.", show_default="one per two cores, up to 4"),
+    ] = None,
     workers: Annotated[
         str | None,
         typer.Option(envvar="TURNGATE_GATEWAY_WORKERS", help="Number of gateway processes, or auto.", show_default="1"),

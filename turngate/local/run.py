@@ -22,7 +22,8 @@ from session_state.config import SessionStateSettings
 from translator.config import TranslatorSettings
 from turngate.cli.services import unknown_settings
 from turngate.local.ports import is_free
-from turngate.local.stack import Stack, StackError
+from turngate.local.stack import Stack, StackError, translators_for
+from turngate.process.cores import usable_cores
 from turngate.process.settings import BrokerSettings, SettingsError, load
 from turngate.simulator.config import SimulatorSettings
 
@@ -78,8 +79,9 @@ def check_redis(url: str) -> None:
             raise StackError(f"TURNGATE_REDIS_URL: no Redis server answers at {address}: {error}") from None
 
 
-def run_stack(translators: int, workers: str | None = None) -> int:
-    """Run until a signal. Returns the exit code: 0 after a signal, 2 for a wrong setting, 1 for other failures."""
+def run_stack(translators: int | None = None, workers: str | None = None) -> int:
+    """Run until a signal. Returns the exit code: 0 after a signal, 2 for a wrong setting, 1 for other failures.
+    ``translators``: their number; None: as many as pay off on this machine."""
     console = Console(highlight=False, soft_wrap=True)
     complaints = Console(highlight=False, soft_wrap=True, stderr=True)
     for line in unknown_settings():
@@ -87,7 +89,7 @@ def run_stack(translators: int, workers: str | None = None) -> int:
     try:
         config = StackConfig(os.environ, workers)
         config.check()
-        return asyncio.run(_run(config, translators, console))
+        return asyncio.run(_run(config, translators or translators_for(usable_cores()), console))
     except (SettingsError, StackError) as error:
         complaints.print(Text(f"turngate: {error}", "red"))
         return 2 if isinstance(error, SettingsError) else 1

@@ -22,6 +22,15 @@ from turngate.local.child import Child, ChildError, Program, Report
 from turngate.local.faults import FaultsSocket, private_folder
 from turngate.local.layout import Layout, lay_out
 
+#: More than these keep up with whatever one machine carries.
+_TRANSLATORS_MAX = 4
+
+
+def translators_for(cores: int) -> int:
+    """How many translators pay off beside everything else on so many cores: each process more is one more that has to
+    be woken up. One carries what a gateway needs on two cores."""
+    return max(1, min(_TRANSLATORS_MAX, cores // 2))
+
 
 class StackError(Exception):
     """The stack could not be started. The text is one line for the user; all processes are stopped."""

@@ -150,7 +150,8 @@ def _kernel() -> Finding:
 
 
 def _processes(settings: GatewaySettings) -> Iterator[Finding]:
-    from gateway.workers.count import usable_cores, workers_of
+    from gateway.workers.count import workers_of
+    from turngate.process.cores import usable_cores
 
     workers = workers_of(settings.gateway_workers)
     yield of_workers(workers, usable_cores())

@@ -13,10 +13,15 @@ from turngate.local import stack as stack_module
 from turngate.local.child import Program
 from turngate.local.layout import Layout, answers
 from turngate.local.ports import free_port, is_free
-from turngate.local.stack import Stack, StackError
+from turngate.local.stack import Stack, StackError, translators_for
 
 FAKE_SERVICE = str(Path(__file__).with_name("fake_service.py"))
 Stages = list[list[tuple[int, str]]]
+
+
+@pytest.mark.parametrize(("cores", "translators"), [(1, 1), (2, 1), (4, 2), (7, 3), (64, 4)])
+def test_a_machine_with_few_cores_has_few_translators(cores: int, translators: int) -> None:
+    assert translators_for(cores) == translators
 
 
 class Journal:
