@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from session_state import log_events
 from session_state.config import SessionSettings
 from session_state.keys import JOURNAL_KEY, SESSION_KEY
-from session_state.script import Script
+from session_state.script import script_of
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
 from turngate.process.log_context import about
@@ -90,7 +90,7 @@ class OwnersClient:
     def __init__(self, redis: Redis, settings: SessionSettings, ttl_ms: int) -> None:
         """What was written is kept for ``ttl_ms`` after the last entry."""
         self._redis = redis
-        self._script = Script(redis, "owners.lua")
+        self._script = script_of("owners.lua")
         self._prefix = settings.redis_prefix
         before, _, after = commands_stream("\0").partition("\0")
         self._common = {
@@ -105,7 +105,9 @@ class OwnersClient:
         """Write these entries, in one round trip. Returns what became of each, or the error that concerns only it."""
         if not entries:
             return []
-        replies = await self._script.run([self._call("write", entry.session, entry) for entry in entries])
+        replies = await self._script.run_all(
+            self._redis, [self._call("write", entry.session, entry) for entry in entries]
+        )
         return [self._outcome(entry, reply) for entry, reply in zip(entries, replies, strict=True)]
 
     async def claim(self, keys: Sequence[str], gateway: str) -> Claim | None:
@@ -179,7 +181,7 @@ class OwnersClient:
         return [len(keys), *keys, orjson.dumps(given), *parts]
 
     async def _run(self, operation: str, session: str, entry: JournalEntry | None = None, **details: Any) -> Any:
-        (reply,) = await self._script.run([self._call(operation, session, entry, **details)])
+        (reply,) = await self._script.run_all(self._redis, [self._call(operation, session, entry, **details)])
         if isinstance(reply, Exception):
             raise reply
         return reply

@@ -22,7 +22,7 @@ from session_state import log_events
 from session_state.config import ReservationSettings
 from session_state.holds import trace_holds
 from session_state.keys import SESSION_KEY, WATCH_CHANNEL
-from session_state.script import Script
+from session_state.script import script_of
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
 from turngate.process.log_context import about
@@ -115,7 +115,7 @@ class Store:
         self._redis = redis
         self._tracer = tracer
         self._settings = settings
-        self._script = Script(redis, "advance.lua")
+        self._script = script_of("advance.lua")
         self._prefix = settings.redis_prefix
         self._sessions_key = self._prefix + SESSIONS
         self._waiting_key = self._prefix + WAITING
@@ -229,7 +229,9 @@ class Store:
         if not questions:
             return []
         named = [(question.release_id, question) for question in questions]
-        replies = await self._script.run([self._call(release_id, question) for release_id, question in named])
+        replies = await self._script.run_all(
+            self._redis, [self._call(release_id, question) for release_id, question in named]
+        )
         return [
             _isolated(release_id, question.session, reply)
             for (release_id, question), reply in zip(named, replies, strict=True)

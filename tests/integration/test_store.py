@@ -133,7 +133,7 @@ class Side:
         question = _Question("s", what.record, asked)
         call = store._call(release_id, question)
         call[-1] = call[-1].replace(release_id_of(asked).encode(), release_id.encode())
-        (reply,) = await store._script.run([call])
+        (reply,) = await store._script.run_all(self.redis, [call])
         keys: Any = await self.redis.hgetall(SESSION_KEY + "s")
         commands: Any = await self.redis.xrange(commands_stream("g"))
         return {

@@ -16,13 +16,13 @@ import turngate.bus.consumer
 from gateway.session import publisher
 from gateway.session.publisher import Publisher
 from session_state.app import Sweeper
-from session_state.script import Script
 from session_state.store import Step
 from translator.app import Translator
 from turngate.bus import trouble
 from turngate.bus.bus import Bus
 from turngate.bus.consumer import Batch, Consumer
 from turngate.bus.reclaimer import Reclaimer
+from turngate.bus.scripts import Script
 from turngate.protocol.messages import ClientEvent, Release
 
 
@@ -141,7 +141,7 @@ def _wake_up_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def _script_not_loaded_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Script, "run", Script._evaluate)
+    patch.setattr(Script, "run_all", Script._evaluate)
 
 
 FAULTS_IN_SHELLS = (

@@ -11,7 +11,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from contextvars import Context
+from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from typing import Any, cast
 
@@ -64,7 +64,7 @@ class VirtualLoop:
         self._count = 0
         self._timers: list[tuple[float, int, Callable[[], Any]]] = []
         self._ready: deque[_Handle] = deque()
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[tuple[asyncio.Task[Any], Context]] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -101,10 +101,10 @@ class VirtualLoop:
     def close(self) -> None:
         """End the tasks that have not ended, as the end of their process would: without a word."""
         self._timers.clear()
-        for task in self._tasks:
+        for task, context in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                task.get_coro().close()
+                context.run(task.get_coro().close)
         self._tasks.clear()
         self._ready.clear()
 
@@ -139,9 +139,12 @@ class VirtualLoop:
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=cast("asyncio.AbstractEventLoop", self))
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
-        task = asyncio.Task(coro, loop=cast("asyncio.AbstractEventLoop", self), **options)
-        self._tasks.append(task)
+    def create_task(
+        self, coro: Coroutine[Any, Any, Any], *, context: Context | None = None, **options: Any
+    ) -> asyncio.Task[Any]:
+        context = copy_context() if context is None else context
+        task = asyncio.Task(coro, loop=cast("asyncio.AbstractEventLoop", self), context=context, **options)
+        self._tasks.append((task, context))
         return task
 
     def is_running(self) -> bool:

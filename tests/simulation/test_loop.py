@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.simulation.loop import EndlessError, VirtualLoop
+from turngate.process.log_context import about
 
 
 def test_time_passes_when_nothing_else_is_left_to_do() -> None:
@@ -83,3 +84,16 @@ def test_what_has_not_ended_is_closed_without_a_word() -> None:
         loop.run_until(1.0)
         loop.close()
     assert seen == ["closed"]
+
+
+def test_what_has_not_ended_is_closed_in_its_own_context() -> None:
+    loop = VirtualLoop()
+
+    async def about_a_session() -> None:
+        with about("session-1"):
+            await asyncio.sleep(3_600)
+
+    with loop.running():
+        loop.create_task(about_a_session())
+        loop.run_until(1.0)
+        loop.close()

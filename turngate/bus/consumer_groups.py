@@ -11,10 +11,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from turngate.bus.scripts import run_script
+from turngate.bus.scripts import Script
 
 # KEYS[1] stream; ARGV[1] group, ARGV[2] the least ms of silence, ARGV[3] one consumer's name, or '' for all.
-_REMOVE = """
+_REMOVE = Script("""
 local removed = {}
 local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
 -- A group that is lost has no members.
@@ -29,7 +29,7 @@ for _, fields in ipairs(consumers) do
   end
 end
 return removed
-"""
+""")
 
 
 async def remove_silent(redis: Redis, stream: str, group: str, silent_ms: int) -> list[str]:
@@ -47,5 +47,5 @@ async def leave(redis: Redis, stream: str, group: str, consumer: str) -> None:
 
 
 async def _remove(redis: Redis, stream: str, group: str, silent_ms: int, consumer: str) -> list[str]:
-    removed: list[Any] = await run_script(redis, _REMOVE, [stream], [group, silent_ms, consumer])
+    removed: list[Any] = await _REMOVE.run(redis, [stream], [group, silent_ms, consumer])
     return [name.decode() for name in removed]

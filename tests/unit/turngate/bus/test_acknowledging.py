@@ -25,13 +25,37 @@ class Server:
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def execute_command(self, name: str, _sha: str, _keys: int, stream: str, group: str, *ids: bytes) -> None:
+    def pipeline(self, *, transaction: bool) -> Pipeline:
+        assert not transaction
+        return Pipeline(self)
+
+
+class Pipeline:
+    """One round trip."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._calls: list[tuple[str, str, list[bytes]]] = []
+
+    async def __aenter__(self) -> Pipeline:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def execute_command(self, name: str, _sha: str, _keys: int, stream: str, group: str, *ids: bytes) -> None:
         assert name == "EVALSHA"
-        self.tries += 1
-        await self.answers.wait()
-        if self.errors:
-            raise self.errors.pop(0)
-        self.finished.append((stream, group, list(ids)))
+        self._calls.append((stream, group, list(ids)))
+
+    async def execute(self, *, raise_on_error: bool) -> list[Exception | None]:
+        assert not raise_on_error
+        server = self._server
+        server.tries += 1
+        await server.answers.wait()
+        if server.errors:
+            return [server.errors.pop(0) for _ in self._calls]
+        server.finished += self._calls
+        return [None for _ in self._calls]
 
 
 def acknowledger(server: Server) -> Acknowledger:
@@ -45,8 +69,9 @@ async def stopping_while_redis_is_silent() -> tuple[Server, Acknowledger, asynci
     one = acknowledger(server)
     one.add("events", "translators", ids(1))
     stopping = asyncio.create_task(one.stop())
-    while not server.tries:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not server.tries:
+            await asyncio.sleep(0)
     return server, one, stopping
 
 
