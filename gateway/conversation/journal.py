@@ -231,6 +231,7 @@ class ConversationJournal:
             "translated": made,
             "items_known": request.items_known,
             "unacknowledged": sorted(request.unacknowledged) if made else [],
+            "traceparent": request.traceparent,
         }
 
     # --- taking it up
@@ -312,6 +313,8 @@ def _requests(parts: Mapping[str, Any], now: float) -> list[Request]:
             published_at=now,
             **{field: part[field] for field in _FIELDS},
             unacknowledged=set(part["unacknowledged"]),
+            # A gateway of an earlier version has not written it.
+            traceparent=part.get("traceparent", ""),
         )
         for name, part in parts.items()
         if name.startswith(_REQUEST)

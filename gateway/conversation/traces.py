@@ -19,6 +19,7 @@ Rules of this module
    over when the next one begins.
 3. What is asked for between turns (``Settings``, a prompt) is a trace of its own.
 4. The release that carried a request is linked from the request's span, and from the response that it asked for.
+5. A request that was open when the conversation came here from another gateway is linked to its span there.
 
 No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 """
@@ -182,6 +183,9 @@ class Traces:
         if kind in _TURNS_BEGIN_WITH or (turn is None and request.kind is Kind.RESPONSE):
             turn = self._new_turn(at)
         span = self._start(thing, turn, f"request {kind}", at)
+        # Of one that was accepted by the gateway before.
+        span.link(request.traceparent)
+        request.traceparent = span.traceparent
         span.set({"turngate.request.seq": request.seq, "turngate.request.own": request.own})
         if self._tracer.words:
             span.set(span_words.asked(message))

@@ -67,6 +67,8 @@ class Request:
     on_its_way: bool = False
     #: Settled without an effect: the code that the client was told.
     refused: str = ""
+    #: Its span, which may be that of the gateway before; empty if it is not traced.
+    traceparent: str = ""
 
     @property
     def name(self) -> str:

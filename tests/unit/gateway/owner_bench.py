@@ -10,6 +10,7 @@ import pytest
 from gateway.continuity.journal import Changes, read
 from gateway.conversation.conversation import Conversation
 from gateway.conversation.limits import Limits
+from gateway.conversation.traces import Tracing
 from gateway.dialect import AGENT, DIALECTS, Dialect
 from tests.unit.gateway.bench import Bench, Out, words
 from turngate.protocol.messages import ResponseRequest, SendRelease
@@ -23,13 +24,30 @@ BY_NAME = {dialect.name: dialect for dialect in DIALECTS.values()}
 class Owner(Bench):
     """A bench whose conversation is written down after everything that happens."""
 
-    def __init__(self, dialect: Dialect = AGENT, limits: Limits = LIMITS, *, epoch: int = 0, age: float = 0.0) -> None:
+    def __init__(
+        self,
+        dialect: Dialect = AGENT,
+        limits: Limits = LIMITS,
+        *,
+        epoch: int = 0,
+        age: float = 0.0,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.tracing = tracing
         self.told: list[dict[str, Any]] = []
         self.written: dict[str, bytes] = {}
         self.entries: list[Changes] = []
         super().__init__(dialect, limits)
         self.conversation = Conversation(
-            "session-0001", f"gw-{epoch}", dialect, limits, self.now, resumable=True, epoch=epoch, age=age
+            "session-0001",
+            f"gw-{epoch}",
+            dialect,
+            limits,
+            self.now,
+            resumable=True,
+            epoch=epoch,
+            age=age,
+            tracing=tracing,
         )
 
     def write(self, changes: Changes | None) -> None:
@@ -80,7 +98,8 @@ class Moved(Owner):
     def __init__(self, before: Owner, received: int | None = None) -> None:
         parts = read(before.written)
         epoch = before.conversation.epoch + 1
-        super().__init__(BY_NAME[parts["about"]["dialect"]], before.conversation.context.limits, epoch=epoch)
+        dialect, limits = BY_NAME[parts["about"]["dialect"]], before.conversation.context.limits
+        super().__init__(dialect, limits, epoch=epoch, tracing=before.tracing)
         self.conversation.take_up(parts, self.now)
         #: What the client gets first of what the other gateway had for it, and what comes then.
         self.missed = self.conversation.client_returned(received, 0, self.now)

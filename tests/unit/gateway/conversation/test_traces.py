@@ -14,6 +14,7 @@ from gateway.dialect import COMPONENT
 from tests.tracer import RecordingTracer
 from tests.unit.gateway.bench import Bench, Out, committed, effective, failed
 from tests.unit.gateway.legs_bench import CLOSED
+from tests.unit.gateway.owner_bench import WAYS, Owner, Way
 from turngate.protocol.openai.server_events import OutputAudioDelta
 
 _CLIENT = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -310,6 +311,21 @@ def test_every_trace_is_linked_to_the_client_and_to_the_claim() -> None:
         assert found.links == (("a" * 32, "b" * 16), _LINK)
         assert found.attributes["turngate.client.trace_id"] == _CLIENT
     assert bench.tracer.named("request InjectUserMessage").links == ()
+
+
+@WAYS
+def test_a_request_that_was_open_is_linked_to_its_span_at_the_gateway_before(moved: Way) -> None:
+    tracer = RecordingTracer()
+    owner = Owner(tracing=Tracing(tracer, "api.openai.com", 443, 1_000.0, claim=_RELEASE))
+    owner.configured()
+    owner.asked(2)
+    before = tracer.named("request InjectUserMessage")
+    bench = moved(owner)
+    now = tracer.named("request InjectUserMessage", 1)
+    assert now.links == ((before.trace, before.id),)
+    event = bench.conversation.client_event(2)
+    assert event is not None
+    assert event.traceparents == (f"00-{now.trace}-{now.id}-01",)
 
 
 def test_an_id_of_the_client_that_is_no_traceparent_is_an_attribute_only() -> None:
