@@ -127,9 +127,6 @@ class Update:
     effective: Event | None = None
     confirmed: int | None = None
 
-    def confirmed_before(self, place: int) -> bool:
-        return self.confirmed is not None and self.confirmed < place
-
 
 @dataclass(slots=True)
 class Facts:

@@ -19,7 +19,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from tests.simulation.judge.configuration import Timeline
-from tests.simulation.judge.facts import Create, Facts, Item, Response
+from tests.simulation.judge.facts import Create, Facts, Item, Response, Update
 from tests.simulation.judge.items import USER_TURN_ENDED, Need, excused, reported
 from tests.simulation.judge.violation import Violation
 from turngate.simulator.faults import Fault
@@ -127,6 +127,11 @@ def _surely_knows(facts: Facts, response: Response, item: Item) -> bool:
     return _before(item.known, commit) or item.committed == commit
 
 
+def _is_open(facts: Facts, update: Update, at: float) -> bool:
+    """Whether the update, which was sent, was not confirmed at that time."""
+    return update.confirmed is None or facts.at(update.confirmed) > at
+
+
 def _joined(facts: Facts, response: Response, create: Create, known: list[Need]) -> Iterator[Violation]:
     """P7: a response that only function results ask for knows the results of all calls that were asked together."""
     delivered = {
@@ -172,7 +177,8 @@ def _configured(facts: Facts, create: Create, known: list[Need], timeline: Timel
     before = facts.at(create.sent)
     plan = facts.outcome.plan
     unhurried = before - 0.1 - 30 * plan.hop if plan.calm else -1.0
-    if any(update.sent < create.sent and not update.confirmed_before(create.sent) for update in facts.updates.values()):
+    if any(update.sent < create.sent and _is_open(facts, update, unhurried) for update in facts.updates.values()):
+        # No other update can go with it, and what is asked for before that one does not wait.
         unhurried = -1.0
     for request in timeline.missing(create.sent):
         late = bool(asked) and request.place < min(asked)
