@@ -55,6 +55,11 @@ def entry_failed(*, stream: str, entry: str, reason: str) -> None:
     read."""
 
 
+@error("Report it with the traceback: it is a defect. The entries stay pending, and are delivered again.")
+def delivery_failed(*, stream: str, entries: int, exc_info: BaseException) -> None:
+    """Entries that were read together could not be handled, nor isolated."""
+
+
 @warning("See `redis_refuses`, logged before: Redis needs help.")
 def entries_dropped(*, stream: str, entries: int, reason: str) -> None:
     """Redis refused what these entries needed until patience ended. Those that still matter are published again."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from turngate.bus import log_events
 from turngate.bus.connection import BLOCK_MS, reading_options
 from turngate.bus.entries import Entry, body_of
 from turngate.process.absent import absent
@@ -18,8 +19,8 @@ from turngate.process.tasks import end
 
 with absent("opentelemetry"):
     from faststream import AckPolicy
-    from faststream.redis import RedisBatchStreamMessage, RedisBroker, StreamSub
-    from faststream.redis.parser import MessageFormat
+    from faststream.redis import RedisBroker, StreamSub
+    from faststream.redis.subscriber.usecases.stream_subscriber import StreamBatchSubscriber
 
 if TYPE_CHECKING:
     from faststream._internal.basic_types import LoggerProto
@@ -51,21 +52,30 @@ class Readers(Protocol):
         """Stop reading. Calls of ``on_entries`` that run are waited for, within a time."""
 
 
-class _BodyFormat(MessageFormat):
-    """Entries are decoded by `_entries`; FastStream publishes none."""
+class _Subscriber(StreamBatchSubscriber):
+    """Hands over what was read as it is. FastStream's middlewares, parsers and dependencies have nothing to do here,
+    and took half of a translator's CPU time."""
 
-    @classmethod
-    async def encode(cls, *, message: Any, **_: Any) -> bytes:
-        raise NotImplementedError
+    on_entries: OnEntries
 
-    @classmethod
-    def parse(cls, data: bytes) -> tuple[bytes, dict[str, Any]]:
-        return data, {}
+    @property
+    def stream_sub(self) -> StreamSub[Any]:
+        # FastStream makes a deep copy for every read, to put a prefix before the name.
+        return self._stream_sub
 
+    async def _get_msgs(self, read: Callable[[str], Awaitable[Any]]) -> None:
+        for _, found in await read(self.last_id):
+            if found and self.running:
+                # `stop` waits until it is released.
+                with self.lock:
+                    await self._hand_over([Entry(entry, body_of(fields)) for entry, fields in found])
 
-async def _entries(batch: RedisBatchStreamMessage) -> list[Entry]:
-    raw = batch.raw_message
-    return [Entry(entry, body_of(fields)) for entry, fields in zip(raw["message_ids"], raw["data"], strict=True)]
+    async def _hand_over(self, entries: list[Entry]) -> None:
+        try:
+            await self.on_entries(entries)
+        except Exception as error:
+            # FastStream would take it for one of the read, and pause.
+            log_events.delivery_failed(stream=self._stream_sub.name, entries=len(entries), exc_info=error)
 
 
 class _FastStreamReader:
@@ -89,9 +99,6 @@ class FastStreamReaders:
             ack_policy=AckPolicy.MANUAL,
             graceful_timeout=5,
             logger=cast("LoggerProto", None),  # two lines per message otherwise
-            message_format=_BodyFormat,
-            # `on_entries` gets what `_entries` returns, unchanged.
-            apply_types=False,
             **reading_options(settings),
         )
 
@@ -105,7 +112,10 @@ class FastStreamReaders:
             polling_interval=BLOCK_MS,
             no_ack=own,
         )
-        subscriber: Any = self._broker.subscriber(stream=source, decoder=_entries)
+        subscriber: Any = self._broker.subscriber(stream=source)
+        # There is no other way to choose the class. One without a handler would not read.
+        subscriber.__class__ = _Subscriber
+        subscriber.on_entries = on_entries
         subscriber(on_entries)
         return _FastStreamReader(subscriber)
 
