@@ -72,7 +72,7 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
             if create.words is not None:
                 continue
         failed = not response.answers
-        if not response.lost or response.heard:
+        if not response.lost or response.heard or _goes_on(facts, response):
             unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
             to_gateway.remove(need)
@@ -125,6 +125,12 @@ def _surely_knows(facts: Facts, response: Response, item: Item) -> bool:
         return False
     commit = facts.commits[earlier - 1]
     return _before(item.known, commit) or item.committed == commit
+
+
+def _goes_on(facts: Facts, response: Response) -> bool:
+    """Whether it has called functions, whose results are there: they want an answer from now on."""
+    results = {item.item["call_id"] for item in facts.items.values() if item.item["type"] == "function_call_output"}
+    return bool(response.calls) and response.calls <= results
 
 
 def _is_open(facts: Facts, update: Update, at: float) -> bool:
