@@ -41,6 +41,11 @@ class Leg:
         if self.queue.waiting:
             await self.queue.flush(self.socket)
 
+    def post(self) -> None:
+        """Send what is queued, as far as that needs no waiting: the rest is left for `flush`."""
+        if self.queue.waiting and self.direct is not None and self.socket.open:
+            self.queue.post(self.direct)
+
     @property
     def was_cut(self) -> bool:
         return self._cutting is not None

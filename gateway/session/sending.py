@@ -93,11 +93,24 @@ class Sending:
 
     def hand_over_and_wake(self, audio: bytes = b"") -> None:
         """Queue the conversation's effects, and then this piece of the agent's audio. For callers that cannot wait
-        until it is sent."""
+        until it is sent: what can be sent at once is, since a task that is woken runs after the audio of all sessions
+        that has come meanwhile."""
         self.hand_over()
         if audio and not self.client.add([audio]):
             self.give_up(self.client, Cut.OVERFLOWED)
-        self._woken.set()
+        if not self._post():
+            self._woken.set()
+
+    def _post(self) -> bool:
+        """Send what the peers take at once. Returns whether that was all there is to do."""
+        for leg in (self.upstream, self.next):
+            if leg is not None:
+                leg.post()
+        if not self.parked:
+            self.client.post()
+            self.ask_what_arrived()
+        waiting = any(leg.queue.waiting for leg in (*self.legs, self.next) if leg is not None)
+        return not waiting and self.conversation.ending is None
 
     async def flush_when_woken(self) -> None:
         """Flush when woken. Returns when the conversation has ended and its output was sent."""

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from gateway.sockets.interface import Socket
+from gateway.sockets.interface import DirectSocket, Socket
 
 #: A JSON message, or binary audio.
 Frame: TypeAlias = dict[str, Any] | bytes
@@ -85,10 +85,20 @@ class SendQueue:
         """Send everything that is queued. Raises `ConnectionClosed`."""
         async with self._lock:
             while self.waiting:
-                payload, text = self.waiting.popleft()
-                self.bytes -= len(payload)
-                self.repeats = max(self.repeats - 1, 0)
+                payload, text = self._pop()
                 await self.send(peer, payload, text=text)
+
+    def post(self, peer: DirectSocket) -> None:
+        """Send what is queued until the peer does not read any more. No effect while `flush` is under way."""
+        while self.waiting and not self._lock.locked() and not peer.blocked:
+            payload, text = self._pop()
+            peer.post(payload, text=text)
+
+    def _pop(self) -> tuple[bytes, bool]:
+        payload, text = self.waiting.popleft()
+        self.bytes -= len(payload)
+        self.repeats = max(self.repeats - 1, 0)
+        return payload, text
 
     async def send(self, peer: Socket, frame: bytes, *, text: bool) -> None:
         """Send one frame before those that are queued: for the user's audio, whose order among them does not matter.

@@ -20,7 +20,7 @@ from gateway.sockets.interface import ConnectionClosed
 from gateway.sockets.send_queue import QueueLimits
 from tests.integration.services import until
 from tests.unit.gateway.bench import SETTINGS, effective
-from turngate.protocol.messages import AddItems, Configuration, SendRelease
+from turngate.protocol.messages import AddItems, Configuration, ResponseRequest, SendRelease
 
 #: The next connection is opened at once.
 LIMITS = Limits(reconnect=30.0, rollover=0.001)
@@ -191,3 +191,29 @@ async def test_audio_that_comes_when_a_client_returns_goes_behind_its_welcome() 
         upstream.brings(frames[2])
         # An acknowledgement whose arrival is unknown is sent again.
         assert back.told == [{"type": "Welcome"}, {"type": "SettingsApplied"}, *pieces[1:]]
+
+
+async def test_a_command_is_carried_out_before_the_audio_that_waits() -> None:
+    """It is on the wire when `command` returns; a peer that does not read gets it from the task that waits for it."""
+    async with configured(DirectPeer) as scene:
+        upstream = cast(DirectPeer, scene.dialled[0])
+        release = SendRelease(session="s", release="r2", response=ResponseRequest(), responds=(2,))
+        scene.client.says.put_nowait('{"type": "InjectUserMessage", "content": "hello"}')
+        await until(lambda: _is(scene.session.conversation.context.requests.last_seq == 2))
+        scene.session.command(AddItems(session="s", seq=2, items=()))
+        before = upstream.types().count("response.create")
+        scene.session.command(release)
+        assert (before, upstream.types().count("response.create")) == (0, 1)
+
+
+async def test_a_peer_that_does_not_read_is_not_written_to_at_once() -> None:
+    async with configured(DirectPeer) as scene:
+        upstream = cast(DirectPeer, scene.dialled[0])
+        upstream.blocked = True
+        scene.session.go_away()
+        assert "Error" in scene.client.types(), "the other one is"
+        scene.client.told.clear()
+        cast(DirectPeer, scene.client).blocked = True
+        scene.session.fail(RuntimeError("a defect"))
+        assert scene.client.told == []
+        await until(lambda: _is("Error" in scene.client.types()))

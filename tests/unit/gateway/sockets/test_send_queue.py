@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from gateway.sockets.send_queue import QueueLimits, SendQueue
@@ -74,3 +75,45 @@ async def test_what_is_repeated_stays_behind_when_another_connection_takes_over(
     assert second.bytes == sum(len(payload) for payload, _ in second.waiting)
     assert not first.waiting
     assert first.repeats == first.bytes == 0
+
+
+class Direct:
+    """A peer whose write buffer is full after ``room`` messages."""
+
+    idle = True
+    on_message: Callable[[bytes], bool] | None = None
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self.posted: list[tuple[bytes, bool]] = []
+
+    @property
+    def blocked(self) -> bool:
+        return len(self.posted) >= self._room
+
+    def post(self, message: bytes, *, text: bool) -> None:
+        self.posted.append((message, text))
+
+
+def test_what_can_be_sent_at_once_is_and_the_rest_stays_in_order() -> None:
+    queue, peer = SendQueue(lambda: 0.0, QueueLimits(100)), Direct(room=2)
+    queue.repeat([{"type": "Welcome"}])
+    queue.add([bytes(10), {"n": 2}, {"n": 3}])
+    queue.post(peer)
+    assert peer.posted == [(b'{"type":"Welcome"}', True), (bytes(10), False)]
+    assert (queue.bytes, queue.repeats, queue.texts) == (2 * len(b'{"n":2}'), 0, 2)
+    queue.post(peer)
+    assert [payload for payload, _ in queue.waiting] == [b'{"n":2}', b'{"n":3}']
+
+
+async def test_nothing_overtakes_what_is_being_sent() -> None:
+    queue, slow, fast = SendQueue(lambda: 0.0, QueueLimits(100)), Stuck(), Direct(room=100)
+    queue.add([{"n": 0}, {"n": 1}])
+    flushing = asyncio.create_task(queue.flush(slow))
+    await slow.sending.wait()
+    queue.add([{"n": 2}])
+    queue.post(fast)
+    assert fast.posted == []
+    slow.go_on.set()
+    await flushing
+    assert slow.taken == [b'{"n":0}', b'{"n":1}', b'{"n":2}']
