@@ -44,6 +44,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     owed = 0
     losses = sorted([*facts.losses, *(place for place, _ in facts.exchanges)])
     repeats = facts.outcome.plan.sickness in _ASKED_AGAIN
+    # What replies were to answer that were lost, until one is not.
+    asked_again: list[Need] = []
     for response in facts.in_order():
         if response.over_user and not response.cancelled and response.over is not None:
             yield Violation("P12", facts.at(response.announced or 0), f"{response.id} speaks over the user")
@@ -68,10 +70,13 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
             if create.words is None and open_then and not again and all(need.is_result for need in open_then):
                 yield from _joined(facts, response, create, open_then)
             if timeline is not None:
-                yield from _configured(facts, create, open_then, timeline)
+                # The answer to what a lost reply was to answer, of which nothing was said, is as old as that.
+                yield from _configured(facts, create, open_then + ([] if create.goes_on else asked_again), timeline)
             if create.words is not None:
                 continue
         failed = not response.answers
+        if not response.lost:
+            asked_again.clear()
         if not response.lost or response.heard or _goes_on(facts, response):
             unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
@@ -79,6 +84,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
             # What a response failed to answer is asked for again.
             if response.announced is not None and response.answers:
                 told[id(need)] = response.announced
+                if response.lost:
+                    asked_again.append(need)
     if facts.outcome.cut_short:
         return
     errors = reported(facts)
