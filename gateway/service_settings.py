@@ -6,10 +6,10 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from uuid import uuid4
 
-from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl, field_validator
+from pydantic import AliasChoices, Field, SecretStr, WebsocketUrl, field_validator, model_validator
 
 from gateway.sockets.engines import EngineName
 from gateway.workers.count import AUTO, WORKERS_MAX
@@ -84,6 +84,11 @@ class ServiceSettings(SessionSettings):
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
         description="The name of this process on the streams. It must be different for each process and each start.",
     )
+    redis_leaving: str | None = Field(
+        None,
+        description="Names of servers of `TURNGATE_REDIS_URLS`, separated by spaces, on which no session begins any "
+        "more, so that they can be taken out.",
+    )
     upstream_url: WebsocketUrl | None = Field(
         None,
         description="URL of a server with the OpenAI Realtime protocol. Default: OpenAI if there is a key, else the "
@@ -103,6 +108,14 @@ class ServiceSettings(SessionSettings):
             return given
         raise ValueError(f"a number from 1 to {WORKERS_MAX}, or `{AUTO}`")
 
+    @model_validator(mode="after")
+    def _some_stay(self) -> Self:
+        if unknown := self.leaving - self.servers.keys():
+            raise ValueError(f"TURNGATE_REDIS_LEAVING: no server is called {', '.join(sorted(unknown))}")
+        if not self.servers.keys() - self.leaving:
+            raise ValueError("TURNGATE_REDIS_LEAVING: no server would be left on which sessions can begin")
+        return self
+
     @field_validator("openai_api_key")
     @classmethod
     def _one_word(cls, key: SecretStr | None) -> SecretStr | None:
@@ -118,6 +131,11 @@ class ServiceSettings(SessionSettings):
         WebsocketUrl("ws://127.0.0.1:8083/v1/realtime"),
         description="URL of the simulator, which is used if there is neither a key nor an upstream URL.",
     )
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The names of the Redis servers on which no session begins."""
+        return frozenset((self.redis_leaving or "").split())
 
     @property
     def workers(self) -> int:

@@ -8,28 +8,24 @@ from collections.abc import Sequence
 
 from prometheus_client import Gauge
 from redis.exceptions import RedisError
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from session_state import log_events
+from session_state.admin import admin_routes
 from session_state.admin_key import AdminKey
 from session_state.config import SessionStateSettings
 from session_state.console_faults import Faults
 from session_state.console_files import console_routes
-from session_state.event_streams import EventStreams
 from session_state.feed import Feed
-from session_state.journals import Journals
+from session_state.fleet import Fleet
 from session_state.store import Step, Store, raise_refusal
-from session_state.streams import described_streams, newest_letters
 from session_state.watchers import Watchers
 from turngate.bus import trouble
 from turngate.bus.bus import Bus, consumer_name
+from turngate.bus.buses import Work, background
 from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
 from turngate.process import logging, service
-from turngate.process.http import json_response
 from turngate.process.service import Service
 from turngate.protocol.messages import RELEASES, SESSION_STATES, TURNS, TurnRecord
 from turngate.tracing.setup import traces
@@ -37,41 +33,50 @@ from turngate.tracing.setup import traces
 #: Turn records that are taken in at a time.
 _RECORDS = 256
 
-_known = Gauge("turngate_sessions_known", "Live sessions of all gateways, at the last sweep.")
-_waiting = Gauge("turngate_sessions_waiting", "Sessions with held intents, at the last sweep.")
+_known = Gauge(
+    "turngate_sessions_known", "Live sessions of all gateways by their Redis server, at the last sweep.", ["server"]
+)
+_waiting = Gauge(
+    "turngate_sessions_waiting", "Sessions with held intents by their Redis server, at the last sweep.", ["server"]
+)
 
 
 def run(settings: SessionStateSettings) -> None:
     """Run session-state until SIGTERM or SIGINT. Raises `SettingsError` when it cannot start."""
     logging.configure(settings, "session-state")
     with traces("session-state", consumer_name()) as tracer:
-        service.run(lambda: wire(settings, Bus.connect(settings, tracer)))
+        service.run(lambda: wire(settings, *Bus.connect_all(settings, tracer)))
 
 
-def wire(settings: SessionStateSettings, bus: Bus) -> Service:
-    """Every part of a session-state process, connected."""
-    store = Store(bus.redis, settings, bus.tracer)
-    watchers, key = Watchers(settings.watchers_max), AdminKey(settings.admin_key)
-    turns = Turns(store, bus)
-    # A record that is given up is replaced by the session's next one.
-    bus.consume(TURNS, SESSION_STATES, TurnRecord, turns.on_records, records=_RECORDS)
+def wire(settings: SessionStateSettings, *buses: Bus) -> Service:
+    """Every part of a session-state process, connected. Each bus is on a Redis server of its own."""
+    watchers, key = Watchers(settings.watchers_max, [bus.server for bus in buses]), AdminKey(settings.admin_key)
+    stores = {bus.server: Store(bus.redis, settings, bus.tracer) for bus in buses}
+    for bus in buses:
+        # A record that is given up is replaced by the session's next one. Releases go to the server of the session.
+        turns = Turns(stores[bus.server], bus)
+        bus.consume(TURNS, SESSION_STATES, TurnRecord, turns.on_records, records=_RECORDS)
+
+    def of_one_server(bus: Bus) -> dict[str, Work]:
+        return {
+            "sweeper": Sweeper(stores[bus.server], bus, settings).run,
+            "reclaimer": Reclaimer(bus, settings).run,
+            "stream limits": StreamLimits(bus, settings).run,
+            "watch": Feed(bus.redis, settings.redis_prefix, watchers, bus.server).run,
+        }
+
     return Service(
         name="session-state",
-        bus=bus,
+        buses=buses,
         host=settings.session_state_host,
         port=settings.session_state_port,
         port_setting="TURNGATE_SESSION_STATE_PORT",
         routes=[
-            *admin_routes(store, watchers, bus, key),
+            *admin_routes(Fleet(buses, stores), watchers, key),
             *console_routes(str(settings.console_gateway_url).rstrip("/"), key, Faults(settings.console_faults_socket)),
         ],
         on_stop=watchers.end,
-        background={
-            "sweeper": Sweeper(store, bus, settings).run,
-            "reclaimer": Reclaimer(bus, settings).run,
-            "stream limits": StreamLimits(bus, settings).run,
-            "watch": Feed(bus.redis, settings.redis_prefix, watchers).run,
-        },
+        background=background(buses, of_one_server),
     )
 
 
@@ -124,46 +129,5 @@ class Sweeper:
             await publish_releases(self._bus, await self._store.revisit(overdue))
         if forgotten := await self._store.forget_silent():
             log_events.sessions_forgotten(sessions=forgotten)
-        _known.set(await self._store.known())
-        _waiting.set(await self._store.waiting())
-
-
-def admin_routes(store: Store, watchers: Watchers, bus: Bus, key: AdminKey) -> list[Route]:
-    """``GET /sessions`` and ``GET /sessions/{id}``: what an operator asks first; their events and journals; and the
-    streams."""
-    journals = Journals(bus.redis, bus.settings.redis_prefix)
-
-    async def sessions(_: Request) -> Response:
-        return json_response({"sessions": [described async for described in store.sessions()]})
-
-    async def session(request: Request) -> Response:
-        name = request.path_params["session"]
-        described = await store.session(name)
-        if described is None:
-            return json_response({"error": f"no live session {name}"}, 404)
-        return json_response(described)
-
-    async def journal(request: Request) -> Response:
-        name = request.path_params["session"]
-        found = await journals.journal(name)
-        if found is None and await store.session(name) is None:
-            return json_response({"error": f"no live session {name}"}, 404)
-        shown = json_response({"session": name, "journal": found})
-        shown.headers["Cache-Control"] = "no-store"
-        return shown
-
-    async def streams(_: Request) -> Response:
-        prefix = bus.settings.redis_prefix
-        described = await described_streams(bus.redis, prefix)
-        return json_response({"streams": described, "dead_letters": await newest_letters(bus.redis, prefix)})
-
-    events = EventStreams(store, watchers)
-    endpoints = {
-        "/sessions": sessions,
-        "/sessions/{session}": session,
-        "/sessions/{session}/events": events.one_session,
-        "/sessions/{session}/journal": journal,
-        "/events": events.all_sessions,
-        "/streams": streams,
-    }
-    return [Route(path, key.guard(endpoint)) for path, endpoint in endpoints.items()]
+        _known.labels(self._bus.server).set(await self._store.known())
+        _waiting.labels(self._bus.server).set(await self._store.waiting())

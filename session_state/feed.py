@@ -19,6 +19,7 @@ from session_state.store import describe
 from session_state.watchers import Event, Watchers
 from turngate.bus import trouble
 from turngate.bus.consumer import reason_of
+from turngate.process.redis_servers import ONLY
 from turngate.protocol.messages import TurnRecord
 
 #: Seconds until a new watcher is subscribed, if nothing happens meanwhile.
@@ -28,8 +29,10 @@ _LOOK_SECONDS = 0.1
 class Feed:
     """Subscribes to what is watched. `run` it for the life of the process."""
 
-    def __init__(self, redis: Redis, prefix: str, watchers: Watchers) -> None:
+    def __init__(self, redis: Redis, prefix: str, watchers: Watchers, server: str = ONLY) -> None:
+        """``server`` is the name of the Redis server."""
         self._redis = redis
+        self._server = server
         self._all = prefix + WATCH_CHANNEL
         self._watchers = watchers
         self._backoff = trouble.Backoff()
@@ -43,7 +46,7 @@ class Feed:
                     await self._listen(subscription)
             except (RedisError, OSError, TimeoutError) as error:
                 trouble.note(error, "watch sessions")
-                self._watchers.gap()
+                self._watchers.gap(self._server)
                 await self._backoff.pause()
 
     async def _listen(self, subscription: PubSub) -> None:
@@ -54,7 +57,7 @@ class Feed:
                 await subscription.subscribe(*map(self._channel, new))
             if left := subscribed - watched:
                 for session in left:
-                    self._watchers.unsubscribed(session)
+                    self._watchers.unsubscribed(session, self._server)
                 await subscription.unsubscribe(*map(self._channel, left))
             subscribed = watched
             message = await subscription.get_message(timeout=_LOOK_SECONDS)
@@ -62,16 +65,16 @@ class Feed:
                 self._backoff.reset()
                 self._on_message(message)
         for session in subscribed:
-            self._watchers.unsubscribed(session)
+            self._watchers.unsubscribed(session, self._server)
 
     def _on_message(self, message: dict[str, Any]) -> None:
         session = self._session(message["channel"].decode())
         if message["type"] == "subscribe":
             # Also when the client has connected again by itself.
-            self._watchers.subscribed(session)
+            self._watchers.subscribed(session, self._server)
         elif message["type"] == "message":
             try:
-                self._watchers.offer(session, lambda: session_event(message["data"]))
+                self._watchers.offer(session, lambda: session_event(message["data"], self._server))
             except (ValueError, LookupError, TypeError) as error:
                 log_events.watch_event_unreadable(reason=reason_of(error))
 
@@ -82,12 +85,13 @@ class Feed:
         return None if channel == self._all else channel.removeprefix(f"{self._all}:")
 
 
-def session_event(told: bytes) -> Event:
-    """The event for what the script has told of a session: the session as ``GET /sessions/<id>`` shows it. Raises
+def session_event(told: bytes, server: str = ONLY) -> Event:
+    """The event for what the script has told of a session of this server, as ``GET /sessions/<id>`` shows it. Raises
     ValueError, LookupError or TypeError if another version wrote it."""
     news = orjson.loads(told)
     now, fields = int(news["now"]), news["fields"]
-    return described(describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, now))
+    session = describe(TurnRecord.model_validate_json(fields["turn"]), fields, now, now)
+    return described(session | {"server": server})
 
 
 def described(session: dict[str, Any]) -> Event:

@@ -7,7 +7,7 @@ it is logged and counted, and the sweeper leaves it alone until its next turn re
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -31,8 +31,8 @@ from turngate.tracing.spans import Tracer
 
 SESSIONS = "turngate:sessions"
 WAITING = "turngate:waiting"
-#: Sessions that are read in one round trip.
-_TOGETHER = 200
+#: Ids of sessions that are read in one round trip.
+_SCANNED = 1_000
 
 _reservations = Counter(
     "turngate_reservations",
@@ -166,25 +166,35 @@ class Store:
         """Sessions in which an intent waits."""
         return int(await self._redis.zcard(self._waiting_key))
 
-    async def sessions(self) -> AsyncIterator[dict[str, Any]]:
-        """Every live session as an operator wants to see it; see `describe`."""
+    async def live(self) -> tuple[int, list[tuple[str, int]]]:
+        """The time, and the ids of all live sessions, each with the time at which it was last heard of."""
         now = await self._now()
-        batch: list[tuple[str, int]] = []
-        async for session, seen in self._redis.zscan_iter(self._sessions_key):
-            batch.append((_text(session), int(seen)))
-            if len(batch) == _TOGETHER:
-                for described in await self._describe_all(batch, now):
-                    yield described
-                batch.clear()
-        for described in await self._describe_all(batch, now):
-            yield described
+        found = {
+            _text(session): int(seen)
+            async for session, seen in self._redis.zscan_iter(self._sessions_key, count=_SCANNED)
+        }
+        return now, list(found.items())
+
+    async def described(self, sessions: Sequence[tuple[str, int]], now: int) -> list[dict[str, Any] | None]:
+        """These sessions of `live` as an operator wants to see them (`describe`), in one round trip; None for those
+        that have gone."""
+        if not sessions:
+            return []
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for session, _ in sessions:
+                pipeline.hgetall(self._prefix + SESSION_KEY + session)
+            replies = await pipeline.execute(raise_on_error=False)
+        return [
+            self._described(session, reply, now, seen) for (session, seen), reply in zip(sessions, replies, strict=True)
+        ]
 
     async def session(self, session: str) -> dict[str, Any] | None:
-        """One session as in `sessions`; None when it is not known."""
+        """One session as in `described`; None when it is not known."""
         seen = await self._redis.zscore(self._sessions_key, session)
         if seen is None:
             return None
-        return next(iter(await self._describe_all([(session, int(seen))], await self._now())), None)
+        (described,) = await self.described([(session, int(seen))], await self._now())
+        return described
 
     def _granted(self, steps: list[Step], by: str) -> list[Step]:
         """Count what was granted by this, and trace how long it was held. Returns the steps."""
@@ -196,19 +206,6 @@ class Store:
                 if self._tracer is not None and step.release is not None:
                     trace_holds(self._tracer, step.release, by, time.time())
         return steps
-
-    async def _describe_all(self, sessions: Sequence[tuple[str, int]], now: int) -> list[dict[str, Any]]:
-        """These sessions, each with the time at which it was last heard of, in one round trip."""
-        if not sessions:
-            return []
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for session, _ in sessions:
-                pipeline.hgetall(self._prefix + SESSION_KEY + session)
-            replies = await pipeline.execute(raise_on_error=False)
-        described = (
-            self._described(session, reply, now, seen) for (session, seen), reply in zip(sessions, replies, strict=True)
-        )
-        return [one for one in described if one is not None]
 
     def _described(self, session: str, found: Any, now: int, seen: int) -> dict[str, Any] | None:
         """A session for what Redis says of it, which may be an error; None if it says nothing."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from prometheus_client import Counter, Gauge
+
+from turngate.process.redis_servers import ONLY
 
 #: Events that wait for one watcher, and their bytes: at least one event waits, whatever its size.
 WAITING_MAX = 512
@@ -35,14 +37,15 @@ class Watcher:
         self, session: str | None, waiting_max: int = WAITING_MAX, waiting_max_bytes: int = WAITING_MAX_BYTES
     ) -> None:
         self.session = session
-        #: Set when what happens from now on is heard of.
+        #: Set when what happens from now on is heard of: from one server at least, and from all of them.
+        self.some = asyncio.Event()
         self.subscribed = asyncio.Event()
         self._waiting_max = waiting_max
         self._waiting_max_bytes = waiting_max_bytes
         self._waiting: deque[Event] = deque()
         self._bytes = 0
         self._lost = 0
-        self._some = asyncio.Event()
+        self._waits = asyncio.Event()
         self._over = False
 
     def offer(self, event: Event) -> None:
@@ -55,20 +58,20 @@ class Watcher:
             self._bytes -= len(self._waiting.popleft()[1])
             self._lost += 1
             _lost.inc()
-        self._some.set()
+        self._waits.set()
 
     def end(self) -> None:
         """Nothing comes any more."""
         self._over = True
-        self._some.set()
+        self._waits.set()
 
     async def events(self) -> list[Event] | None:
         """Wait for events and return all of them; None when nothing comes any more. The first says how many events
         before the others were lost, if there are any."""
-        await self._some.wait()
+        await self._waits.wait()
         if self._over:
             return None
-        self._some.clear()
+        self._waits.clear()
         found = list(self._waiting)
         self._waiting.clear()
         self._bytes = 0
@@ -81,16 +84,35 @@ class Watcher:
 class Watchers:
     """All of them in this process."""
 
-    def __init__(self, most: int, waiting_max: int = WAITING_MAX, waiting_max_bytes: int = WAITING_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        most: int,
+        servers: Sequence[str] = (ONLY,),
+        *,
+        waiting_max: int = WAITING_MAX,
+        waiting_max_bytes: int = WAITING_MAX_BYTES,
+    ) -> None:
+        """At ``most`` so many, who hear of the sessions of these Redis servers."""
         self._most = most
+        self._servers = tuple(servers)
         self._waiting_max = waiting_max
         self._waiting_max_bytes = waiting_max_bytes
         self._watchers: set[Watcher] = set()
         self._over = False
-        #: The sessions that are heard of; None stands for all.
-        self._heard: set[str | None] = set()
+        #: The sessions that are heard of, each from these servers; None stands for all.
+        self._heard: dict[str | None, set[str]] = {}
         #: Set while there is a watcher.
         self.some = asyncio.Event()
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one server."""
+        return len(self._servers) > 1
+
+    def unheard(self, watcher: Watcher) -> list[str]:
+        """The servers from which nothing is heard of what this one watches."""
+        heard = self._heard.get(watcher.session, ())
+        return [server for server in self._servers if server not in heard]
 
     @property
     def watched(self) -> set[str | None]:
@@ -103,8 +125,7 @@ class Watchers:
         if len(self._watchers) >= self._most:
             raise TooManyWatchersError(f"{self._most} clients watch already (TURNGATE_WATCHERS_MAX)")
         watcher = Watcher(session, self._waiting_max, self._waiting_max_bytes)
-        if session in self._heard:
-            watcher.subscribed.set()
+        self._look(watcher)
         if self._over:
             watcher.end()
         self._watchers.add(watcher)
@@ -127,23 +148,25 @@ class Watchers:
                 event = event or make()
                 watcher.offer(event)
 
-    def subscribed(self, session: str | None) -> None:
-        """What happens in this session, or in any, is heard of from now on. If it was before, there is a gap: the
-        connection to Redis was lost meanwhile."""
-        if session in self._heard:
+    def subscribed(self, session: str | None, server: str = ONLY) -> None:
+        """What happens in this session, or in any, is heard of from this server from now on. If it was before, there
+        is a gap: the connection to Redis was lost meanwhile."""
+        heard = self._heard.setdefault(session, set())
+        if server in heard:
             self.offer(session, lambda: lost(None))
-        self._heard.add(session)
+        heard.add(server)
         for watcher in self._watchers:
             if watcher.session == session:
-                watcher.subscribed.set()
+                self._look(watcher)
 
-    def unsubscribed(self, session: str | None) -> None:
-        """Nobody watches this session, or all, any more, and it is not heard of."""
-        self._heard.discard(session)
+    def unsubscribed(self, session: str | None, server: str = ONLY) -> None:
+        """Nobody watches this session, or all, any more, and it is not heard of from this server."""
+        self._heard.get(session, set()).discard(server)
 
-    def gap(self) -> None:
-        """Nothing is heard of for a while: the connection to Redis is lost."""
-        self._heard.clear()
+    def gap(self, server: str = ONLY) -> None:
+        """Nothing is heard of from this server for a while: the connection to it is lost."""
+        for heard in self._heard.values():
+            heard.discard(server)
         for watcher in self._watchers:
             watcher.offer(lost(None))
 
@@ -152,6 +175,14 @@ class Watchers:
         self._over = True
         for watcher in self._watchers:
             watcher.end()
+
+    def _look(self, watcher: Watcher) -> None:
+        """Tell this one what it hears of."""
+        unheard = self.unheard(watcher)
+        if len(unheard) < len(self._servers):
+            watcher.some.set()
+        if not unheard:
+            watcher.subscribed.set()
 
 
 def lost(number: int | None) -> Event:

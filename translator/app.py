@@ -17,6 +17,7 @@ from translator.mapping.release import merge
 from translator.mapping.result import Refusal
 from translator.mapping.routes import translate
 from turngate.bus.bus import Bus, consumer_name
+from turngate.bus.buses import background
 from turngate.bus.consumer import Batch
 from turngate.bus.limits import StreamLimits
 from turngate.bus.reclaimer import Reclaimer
@@ -68,11 +69,28 @@ def run(settings: TranslatorSettings) -> None:
     logging.configure(settings, "translator")
     warn_of_ends(filter(None, [settings.transcription_model]))
     with traces("translator", consumer_name()) as tracer:
-        service.run(lambda: wire(settings, Bus.connect(settings, tracer)))
+        service.run(lambda: wire(settings, *Bus.connect_all(settings, tracer)))
 
 
-def wire(settings: TranslatorSettings, bus: Bus) -> Service:
-    """Every part of a translator process, connected."""
+def wire(settings: TranslatorSettings, *buses: Bus) -> Service:
+    """Every part of a translator process, connected. Each bus is on a Redis server of its own."""
+    for bus in buses:
+        _consume(settings, bus)
+    return Service(
+        name="translator",
+        buses=buses,
+        host=settings.translator_host,
+        port=settings.translator_port,
+        port_setting="TURNGATE_TRANSLATOR_PORT",
+        background=background(
+            buses,
+            lambda bus: {"reclaimer": Reclaimer(bus, settings).run, "stream limits": StreamLimits(bus, settings).run},
+        ),
+    )
+
+
+def _consume(settings: TranslatorSettings, bus: Bus) -> None:
+    """Have the requests of the sessions of one server translated; the answers go to the same server."""
     translator = Translator(bus, SessionStateClient(bus.redis, settings, bus.tracer), settings.defaults)
     bus.consume(
         CLIENT_EVENTS,
@@ -85,17 +103,6 @@ def wire(settings: TranslatorSettings, bus: Bus) -> Service:
     )
     # The intents of a release that is given up are granted again, or time out at their gateway.
     bus.consume(RELEASES, TRANSLATORS, Release, translator.on_releases, records=_RECORDS, span="release")
-    return Service(
-        name="translator",
-        bus=bus,
-        host=settings.translator_host,
-        port=settings.translator_port,
-        port_setting="TURNGATE_TRANSLATOR_PORT",
-        background={
-            "reclaimer": Reclaimer(bus, settings).run,
-            "stream limits": StreamLimits(bus, settings).run,
-        },
-    )
 
 
 class Translator:

@@ -198,7 +198,7 @@ async def test_the_sweeper_counts_sessions(broker_url: str) -> None:
         await Store(redis, settings).observe([turn])
 
         async def counted() -> bool:
-            known = REGISTRY.get_sample_value("turngate_sessions_known")
-            return (known, REGISTRY.get_sample_value("turngate_sessions_waiting")) == (1, 0)
+            names = ("turngate_sessions_known", "turngate_sessions_waiting")
+            return [REGISTRY.get_sample_value(name, {"server": "redis"}) for name in names] == [1, 0]
 
         await until(counted)

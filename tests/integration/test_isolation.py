@@ -197,7 +197,8 @@ async def test_operators_see_that_a_session_is_unreadable_and_all_others(bus: Bu
     store = Store(bus.redis, SessionStateSettings())
     await store.observe([record(1, session="good")])
     await make_unreadable(bus.redis, how)
-    shown = {described["session"]: described async for described in store.sessions()}
+    now, live = await store.live()
+    shown = {one["session"]: one for one in await store.described(live, now) if one is not None}
     assert shown["good"]["slot"] == "idle"
     assert ("unreadable" in shown["bad"]) == (how != "a body that is none")
 

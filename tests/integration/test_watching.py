@@ -278,10 +278,10 @@ async def test_what_waits_on_the_streams_is_told(broker_url: str) -> None:
         ((name, pending),) = [(reader["name"], reader["pending"]) for reader in waiting["readers"]]
         assert (name, pending) == ("t", 2)
         assert waiting["bytes"] > 0
-        assert streams[RELEASES] == {"stream": RELEASES, "entries": 0, "bytes": 0}
+        assert streams[RELEASES] == {"stream": RELEASES, "entries": 0, "bytes": 0, "server": "redis"}
         assert list(streams) == [CLIENT_EVENTS, TURNS, RELEASES, DEAD_LETTERS]
         known = {"id": "1700000000000-7", "at_ms": 1_700_000_000_000}
-        shown = {"stream": TURNS, "group": "g", "deliveries": "3", "reason": "why"}
+        shown = {"stream": TURNS, "group": "g", "deliveries": "3", "reason": "why", "server": "redis"}
         assert told["dead_letters"] == [known | shown], "without the words in it"
 
 

@@ -16,6 +16,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,8 @@ from turngate.bus.consumer_groups import leave
 from turngate.bus.entries import fields_of, label_of
 from turngate.bus.readers import FastStreamReaders, Reader, Readers
 from turngate.bus.spans import Traced
+from turngate.process.log_context import on_server
+from turngate.process.redis_servers import ONLY
 from turngate.process.settings import BrokerSettings
 from turngate.tracing.spans import Tracer
 
@@ -95,13 +98,20 @@ class Bus:
         name: str | None = None,
         watch_interval: float = _WATCH_INTERVAL,
         tracer: Tracer | None = None,
+        server: str = ONLY,
+        several: bool = False,
     ) -> None:
         """``redis`` is the client for commands; ``name``, that of this process within a group, if not
-        `consumer_name`; ``tracer`` makes the process's spans, if there are any."""
+        `consumer_name`; ``tracer`` makes the process's spans, if there are any. ``server`` is the name of the Redis
+        server; ``several``: it is one of several."""
         self.settings = settings
         self.tracer = tracer
         self.name = name or consumer_name()
         self.redis = redis
+        self.server = server
+        self._several = several
+        #: Set when every stream is read for the first time.
+        self.started = asyncio.Event()
         self._readers = readers
         self._watch_interval = watch_interval
         self._acknowledger = Acknowledger(redis)
@@ -111,8 +121,22 @@ class Bus:
 
     @classmethod
     def connect(cls, settings: BrokerSettings, tracer: Tracer | None = None) -> Bus:
-        """A bus on the server of the settings. No connection is made yet."""
+        """A bus on the server of ``redis_url``. No connection is made yet."""
         return cls(settings, connect(settings), FastStreamReaders(settings), tracer=tracer)
+
+    @classmethod
+    def connect_all(cls, settings: BrokerSettings, tracer: Tracer | None = None) -> tuple[Bus, ...]:
+        """A bus on each server of the settings. No connection is made yet."""
+        servers = settings.servers
+        own = {name: settings.model_copy(update={"redis_url": url}) for name, url in servers.items()}
+        return tuple(
+            cls(one, connect(one), FastStreamReaders(one), tracer=tracer, server=name, several=len(servers) > 1)
+            for name, one in own.items()
+        )
+
+    def logging(self) -> AbstractContextManager[None]:
+        """What is logged meanwhile says which server it is about, if there are several."""
+        return on_server(self.server if self._several else None)
 
     @property
     def consumers(self) -> tuple[Consumer[Any], ...]:
@@ -225,6 +249,7 @@ class Bus:
                 await self._readers.stop()
                 await backoff.pause()
             else:
+                self.started.set()
                 return
 
     async def stop(self) -> None:

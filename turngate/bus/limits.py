@@ -27,8 +27,8 @@ _SAMPLES = 20
 
 _bytes = Gauge(
     "turngate_stream_bytes",
-    "Size of each stream and of the dead letters, estimated by Redis. Near zero while consumers work.",
-    ["stream"],
+    "Size of each stream and of the dead letters by Redis server, estimated by it. Near zero while consumers work.",
+    ["stream", "server"],
 )
 _trimmed = Counter(
     "turngate_entries_trimmed", "Entries dropped because their stream was larger than its limit.", ["stream"]
@@ -63,7 +63,7 @@ class StreamLimits:
     async def _bound(self, stream: str, most: int) -> None:
         key = self._bus.key(stream)
         size = await self._redis.memory_usage(key, samples=_SAMPLES) or 0
-        _bytes.labels(stream).set(size)
+        _bytes.labels(stream, self._bus.server).set(size)
         if size <= most:
             return
         length = await self._redis.xlen(key)

@@ -29,6 +29,17 @@ def stream_trimmed(*, stream: str, size: int, limit: int, dropped: int, kept: in
     that still matter are published again."""
 
 
+@warning("Start it, or take it out of `TURNGATE_REDIS_URLS` when its sessions have ended.")
+def server_away(*, error: str) -> None:
+    """One of several Redis servers did not answer at start (`server`). The process works with the others, and with this
+    one when it comes."""
+
+
+@info()
+def server_came() -> None:
+    """One of several Redis servers, which did not answer at start (`server`), works now."""
+
+
 @info("Nothing; what was left expires, or is removed by other processes.")
 def leaving_failed(*, streams: Sequence[str], error: str) -> None:
     """Redis did not answer a process that stopped, so its names in consumer groups, or its stream, are still there."""

@@ -10,6 +10,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from turngate.bus import log_events
+from turngate.process.redis_servers import ONLY
 from turngate.process.settings import BrokerSettings, SettingsError
 from turngate.process.urls import without_secrets
 
@@ -21,10 +22,21 @@ _SECONDS = 5
 _PAUSE = 0.05
 
 
-async def require_server(redis: Redis, settings: BrokerSettings) -> None:
-    """Raise `SettingsError` unless a server answers within a few seconds (it may be starting), accepts the password,
-    and is no cluster. Warn in the log if it may evict keys."""
-    where = f"TURNGATE_REDIS_URL: Redis at {without_secrets(str(settings.redis_url))}"
+class ServerSilentError(SettingsError):
+    """The server does not answer. It may come later."""
+
+
+def called(settings: BrokerSettings, server: str) -> str:
+    """What the server of ``redis_url`` is called in messages, by its name if it is one of several, and its address."""
+    name = "Redis" if settings.redis_urls is None else f"Redis {server}"
+    return f"{name} at {without_secrets(str(settings.redis_url))}"
+
+
+async def require_server(redis: Redis, settings: BrokerSettings, server: str = ONLY) -> None:
+    """Raise `SettingsError` unless a server answers within a few seconds (it may be starting; else it is a
+    `ServerSilentError`), accepts the password, and is no cluster. Warn in the log if it may evict keys."""
+    variable = "TURNGATE_REDIS_URL" if settings.redis_urls is None else "TURNGATE_REDIS_URLS"
+    where = f"{variable}: {called(settings, server)}"
     try:
         async with asyncio.timeout(_SECONDS) as limit:
             await _until_it_answers(redis, limit)
@@ -32,7 +44,7 @@ async def require_server(redis: Redis, settings: BrokerSettings) -> None:
     except AuthenticationError:
         raise SettingsError(f"{where} refused the user name or the password") from None
     except (RedisError, OSError, TimeoutError) as error:
-        raise SettingsError(f"{where} does not answer ({error or type(error).__name__})") from None
+        raise ServerSilentError(f"{where} does not answer ({error or type(error).__name__})") from None
     if info.get("cluster_enabled"):
         raise SettingsError(f"{where} is in cluster mode, which is not supported: {NO_CLUSTER}")
     if info.get("maxmemory") and (policy := info.get("maxmemory_policy")) != "noeviction":

@@ -32,6 +32,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from turngate.bus import log_events
+from turngate.process.log_context import server_in_context
 
 #: What `kind_of` returns for a server that does not answer, and for an error that concerns one command only.
 UNREACHABLE = "UNREACHABLE"
@@ -64,8 +65,9 @@ _errors = Counter(
     "Operations that Redis refused (OOM, READONLY, NOPERM, …) or did not answer (UNREACHABLE).",
     ["kind"],
 )
-_logged_at: dict[str, float] = {}
-_unlogged: dict[str, int] = {}
+#: By kind and server.
+_logged_at: dict[tuple[str, str], float] = {}
+_unlogged: dict[tuple[str, str], int] = {}
 
 
 def kind_of(error: BaseException) -> str:
@@ -94,16 +96,17 @@ def concerns_server(error: BaseException) -> bool:
 
 
 def note(error: BaseException, doing: str) -> None:
-    """Count an error that Redis caused, and log it, at most once per kind and interval."""
+    """Count an error that Redis caused, and log it, at most once per kind, server and interval."""
     kind = kind_of(error)
     _errors.labels(kind).inc()
     now = time.monotonic()
-    if now - _logged_at.get(kind, -_LOG_INTERVAL) < _LOG_INTERVAL:
-        _unlogged[kind] = _unlogged.get(kind, 0) + 1
+    same = (kind, server_in_context())
+    if now - _logged_at.get(same, -_LOG_INTERVAL) < _LOG_INTERVAL:
+        _unlogged[same] = _unlogged.get(same, 0) + 1
         return
-    _logged_at[kind] = now
+    _logged_at[same] = now
     event = log_events.redis_refuses if kind != UNREACHABLE else log_events.redis_unreachable
-    event(kind=kind, doing=doing, error=str(error) or type(error).__name__, unlogged=_unlogged.pop(kind, 0))
+    event(kind=kind, doing=doing, error=str(error) or type(error).__name__, unlogged=_unlogged.pop(same, 0))
 
 
 class Backoff:

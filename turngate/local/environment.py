@@ -31,6 +31,7 @@ _SECRETS = {
     "TURNGATE_CONSOLE_FAULTS_SOCKET": {"session-state"},
     "TURNGATE_SIMULATOR_API_KEY": {"simulator"},
     "TURNGATE_REDIS_URL": {"gateway", "translator", "session-state"},
+    "TURNGATE_REDIS_URLS": {"gateway", "translator", "session-state"},
 }
 
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TypeAlias
 
 import structlog
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
 
 #: The ``traceparent`` of what is done, or gives it when a line is logged; empty if that is not traced.
 Span: TypeAlias = str | Callable[[], str]
@@ -30,6 +30,22 @@ def about(session: str | None, span: Span | None = None) -> Iterator[None]:
         reset_contextvars(**tokens)
         if before is not None:
             _span.reset(before)
+
+
+@contextmanager
+def on_server(name: str | None) -> Iterator[None]:
+    """Lines that are logged meanwhile, also by tasks that are started meanwhile, say that they are about this Redis
+    server. With None, there is only one, and nothing changes."""
+    tokens = {} if name is None else bind_contextvars(server=name)
+    try:
+        yield
+    finally:
+        reset_contextvars(**tokens)
+
+
+def server_in_context() -> str:
+    """The Redis server that lines are about now; empty if there is only one."""
+    return str(get_contextvars().get("server", ""))
 
 
 def merge_trace(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from turngate.bus.bus import Bus
-from turngate.bus.server import require_server
+from turngate.bus.buses import Buses
 from turngate.process import garbage, log_events
 from turngate.process.http import HttpServer, Readiness, application, listen
 from turngate.process.supervisor import Supervisor, run_supervised
@@ -22,7 +22,8 @@ class Service:
     """What one process consists of; the wiring functions of the services return this."""
 
     name: str
-    bus: Bus
+    #: One on each Redis server.
+    buses: Sequence[Bus]
     host: str
     port: int
     #: The name of the setting that ``port`` comes from, for the one who finds it taken.
@@ -32,6 +33,11 @@ class Service:
     on_stop: Callable[[], None] = lambda: None
     #: Its supervised tasks, by name.
     background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
+
+    @property
+    def bus(self) -> Bus:
+        """The bus, or the first of several."""
+        return self.buses[0]
 
 
 def run(wire: Callable[[], Service]) -> None:
@@ -51,10 +57,9 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
     """Start the service and its HTTP, wait until it should stop, and stop it. Raises `SettingsError`."""
     http = HttpServer(service_application(service, supervisor))
     listener = listen(service.host, service.port, service.port_setting)
+    buses = Buses(service.buses)
     try:
-        await require_server(service.bus.redis, service.bus.settings)
-        await service.bus.start()
-        supervisor.start("consumer watch", service.bus.watch)
+        await buses.start(supervisor)
         for name, work in service.background.items():
             supervisor.start(name, work)
         serving = supervisor.start("http", lambda: http.serve(sockets=[listener]))
@@ -65,17 +70,18 @@ async def serve(service: Service, supervisor: Supervisor) -> None:
         http.should_exit = True
         await asyncio.wait([serving])
         await supervisor.end()
-        await service.bus.stop()
+        await buses.stop()
         log_events.stopped()
     finally:
         listener.close()
-        await service.bus.close()
+        await buses.close()
 
 
 def service_application(service: Service, supervisor: Supervisor) -> Starlette:
     """The HTTP of this service."""
+    buses = Buses(service.buses)
 
     async def readiness() -> Readiness:
-        return Readiness(supervisor.healthy and await service.bus.ready())
+        return Readiness(supervisor.healthy and await buses.ready())
 
-    return application(service.name, lambda: supervisor.healthy and service.bus.alive(), readiness, service.routes)
+    return application(service.name, lambda: supervisor.healthy and buses.alive(), readiness, service.routes)

@@ -6,12 +6,14 @@ Each service subclasses `Settings` and adds fields, each with a default, a unit 
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, RedisDsn, ValidationError
+from pydantic import AliasChoices, Field, RedisDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from turngate.process.redis_servers import ONLY, Url, read_servers
 from turngate.process.redis_url import RedisUrl
 from turngate.process.urls import without_secrets
 
@@ -46,6 +48,11 @@ class BrokerSettings(Settings):
         description="URL of the Redis or Valkey server, with password if needed (`rediss://` for TLS), or of the "
         "sentinels that know it: `redis+sentinel://host:26379,host:26379/NAME`.",
     )
+    redis_urls: SecretStr | None = Field(
+        None,
+        description="Instead of one server, several among which sessions are divided: `name=url` entries, separated by "
+        "spaces. A name (a-z, 0-9, -) stays with its server. The same in all services.",
+    )
     redis_prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_.:-]{0,64}$",
@@ -59,6 +66,26 @@ class BrokerSettings(Settings):
     stream_max_length: int = Field(
         10_000, ge=100, description="Maximum length of each stream; the oldest entries are dropped, and sent again."
     )
+
+    @field_validator("redis_urls")
+    @classmethod
+    def _readable(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None:
+            read_servers(given.get_secret_value())
+        return given
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.redis_urls is not None and "redis_url" in self.model_fields_set:
+            raise ValueError("TURNGATE_REDIS_URLS and TURNGATE_REDIS_URL are both set: set one of them")
+        return self
+
+    @property
+    def servers(self) -> Mapping[str, Url]:
+        """The URLs of the Redis servers by name; a single one is called `ONLY`."""
+        if self.redis_urls is None:
+            return {ONLY: self.redis_url}
+        return read_servers(self.redis_urls.get_secret_value())
 
 
 class ConsumerSettings(BrokerSettings):
@@ -99,12 +126,15 @@ def load(kind: type[AnySettings], **overrides: Any) -> AnySettings:
         return kind(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            # About several settings, which it names.
+            raise SettingsError(problem) from None
         name = str(first["loc"][0])
         fields = kind.model_fields
         field = next((own for own, one in fields.items() if name in (own, *variables(own, one))), None)
         shown = "" if first["type"] == "missing" or field is None else _shown(fields[field], first["input"])
         variable = variables(field, fields[field])[0] if field is not None else ENV_PREFIX + name.upper()
-        problem = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{variable}: {problem}{shown}") from None
 
 

@@ -22,7 +22,10 @@ def secrets_of(env: Mapping[str, str], settings: Iterable[type[Settings]]) -> li
             for variable in variables(name, field):
                 value = env.get(variable, "")
                 if "Secret" in str(field.annotation) or variable.endswith(("_API_KEY", "_API_KEYS")):
-                    found |= {value, *re.split(r"[,\s]+", value)}
+                    words = re.split(r"[,\s]+", value)
+                    found |= {value, *words}
+                    # Of name=url entries.
+                    found |= {part for word in words if "://" in word for part in _in_url(word.partition("=")[2])}
                 elif "Url" in str(field.annotation) or "Dsn" in str(field.annotation):
                     found |= set(_in_url(value))
     return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)

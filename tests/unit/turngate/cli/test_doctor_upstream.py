@@ -74,11 +74,12 @@ def test_what_is_secret_in_an_environment() -> None:
         "TURNGATE_API_KEYS": "first latency_reports=0, second",
         "TURNGATE_TOKEN_SECRET": "signs",
         "TURNGATE_REDIS_URL": "redis://user:p%40ss@host/0",
+        "TURNGATE_REDIS_URLS": "one=redis://:in-1@one/0 two=redis+sentinel://two/talks?sentinel_password=in-2",
         "TURNGATE_UPSTREAM_URL": "wss://host/v1?api-key=azure&model=gpt-realtime",
         "TURNGATE_GATEWAY_HOST": "localhost",
     }
     found = secrets_of(env, [GatewaySettings])
-    assert {"sk-1234", "first", "second", "signs", "p%40ss", "p@ss", "azure"} <= set(found)
+    assert {"sk-1234", "first", "second", "signs", "p%40ss", "p@ss", "azure", "in-1", "in-2"} <= set(found)
     assert not {"", "localhost", "gpt-realtime", "user"} & set(found)
 
 
