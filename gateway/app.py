@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -20,20 +20,15 @@ from gateway.admission.tallies import Tallies
 from gateway.admission.token_secrets import read_tokens
 from gateway.config import GatewaySettings
 from gateway.drain import Drain
-from gateway.moves import Moves
-from gateway.probe import Probe
+from gateway.on_server import OnServer
+from gateway.redis_servers import RedisServers
 from gateway.server import GatewayServer
-from gateway.session.claims import Claims
 from gateway.session.dialler import Dialler, with_model
-from gateway.session.journal_writer import JournalWriter
-from gateway.session.publisher import Publisher
 from gateway.sockets.engines import ENGINES
 from gateway.sockets.interface import Engine
-from session_state.owners import OwnersClient
 from turngate import kernel
 from turngate.bus.bus import Bus
-from turngate.bus.consumer import Batch
-from turngate.bus.server import require_server
+from turngate.bus.buses import Buses, Work, background
 from turngate.process import garbage, logging
 from turngate.process import log_events as process_events
 from turngate.process.http import HttpServer, Readiness, application, json_response, listen
@@ -41,18 +36,12 @@ from turngate.process.model_ends import announced_ends, warn_of_ends
 from turngate.process.settings import SettingsError
 from turngate.process.supervisor import Supervisor, run_supervised
 from turngate.process.urls import without_secrets
-from turngate.protocol.messages import GATEWAYS, SESSION_STATES, TRANSLATORS, Command, commands_stream
 from turngate.tracing.setup import traces
 
 #: Seconds that clients get to be told good-bye, and last records to be published.
 _FAREWELL = 3.0
-#: Seconds between two looks at whether this process can do its work.
-_PROBE_INTERVAL = 1.0
 #: Seconds that the upstream may take to answer a ping, at least.
 _PING_TIMEOUT = 20.0
-#: Commands that are read at a time, and those that are executed before audio is served.
-_COMMANDS = 64
-_COMMANDS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +72,8 @@ def run(settings: GatewaySettings, seat: Seat | None = None) -> None:
     check_kernel()
 
     async def wired(supervisor: Supervisor) -> None:
-        bus = Bus.connect(settings, tracer)
-        await Gateway(settings, supervisor, bus, ENGINES[settings.socket_engine], seat).serve()
+        buses = Bus.connect_all(settings, tracer)
+        await Gateway(settings, supervisor, buses, ENGINES[settings.socket_engine], seat).serve()
 
     with traces("gateway", settings.gateway_id) as tracer:
         run_supervised(wired)
@@ -125,33 +114,31 @@ class Gateway:
     """Every part of a gateway process, connected."""
 
     def __init__(
-        self, settings: GatewaySettings, supervisor: Supervisor, bus: Bus, engine: Engine, seat: Seat | None = None
+        self,
+        settings: GatewaySettings,
+        supervisor: Supervisor,
+        buses: Sequence[Bus],
+        engine: Engine,
+        seat: Seat | None = None,
     ) -> None:
-        """Raises `SettingsError` for keys, secrets or names that cannot be read, and keys that are missing where they
-        are needed."""
+        """``buses``: one on each Redis server. Raises `SettingsError` for keys, secrets or names that cannot be read,
+        and keys that are missing where they are needed."""
         self._settings = settings
         self._seat = seat = seat or own_seat(settings)
         self._supervisor = supervisor
-        self._bus = bus
+        self._buses = Buses(buses)
+        self._all = [OnServer(settings, bus) for bus in buses]
+        self._redis = RedisServers([one.server for one in self._all])
         self._keys = read_keys(settings)
-        self._publisher = Publisher(bus, settings.turn_fold_ms / 1000)
-        self._probe = Probe(lambda: bus.ready(TRANSLATORS, SESSION_STATES), _PROBE_INTERVAL)
-        owners = OwnersClient(bus.redis, settings, settings.resume_window_ms + settings.session_ttl_ms)
-        self._journals = JournalWriter(owners, settings.journal_fold_ms / 1000)
-        moves = Moves()
-        if settings.sessions_move:
-            claims = Claims(owners, settings.gateway_id, settings.claim_wait_ms / 1000, bus.tracer)
-            moves = Moves(claims, self._journals)
         self._server = GatewayServer(
             settings,
             engine,
             dialler(settings, engine),
-            self._publisher,
+            self._redis,
             self._alive,
             Authentication(self._keys, read_tokens(settings, open_to_anybody=self._keys is None)),
             Origins(settings.origins, open_to_anybody=self._keys is None),
-            moves,
-            tracer=bus.tracer,
+            tracer=buses[0].tracer,
             tallies=seat.tallies,
         )
         self._drain = Drain(
@@ -162,16 +149,16 @@ class Gateway:
             settings.drain_ms / 1000,
         )
         metrics.draining(lambda: self._drain.begun)
-        bus.consume(
-            commands_stream(settings.gateway_id), GATEWAYS, Command, self._on_commands, records=_COMMANDS, own=True
-        )
+        for one in self._all:
+            one.consume(self._server.command)
 
     def _alive(self) -> bool:
-        return self._supervisor.healthy and self._bus.alive()
+        return self._supervisor.healthy and self._buses.alive()
 
     async def _readiness(self) -> Readiness:
-        ready = self._supervisor.healthy and not self._drain.begun and self._probe()
-        return Readiness(ready, self._bus.missing)
+        ready = self._supervisor.healthy and not self._drain.begun and self._redis.ready
+        missing = dict.fromkeys(service for one in self._all for service in one.bus.missing)
+        return Readiness(ready, () if self._redis.ready else tuple(missing))
 
     async def _on_drain(self, request: Request) -> Response:
         """``GET /drain``: drain, and answer when it is done. For a hook that runs before the process is stopped.
@@ -180,12 +167,6 @@ class Gateway:
             self._drain.grace = 0.0
         await asyncio.shield(self._supervisor.request_drain())
         return json_response({"service": "gateway", "sessions": len(self._server.sessions)})
-
-    async def _on_commands(self, batch: Batch[Command]) -> None:
-        for number, command in enumerate(batch.messages):
-            if number and number % _COMMANDS_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            self._server.command(command)
 
     async def serve(self) -> None:
         """Accept clients until the process should stop. Raises `SettingsError`."""
@@ -197,13 +178,10 @@ class Gateway:
                 contextlib.closing(self._seat.public()) as listener,
                 contextlib.closing(self._seat.internal()) as internal_listener,
             ):
-                await require_server(self._bus.redis, settings)
-                await self._bus.start()
-                await self._probe.ask()
-                supervisor.start("consumer watch", self._bus.watch)
-                supervisor.start("probe", self._probe.run)
-                supervisor.start("publisher", self._publisher.run)
-                supervisor.start("journal writer", self._journals.run)
+                await self._buses.start(supervisor)
+                await asyncio.gather(*(one.probe.ask() for one in self._all))
+                for name, work in background([one.bus for one in self._all], self._of_one_server).items():
+                    supervisor.start(name, work)
                 supervisor.start("stall watcher", self._server.watch)
                 serving = supervisor.start("http", lambda: internal.serve(sockets=[internal_listener]))
                 await self._server.start(listener)
@@ -222,10 +200,13 @@ class Gateway:
                 internal.should_exit = True
                 await asyncio.wait([serving])
                 await supervisor.end()
-                await self._bus.stop()
+                await self._buses.stop()
                 process_events.stopped()
         finally:
-            await self._bus.close()
+            await self._buses.close()
+
+    def _of_one_server(self, bus: Bus) -> Mapping[str, Work]:
+        return next(one.background for one in self._all if one.bus is bus)
 
     async def _advise(self) -> None:
         """Tell the operator what is to be thought of, which the first of several workers does for all."""
@@ -236,4 +217,4 @@ class Gateway:
     async def _stop(self) -> None:
         """Say good-bye to every client, and publish the last records."""
         await self._server.stop(_FAREWELL)
-        await asyncio.gather(self._publisher.drain(_FAREWELL), self._journals.drain(_FAREWELL))
+        await asyncio.gather(*(one.drain(_FAREWELL) for one in self._all))

@@ -61,12 +61,16 @@ class Moves:
     async def claim(self, returning: Returning, waits: Callable[[], bool]) -> TakenUp | None:
         """The session of another gateway to which this client returns; this gateway is its owner from now on.
         ``waits`` tells whether the client is still there."""
-        if self._claims is None or self._journals is None:
+        if self._claims is None or not (keys := self._keys(returning)):
             return None
-        known = [key.hex() for key in returning.keys]
-        # Redis may not have forgotten yet what has ended here.
-        keys = [key for key in known if not self._journals.is_over(self._over.get(key, ""))]
-        return await self._claims.claim(keys, surely=returning.asks, waits=waits) if keys else None
+        return await self._claims.claim(keys, surely=returning.asks, waits=waits)
+
+    async def known(self, returning: Returning) -> int | None:
+        """For how long (ms) Redis will know a session to which this client can return, if nobody writes it any more;
+        None if it knows none. Redis errors pass through."""
+        if self._claims is None or not (keys := self._keys(returning)):
+            return None
+        return await self._claims.known(keys)
 
     async def owns(self, session: Session) -> bool:
         """Whether this gateway still owns the session."""
@@ -126,3 +130,10 @@ class Moves:
             for key in keys:
                 self._over[key] = session.name
             self._journals.over(session.name, session.conversation.epoch)
+
+    def _keys(self, returning: Returning) -> list[str]:
+        """The resume keys of this client. Redis may not have forgotten yet what has ended here: without that."""
+        if self._journals is None:
+            return []
+        keys = [key.hex() for key in returning.keys]
+        return [key for key in keys if not self._journals.is_over(self._over.get(key, ""))]

@@ -24,10 +24,10 @@ from gateway.descriptors import sessions_that_fit
 from gateway.dialect import DIALECTS, Dialect
 from gateway.moves import Moves
 from gateway.pages import Pages
+from gateway.redis_servers import RedisServer, RedisServers
 from gateway.session.claims import TakenUp
 from gateway.session.client_side import Parking
 from gateway.session.dialler import Dialler
-from gateway.session.publisher import Publisher
 from gateway.session.session import Session
 from gateway.session.upstream_side import Upstream
 from gateway.sockets.accepting import until_none_waits
@@ -57,11 +57,10 @@ class GatewayServer:
         settings: GatewaySettings,
         engine: Engine,
         dialler: Dialler,
-        publisher: Publisher,
+        redis: RedisServers,
         alive: Callable[[], bool],
         authentication: Authentication,
         origins: Origins,
-        moves: Moves,
         clock: Callable[[], float] = time.monotonic,
         tracer: Tracer | None = None,
         tallies: Tallies | None = None,
@@ -88,8 +87,7 @@ class GatewayServer:
         self._pages = Pages(self._admission, models, alive, clock)
         self._limits = settings.limits
         self._dialler = dialler
-        self._publisher = publisher
-        self._moves = moves
+        self._redis = redis
         self._counters = metrics.counters()
         self._metrics = metrics.SessionMetrics(
             self._counters,
@@ -143,18 +141,22 @@ class GatewayServer:
         """Let go of some sessions with which another gateway can go on now, and nobody notices. Call it again and again
         while the gateway empties, so that not all clients come back at once. While Redis takes no journals, none go.
         Returns whether the next gateway of some session does not have it yet."""
-        movable = [session for session in self._sessions.values() if session.may_move] if self._moves.work else []
+        sessions = self._sessions.values()
+        movable = [session for session in sessions if session.may_move and self._moves(session).work]
         for session in movable[: 1 + len(self._sessions) // _HAND_OVERS]:
             self._in_background(self._let_go(session), self._serving)
         return bool(self._keeping)
 
     def _fenced(self, session: Session, entry: JournalEntry) -> None:
-        self._in_background(self._moves.fenced(session, entry), self._serving)
+        self._in_background(self._moves(session).fenced(session, entry), self._serving)
+
+    def _moves(self, session: Session) -> Moves:
+        return self._redis[session.server].moves
 
     async def _let_go(self, session: Session) -> None:
-        entry = await self._moves.let_go(session)
+        entry = await self._moves(session).let_go(session)
         if entry is not None:
-            self._in_background(self._moves.keep(entry), self._keeping)
+            self._in_background(self._moves(session).keep(entry), self._keeping)
 
     async def stop(self, timeout: float) -> None:
         """Accept no more, tell every client, and wait for their sessions; after ``timeout`` seconds the rest is cut."""
@@ -177,14 +179,15 @@ class GatewayServer:
         await self._server.wait_closed()
         self._metrics.unregister()
 
-    def command(self, command: Command) -> None:
-        """A command for one session. One for a session that is over is dropped: nothing of it matters any more."""
-        session = self._sessions.get(command.session)
+    def command(self, command: Command, server: str) -> None:
+        """A command for one session, from this Redis server. One for a session that is over is dropped: nothing of it
+        matters any more."""
+        session, moves = self._sessions.get(command.session), self._redis[server].moves
         match command:
             case JournalComplete():
-                self._moves.completed(command)
+                moves.completed(command)
             case SessionClaimed():
-                self._in_background(self._moves.give(command, session), self._serving)
+                self._in_background(moves.give(command, session), self._serving)
             case _ if session is not None:
                 session.command(command)
 
@@ -228,8 +231,8 @@ class GatewayServer:
             self._admission.new_session(name)
             # One that has ended here has ended, whatever Redis still knows of it.
             over = session is not None and not session.handed_over
-            taken = None if over else await self._moves.claim(returning, lambda: client.open)
-            session = None if taken is None else self._take_up(taken, client, dialect, name)
+            taken = None if over else await self._redis.claim(returning, lambda: client.open)
+            session = None if taken is None else self._take_up(*taken, client, dialect, name)
             session = session or self._new(client, dialect, name)
             leg = session.client
         await leg.over.wait()
@@ -243,7 +246,7 @@ class GatewayServer:
         if session.parked_since is None and not session.client.socket.open:
             # Its connection has ended a moment ago, and the session is about to hear how.
             await session.client_settled()
-        if session.parked_since is not None and not await self._moves.owns(session):
+        if session.parked_since is not None and not await self._moves(session).owns(session):
             session.fenced()
         return session
 
@@ -253,12 +256,16 @@ class GatewayServer:
         resumable = returning.resumable and self._settings.resume_window_ms > 0
         handle = self._resume_keys.enter(name, credential, returning) if resumable else None
         tracing = self._tracing(returning.trace)
-        session = self._session(self._conversation(dialect, name, resumable=resumable, tracing=tracing), client)
+        conversation = self._conversation(dialect, name, resumable=resumable, tracing=tracing)
+        session = self._session(conversation, client, self._redis.place(name))
         self._begin(session, events.welcome(name, resumed=False if returning.asks else None, resume=handle))
         return session
 
-    def _take_up(self, taken: TakenUp, client: Socket, dialect: Dialect, name: str) -> Session | None:
-        """Go on with a session of another gateway. None if what is known of it cannot be used."""
+    def _take_up(
+        self, server: RedisServer, taken: TakenUp, client: Socket, dialect: Dialect, name: str
+    ) -> Session | None:
+        """Go on with a session of another gateway, which belongs to this Redis server. None if what is known of it
+        cannot be used."""
         credential, returning = self._admission.returning(name)
         try:
             origin = taken.parts["about"]
@@ -283,7 +290,7 @@ class GatewayServer:
         welcome = events.welcome(
             taken.session, resumed=True, resume=handle, recovered=None if taken.complete else recovered
         )
-        session = self._session(conversation, client)
+        session = self._session(conversation, client, server)
         self._begin(session, welcome, conversation.client_returned(returning.received, 0, self._clock()))
         return session
 
@@ -311,7 +318,7 @@ class GatewayServer:
             unix_offset=time.time() - self._clock(),
             epoch=epoch,
             age=age,
-            moves=self._moves.possible,
+            moves=self._redis.sessions_move,
             tracing=tracing,
         )
 
@@ -323,7 +330,7 @@ class GatewayServer:
         port = upstream.port or (443 if upstream.scheme == "wss" else 80)
         return Tracing(self._tracer, upstream.hostname or "", port, time.time() - self._clock(), client, claim)
 
-    def _session(self, conversation: Conversation, client: Socket) -> Session:
+    def _session(self, conversation: Conversation, client: Socket, server: RedisServer) -> Session:
         settings = self._settings
         return Session(
             conversation,
@@ -334,16 +341,17 @@ class GatewayServer:
                 settings.upstream_connect_timeout_ms / 1000,
                 settings.upstream_reconnect_ms / 1000,
             ),
-            self._publisher,
+            server.publisher,
             stall=settings.client_stall_ms / 1000,
             queue_limits=QueueLimits(settings.session_messages_max, settings.session_queue_max_bytes),
             clock=self._clock,
             parking=Parking(
                 settings.resume_window_ms / 1000, lambda: not self._closed and self.parked < settings.parked_max
             ),
-            writing=self._moves.writing(self._resume_keys.of, self._fenced)
+            writing=server.moves.writing(self._resume_keys.of, self._fenced)
             if conversation.journal is not None
             else None,
+            server=server.name,
         )
 
     @property
@@ -363,13 +371,13 @@ class GatewayServer:
 
     async def _run(self, session: Session, welcome: dict[str, Any], missed: Sequence[dict[str, Any]] | None) -> None:
         name, began = session.name, self._clock()
-        with about(name, session.conversation.trace):
+        with about(name, session.conversation.trace), self._redis.logging(self._redis[session.server]):
             dialect = session.conversation.context.dialect.name
             log_events.session_started(dialect=dialect, sessions=len(self._sessions))
             try:
                 await session.run(welcome, missed)
             finally:
-                self._moves.ended(session, self._resume_keys.of(name))
+                self._moves(session).ended(session, self._resume_keys.of(name))
                 # It may have come back meanwhile, from another gateway.
                 if self._sessions.get(name) is session:
                     del self._sessions[name]

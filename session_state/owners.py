@@ -110,6 +110,16 @@ class OwnersClient:
         )
         return [self._outcome(entry, reply) for entry, reply in zip(entries, replies, strict=True)]
 
+    async def known(self, keys: Sequence[str]) -> int | None:
+        """The time (ms) for which one of these keys will be known, if nothing is written any more: the longest; None if
+        none is. In one round trip."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.pttl(self._prefix + RESUME_KEY + key)
+            found: list[int] = await pipeline.execute()
+        # Below 0: there is no such key.
+        return max((left for left in found if left >= 0), default=None)
+
     async def claim(self, keys: Sequence[str], gateway: str) -> Claim | None:
         """Make this gateway the owner of the session that one of these keys belongs to; None if there is none. The
         owner before is told, and completes the journal (`complete`), if it lives: wait for ``JournalComplete``, then
@@ -197,6 +207,11 @@ class OwnersClient:
         outcome = Written(_text(reply))
         _written.labels(outcome).inc()
         return outcome
+
+
+def count_unknown() -> None:
+    """A session was asked for that none of several servers knows."""
+    _claims.labels("unknown").inc()
 
 
 class _UnreadableError(Exception):

@@ -86,6 +86,11 @@ class Claims:
             return None
         return None if taken is _OVERTAKEN else taken
 
+    async def known(self, keys: Sequence[str]) -> int | None:
+        """For how long (ms) Redis will know a session with one of these resume keys, if nobody writes it any more; None
+        if it knows none. Redis errors pass through."""
+        return await self._owners.known(keys)
+
     async def _claim(self, keys: Sequence[str], *, surely: bool) -> TakenUp | None:
         """`_OVERTAKEN` if the session cannot be taken up any more."""
         began_at = time.time()

@@ -25,6 +25,7 @@ from gateway.sockets.interface import ConnectionClosed, Socket, fit_reason
 from gateway.sockets.send_queue import QueueLimits
 from session_state.owners import JournalEntry
 from turngate.process.log_context import about
+from turngate.process.redis_servers import ONLY
 from turngate.protocol.deepgram import events
 from turngate.protocol.messages import TurnCommand
 
@@ -58,10 +59,12 @@ class Session:
         clock: Callable[[], float] = monotonic,
         parking: Parking | None = None,
         writing: Writing | None = None,
+        server: str = ONLY,
     ) -> None:
         """``stall`` in seconds; ``queue_limits`` hold for each peer. ``clock`` returns seconds. ``writing``, if the
-        session is written down for other gateways."""
+        session is written down for other gateways. ``server``: the name of the Redis server that it belongs to."""
         self.conversation = conversation
+        self.server = server
         self._stall = stall
         self._queue_limits = queue_limits
         self._clock = clock

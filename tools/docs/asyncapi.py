@@ -63,7 +63,7 @@ def buses() -> dict[str, Bus]:
         name: Bus.connect(BrokerSettings.model_validate(settings.model_dump()))
         for name, settings in (("gateway", gateway), ("translator", translator), ("session-state", session_state))
     }
-    Gateway(gateway, Supervisor(), made["gateway"], ENGINES[gateway.socket_engine])
+    Gateway(gateway, Supervisor(), [made["gateway"]], ENGINES[gateway.socket_engine])
     wire_translator(translator, made["translator"])
     wire_session_state(session_state, made["session-state"])
     return made

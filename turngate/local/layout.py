@@ -12,6 +12,7 @@ from turngate.local.broker import server_command
 from turngate.local.child import Program
 from turngate.local.health import check
 from turngate.local.ports import free_port
+from turngate.process.redis_servers import ONLY
 
 _HOST = "127.0.0.1"
 
@@ -22,11 +23,17 @@ class Layout:
     stage, the last one first."""
 
     stages: tuple[tuple[Program, ...], ...]
-    redis_url: str
+    #: The URLs of the Redis servers by name.
+    redis_urls: Mapping[str, str]
     #: ``host:port`` by kind of service, in order of number.
     addresses: Mapping[str, tuple[str, ...]]
     #: The same of their probes and metrics.
     internal_addresses: Mapping[str, tuple[str, ...]]
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of the Redis server, or of the first of several."""
+        return next(iter(self.redis_urls.values()))
 
 
 def lay_out(
@@ -34,7 +41,9 @@ def lay_out(
     ports: Mapping[str, int],
     *,
     redis_url: str | None = None,
+    redis_urls: Mapping[str, str] | None = None,
     server: Path | None = None,
+    brokers: int = 1,
     simulator: bool = True,
     pace: float | None = None,
     gateway_host: str = _HOST,
@@ -47,16 +56,20 @@ def lay_out(
     counts: the numbers of ``translator``, ``gateway`` and ``session-state`` processes.
     ports: the port of the first process of each kind; the others get one from ``pick_port``.
     faults_socket: where session-state asks for parts to be cut (`turngate.local.faults`).
-    server: the broker's binary; None if the broker at ``redis_url`` is already running.
+    server: the broker's binary; None if the broker at ``redis_url``, or those of ``redis_urls``, are already running.
+    brokers: how many of them are started; several are called ``redis-1``, ``redis-2``, and so on.
     """
     first: list[Program] = []
     if server is not None:
-        broker_port = ports.get("broker") or pick_port()
-        redis_url = f"redis://{_HOST}:{broker_port}/0"
-        first.append(_broker(server, broker_port))
-    if redis_url is None:
-        raise ValueError("a stack needs a redis_url or a server")
-    shared = {**(env or {}), "TURNGATE_REDIS_URL": redis_url, "TURNGATE_LOG_FORMAT": "json"}
+        picked = [ports.get("broker") or pick_port(), *(pick_port() for _ in range(1, brokers))]
+        names = [ONLY] if brokers == 1 else [f"{ONLY}-{number}" for number in range(1, brokers + 1)]
+        redis_urls = {name: f"redis://{_HOST}:{port}/0" for name, port in zip(names, picked, strict=True)}
+        first += [_broker(server, port, name.replace(ONLY, "broker")) for name, port in zip(names, picked, strict=True)]
+    elif redis_urls is None:
+        if redis_url is None:
+            raise ValueError("a stack needs a redis_url or a server")
+        redis_urls = {ONLY: redis_url}
+    shared = {**(env or {}), **_redis_variables(redis_urls), "TURNGATE_LOG_FORMAT": "json"}
 
     def services(
         kind: str, count: int, extra: Mapping[str, str] | None = None, host: str = _HOST
@@ -100,7 +113,7 @@ def lay_out(
     }
     return Layout(
         stages=(tuple(first), simulators + session_states, translators, gateways),
-        redis_url=redis_url,
+        redis_urls=redis_urls,
         addresses={
             kind: tuple(program.address for program in programs) for kind, programs in kinds.items() if programs
         },
@@ -112,7 +125,15 @@ def lay_out(
     )
 
 
-def _broker(server: Path, port: int) -> Program:
+def _redis_variables(urls: Mapping[str, str]) -> dict[str, str]:
+    """The settings of services that lead to these servers. An empty variable counts as unset."""
+    if list(urls) == [ONLY]:
+        return {"TURNGATE_REDIS_URL": urls[ONLY], "TURNGATE_REDIS_URLS": ""}
+    entries = " ".join(f"{name}={url}" for name, url in urls.items())
+    return {"TURNGATE_REDIS_URL": "", "TURNGATE_REDIS_URLS": entries}
+
+
+def _broker(server: Path, port: int, name: str) -> Program:
     async def unanswered() -> str | None:
         # Not with redis-py, which takes longer to import than the server to start.
         try:
@@ -126,7 +147,7 @@ def _broker(server: Path, port: int) -> Program:
         return None if answer == b"+PONG\r\n" else answer.decode(errors="replace").strip()
 
     command = tuple(server_command(server, port))
-    return Program("broker", command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False, kind="broker")
+    return Program(name, command, unanswered, address=f"{_HOST}:{port}", shows_warnings=False, kind="broker")
 
 
 def _service(

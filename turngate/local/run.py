@@ -49,7 +49,9 @@ class StackConfig:
         self.gateway_host = gateway.gateway_host
         if self.simulator:
             self.ports["simulator"] = load(SimulatorSettings).simulator_port
-        self.redis_url = load(BrokerSettings).redis_url if env.get("TURNGATE_REDIS_URL") else None
+        given = env.get("TURNGATE_REDIS_URL") or env.get("TURNGATE_REDIS_URLS")
+        #: None if a broker is to be started.
+        self.redis = load(BrokerSettings).servers if given else None
 
     def check(self) -> None:
         """Check that the ports are free and that a configured broker answers. Raises `StackError`."""
@@ -60,9 +62,10 @@ class StackConfig:
                 raise StackError(
                     f"{variable}: port {port} on {host} is in use; stop what listens there, or set another"
                 )
-        # What sentinels say is checked by the services.
-        if isinstance(self.redis_url, RedisDsn):
-            check_redis(str(self.redis_url))
+        # What sentinels say is checked by the services, and so is whether one of several answers.
+        url = next(iter(self.redis.values())) if self.redis is not None and len(self.redis) == 1 else None
+        if isinstance(url, RedisDsn):
+            check_redis(str(url))
 
 
 def check_redis(url: str) -> None:
@@ -99,7 +102,7 @@ async def _run(config: StackConfig, translators: int, console: Console) -> int:
     stack = Stack(
         translators=translators,
         simulator=config.simulator,
-        redis_url=None if config.redis_url is None else str(config.redis_url),
+        redis_urls=None if config.redis is None else {name: str(url) for name, url in config.redis.items()},
         ports=config.ports,
         gateway_host=config.gateway_host,
         env={"TURNGATE_GATEWAY_WORKERS": config.workers},

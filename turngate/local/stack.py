@@ -51,6 +51,8 @@ class Stack:
         session_states: int = 1,
         simulator: bool = True,
         redis_url: str | None = None,
+        redis_urls: Mapping[str, str] | None = None,
+        redis_servers: int = 1,
         pace: float | None = None,
         ports: Mapping[str, int] | None = None,
         gateway_host: str = "127.0.0.1",
@@ -63,7 +65,7 @@ class Stack:
         """Define a stack; entering the context starts it.
 
         simulator: use the simulator as the upstream; False: use the upstream configured in the environment or ``env``.
-        redis_url: the broker to use; None: start one.
+        redis_url: the broker to use; redis_urls: several, by name. None: start ``redis_servers``.
         pace: the simulator's pace; None: as configured.
         ports: by service name (``gateway``, ``session-state``, ``simulator``, ``broker``), for the first process of
             each kind; 0 or absent: any free one.
@@ -83,7 +85,9 @@ class Stack:
         self._log_folder = log_folder
         self._report = report
         self._restarts = restarts
-        self._given_redis_url = redis_url
+        self._redis_url = redis_url
+        self._redis_urls = redis_urls
+        self._redis_servers = redis_servers
         self._layout: Layout | None = None
         self._console_faults = console_faults
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -97,7 +101,13 @@ class Stack:
 
     @property
     def redis_url(self) -> str:
+        """The URL of the broker, or of the first of several."""
         return self.layout.redis_url
+
+    @property
+    def redis_urls(self) -> Mapping[str, str]:
+        """The URLs of the brokers by name."""
+        return self.layout.redis_urls
 
     @property
     def gateway_url(self) -> str:
@@ -168,7 +178,7 @@ class Stack:
 
     async def _start(self) -> None:
         try:
-            server = find_server() if self._given_redis_url is None else None
+            server = find_server() if self._redis_url is None and self._redis_urls is None else None
         except BrokerError as error:
             raise StackError(str(error)) from None
         socket: Path | None = None
@@ -179,8 +189,10 @@ class Stack:
             self._counts,
             self._ports,
             gateway_host=self._gateway_host,
-            redis_url=self._given_redis_url,
+            redis_url=self._redis_url,
+            redis_urls=self._redis_urls,
             server=server,
+            brokers=self._redis_servers,
             simulator=self._simulator,
             pace=self._pace,
             env=self._env,

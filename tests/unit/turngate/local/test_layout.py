@@ -45,6 +45,18 @@ def test_every_service_gets_the_brokers_url_and_its_own_port(picked: Iterator[in
     assert found["translator-2"].address == f"127.0.0.1:{port}"
 
 
+def test_several_brokers_are_started_and_every_service_gets_all(picked: Iterator[int]) -> None:
+    server = Path("/usr/bin/redis-server")
+    laid_out = lay_out(COUNTS, {"broker": 7_000}, server=server, brokers=2, pick_port=lambda: next(picked))
+    found = programs(laid_out)
+    assert found.pop("broker-1").address == "127.0.0.1:7000"
+    assert found.pop("broker-2").address == "127.0.0.1:20000"
+    assert laid_out.redis_urls == {"redis-1": "redis://127.0.0.1:7000/0", "redis-2": "redis://127.0.0.1:20000/0"}
+    entries = "redis-1=redis://127.0.0.1:7000/0 redis-2=redis://127.0.0.1:20000/0"
+    assert {program.env["TURNGATE_REDIS_URLS"] for program in found.values()} == {entries}
+    assert {program.env["TURNGATE_REDIS_URL"] for program in found.values()} == {""}, "it would be one too many"
+
+
 def test_a_given_port_is_used_for_the_first_process_of_a_kind(picked: Iterator[int]) -> None:
     found = programs(
         lay_out(

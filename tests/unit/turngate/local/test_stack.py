@@ -58,7 +58,7 @@ def fake_service(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> Callable[
                 )
                 for stage in stages
             ),
-            "redis://nowhere/0",
+            {"redis": "redis://nowhere/0"},
             {},
             {},
         )
