@@ -64,7 +64,16 @@ SERVICE = (
         "Stream sizes",
         "Near zero while consumers keep up.",
         "bytes",
-        {"{{stream}}": "max by (stream) (turngate_stream_bytes)"},
+        {"{{stream}}": "sum by (stream) (max by (stream, server) (turngate_stream_bytes))"},
+    ),
+    Panel(
+        "Redis servers",
+        "Live sessions of each; and 0 for one whose requests are not answered.",
+        "short",
+        {
+            "sessions {{server}}": "max by (server) (turngate_sessions_known)",
+            "works {{server}}": "max by (server) (turngate_redis_works)",
+        },
     ),
     Panel(
         "Failures",

@@ -37,6 +37,7 @@ Use this page when a service has logged something, or to decide what to be told 
 | `service` | `gateway`, `translator`, `session-state` or `simulator` |
 | `gateway` | in the lines of a gateway: its id |
 | `worker` | in the lines of a gateway with several workers: the number of the one that is meant, or `supervisor` |
+| `server` | the Redis server that the line is about, if there are several |
 | `session` | the session that the line is about; its client has the id as `request_id` of `Welcome` |
 | `trace_id` | the [trace](traces.md) in which it happened, if traces are switched on and this one is sampled |
 | `logger` | the package. Lines of libraries, from `warning` on, have another one, and are not listed here |

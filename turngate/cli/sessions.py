@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -20,6 +22,8 @@ from turngate.cli.fetch import fetch_json
 
 DEFAULT_URL = "http://127.0.0.1:8082"
 WATCH_S = 0.5
+#: Sessions that are fetched at a time: the most that session-state sends.
+_PAGE = 1_000
 
 _SLOT_STYLES = {
     "unconfigured": "dim",
@@ -50,39 +54,68 @@ def sessions(
     key: Annotated[
         str | None, typer.Option(envvar="TURNGATE_ADMIN_KEY", help="Its admin key.", show_default=False)
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Only those that are held, long (held for 5 s), near (a limit), parked, or reconnecting."),
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only those with these words: a gateway, a slot, a server.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh the table until Ctrl-C.")] = False,
 ) -> None:
     """Show every live session: its gateway and connections, its slot, its open function calls and held requests."""
-    run(_sessions(Admin(url.rstrip("/"), key), session, as_json=as_json, watch=watch, console=Console()))
+    wanted = {"only": only, "search": search}
+    query = {name: value for name, value in wanted.items() if value}
+    run(_sessions(Admin(url.rstrip("/"), key), session, query, as_json=as_json, watch=watch, console=Console()))
 
 
-async def _sessions(admin: Admin, session: str | None, *, as_json: bool, watch: bool, console: Console) -> int:
-    found = await _fetch(admin, session)
+async def _sessions(
+    admin: Admin,
+    session: str | None,
+    query: Mapping[str, str] = MappingProxyType({}),
+    *,
+    as_json: bool,
+    watch: bool,
+    console: Console,
+) -> int:
+    """``query`` has the filters of ``GET /sessions``."""
+    found, missing = await _fetch(admin, session, query)
     if as_json:
-        typer.echo(json.dumps({"sessions": found} if session is None else found[0], indent=2))
+        unreachable = {"unreachable": missing} if missing else {}
+        typer.echo(json.dumps({"sessions": found} | unreachable if session is None else found[0], indent=2))
     elif watch:
-        with Live(table(found), console=console, auto_refresh=False) as live:
+        with Live(table(found, missing), console=console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(WATCH_S)
-                live.update(table(await _fetch(admin, session)), refresh=True)
+                live.update(table(*await _fetch(admin, session, query)), refresh=True)
     else:
-        console.print(table(found))
+        console.print(table(found, missing))
     return 0
 
 
-async def _fetch(admin: Admin, session: str | None) -> list[Session]:
-    path = "/sessions" if session is None else f"/sessions/{session}"
-    fetched = await fetch_json(admin.url + path, option="--url", key=admin.key)
-    listed: list[Session] = fetched["sessions"] if session is None else [fetched]
-    return listed
+async def _fetch(admin: Admin, session: str | None, query: Mapping[str, str]) -> tuple[list[Session], list[str]]:
+    """The sessions, and the Redis servers whose sessions are missing."""
+    if session is not None:
+        return [await fetch_json(f"{admin.url}/sessions/{session}", option="--url", key=admin.key)], []
+    found: list[Session] = []
+    missing: list[str] = []
+    page = {**query, "limit": str(_PAGE)}
+    while True:
+        fetched = await fetch_json(f"{admin.url}/sessions?{urlencode(page)}", option="--url", key=admin.key)
+        found += fetched["sessions"]
+        missing += [server for server in fetched.get("unreachable", ()) if server not in missing]
+        if "next" not in fetched:
+            return found, missing
+        page["cursor"] = fetched["next"]
 
 
-def table(found: Sequence[Session]) -> Table:
-    """The sessions as a table, one row each."""
-    rows = Table(
-        box=SIMPLE_HEAD, title=f"{len(found)} live session{'' if len(found) == 1 else 's'}", title_justify="left"
-    )
+def table(found: Sequence[Session], missing: Sequence[str] = ()) -> Table:
+    """The sessions as a table, one row each; those of the Redis servers that are ``missing`` are not among them."""
+    title = f"{len(found)} live session{'' if len(found) == 1 else 's'}"
+    if missing:
+        title += f", without those of the Redis server {', '.join(missing)}, which does not answer"
+    rows = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
     rows.add_column("session", no_wrap=True)
     rows.add_column("turn", overflow="fold")
     rows.add_column("waiting", overflow="fold")

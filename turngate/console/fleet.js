@@ -2,7 +2,7 @@
 
 import { get, getText } from "./api.js";
 import { h, put, reconcile, say } from "./dom.js";
-import { chosen, FILTERS, gateways, HELD_LONG, headlineOf, limits, metrics, oldestHeld, shortAge, size, tokens, waiting } from "./fleet_rows.js";
+import { chosen, FILTERS, gateways, HELD_LONG, headlineOf, limits, metrics, oldestHeld, readers, shortAge, size, tokens, waiting } from "./fleet_rows.js";
 import { liveSessions } from "./turn_view.js";
 
 /** @typedef {import("./api.js").Json} Json */
@@ -28,6 +28,8 @@ export function fleetPage(page, shell) {
   let filter = "all";
   /** @type {Json[]} */
   let sessions = [];
+  /** @type {string[]} */
+  let unreachable = [];
   const search = h("input", { type: "search", placeholder: "Session, gateway, slot …", "aria-label": "Search sessions", input: () => show() });
   const buttons = Object.entries(FILTERS).map(([id, { title }]) => h("button", { type: "button", class: "chip", "data-id": id, "aria-pressed": String(id === filter), click: () => { filter = id; show(); } }, h("span", {}, title), h("b", {})));
   const tiles = h("dl", { class: "tiles" });
@@ -59,21 +61,23 @@ export function fleetPage(page, shell) {
     const found = chosen(sessions, filter, search.value);
     reconcile(rows, found.slice(0, SHOWN), (one) => one.session, sessionRow, updateSession);
     const more = found.length - SHOWN;
-    say(count, found.length === 0 ? (sessions.length ? "No session matches." : "No session is live.") : more > 0 ? `${more} more match; search to narrow them down.` : "");
+    const missing = unreachable.length > 0 ? `The sessions of the Redis server ${unreachable.join(", ")}, which does not answer, are missing. ` : "";
+    say(count, missing + (found.length === 0 ? (sessions.length ? "No session matches." : "No session is live.") : more > 0 ? `${more} more match; search to narrow them down.` : ""));
     showTiles(tiles, sessions);
     reconcile(gatewayRows, gateways(sessions), (one) => one.gateway, () => row(6), (element, one) => cells(element, [one.gateway, one.sessions, one.active, one.held, one.parked, `${shortAge(one.heard)} ago`]));
   }
 
   const stopSessions = shell.poll(() => (sessions.length > MANY ? LOOK_AT_MANY : LOOK), async () => {
-    sessions = await liveSessions();
+    ({ sessions, unreachable = [] } = await liveSessions());
     show();
   });
   const stopStreams = shell.poll(2 * LOOK, async () => {
     const { streams, dead_letters: letters } = await get("/streams");
-    reconcile(streamRows, streams, (one) => one.stream, () => row(5), (element, one) => cells(element, [one.stream.replace("turngate.", ""), one.lag ?? one.entries, one.pending ?? "–", one.readers?.length ?? "–", size(one.bytes)]));
-    const translators = streams.find((/** @type {Json} */ one) => one.stream.endsWith("client-events"))?.readers ?? [];
+    const several = new Set(streams.map((/** @type {Json} */ one) => one.server)).size > 1;
+    reconcile(streamRows, streams, (one) => `${one.server} ${one.stream}`, () => row(5), (element, one) => cells(element, [`${one.stream.replace("turngate.", "")}${several ? ` on ${one.server}` : ""}`, one.lag ?? one.entries, one.pending ?? "–", one.readers?.length ?? "–", size(one.bytes)]));
+    const translators = readers(streams.filter((/** @type {Json} */ one) => one.stream.endsWith("client-events")));
     reconcile(translatorRows, translators.slice(0, SHOWN), (one) => one.name, () => row(3), (element, one) => cells(element, [one.name, one.pending, `${shortAge(one.idle_ms)} ago`]));
-    reconcile(letterRows, letters, (one) => one.id, () => row(3), (element, one) => cells(element, [new Date(one.at_ms).toLocaleString(), one.stream.replace("turngate.", ""), one.reason]));
+    reconcile(letterRows, letters, (one) => `${one.server} ${one.id}`, () => row(3), (element, one) => cells(element, [new Date(one.at_ms).toLocaleString(), one.stream.replace("turngate.", ""), one.reason]));
     say(noLetters, letters.length ? "" : "No entry was given up.");
     const found = metrics(await getText("/metrics"));
     const shown = COUNTERS.map(([name, title]) => [title, (found.get(name) ?? []).reduce((sum, { value }) => sum + value, 0)]);

@@ -54,7 +54,7 @@ export function limits({ ends_in_ms: left, ends_at_ms: end, began_at_ms: began, 
  * @returns {Json[]} */
 export function chosen(sessions, filter, words) {
   const sought = words.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = (/** @type {Json} */ one) => `${one.session} ${one.gateway} ${one.slot} ${one.response_id ?? ""} ${one.open_calls ?? ""}`.toLowerCase();
+  const text = (/** @type {Json} */ one) => `${one.session} ${one.gateway} ${one.slot} ${one.server ?? ""} ${one.response_id ?? ""} ${one.open_calls ?? ""}`.toLowerCase();
   return sessions
     .filter((one) => FILTERS[filter].takes(one) && sought.every((word) => text(one).includes(word)))
     .sort((a, b) => oldestHeld(b) - oldestHeld(a) || (a.session < b.session ? -1 : 1));
@@ -94,6 +94,19 @@ export function gateways(sessions) {
     found.set(one.gateway, row);
   }
   return [...found.values()].sort((a, b) => (a.gateway < b.gateway ? -1 : 1));
+}
+
+/** The readers of these streams, one row each: a process reads the streams of all Redis servers.
+ * @param {Json[]} streams
+ * @returns {Json[]} */
+export function readers(streams) {
+  /** @type {Map<string, Json>} */
+  const found = new Map();
+  for (const { name, pending, idle_ms: idle } of streams.flatMap((one) => one.readers ?? [])) {
+    const row = found.get(name);
+    found.set(name, { name, pending: pending + (row?.pending ?? 0), idle_ms: Math.min(idle, row?.idle_ms ?? Infinity) });
+  }
+  return [...found.values()];
 }
 
 /** The samples of a page of metrics, by name.

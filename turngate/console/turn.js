@@ -7,6 +7,8 @@ import { liveSessions, TurnView } from "./turn_view.js";
 
 /** Milliseconds between two looks for sessions. */
 const LOOK = 1_000;
+/** Sessions to choose from. */
+const SHOWN = 50;
 
 /** @param {HTMLElement} page
  * @param {string | undefined} session
@@ -43,11 +45,10 @@ function choose(page, shell) {
   const none = h("p", { class: "empty" });
   page.append(h("h1", {}, "The turn, live"), h("p", { class: "lead" }, "Choose a session to see who has the turn, what is held, and when it is released and acknowledged."), none, list);
   return shell.poll(LOOK, async () => {
-    const sessions = await liveSessions();
+    const { sessions } = await liveSessions(SHOWN);
     none.hidden = sessions.length > 0;
     none.replaceChildren("No session is live. ", h("a", { href: "#/talk" }, "Talk to the agent"), " to begin one.");
-    const newest = sessions.slice(0, 50);
-    reconcile(list, newest, (one) => one.session, (one) => h("li", {}, h("a", { href: `#/turn/${encodeURIComponent(one.session)}` }, h("code", {}, one.session), h("span", {}), h("small", {}))), (item, one) => {
+    reconcile(list, sessions, (one) => one.session, (one) => h("li", {}, h("a", { href: `#/turn/${encodeURIComponent(one.session)}` }, h("code", {}, one.session), h("span", {}), h("small", {}))), (item, one) => {
       const [, turn, age] = item.firstChild.children;
       say(turn, headlineOf(one));
       say(age, `${one.gateway ?? ""} · ${shortAge(one.heartbeat_ms_ago)} ago`);

@@ -192,8 +192,9 @@ export class TurnView {
   }
 }
 
-/** The live sessions.
- * @returns {Promise<import("./api.js").Json[]>} */
-export async function liveSessions() {
-  return (await get("/sessions")).sessions;
+/** The live sessions, or so many of them, and the Redis servers that do not answer, whose sessions are missing.
+ * @param {number} [most]
+ * @returns {Promise<{ sessions: import("./api.js").Json[], unreachable?: string[] }>} */
+export async function liveSessions(most) {
+  return get(most === undefined ? "/sessions" : `/sessions?limit=${most}`);
 }

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from turngate.bus.connection import connect
+from turngate.bus.server import called
 from turngate.cli.doctor.findings import (
     KERNEL,
     Finding,
@@ -40,7 +41,6 @@ from turngate.cli.unknown_settings import unknown
 from turngate.kernel import NoKernelError, implementation
 from turngate.process.settings import BrokerSettings, Settings, SettingsError, load
 from turngate.process.text import printable
-from turngate.process.urls import without_secrets
 
 if TYPE_CHECKING:
     from gateway.config import GatewaySettings
@@ -86,8 +86,9 @@ async def _findings() -> AsyncIterator[Finding]:
         yield finding
     gateway: Any = loaded.get(GATEWAY.name)
     broker = next((one for one in loaded.values() if isinstance(one, BrokerSettings)), None)
-    if broker is not None:
-        async for finding in _redis(broker):
+    for server, url in broker.servers.items() if broker is not None else ():
+        assert broker is not None
+        async for finding in _redis(broker.model_copy(update={"redis_url": url}), server):
             yield finding
     if gateway is not None:
         yield await look_at_upstream(gateway, _PATIENCE)
@@ -113,8 +114,10 @@ def _settings(loaded: dict[str, Settings]) -> Iterator[Finding]:
             yield Finding(Level.OK, f"settings of the {service.name}", "valid")
 
 
-async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
-    where = f"Redis at {without_secrets(str(settings.redis_url))}"
+async def _redis(settings: BrokerSettings, server: str) -> AsyncIterator[Finding]:
+    """The Redis server of ``redis_url``, which has this name."""
+    where = called(settings, server)
+    variable = "TURNGATE_REDIS_URL" if settings.redis_urls is None else "TURNGATE_REDIS_URLS"
     async with connect(settings) as redis:
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -127,19 +130,20 @@ async def _redis(settings: BrokerSettings) -> AsyncIterator[Finding]:
                 seconds, microseconds = await redis.time()
                 after = time.time()
         except AuthenticationError:
-            yield failed(where, "refused the user name or the password", "set them in TURNGATE_REDIS_URL")
+            yield failed(where, "refused the user name or the password", f"set them in {variable}")
             return
         except (RedisError, OSError, TimeoutError) as error:
             yield failed(
                 where,
                 f"does not answer ({str(error) or type(error).__name__})",
-                "start it, or set TURNGATE_REDIS_URL; `turngate run` has one of its own",
+                f"start it, or set {variable}; `turngate run` has one of its own",
             )
             return
     yield Finding(Level.OK, where, f"answers in {(after - before) * 1_000:.1f} ms")
-    for finding in of_server(info):
+    about = "Redis" if settings.redis_urls is None else f"Redis {server}"
+    for finding in of_server(info, about, variable):
         yield finding
-    yield of_clocks((seconds + microseconds / 1e6 - (before + after) / 2) * 1_000)
+    yield of_clocks((seconds + microseconds / 1e6 - (before + after) / 2) * 1_000, about)
 
 
 def _kernel() -> Finding:

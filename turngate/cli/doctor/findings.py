@@ -41,34 +41,38 @@ def failed(check: str, why: str, remedy: str) -> Finding:
     return Finding(Level.ERROR, check, why, remedy)
 
 
-def of_server(info: Mapping[str, Any]) -> Iterator[Finding]:
-    """A Redis server, by its answer to INFO; empty if that is forbidden."""
+def of_server(info: Mapping[str, Any], name: str = "Redis", variable: str = "TURNGATE_REDIS_URL") -> Iterator[Finding]:
+    """A Redis server, by its answer to INFO; empty if that is forbidden. ``name`` is what it is called, and
+    ``variable`` the setting that leads to it."""
     if not info:
-        yield Finding(Level.WARNING, "Redis", "INFO is forbidden: its version and memory are not known")
+        yield Finding(Level.WARNING, name, "INFO is forbidden: its version and memory are not known")
         return
     version = str(info.get("redis_version", "?"))
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < _REDIS_SINCE:
-        yield failed("Redis version", version, "use Redis 6.2 or newer, or Valkey")
+        yield failed(f"{name} version", version, "use Redis 6.2 or newer, or Valkey")
     else:
-        yield Finding(Level.OK, "Redis version", version)
+        yield Finding(Level.OK, f"{name} version", version)
     if info.get("cluster_enabled"):
-        yield failed("Redis cluster mode", "on", NO_CLUSTER)
+        yield failed(f"{name} cluster mode", "on", NO_CLUSTER)
     if info.get("role", "master") not in ("master", "primary"):
-        yield failed("Redis role", str(info["role"]), "TURNGATE_REDIS_URL must lead to the master: it is written to")
+        yield failed(f"{name} role", str(info["role"]), f"{variable} must lead to the master: it is written to")
     limit, policy = int(info.get("maxmemory", 0)), str(info.get("maxmemory_policy", "noeviction"))
     if not limit:
         yield Finding(
-            Level.WARNING, "Redis memory", "no limit", "set maxmemory, so that Redis refuses before the machine is full"
+            Level.WARNING,
+            f"{name} memory",
+            "no limit",
+            "set maxmemory, so that Redis refuses before the machine is full",
         )
     elif policy != "noeviction":
         yield failed(
-            "Redis memory",
+            f"{name} memory",
             f"{limit // 1_048_576} MB, maxmemory-policy {policy}",
             NO_EVICTION,
         )
     else:
-        yield Finding(Level.OK, "Redis memory", f"{limit // 1_048_576} MB, noeviction")
+        yield Finding(Level.OK, f"{name} memory", f"{limit // 1_048_576} MB, noeviction")
 
 
 def of_kernel(implementation: str) -> Finding:
@@ -83,17 +87,17 @@ def of_kernel(implementation: str) -> Finding:
     )
 
 
-def of_clocks(ahead_ms: float) -> Finding:
-    """By how much the clock of Redis is ahead of the one here."""
+def of_clocks(ahead_ms: float, name: str = "Redis") -> Finding:
+    """By how much the clock of Redis, which is called so, is ahead of the one here."""
     found = f"{abs(ahead_ms):.0f} ms {'ahead of' if ahead_ms > 0 else 'behind'} this machine's"
     if abs(ahead_ms) > _CLOCKS_DIFFER:
         return Finding(
             Level.WARNING,
-            "clock of Redis",
+            f"clock of {name}",
             found,
             "synchronize the clocks (NTP): tokens and parked sessions are timed with those of several machines",
         )
-    return Finding(Level.OK, "clock of Redis", found)
+    return Finding(Level.OK, f"clock of {name}", found)
 
 
 def of_workers(workers: int, cores: int) -> Finding:

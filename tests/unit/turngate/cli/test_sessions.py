@@ -114,12 +114,25 @@ async def shown(url: str, session: str | None = None, *, as_json: bool = False) 
 
 
 async def test_all_sessions_are_fetched() -> None:
-    async with admin({"/sessions": {"sessions": [BUSY, IDLE]}}) as url:
+    pages = {
+        "/sessions?limit=1000": {"sessions": [BUSY], "next": "a:s-busy", "unreachable": ["b"]},
+        "/sessions?limit=1000&cursor=a%3As-busy": {"sessions": [IDLE], "unreachable": ["b"]},
+    }
+    async with admin(pages) as url:
         code, text = await shown(url)
     assert code == 0
+    assert "without those of the Redis server b" in text
     assert "2 live sessions" in text
     assert "s-busy" in text
     assert "s-idle" in text
+
+
+async def test_filters_are_passed_on() -> None:
+    async with admin({"/sessions?only=held&search=idle&limit=1000": {"sessions": [IDLE]}}) as url:
+        query = {"only": "held", "search": "idle"}
+        out = io.StringIO()
+        await _sessions(Admin(url), None, query, as_json=False, watch=False, console=Console(file=out, width=200))
+    assert "1 live session" in out.getvalue()
 
 
 async def test_one_session_is_fetched() -> None:
@@ -132,7 +145,7 @@ async def test_one_session_is_fetched() -> None:
 async def test_json_is_the_servers_response(
     capsys: pytest.CaptureFixture[str], session: str | None, expected: object
 ) -> None:
-    async with admin({"/sessions": {"sessions": [BUSY]}, "/sessions/s-busy": BUSY}) as url:
+    async with admin({"/sessions?limit=1000": {"sessions": [BUSY]}, "/sessions/s-busy": BUSY}) as url:
         await shown(url, session, as_json=True)
     assert json.loads(capsys.readouterr().out) == expected
 
@@ -149,6 +162,6 @@ async def test_a_refused_connection_is_reported(unused_port: int) -> None:
 
 
 async def test_a_wrong_address_names_the_option() -> None:
-    with pytest.raises(CommandError, match="--url ws://x/sessions: not an HTTP address") as failure:
+    with pytest.raises(CommandError, match=r"--url ws://x/sessions\?limit=…: not an HTTP address") as failure:
         await shown("ws://x")
     assert failure.value.exit_code == MISUSED
