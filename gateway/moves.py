@@ -65,7 +65,7 @@ class Moves:
             return None
         return await self._claims.claim(keys, surely=returning.asks, waits=waits)
 
-    async def known(self, returning: Returning) -> int | None:
+    async def knows(self, returning: Returning) -> int | None:
         """For how long (ms) Redis will know a session to which this client can return, if nobody writes it any more;
         None if it knows none. Redis errors pass through."""
         if self._claims is None or not (keys := self._keys(returning)):

@@ -118,7 +118,7 @@ class RedisServers:
     async def _known(self, server: RedisServer, returning: Returning) -> int | None:
         with self.logging(server):
             try:
-                return await server.moves.known(returning)
+                return await server.moves.knows(returning)
             except _TROUBLE as error:
                 trouble.note(error, "look for a session")
                 return None

@@ -82,6 +82,16 @@ async def test_what_does_not_answer_is_an_error_with_what_to_do() -> None:
     assert "secret" not in printed
 
 
+async def test_each_of_several_redis_servers_is_looked_at(stack: Stack) -> None:
+    simulator = stack.simulator_url.replace("http", "ws") + "/v1/realtime"
+    urls = f"one={stack.redis_url} two=redis://:secret-4@127.0.0.1:{free_port()}/0"
+    code, found, printed = await doctor(TURNGATE_REDIS_URLS=urls, TURNGATE_SIMULATOR_URL=simulator)
+    assert code == 1
+    assert [found[check]["level"] for check in ("Redis one", "Redis one version", "clock of Redis one")] == ["ok"] * 3
+    assert (found["Redis two"]["level"], "TURNGATE_REDIS_URLS" in found["Redis two"]["remedy"]) == ("error", True)
+    assert "secret" not in printed
+
+
 async def test_a_setting_that_is_wrong_is_an_error_and_the_others_are_looked_at(stack: Stack) -> None:
     code, found, _ = await doctor(
         TURNGATE_REDIS_URL=stack.redis_url, TURNGATE_SESSIONS_MAX="many", TURNGATE_SESSION_MAX="10"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,15 @@ import pytest
 import redis as sync_redis
 from structlog.testing import capture_logs
 
+from turngate.bus.bus import Bus
+from turngate.bus.buses import Buses
 from turngate.bus.connection import connect
 from turngate.bus.server import require_server
 from turngate.local.broker import find_server, server_command, start_broker
 from turngate.local.ports import free_port
 from turngate.process.parent_death import dies_with_parent
 from turngate.process.settings import BrokerSettings, SettingsError, load
+from turngate.process.supervisor import Supervisor
 
 
 async def refusal(url: str) -> str:
@@ -117,3 +121,29 @@ async def check(settings: BrokerSettings) -> None:
     redis = connect(settings)
     await require_server(redis, settings)
     await redis.aclose()
+
+
+async def refusal_of(**urls: str) -> str:
+    """What is said when a process starts on these servers, none of which can be used, or one of which must not be."""
+    given = " ".join(f"{name}={url}" for name, url in urls.items())
+    buses, supervisor = Buses(Bus.connect_all(load(BrokerSettings, redis_urls=given))), Supervisor()
+    try:
+        with pytest.raises(SettingsError) as refused:
+            await buses.start(supervisor)
+    finally:
+        await supervisor.end()
+        await buses.close()
+    return str(refused.value)
+
+
+async def test_of_several_servers_one_must_answer() -> None:
+    said = await refusal_of(one="redis://:planted@127.0.0.1:1/0", two="redis://:planted@127.0.0.1:2/0")
+    assert re.match(r"TURNGATE_REDIS_URLS: Redis (one|two) at redis://127.0.0.1:[12]/0 does not answer", said)
+    assert "planted" not in said
+
+
+async def test_of_several_servers_none_may_be_a_cluster_or_refuse_the_password(broker_url: str, clustered: str) -> None:
+    said = await refusal_of(one=broker_url, two=clustered)
+    assert said.startswith(f"TURNGATE_REDIS_URLS: Redis two at {clustered} is in cluster mode")
+    said = await refusal_of(one=broker_url.replace("redis://", "redis://nobody:planted@"), two="redis://127.0.0.1:1/0")
+    assert said == f"TURNGATE_REDIS_URLS: Redis one at {broker_url} refused the user name or the password"
