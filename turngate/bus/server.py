@@ -15,7 +15,7 @@ from turngate.process.settings import BrokerSettings, SettingsError
 from turngate.process.urls import without_secrets
 
 #: What to do about a server in cluster mode, and about one that may evict keys.
-NO_CLUSTER = "use a single server, with replicas if needed: one script uses keys of several hash slots"
+NO_CLUSTER = "use single servers, each with replicas if needed, and several of them in TURNGATE_REDIS_URLS"
 NO_EVICTION = "set maxmemory-policy to noeviction: a stream that is evicted takes its consumer groups with it"
 #: Seconds that it gets to answer, and between two tries.
 _SECONDS = 5
