@@ -141,13 +141,20 @@ async def listening(
 
 @asynccontextmanager
 async def turngate(
-    upstream_url: str, cores: Cores, *, translators: int = TRANSLATORS, env: Mapping[str, str] | None = None
+    upstream_url: str,
+    cores: Cores,
+    *,
+    translators: int = TRANSLATORS,
+    redis_servers: int | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
-    """Start turngate as ``turngate run`` does, with the generator as its upstream."""
+    """Start turngate as ``turngate run`` does, with the generator as its upstream. ``redis_servers``: start so many,
+    also if the environment names one."""
     stack = Stack(
         translators=translators,
         simulator=False,
-        redis_url=os.environ.get("TURNGATE_REDIS_URL"),
+        redis_url=os.environ.get("TURNGATE_REDIS_URL") if redis_servers is None else None,
+        redis_servers=redis_servers or 1,
         env={
             "TURNGATE_UPSTREAM_URL": f"{upstream_url}/v1/realtime",
             "TURNGATE_OPENAI_API_KEY": "benchmark",

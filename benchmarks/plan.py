@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 PARTS = (
-    *("audio", "bursts", "knee", "control", "restart", "flood", "translators", "workers"),
+    *("audio", "bursts", "knee", "control", "restart", "flood", "translators", "servers", "workers"),
     *("idle", "memory", "continuity", "startup"),
 )
 #: Parts that run only if asked for.
@@ -42,6 +42,7 @@ class Plan:
     flood_seconds: float = 4.0
     translators: Sequence[int] = (1, 2, 4)
     translators_seconds: float = 4.0
+    servers_seconds: float = 4.0
     #: The candidate numbers of sessions for each worker.
     workers_sessions: Sequence[int] = tuple(range(40, 401, 20))
     traces_sessions: int = 50
@@ -83,6 +84,7 @@ SMOKE = Plan(
     flood_seconds=0.5,
     translators=(2,),
     translators_seconds=0.5,
+    servers_seconds=0.5,
     workers_sessions=(1,),
     traces_sessions=4,
     traces_seconds=1.0,
@@ -115,6 +117,8 @@ def narrowed(plan: Plan, parts: Sequence[str] | None, sessions: Sequence[int] | 
         plan = replace(plan, workers_sessions=sorted(sessions))
     if seconds is not None:
         plan = replace(plan, audio_seconds=seconds, capacity_seconds=seconds, control_seconds=seconds)
-        plan = replace(plan, translators_seconds=seconds, idle_seconds=seconds, burst_seconds=seconds)
+        plan = replace(
+            plan, translators_seconds=seconds, servers_seconds=seconds, idle_seconds=seconds, burst_seconds=seconds
+        )
         plan = replace(plan, peer_seconds=seconds)
     return plan

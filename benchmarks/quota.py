@@ -12,8 +12,9 @@ _ROOTS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 
 
 @contextmanager
-def limited(pids: Iterable[int], share: float) -> Iterator[bool]:
-    """Limit each process to this share of a core. Yields False, and limits nothing, if cgroups are not available."""
+def limited(pids: Iterable[int], share: float, period: int = _PERIOD) -> Iterator[bool]:
+    """Limit each process to this share of a core, in each ``period`` of so many microseconds. Yields False, and limits
+    nothing, if cgroups are not available."""
     groups: list[Path] = []
     try:
         try:
@@ -22,7 +23,7 @@ def limited(pids: Iterable[int], share: float) -> Iterator[bool]:
                 group = root / f"turngate-benchmark-{pid}"
                 group.mkdir()
                 groups.append(group)
-                _set(group, share)
+                _set(group, share, period)
                 (group / "cgroup.procs").write_text(str(pid))
         except (StopIteration, OSError):
             _release(groups)
@@ -32,12 +33,12 @@ def limited(pids: Iterable[int], share: float) -> Iterator[bool]:
         _release(groups)
 
 
-def _set(group: Path, share: float) -> None:
-    quota = round(_PERIOD * share)
+def _set(group: Path, share: float, period: int) -> None:
+    quota = round(period * share)
     if (group / "cpu.max").exists():
-        (group / "cpu.max").write_text(f"{quota} {_PERIOD}")
+        (group / "cpu.max").write_text(f"{quota} {period}")
     else:
-        (group / "cpu.cfs_period_us").write_text(str(_PERIOD))
+        (group / "cpu.cfs_period_us").write_text(str(period))
         (group / "cpu.cfs_quota_us").write_text(str(quota))
 
 

@@ -19,6 +19,7 @@ from benchmarks.parts import (
     memory,
     peers,
     restart,
+    servers,
     startup,
     traces,
     translators,
@@ -47,6 +48,7 @@ class Results:
     restarts: dict[str, restart.RestartSample] = field(default_factory=dict)
     floods: flood.Samples = field(default_factory=dict)
     translators: translators.Samples = field(default_factory=dict)
+    servers: servers.Samples = field(default_factory=dict)
     workers: workers.Samples = field(default_factory=dict)
     traces: traces.Samples = field(default_factory=dict)
     idle: idle.IdleSample | None = None
@@ -150,6 +152,10 @@ async def _translators(on: Environment, results: Results, say: Say) -> None:
     results.translators = await translators.run(on, plan.translators, plan.rounds, plan.translators_seconds, say)
 
 
+async def _servers(on: Environment, results: Results, say: Say) -> None:
+    results.servers = await servers.run(on, results.plan.rounds, results.plan.servers_seconds, say)
+
+
 async def _workers(on: Environment, results: Results, say: Say) -> None:
     results.workers = await workers.run(on, results.plan.workers_sessions, results.plan.capacity_seconds, say)
 
@@ -189,6 +195,7 @@ _IN_ENVIRONMENT = {
     "control": _control,
     "restart": _restart,
     "flood": _flood,
+    "servers": _servers,
     "workers": _workers,
     "traces": _traces,
     "translators": _translators,

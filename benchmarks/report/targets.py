@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.environment import RELAY, RESAMPLED, SAME_RATE
 from benchmarks.load.exchange import EXCHANGES, FUNCTION, SETTINGS, TEXT
-from benchmarks.parts import audio, control, flood, workers
+from benchmarks.parts import audio, control, flood, servers, workers
 from benchmarks.parts.peers import PLAIN
 from benchmarks.peers.start import LITELLM_PLAIN
 from benchmarks.percentiles import median
@@ -140,6 +140,13 @@ def targets(results: Results) -> list[Target]:
             "control messages per second, two translators against one",
             1.7,
             two_translators / one_translator if one_translator and two_translators else None,
+            " ×",
+            at_least=True,
+        ),
+        Target(
+            "control messages per second, two Redis servers against one, each with the same share of a core",
+            1.8,
+            servers.ratio(results.servers),
             " ×",
             at_least=True,
         ),
