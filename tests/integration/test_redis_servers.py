@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 
 from tests.end_to_end.client import PATIENCE_SECONDS, get, settings
 from tests.end_to_end.line import Line
+from tests.integration.test_watching import Events
 from turngate.bus.placement import preferred
 from turngate.local.broker import find_server, server_command
 from turngate.local.child import Child
@@ -180,12 +181,31 @@ async def test_a_server_that_hangs_costs_its_sessions_a_delay_and_no_others_anyt
             await until_it_works(two.internal_url("gateway"), TWO, False)
             await begun_on(two, ONE)
             assert (await listed(two))["unreachable"] == [TWO]
+            assert await heard(two, here) == [TWO]
         finally:
             two.processes["broker-2"].resume()
         await there.line.until("PromptUpdated")
         assert "After." in await there.line.turn("What are your instructions?")
         await until_it_works(two.internal_url("gateway"), TWO, True)
         assert "unreachable" not in await listed(two)
+        assert await heard(two, there) == []
+
+
+async def heard(stack: Stack, talk: Talk) -> list[str]:
+    """Watch all sessions until this one is told to have changed. Returns the servers that are not heard."""
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as http,
+        http.stream("GET", f"{stack.session_state_url}/events") as answer,
+    ):
+        events = Events(answer)
+        name, began = await events.next()
+        assert name == "watching"
+        await talk.update("Watched.")
+        await talk.line.until("PromptUpdated")
+        while (told := await events.next())[1].get("session") != talk.id:
+            pass
+        assert told[1]["server"] == await talk.server()
+        return list(began.get("unreachable", []))
 
 
 async def test_a_server_that_is_killed_and_comes_back_empty(two: Stack) -> None:
