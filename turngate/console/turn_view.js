@@ -196,5 +196,6 @@ export class TurnView {
  * @param {number} [most]
  * @returns {Promise<{ sessions: import("./api.js").Json[], unreachable?: string[] }>} */
 export async function liveSessions(most) {
-  return get(most === undefined ? "/sessions" : `/sessions?limit=${most}`);
+  const { sessions, unreachable } = await get(most === undefined ? "/sessions" : `/sessions?limit=${most}`);
+  return { sessions, unreachable };
 }
