@@ -61,6 +61,16 @@ async def test_a_journal_that_was_lost_is_written_anew(owners: OwnersClient, red
     assert (await claimed(owners)).epoch == 1
 
 
+async def test_how_long_a_session_will_be_known_by_its_keys(owners: OwnersClient, redis: Redis) -> None:
+    """By which a gateway finds the newest session of a client on several servers."""
+    assert await owners.known(["k1", "k2"]) is None
+    await owners.write([entry(keys=("k1", "k2"))])
+    await redis.pexpire(RESUME_KEY + "k1", 5_000)
+    assert 0 <= (await owners.known(["k1"]) or -1) <= 5_000 < (await owners.known(["k3", "k1", "k2"]) or 0) <= 60_000
+    await owners.forget("s", 0)
+    assert await owners.known(["k1", "k2"]) is None
+
+
 async def test_everything_expires_at_every_step(owners: OwnersClient, redis: Redis) -> None:
     async def all_expire() -> None:
         for key in (OWNER_KEY + "s", JOURNAL_KEY + "s", RESUME_KEY + "k1", RESUME_KEY + "k2", SESSION_KEY + "s"):
