@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -85,12 +85,12 @@ async def _sessions(
         unreachable = {"unreachable": missing} if missing else {}
         typer.echo(json.dumps({"sessions": found} | unreachable if session is None else found[0], indent=2))
     elif watch:
-        with Live(table(found, missing), console=console, auto_refresh=False) as live:
+        with Live(_view(found, missing), console=console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(WATCH_S)
-                live.update(table(*await _fetch(admin, session, query)), refresh=True)
+                live.update(_view(*await _fetch(admin, session, query)), refresh=True)
     else:
-        console.print(table(found, missing))
+        console.print(_view(found, missing))
     return 0
 
 
@@ -110,12 +110,17 @@ async def _fetch(admin: Admin, session: str | None, query: Mapping[str, str]) ->
         page["cursor"] = fetched["next"]
 
 
-def table(found: Sequence[Session], missing: Sequence[str] = ()) -> Table:
-    """The sessions as a table, one row each; those of the Redis servers that are ``missing`` are not among them."""
-    title = f"{len(found)} live session{'' if len(found) == 1 else 's'}"
-    if missing:
-        title += f", without those of the Redis server {', '.join(missing)}, which does not answer"
-    rows = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+def _view(found: Sequence[Session], missing: Sequence[str]) -> Group:
+    """The sessions as a table, and the Redis servers whose sessions are ``missing``."""
+    lines = [Text(f"Redis {server} does not answer: its sessions are missing", "yellow") for server in missing]
+    return Group(table(found), *lines)
+
+
+def table(found: Sequence[Session]) -> Table:
+    """The sessions as a table, one row each."""
+    rows = Table(
+        box=SIMPLE_HEAD, title=f"{len(found)} live session{'' if len(found) == 1 else 's'}", title_justify="left"
+    )
     rows.add_column("session", no_wrap=True)
     rows.add_column("turn", overflow="fold")
     rows.add_column("waiting", overflow="fold")
