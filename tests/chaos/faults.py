@@ -67,29 +67,35 @@ async def tasks_killed(stack: Stack, progress: Progress, random: Random) -> None
 
 
 async def broker_killed(stack: Stack, progress: Progress, random: Random) -> None:
-    """The broker gets SIGKILL, and starts again with nothing."""
+    """The broker, or one of several, gets SIGKILL, and starts again with nothing."""
     await progress.reaches(random.uniform(0.2, 0.6))
-    stack.processes["broker"].kill_on_request()
+    stack.processes[random.choice(_brokers(stack))].kill_on_request()
 
 
 async def broker_frozen(stack: Stack, progress: Progress, random: Random) -> None:
-    """The broker stands still for some seconds: connections stay open, nothing answers."""
+    """The broker, or one of several, stands still for some seconds: connections stay open, nothing answers."""
     await progress.reaches(random.uniform(0.2, 0.6))
-    broker = stack.processes["broker"]
+    broker = stack.processes[random.choice(_brokers(stack))]
     broker.pause()
     await asyncio.sleep(FROZEN_SECONDS)
     broker.resume()
 
 
 async def broker_flushed(stack: Stack, progress: Progress, random: Random) -> None:
-    """Somebody empties the broker: streams, groups, session keys and scripts."""
+    """Somebody empties the broker, or one of several: streams, groups, session keys and scripts."""
     await progress.reaches(random.uniform(0.2, 0.6))
-    async with redis.asyncio.Redis.from_url(stack.redis_url) as client:
+    async with redis.asyncio.Redis.from_url(random.choice([*stack.redis_urls.values()])) as client:
         await client.flushall()
         await client.script_flush()
+
+
+def _brokers(stack: Stack) -> list[str]:
+    return [name for name in stack.processes if name.startswith("broker")]
 
 
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (workers_killed, all_workers_killed, tasks_killed, broker_killed, broker_frozen, broker_flushed)
 }
+#: Those of a broker.
+BROKER_FAULTS = [name for name in FAULTS if name.startswith("broker")]

@@ -20,12 +20,12 @@ ROUNDS = 1
 _PATIENCE_SECONDS = 60
 
 
-def stack_for_faults() -> Stack:
-    """Two of every worker, a broker of its own, and a record of no more than the newest crowd."""
+def stack_for_faults(redis_servers: int = 1) -> Stack:
+    """Two of every worker, brokers of its own, and a record of no more than the newest crowd."""
     record = {"SESSIONS": str(CONVERSATIONS), "ENTRIES": "5000"}
     env = {f"TURNGATE_SIMULATOR_RECORD_{name}": value for name, value in record.items()}
     env["PYTHONPATH"] = str(Path(__file__).parents[1] / "killable")
-    return Stack(translators=2, session_states=2, pace=0.2, env=env)
+    return Stack(translators=2, session_states=2, redis_servers=redis_servers, pace=0.2, env=env)
 
 
 @dataclass(frozen=True, slots=True)
