@@ -93,3 +93,22 @@ async def test_the_end_of_the_process_ends_those_who_watch_and_those_who_come() 
         watchers.end()
         with watchers.watching("s") as after:
             assert [await taken(before), await taken(after)] == [None, None]
+
+
+async def test_of_several_servers_some_may_be_heard_and_one_that_is_lost_is_told() -> None:
+    watchers = Watchers(2, ["one", "two"])
+    with watchers.watching(None) as first:
+        assert (first.some.is_set(), watchers.unheard(first)) == (False, ["one", "two"])
+        watchers.subscribed(None, "one")
+        watchers.subscribed("s", "two")
+        assert (first.some.is_set(), first.subscribed.is_set(), watchers.unheard(first)) == (True, False, ["two"])
+        watchers.subscribed(None, "two")
+        assert first.subscribed.is_set()
+        with watchers.watching(None) as second:
+            assert second.subscribed.is_set()
+        watchers.gap("one")
+        assert await taken(first) == [("lost", b'{"events":null}')]
+        assert watchers.unheard(first) == ["one"]
+        watchers.subscribed(None, "one")
+        watchers.subscribed(None, "two")
+        assert await taken(first) == [("lost", b'{"events":null}')], "the second was connected to again"

@@ -9,10 +9,12 @@ from prometheus_client import REGISTRY
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from turngate.bus import trouble
 from turngate.bus.trouble import ONE_COMMAND, UNREACHABLE, Backoff, concerns_server, kind_of, note
+from turngate.process.log_context import on_server
 
 
 def replied(text: str) -> Exception:
@@ -81,6 +83,17 @@ def test_errors_are_counted_each_time_and_logged_once_per_kind_and_interval(monk
         ("redis_refuses", "OOM", 999),
     ]
     assert REGISTRY.get_sample_value("turngate_redis_errors_total", {"kind": "OOM"}) == before + 1_001
+
+
+def test_a_server_in_trouble_does_not_silence_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("turngate.bus.trouble.time.monotonic", lambda: 1_000.0)
+    monkeypatch.setattr(trouble, "_logged_at", {})
+    monkeypatch.setattr(trouble, "_unlogged", {})
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        for server in ("one", "one", "two", None):
+            with on_server(server):
+                note(OSError("gone"), "publish")
+    assert [line.get("server") for line in logs] == ["one", "two", None]
 
 
 async def test_pauses_grow_to_a_limit_with_jitter_and_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
