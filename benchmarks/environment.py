@@ -146,12 +146,14 @@ async def turngate(
     *,
     translators: int = TRANSLATORS,
     redis_servers: int | None = None,
+    gateways: int = 1,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
     """Start turngate as ``turngate run`` does, with the generator as its upstream. ``redis_servers``: start so many,
     also if the environment names one."""
     stack = Stack(
         translators=translators,
+        gateways=gateways,
         simulator=False,
         redis_url=os.environ.get("TURNGATE_REDIS_URL") if redis_servers is None else None,
         redis_servers=redis_servers or 1,

@@ -53,10 +53,15 @@ class LoadSession:
         assert self.upstream is not None
         self.upstream.send(WSMsgType.TEXT, event(kind, **fields))
 
+    @property
+    def reply_ids(self) -> tuple[str, str]:
+        """The ids of the response that `begin_reply` started, and of its item."""
+        return f"resp_C9G8{self.mark}_{self._replies}", f"item_C9G8{self.mark}_{self._replies}"
+
     def begin_reply(self) -> bytes:
         """Start a response of the upstream, until `end_reply`; returns the frame to send every 20 ms."""
         self._replies += 1
-        response_id, item_id = f"resp_C9G8{self.mark}_{self._replies}", f"item_C9G8{self.mark}_{self._replies}"
+        response_id, item_id = self.reply_ids
         item = {"id": item_id, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
         self._reply = {"object": "realtime.response", "id": response_id, "conversation_id": "conv_C9G8", "output": []}
         self.tell("response.created", response={**self._reply, "status": "in_progress"})
@@ -66,8 +71,7 @@ class LoadSession:
 
     def burst(self) -> list[bytes]:
         """The deltas of a burst, in the response that `begin_reply` started."""
-        item_id = f"item_C9G8{self.mark}_{self._replies}"
-        return [delta(self._reply["id"], item_id, frames) for frames in BURST]
+        return [delta(*self.reply_ids, frames) for frames in BURST]
 
     def end_reply(self) -> None:
         """End the response."""
