@@ -1,0 +1,1 @@
+"""Tests of docs/scale.md: what is computed, and what is simulated."""
