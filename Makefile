@@ -42,6 +42,10 @@ simulate: $(VENV)/.dev ## SEEDS (1500) worlds of up to 11 conversations with inj
 bench: $(VENV)/.bench $(if $(PEERS),$(VENV)/.peers) ## compare with two baselines, with PEERS=1 also with LiteLLM and others, and write docs/performance.md (ROUNDS=3; 20 minutes)
 	@$(BIN)/python -m benchmarks --rounds $${ROUNDS:-3} --write $(if $(PEERS),--peers)
 
+.PHONY: scale
+scale: $(VENV)/.bench ## simulate 100,000 sessions and the loss of a Redis server, and write docs/scale.md; two minutes
+	@$(BIN)/python -m benchmarks.scale --simulate
+
 test-docker: $(VENV)/.dev ## integration tests with a Redis container, and tests of the compose file
 	@TURNGATE_TEST_REDIS=container $(PYTEST) tests/integration -m "not docker"
 	@$(PYTEST) tests/docker -m docker
@@ -73,6 +77,7 @@ check: $(VENV)/.dev ## style, types, import rules, and up-to-date generated page
 		&& $(BIN)/python -m tools.docs.logs | diff -u docs/logs.md - \
 		&& $(BIN)/python -m tools.docs.prometheus_rule | diff -u infra/k8s/components/monitoring/rules.yaml - \
 		&& $(BIN)/python -m tools.docs.dashboards \
+		&& $(BIN)/python -m benchmarks.scale | diff -u docs/scale.md - \
 		|| { echo "a generated page is out of date: make docs" >&2; exit 1; }
 
 .PHONY: audit sbom
@@ -98,6 +103,7 @@ docs: $(VENV)/.dev ## generate the generated pages
 	@$(BIN)/python -m tools.docs.logs > docs/logs.md
 	@$(BIN)/python -m tools.docs.prometheus_rule > infra/k8s/components/monitoring/rules.yaml
 	@$(BIN)/python -m tools.docs.dashboards --write
+	@$(BIN)/python -m benchmarks.scale > docs/scale.md
 
 .PHONY: screenshots
 screenshots: $(VENV)/.dev $(VENV)/.javascript ## take the pictures of docs/console.md, with Chromium

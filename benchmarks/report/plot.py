@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from io import StringIO
 
@@ -67,6 +68,40 @@ def lines(
             axes.set_ylim(bottom=0)
         axes.set_xticks(range(len(places)), places)
         figure.legend(loc="outside lower center", ncols=len(series), frameon=False)
+        return _svg(figure)
+
+
+def over_time(
+    title: str,
+    unit: str,
+    times: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float | None]]],
+    *,
+    span: tuple[float, float, str],
+    logarithmic: Sequence[bool],
+) -> str:
+    """Panels by title, one below the other, each with lines by name over the same ``times``; ``span`` is a time with a
+    name that is shaded in all of them. ``logarithmic``: for each panel."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure((8.4, 2.6 * len(panels)), layout="constrained")
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+        places = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (heading, series), scaled in zip(places, panels.items(), logarithmic, strict=True):
+            axes.axvspan(span[0], span[1], color="#f3e3e3", zorder=0)
+            for (name, values), colour in zip(series.items(), ("#d1495b", _OURS), strict=False):
+                # Where there is no value, there is no line.
+                shown = [math.nan if value is None else value for value in values]
+                axes.plot(times, shown, color=colour, label=name)
+            if scaled:
+                axes.set_yscale("log")
+                axes.yaxis.set_major_formatter("{x:g}")
+            else:
+                axes.set_ylim(bottom=0)
+            axes.set_title(heading, fontsize=10, loc="left")
+            axes.grid(axis="y", color=_GRID)
+            axes.legend(loc="upper left", frameon=False, fontsize=9)
+            axes.text((span[0] + span[1]) / 2, 0.04, span[2], ha="center", transform=axes.get_xaxis_transform())
+        places[-1].set_xlabel(unit)
         return _svg(figure)
 
 
