@@ -36,7 +36,8 @@ the machine: run `python -m benchmarks.unit_costs --write` and `make scale` on y
 {tables.needed(costs, SIZES)}
 
 Processes are counted so that a gateway uses {GATEWAY_SHARE:.0%} of a core in the mean, a translator or session-state
-{SERVICE_SHARE:.0%}, and a Redis server {REDIS_SHARE:.0%} of the one core that it can use. With several Redis servers,
+{SERVICE_SHARE:.0%}, and a Redis server {REDIS_SHARE:.0%} of the one core that it can use. Several Redis servers are
+named in `TURNGATE_REDIS_URLS`, and each session belongs to one of them. With several,
 translators and session-state have room for one that catches up after it was away ([below](#a-redis-server-is-lost)).
 Where a whole machine may fail, add its share to every row.
 

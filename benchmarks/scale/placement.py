@@ -1,11 +1,12 @@
-"""Which of several Redis servers a session belongs to: rendezvous hashing of its id over the servers' names."""
+"""Which of several Redis servers a session of the simulation belongs to: the same as in the product."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
+
+from turngate.bus.placement import preferred
 
 
 def placed(session: str, servers: Sequence[str]) -> str:
     """The server that the session prefers of these."""
-    return max(servers, key=lambda server: blake2b(f"{server}\0{session}".encode(), digest_size=8).digest())
+    return preferred(session, servers)[0]
