@@ -2,7 +2,8 @@
 
 The next connection is opened beside this one, and the conversation is restored there (`gateway.continuity.restore`) and
 kept up to date. At the first quiet moment it takes this one's place: no response runs or is asked for, the user does
-not speak, nothing is under way; the client may still be playing what the agent said. It hears nothing of the exchange.
+not speak, no transcript is awaited, nothing is under way; the client may still be playing what the agent said. It hears
+nothing of the exchange.
 If there is no such moment, or no next connection can be had, the upstream ends this one some day, which is a loss like
 any other.
 
@@ -150,6 +151,8 @@ class RollOver:
             and not context.out.to_upstream
             and not self._translators.holds_items
             and not self._turns.waits
+            # The next connection does not transcribe what was said on this one.
+            and not context.downlink.user.awaited
             and all(request.in_conversation or not request.translated for request in context.requests)
         )
 

@@ -115,10 +115,13 @@ class UserSpeech:
                 break
             del self._turns[item_id]
             messages += turn.messages or []
-        waits = any(turn.messages is not None for turn in self._turns.values())
-        if waits:
-            self._timers.set(Timer.TRANSCRIPTS, next(iter(self._turns.values())).ended_at + _ORDER_PATIENCE)
+        self._set_timer()
         return messages
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the transcript of a turn may still arrive that ended a moment ago."""
+        return any(turn.messages is None for turn in self._turns.values())
 
     @property
     def waiting(self) -> list[ServerMessage]:
@@ -128,6 +131,14 @@ class UserSpeech:
     def _ended(self, item_id: str, now: float) -> None:
         if item_id not in self._arrived and item_id not in self._turns:
             self._turns[item_id] = _Turn(now)
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Set when the first of the turns is not waited for any more."""
+        if self._turns:
+            self._timers.set(Timer.TRANSCRIPTS, next(iter(self._turns.values())).ended_at + _ORDER_PATIENCE)
+        else:
+            self._timers.clear(Timer.TRANSCRIPTS)
 
     def _in_order(self, item_id: str, messages: list[ServerMessage], now: float) -> list[ServerMessage]:
         turn = self._turns.get(item_id)

@@ -40,7 +40,9 @@ class Client:
         self._steps = list(reversed(script.steps))
         self._cue: str | None = None
         self._waits = 0
+        #: Calls of which the client knows that nobody waits for their results any more: ids, and texts that name them.
         self._cancelled: set[str] = set()
+        self._timed_out: list[str] = []
         #: Delayed answers and the ends of spoken turns that are still to come.
         self._busy = 0
         self._next()
@@ -59,6 +61,8 @@ class Client:
         """A message of the server."""
         if message["type"] == "FunctionCallCancelled":
             self._cancelled.update(call["id"] for call in message["functions"])
+        if message.get("code") == "FUNCTION_CALL_TIMEOUT":
+            self._timed_out.append(message["description"])
         if message["type"] != "FunctionCallRequest" or self.gone:
             return
         for call in message["functions"]:
@@ -70,13 +74,16 @@ class Client:
 
     def _respond(self, call: dict[str, Any], answer: Answer) -> None:
         self._busy -= 1
-        if answer.by_name and call["id"] in self._cancelled:
+        if answer.by_name and self._is_over(call["id"]):
             # Said by name alone, it would be taken for the answer to another call.
             return
         response = {"type": "FunctionCallResponse", "name": call["name"], "content": f"Result {call['id']}"}
         if not answer.by_name:
             response["id"] = call["id"]
         self._speak_up(response)
+
+    def _is_over(self, call_id: str) -> bool:
+        return call_id in self._cancelled or any(f"({call_id})" in text for text in self._timed_out)
 
     def _next(self) -> None:
         if not self._steps or self.gone:

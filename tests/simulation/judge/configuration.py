@@ -168,6 +168,10 @@ def _told(facts: Facts, asked: list[_Asked]) -> Iterator[Violation]:
             if one.refused and message["code"] == "invalid_value" and not _is_refusable(one.request.message):
                 yield Violation("P11", facts.at(place), f"{one.request.message} was refused for another's sake")
         if facts.outcome.cut_short:
+            refused = any(update.refused is not None for update in facts.updates.values())
+            for one in waiting:
+                # The client did not come to hear of it.
+                one.refused = refused and _is_refusable(one.request.message)
             continue
         for one in waiting:
             if kind == "Settings" and any(

@@ -135,6 +135,29 @@ def test_nothing_may_be_under_way(what: str) -> None:
     assert not bench.out.exchange_upstream
 
 
+@pytest.mark.parametrize("comes", ["completed", "failed", ""])
+def test_it_waits_for_what_the_user_said(comes: str) -> None:
+    """The next connection transcribes nothing of this one; a transcript that does not come is waited for for 3 s."""
+    bench = rolling()
+    committed(bench)
+    bench.created("resp_1")
+    bench.done("resp_1")
+    items = bench.prepared()
+    assert not bench.added(*items).exchange_upstream
+    if comes:
+        told: dict[str, Any] = {"transcript": "Is it late"} if comes == "completed" else {"error": {"message": "no"}}
+        kind = f"conversation.item.input_audio_transcription.{comes}"
+        out = bench.event(kind, item_id="audio_1", content_index=0, **told)
+    else:
+        assert bench.conversation.deadline() == bench.now + 3
+        assert not bench.wait(2.9).exchange_upstream
+        out = bench.wait(0.1)
+    # What was said is put there, if it is known.
+    said = [event["item"]["content"][0]["text"] for event in out.to_next]
+    assert said == (["Is it late"] if comes == "completed" else [])
+    assert (bench.added(*out.to_next) if said else out).exchange_upstream
+
+
 def test_what_changes_meanwhile_is_replaced_in_its_place() -> None:
     bench = Rolling()
     bench.configured()

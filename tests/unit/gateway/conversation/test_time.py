@@ -97,6 +97,8 @@ def test_the_deadline_is_the_next_moment_at_which_something_happens() -> None:
     bench.created("resp_1")
     bench.done("resp_1")
     bench.requested(2)
+    assert bench.conversation.deadline() == 3
+    bench.event("conversation.item.input_audio_transcription.completed", item_id="a", transcript="Hi")
     assert bench.conversation.deadline() == 10
     bench.wait(9)
     bench.created("resp_2")
