@@ -98,7 +98,7 @@ async def test_what_is_held_and_released(stack: Stack) -> None:
         Client(stack) as client,
     ):
         await client.configured()
-        await client.say(type="InjectUserMessage", content="[say 40 words]")
+        await client.say(type="InjectUserMessage", content="[say 120 words]")
         await client.until("AgentStartedSpeaking")
         assert await Number(stack, "gateway", 'sessions{slot="active"}').now() == 1
         assert await granted.grown() >= 2
