@@ -103,6 +103,8 @@ class Sending:
 
     def _post(self) -> bool:
         """Send what the peers take at once. Returns whether that was all there is to do."""
+        if self._silent:
+            return False
         for leg in (self.upstream, self.next):
             if leg is not None:
                 leg.post()

@@ -37,6 +37,7 @@ class Peer:
     def __init__(self) -> None:
         self.says = asyncio.Queue[str]()
         self.told: list[Any] = []
+        self.marks: list[bytes] = []
         self.closed_with: int | None = None
         self.answers = asyncio.Event()
 
@@ -55,7 +56,8 @@ class Peer:
 
     async def cut(self) -> None: ...
 
-    def mark(self, mark: bytes) -> None: ...
+    def mark(self, mark: bytes) -> None:
+        self.marks.append(mark)
 
     def event(self, kind: str, **fields: Any) -> None:
         self.says.put_nowait(orjson.dumps({"type": kind, **fields}).decode())
@@ -204,6 +206,21 @@ async def test_a_command_is_carried_out_before_the_audio_that_waits() -> None:
         before = upstream.types().count("response.create")
         scene.session.command(release)
         assert (before, upstream.types().count("response.create")) == (0, 1)
+
+
+async def test_a_session_that_another_gateway_goes_on_with_is_silent() -> None:
+    async with configured(DirectPeer) as scene:
+        scene.client.told.clear()
+        scene.client.on_mark(scene.client.marks[-1])
+        marks = list(scene.client.marks)
+        scene.session._sending.silence()
+        # The end of a reply: whoever sends that asks whether it has arrived.
+        reply, now = {"id": "resp_1", "conversation_id": "conv_1"}, asyncio.get_running_loop().time()
+        scene.session.conversation.upstream_event({"type": "response.created", "response": reply}, now)
+        done = {"type": "response.done", "response": {**reply, "status": "completed", "output": []}}
+        scene.session.conversation.upstream_event(done, now)
+        scene.session.command(AddItems(session="s", seq=9, items=()))
+        assert (scene.client.told, scene.client.marks) == ([], marks)
 
 
 async def test_a_peer_that_does_not_read_is_not_written_to_at_once() -> None:
