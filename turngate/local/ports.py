@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
 from collections import deque
@@ -14,6 +15,13 @@ _CANDIDATES = range(20_000, 32_000)
 # stacks start on the same machine. More than a stack needs, and few beside the files that a process may open.
 _taken: deque[socket.socket] = deque()
 _TAKEN_MAX = 256
+
+
+@atexit.register
+def _let_go() -> None:
+    # Python warns of each socket that is open when it ends.
+    while _taken:
+        _taken.pop().close()
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
