@@ -162,12 +162,14 @@ def targets(results: Results) -> list[Target]:
             1.5,
             flood.worst(results.floods),
             " ×",
+            obstacle=obstacles.FLOODED,
         ),
         Target(
             f"CPU of {idle.sessions if idle else 1_000:,} silent sessions, all processes",
             5,
             idle.cpu * 100 if idle is not None else None,
             " %",
+            obstacle=obstacles.idle(results),
         ),
         Target(
             "silence heard at a loss in a reply, against dial + restore",
