@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from turngate.bus.bus import Bus
 from turngate.bus.connection import connect
@@ -36,11 +37,17 @@ class Bench:
         self.redis: Redis = connect(self.settings)
         self.bus = Bus(self.settings, self.redis, FastStreamReaders(self.settings), watch_interval=watch_interval)
         self.got: asyncio.Queue[str] = asyncio.Queue()
+        #: What was handled to its end; cleared: handling does not end.
+        self.handled: list[str] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
         self.bus.consume(STREAM, GROUP, Thing, self._take, records=8)
 
     async def _take(self, batch: Batch[Thing]) -> None:
         for thing in batch.messages:
             self.got.put_nowait(thing.text)
+        await self.go_on.wait()
+        self.handled += [thing.text for thing in batch.messages]
 
     async def add(self, text: str) -> None:
         await self.redis.xadd(STREAM, {"text": text})
@@ -125,3 +132,46 @@ async def test_a_server_that_does_not_answer_is_named(make: Callable[[float], Aw
     with pytest.raises(SettingsError, match=r"TURNGATE_REDIS_URL: Redis at redis://127\.0\.0\.1:1/0 does not answer"):
         await require_server(redis, nowhere)
     await redis.aclose()
+
+
+async def test_a_stop_waits_for_what_is_being_handled(make: Callable[[float], Awaitable[Bench]]) -> None:
+    bench = await make(1.0)
+    await bench.bus.start()
+    bench.go_on.clear()
+    await bench.add("first")
+    assert await bench.next() == "first"
+    stopping = asyncio.create_task(bench.bus.stop())
+    async with asyncio.timeout(30):
+        while bench.bus.alive():
+            await asyncio.sleep(0)
+    bench.go_on.set()
+    await stopping
+    assert bench.handled == ["first"]
+
+
+async def test_a_defect_in_one_delivery_is_logged_and_the_next_one_comes(
+    make: Callable[[float], Awaitable[Bench]],
+) -> None:
+    bench = await make(1.0)
+    (consumer,) = bench.bus.consumers
+    failed = asyncio.Event()
+
+    async def once(entries: Any) -> Any:
+        if failed.is_set():
+            return await consumer.deliver(entries)
+        failed.set()
+        raise RuntimeError("a defect")
+
+    (reading,) = bench.bus._readings
+    cast(Any, reading.reader)._subscriber.on_entries = once
+    await bench.bus.start()
+    with capture_logs() as logs:
+        await bench.add("first")
+        async with asyncio.timeout(30):
+            await failed.wait()
+        await bench.add("second")
+        assert await bench.next() == "second"
+    assert [(line["event"], line["entries"]) for line in logs if line["log_level"] == "error"] == [
+        ("delivery_failed", 1)
+    ]
+    assert bench.bus.alive()
