@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.simulation.judge.facts import Create, Event, Facts, Item, Request
 from tests.simulation.judge.violation import Violation
+from turngate.simulator.faults import Fault
 
 USER_TURN_ENDED = "UserTurnEnded"
 _TIMED_OUT = "did not answer in time"
@@ -114,10 +115,12 @@ class _Sorting:
             for message in (request.message["agent"].get("context") or {}).get("messages", ())
         }
         functions_change = sum(request.kind in ("UpdateThink", "Settings") for request in self._facts.requests) > 1
+        # What is in an unreadable end of a response may call what never existed.
+        unknown = functions_change or self._facts.outcome.plan.sickness is Fault.DONE_UNREADABLE
         warnings = [message["description"] for _, message in self._facts.of_type("Warning")]
         for key, item in self._unexplained.items():
             output = item.item.get("output", "")
-            answered = _in_its_stead(item) or (_NO_FUNCTION in output and functions_change)
+            answered = _in_its_stead(item) or (_NO_FUNCTION in output and unknown)
             told = any(f"({key}) " in warning for warning in warnings)
             if answered and (told or self._facts.outcome.away):
                 self.needs.append(Need(f"timeout of {key}", item, None, is_result=True))

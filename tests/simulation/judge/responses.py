@@ -42,6 +42,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
     failed = False
     # Replies that were lost with their connection, and turns that were promised an answer: asked for again.
     owed = 0
+    # No response was asked for since a connection was lost: the next one may be for such a reply.
+    just_lost = False
     losses = sorted([*facts.losses, *(place for place, _ in facts.exchanges)])
     repeats = facts.outcome.plan.sickness in _ASKED_AGAIN
     # What replies were to answer that were lost, until one is not.
@@ -53,6 +55,7 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
             # A turn that was promised an answer, and a reply that ran.
             losses.pop(0)
             owed += 2
+            just_lost = True
         if response.gave_way:
             continue
         create = response.create
@@ -66,7 +69,8 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
             # What it was asked for is what was open when it was asked for.
             open_then = [need for need in needs if _open_at(create.sent, need, told)]
             # A reply that failed is asked for again on behalf of those that it was to answer.
-            again = (failed or create.goes_on) and create.words is None
+            again = (failed or create.goes_on or just_lost) and create.words is None
+            just_lost &= create.words is not None
             if create.words is None and open_then and not again and all(need.is_result for need in open_then):
                 yield from _joined(facts, response, create, open_then)
             if timeline is not None:
