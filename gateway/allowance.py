@@ -14,22 +14,23 @@ class Allowance:
     No I/O and no clock: ``now`` is in seconds with any monotonic origin.
     """
 
-    __slots__ = ("_burst", "_left", "_rate", "_since")
+    __slots__ = ("_burst", "_rate", "_since", "left")
 
     def __init__(self, rate: float, now: float, *, burst: float = _BURST) -> None:
         """``burst`` is in seconds. A rate of 0 is no limit."""
         self._rate = rate
-        self._burst = self._left = rate * burst if rate else float("inf")
+        #: What may be spent at once, as far as it is counted: take it from here where a call would cost too much.
+        self._burst = self.left = rate * burst if rate else float("inf")
         self._since = now
 
     def spend(self, units: int, now: float) -> bool:
         """Take these. Returns False if there are not enough; then nothing is taken."""
-        left = self._left - units
+        left = self.left - units
         if left < 0:
-            left = min(self._burst, self._left + (now - self._since) * self._rate) - units
+            left = min(self._burst, self.left + (now - self._since) * self._rate) - units
             self._since = now
             if left < 0:
-                self._left = left + units
+                self.left = left + units
                 return False
-        self._left = left
+        self.left = left
         return True

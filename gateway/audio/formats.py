@@ -9,12 +9,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.audio.resampling import make_resampler
 from turngate.kernel import StreamResampler
 from turngate.protocol.deepgram.audio import LINEAR16, UPSTREAM_RATE, upstream_bytes_per_ms, upstream_format
 from turngate.protocol.deepgram.settings import InputAudio, OutputAudio
+
+#: Converts a piece of audio.
+Convert: TypeAlias = Callable[[bytes], bytes]
 
 _SAMPLE_BYTES = 2
 #: The length field of a WAV stream of unknown length.
@@ -114,6 +117,14 @@ class ClientAudio:
             chunk = self._whole.feed(chunk)
         return chunk if self._resampler is None else self._resampler.feed(chunk)
 
+    @property
+    def straight(self) -> Convert | None:
+        """Does the same as `feed` with an even number of bytes, until that is called again; None if half a sample is
+        kept."""
+        if self._whole is not None and self._whole.incomplete:
+            return None
+        return bytes if self._resampler is None else self._resampler.feed
+
 
 class AgentAudio:
     """Converts the agent's audio for the client, each reply separately.
@@ -123,7 +134,8 @@ class AgentAudio:
 
     def __init__(self) -> None:
         self._formats: DeclaredFormats | None = None
-        self._response_id: str | None = None
+        #: The reply that has begun last.
+        self.response_id: str | None = None
         self._form = OutputAudio()
         #: The header before the reply's first bytes.
         self._header = b""
@@ -139,14 +151,14 @@ class AgentAudio:
     def begin(self, response_id: str) -> None:
         """Start a reply; the rest of the previous one is discarded."""
         formats = self._formats.current if self._formats is not None else None
-        self._response_id, self._form = response_id, formats.output if formats is not None else OutputAudio()
+        self.response_id, self._form = response_id, formats.output if formats is not None else OutputAudio()
         self._header = wav_header(self._form) if self._form.container == "wav" else b""
         self._resampled = _resampled(self._form)
         self._reset()
 
     def feed(self, response_id: str, chunk: bytes) -> bytes:
         """Convert the next piece of a reply for the client. The result may be empty."""
-        if response_id != self._response_id:
+        if response_id != self.response_id:
             self.begin(response_id)
         if self._resampled:
             if self._resampler is None:
@@ -154,17 +166,28 @@ class AgentAudio:
             chunk = self._resampler.feed(self._whole.feed(chunk))
         return self._headed(chunk) if self._header else chunk
 
+    @property
+    def straight(self) -> Convert | None:
+        """Does the same as `feed` with an even number of bytes of `response_id`, until another method is called; None
+        before the first piece of an item, and if half a sample is kept."""
+        if self._header or self._whole.incomplete:
+            return None
+        if not self._resampled:
+            return bytes
+        return None if self._resampler is None else self._resampler.feed
+
     def end_item(self, response_id: str) -> bytes:
         """The last samples of an item of this reply, whose audio is complete."""
-        if response_id != self._response_id or self._resampler is None:
+        if response_id != self.response_id or self._resampler is None:
             return b""
         tail = self._resampler.finish()
         self._reset()
         return self._headed(tail)
 
-    def milliseconds(self, chunk: bytes) -> float:
-        """The duration of this piece of the reply, in the upstream's format."""
-        return len(chunk) / upstream_bytes_per_ms(self._form.encoding)
+    @property
+    def bytes_per_ms(self) -> int:
+        """Bytes for a millisecond of the reply, in the upstream's format."""
+        return upstream_bytes_per_ms(self._form.encoding)
 
     def _headed(self, chunk: bytes) -> bytes:
         if not chunk:
@@ -185,6 +208,11 @@ class WholeSamples:
     def __init__(self) -> None:
         #: The first byte of an incomplete sample.
         self._half = b""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the first byte of a sample is kept."""
+        return bool(self._half)
 
     def feed(self, chunk: bytes) -> bytes:
         """Add bytes; returns all complete samples."""

@@ -79,19 +79,25 @@ class PlayoutClock:
         return (now if self._paused_at is None else self._paused_at) - self._late
 
     def forwarded(self, item_id: str, ms: float, now: float) -> None:
-        """Record that ``ms`` milliseconds of an item are forwarded to the client now."""
+        """Record that ``ms`` milliseconds of an item are forwarded to the client now. Runs for every piece of audio."""
         self.total_ms += ms
-        now = self._clock(now)
+        if self._late or self._paused_at is not None:
+            now = self._clock(now)
+        stretches = self._stretches
+        if now < self._ends and stretches and (last := stretches[-1]).item_id == item_id:
+            # It is played after the audio before it, without a gap.
+            last.ms += ms
+            self._ends += ms / 1000
+            if (item := self._items[item_id]).complete:
+                item.complete = False
+            return
         self._pass(now)
         starts = max(now, self._ends)
         self._items.setdefault(item_id, _Item()).complete = False
-        if self._stretches and self._stretches[-1].item_id == item_id:
-            self._stretches[-1].ms += ms
-        else:
-            self._stretches.append(_Stretch(item_id, starts, ms))
+        stretches.append(_Stretch(item_id, starts, ms))
         self._ends = starts + ms / 1000
-        if len(self._stretches) > _MOST_STRETCHES:
-            self._finish(self._stretches.popleft())
+        if len(stretches) > _MOST_STRETCHES:
+            self._finish(stretches.popleft())
 
     def complete(self, item_id: str) -> None:
         """All audio of this item has been forwarded; once played, it can no longer be interrupted."""

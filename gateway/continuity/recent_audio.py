@@ -13,6 +13,8 @@ from collections import deque
 
 #: Milliseconds that are kept while nobody speaks: the longest prefix of a turn, and the time until it is announced.
 _BEFORE_MS = 1_500
+#: Number of pieces that are kept apart. An object for every few bytes would need many times their memory.
+_MOST_PIECES = 1_024
 
 
 class RecentAudio:
@@ -48,10 +50,13 @@ class RecentAudio:
 
     def sent(self, audio: bytes) -> None:
         """This was sent upstream."""
-        self._pieces.append(audio)
+        pieces = self._pieces
+        pieces.append(audio)
         self._end += len(audio)
         if self._end - self._begin > self._keep:
             self._trim()
+        if len(pieces) > _MOST_PIECES:
+            self._pieces = deque((b"".join(pieces),))
 
     def started(self, start_ms: int | None) -> None:
         """The user began to speak at this time of the connection's audio; None if unknown."""
@@ -97,7 +102,9 @@ class RecentAudio:
         self._trim()
 
     def _trim(self) -> None:
-        pieces = self._pieces
-        while pieces and self._end - self._begin - len(pieces[0]) >= self._keep:
-            self._begin += len(pieces.popleft())
-            self._dropped |= self._started is not None and self._begin > self._started
+        pieces, begin, last = self._pieces, self._begin, self._end - self._keep
+        while pieces and begin + len(pieces[0]) <= last:
+            begin += len(pieces.popleft())
+        self._begin = begin
+        if self._started is not None and begin > self._started:
+            self._dropped = True

@@ -8,7 +8,7 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.continuity.journal import Changes
@@ -93,6 +93,9 @@ class Conversation:
         self._upstream = UpstreamHandler(
             context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
+        #: Handles a piece of the agent's audio, given the time: returns the bytes to send to the client, which may be
+        #: empty, or None if they are among what `drain` returns.
+        self.agent_audio: Callable[[OutputAudioDelta, float], bytes | None] = self._upstream.audio
         self._lifetime = Lifetime(
             now - age,
             silence=limits.silence if dialect.sends_keep_alive else limits.component_silence,
@@ -189,11 +192,6 @@ class Conversation:
         else:
             self.upstream_event(data, now)
 
-    def agent_audio(self, delta: OutputAudioDelta, now: float) -> bytes:
-        """Handle a piece of the agent's audio. Returns the bytes to send to the client, which may be empty. If
-        `has_effects`, send what `drain` returns first."""
-        return self._upstream.audio(delta, now)
-
     def client_audio(self, chunk: bytes, now: float) -> bytes | None:
         """Handle a binary frame of the client, in its declared format. Returns the audio to send upstream now (it may
         be empty), or None if there is something to `drain`: an error, or audio that is sent as an event."""
@@ -212,7 +210,7 @@ class Conversation:
             self.counters.malformed_events += 1
             return
         if isinstance(event, OutputAudioDelta):
-            self.context.send_audio(self.agent_audio(event, now))
+            self.context.send_audio(self.agent_audio(event, now) or b"")
         elif event is not None:
             if self._traces is not None:
                 self._traces.note(event)
@@ -339,11 +337,6 @@ class Conversation:
 
     # --- outputs
 
-    @property
-    def has_effects(self) -> bool:
-        """Whether `drain` would return something for the client. Used on the audio path, which has no other effects."""
-        return bool(self.context.out.to_client)
-
     def drain(self) -> Effects:
         """The effects since the last call. The caller executes them, in order."""
         out, self.context.out = self.context.out, Effects()
@@ -387,7 +380,9 @@ class Conversation:
         self._upstream.event(event, now)
 
     def _changed(self, now: float) -> None:
-        """Something has happened: note what follows from it."""
+        """Something else than audio has come: note what follows from it."""
+        self._client.user_audio.changed()
+        self._upstream.changed()
         self._roll_over.settle(now)
         self._time.note_change(now)
         self._records.note_change()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from gateway.audio.formats import Convert
 from gateway.conversation.barge_in import forget_undelivered, interrupt, send_cancel
 from gateway.conversation.context import Context
 from gateway.conversation.failed_replies import FailedReplies
@@ -74,30 +75,59 @@ class UpstreamHandler:
         self._client = client
         self._translators = translators
         self._turns = turns
+        #: Converts the audio of this item that goes straight to the client; None if that is to be decided for the next
+        #: piece.
+        self._straight: Convert | None = None
+        self._sounding = ""
+        self._bytes_per_ms = 1
         #: Number of responses without an id.
         self._unnamed = 0
         #: Code and message of the last error before ``session.created``.
         self.refusal: tuple[str, str] | None = None
 
-    def audio(self, delta: OutputAudioDelta, now: float) -> bytes:
-        """Handle a piece of the agent's audio. Returns the bytes for the client, which may be empty."""
+    def audio(self, delta: OutputAudioDelta, now: float) -> bytes | None:
+        """Handle a piece of the agent's audio. Returns the bytes for the client, which may be empty; None if they are
+        among the effects, after a message. Runs for every piece."""
+        response_id, item_id, pcm = delta
+        context, straight = self._context, self._straight
+        context.turn.heard(response_id, now)
+        if (
+            straight is not None
+            and item_id == self._sounding
+            and response_id == context.downlink.voice.response_id
+            and len(pcm) <= _AUDIO_MAX_BYTES
+            and not len(pcm) % 2
+            and context.ending is None
+        ):
+            audio = straight(pcm)
+            context.downlink.playout.forwarded(item_id, len(pcm) / self._bytes_per_ms, now)
+            return audio
+        return self._audio(delta, now)
+
+    def _audio(self, delta: OutputAudioDelta, now: float) -> bytes | None:
+        """Handle a piece of which nothing is decided yet."""
+        self._straight = None
+        response_id, item_id, pcm = delta
         context = self._context
-        context.turn.heard(delta.response_id, now)
-        if not delta.pcm:
-            return b""
         downlink = context.downlink
-        before = downlink.audio(delta.response_id, delta.item_id, now)
-        if before is None or context.ending is not None:
+        if not pcm or (before := downlink.audio(response_id, item_id, now)) is None or context.ending is not None:
             return b""
-        if before:
-            context.tell(*before)
-        pcm = delta.pcm
-        if len(pcm) <= _AUDIO_MAX_BYTES:
-            return downlink.forward(delta.response_id, delta.item_id, pcm, now)
-        for start in range(0, len(pcm), _AUDIO_MAX_BYTES):
-            piece = pcm[start : start + _AUDIO_MAX_BYTES]
-            context.send_audio(downlink.forward(delta.response_id, delta.item_id, piece, now))
-        return b""
+        context.tell(*before)
+        frames = [
+            downlink.forward(response_id, item_id, pcm[start : start + _AUDIO_MAX_BYTES], now)
+            for start in range(0, len(pcm), _AUDIO_MAX_BYTES)
+        ]
+        if before or len(frames) > 1:
+            for frame in frames:
+                context.send_audio(frame)
+            return None
+        self._straight, self._sounding = downlink.voice.straight, item_id
+        self._bytes_per_ms = downlink.voice.bytes_per_ms
+        return frames[0]
+
+    def changed(self) -> None:
+        """Anything else than audio has come: what becomes of the next piece is decided anew."""
+        self._straight = None
 
     def heard(self, data: dict[str, Any], now: float) -> None:
         """Note any event of the response that holds the slot, including types that are not used here: the response

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from gateway.audio.early import EarlyAudio
-from gateway.audio.formats import ClientAudio, DeclaredFormats, Formats, silence, speaks_differently
+from gateway.audio.formats import ClientAudio, Convert, DeclaredFormats, Formats, silence, speaks_differently
 from gateway.continuity.recent_audio import RecentAudio
 from gateway.conversation.context import Context
 from gateway.conversation.manual_turns import ManualTurns
@@ -61,6 +61,8 @@ class UserAudio:
         #: Set from the first audio in the formats in force on.
         self._converter: ClientAudio | None = None
         self._in_force: Formats | None = None
+        #: Converts audio that goes straight upstream; None if that is to be decided for the next piece.
+        self._straight: Convert | None = None
         #: Set while the upstream's turn detection is off.
         self._manual_turns: ManualTurns | None = None
         self._early = EarlyAudio(context.limits.early_audio)
@@ -112,7 +114,13 @@ class UserAudio:
 
     def feed(self, chunk: bytes, now: float) -> bytes | None:
         """A binary frame of the client; returns what to send upstream now. None if there is something else to send:
-        an error, or audio that goes among the events."""
+        an error, or audio that goes among the events. Runs for every frame."""
+        straight = self._straight
+        if straight is not None and not len(chunk) % 2:
+            self._heard_at = now
+            audio = straight(chunk)
+            self._recent.sent(audio)
+            return audio
         formats = self._formats.current
         if formats is None:
             if not self._refused:
@@ -135,9 +143,14 @@ class UserAudio:
             return self._keep(audio)
         if self._manual_turns is None:
             self._recent.sent(audio)
+            self._straight = self._converter.straight
             return audio
         self._manual_turns.feed(audio, now)
         return None
+
+    def changed(self) -> None:
+        """Anything else than audio has come: where the next piece goes is decided anew."""
+        self._straight = None
 
     def withhold(self) -> None:
         """Keep the audio until `let_go`."""

@@ -148,7 +148,7 @@ class Downlink:
         """This piece goes to the client now, after what `audio` returned for it; returns it in the client's format."""
         voice = self.voice
         frame = voice.feed(response_id, pcm)
-        self.playout.forwarded(item_id, voice.milliseconds(pcm), now)
+        self.playout.forwarded(item_id, len(pcm) / voice.bytes_per_ms, now)
         return frame
 
     def audio_tail(self, response_id: str) -> bytes:

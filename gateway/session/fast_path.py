@@ -4,12 +4,12 @@ Nearly every frame is audio, and nothing is queued before it. Waking a task for 
 handling it. If something is queued, or the peer cannot be written to, or the library has no `DirectSocket`, the frame
 is queued and handled in order by the reader.
 
-This module takes no decisions. It runs for every frame, so it avoids allocations and does not log.
+This module takes no decisions. It runs for every frame, so it avoids calls and allocations, and does not log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 
 from gateway.allowance import Allowance
 from gateway.conversation.conversation import Conversation
@@ -26,22 +26,37 @@ _FRAME_COSTS = 256
 class FastPath:
     """Forwards the audio of one session between its two connections."""
 
-    __slots__ = ("_client", "_clock", "_conversation", "_fail", "_hand_over", "_share", "_upstream", "_waiting", "open")
+    __slots__ = (
+        "_client",
+        "_clock",
+        "_connected",
+        "_conversation",
+        "_fail",
+        "_hand_over",
+        "_share",
+        "_upstream",
+        "_waiting",
+        "open",
+    )
+
+    #: The connections, from when there are both: only they call the methods below.
+    _client: DirectSocket
+    _upstream: DirectSocket
 
     def __init__(
         self,
         conversation: Conversation,
         clock: Callable[[], float],
-        hand_over: Callable[[bytes], None],
+        hand_over: Callable[[], None],
         fail: Callable[[Exception], None],
     ) -> None:
-        """``hand_over`` queues the conversation's effects, and then this frame for the client if it is not empty;
-        ``fail`` ends the session after an unexpected exception. Both return at once."""
+        """``hand_over`` queues the conversation's effects; ``fail`` ends the session after an unexpected exception.
+        Both return at once."""
         self._conversation = conversation
         self._clock = clock
         self._share = Allowance(_BYTES_PER_SECOND, clock(), burst=1.0)
-        self._client: DirectSocket | None = None
-        self._upstream: DirectSocket | None = None
+        #: Those that call the methods below.
+        self._connected: Sequence[DirectSocket] = ()
         #: What is queued for the client.
         self._waiting: Sized = ()
         self._hand_over = hand_over
@@ -52,50 +67,50 @@ class FastPath:
     def connect(self, client: DirectSocket | None, upstream: DirectSocket | None, waiting: Sized = ()) -> None:
         """Forward between these two connections, and no longer between those before. While something is ``waiting``
         for the client, the agent's audio goes behind it."""
-        for before in (self._client, self._upstream):
-            if before is not None:
-                before.on_message = None
-        self._client, self._upstream, self._waiting = client, upstream, waiting
+        for before in self._connected:
+            before.on_message = None
+        self._connected, self._waiting = (), waiting
         if client is not None and upstream is not None:
+            self._connected = self._client, self._upstream = client, upstream
             client.on_message, upstream.on_message = self._from_client, self._from_upstream
 
     def _from_client(self, frame: bytes) -> bool:
         """Handle a binary message of the client. Returns False to queue it."""
-        client, upstream = self._client, self._upstream
-        if not self.open or client is None or upstream is None or upstream.blocked or not client.idle:
+        upstream = self._upstream
+        if not self.open or upstream.blocked or not self._client.idle:
             return False
         now = self._clock()
-        if not self._share.spend(_FRAME_COSTS + len(frame), now):
+        share, size = self._share, _FRAME_COSTS + len(frame)
+        if share.left >= size:
+            share.left -= size
+        elif not share.spend(size, now):
             return False
         try:
             audio = self._conversation.client_audio(frame, now)
         except Exception as error:
             self._fail(error)
             return True
-        if audio is None:
-            self._hand_over(b"")
-        elif audio:
-            upstream.post(append_audio(audio), text=True)
+        if audio:
+            upstream.post_audio(append_audio(audio))
+        elif audio is None:
+            self._hand_over()
         return True
 
     def _from_upstream(self, frame: bytes) -> bool:
         """Handle a text message of the upstream. Returns False to queue it."""
-        client, upstream = self._client, self._upstream
-        if not self.open or client is None or upstream is None or client.blocked or not upstream.idle:
-            return False
-        if self._waiting:
+        client = self._client
+        if not self.open or client.blocked or self._waiting or not self._upstream.idle:
             return False
         delta = read_audio_delta(frame)
         if delta is None:
             return False
-        conversation = self._conversation
         try:
-            audio = conversation.agent_audio(delta, self._clock())
+            audio = self._conversation.agent_audio(delta, self._clock())
         except Exception as error:
             self._fail(error)
             return True
-        if conversation.has_effects:
-            self._hand_over(audio)
-        elif audio:
-            client.post(audio, text=False)
+        if audio:
+            client.post_audio(audio)
+        elif audio is None:
+            self._hand_over()
         return True

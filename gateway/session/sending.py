@@ -91,13 +91,10 @@ class Sending:
         upstream = self.upstream.direct if self.upstream is not None else None
         self._fast_path.connect(client, upstream, self.client.queue.waiting)
 
-    def hand_over_and_wake(self, audio: bytes = b"") -> None:
-        """Queue the conversation's effects, and then this piece of the agent's audio. For callers that cannot wait
-        until it is sent: what can be sent at once is, since a task that is woken runs after the audio of all sessions
-        that has come meanwhile."""
+    def hand_over_and_wake(self) -> None:
+        """Queue the conversation's effects. For callers that cannot wait until they are sent: what can be sent at once
+        is, since a task that is woken runs after the audio of all sessions that has come meanwhile."""
         self.hand_over()
-        if audio and not self.client.add([audio]):
-            self.give_up(self.client, Cut.OVERFLOWED)
         if not self._post():
             self._woken.set()
 

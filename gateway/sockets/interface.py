@@ -70,6 +70,10 @@ class DirectSocket(Protocol):
     def blocked(self) -> bool:
         """True while the write buffer is full because the peer does not read."""
 
+    @property
+    def post_audio(self) -> Callable[[bytes], None]:
+        """Sends a message with audio, binary to a client and text to an upstream, as `post` does."""
+
     def post(self, message: bytes, *, text: bool) -> None:
         """Send a message without waiting. The write buffer has no limit, so check `blocked` first."""
 

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -36,7 +37,6 @@ from gateway.sockets.interface import (
     NAME_HEADER,
     OPEN_TIMEOUT,
     ConnectionClosed,
-    DirectSocket,
     HandshakeRefused,
     HttpRequest,
     HttpResponse,
@@ -66,28 +66,40 @@ _READ_BUFFER = 4096
 _TLS_BUFFERS: dict[str, Any] = {"ssl_incoming_bio_size": 2 * (16_384 + 64), "ssl_outgoing_bio_size": 16_384 + 64}
 
 
-class _Socket(_Connection):  # type: ignore[misc]
-    """Implements `gateway.sockets.interface.Socket` and `DirectSocket`. picows does not expose its transport, nor
-    whether writing is paused."""
+class _Direct:
+    """Implements `gateway.sockets.interface.DirectSocket`. Apart from the connection, since the attributes of a class
+    with slots are found faster."""
 
-    #: The opcode of the messages that can be handled directly.
-    direct_type: WSMsgType
-    on_message: Callable[[bytes], bool] | None = None
+    __slots__ = ("blocked", "fragmented", "idle", "kind", "on_message", "post_audio", "send")
+
+    def __init__(self, transport: WSTransport, kind: WSMsgType) -> None:
+        """``kind`` is that of messages with audio, in both directions."""
+        self.kind = kind
+        self.on_message: Callable[[bytes], bool] | None = None
+        self.idle = True
+        self.blocked = False
+        #: Between the first and the last frame of a fragmented message.
+        self.fragmented = False
+        self.send = transport.send
+        self.post_audio = partial(transport.send, kind)
+
+    def post(self, message: bytes, *, text: bool) -> None:
+        self.send(WSMsgType.TEXT if text else WSMsgType.BINARY, message)
+
+
+class _Socket(_Connection):  # type: ignore[misc]
+    """Implements `gateway.sockets.interface.Socket`. picows does not expose its transport, nor whether writing is
+    paused."""
+
+    #: The opcode of messages with audio, in both directions.
+    audio_type: WSMsgType
     on_mark: Callable[[bytes], None] | None = None
-    blocked = False
-    #: Between the first and the last frame of a fragmented message.
-    _fragmented = False
     _queued = 0
     #: Bytes of the messages that wait for `recv`, and whether reading is paused for them.
     unread = 0
     _full = False
-    #: Number of messages that were read, and of those that have been handled: the reader has asked for the next one.
+    #: Number of messages that the reader was given. It has handled them when it asks for the next one.
     _read = 0
-    _handled = 0
-
-    @property
-    def direct(self) -> DirectSocket:
-        return cast(DirectSocket, self)
 
     @property
     def open(self) -> bool:
@@ -99,12 +111,8 @@ class _Socket(_Connection):  # type: ignore[misc]
         size: int = self.ws_transport.underlying_transport.get_write_buffer_size()
         return size
 
-    @property
-    def idle(self) -> bool:
-        return self._handled == self._queued
-
     async def recv(self, decode: bool | None = None) -> str | bytes:
-        self._handled = self._read
+        self.direct.idle = self._read == self._queued
         try:
             message: str | bytes = await super().recv(decode)
         except PicowsConnectionClosed as closed:
@@ -132,42 +140,53 @@ class _Socket(_Connection):  # type: ignore[misc]
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.ws_transport = transport
+        self.direct = _Direct(transport, self.audio_type)
         super().on_ws_connected(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        # Runs for every frame of audio.
+        direct = self.direct
+        if (
+            (on_message := direct.on_message) is None
+            or frame.msg_type != direct.kind
+            or not frame.fin
+            or direct.fragmented
+            or frame.payload_size > DIRECT_MAX_BYTES
+            or frame.rsv1
+            or frame.rsv2
+            or frame.rsv3
+            or not on_message(frame.get_payload_as_bytes())
+        ):
+            self.queue_frame(transport, frame)
+
+    def queue_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Have picows handle a frame, which queues messages for `recv`."""
         if frame.rsv2 or frame.rsv3:
             # No extension that uses these bits is negotiated (RFC 6455, 5.2).
             transport.send_close(WSCloseCode.PROTOCOL_ERROR, b"reserved bits must be 0")
             transport.disconnect()
             return
-        if frame.fin:
-            kind = frame.msg_type
-            small = kind == self.direct_type and frame.payload_size <= DIRECT_MAX_BYTES and not self._fragmented
-            if small and self.on_message is not None and self.on_message(frame.get_payload_as_bytes()):
-                return
-            if kind in _MESSAGES:
-                self._queued += 1
-                self._fragmented = False
-        else:
-            self._fragmented = True
+        direct = self.direct
+        if not frame.fin:
+            direct.fragmented = True
+        elif frame.msg_type in _MESSAGES:
+            self._queued += 1
+            direct.idle = direct.fragmented = False
         super().on_ws_frame(transport, frame)
         if frame.msg_type in _MESSAGES:
             self.unread += frame.payload_size
             # Between two frames of a message its reader waits for the rest.
-            if self.unread >= _UNREAD_MAX_BYTES and not self._full and not self._fragmented:
+            if self.unread >= _UNREAD_MAX_BYTES and not self._full and not direct.fragmented:
                 self._full = True
                 self.ws_transport.underlying_transport.pause_reading()
 
     def pause_writing(self) -> None:
-        self.blocked = True
+        self.direct.blocked = True
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self.blocked = False
+        self.direct.blocked = False
         super().resume_writing()
-
-    def post(self, message: bytes, *, text: bool) -> None:
-        self.ws_transport.send(WSMsgType.TEXT if text else WSMsgType.BINARY, message)
 
 
 def _closed(closed: PicowsConnectionClosed) -> ConnectionClosed:
@@ -179,7 +198,7 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
     """A client's connection. A close frame without a code, as browsers send, is answered with 1000: picows would answer
     with 0, which is not a valid code, and browsers report an error."""
 
-    direct_type = WSMsgType.BINARY
+    audio_type = WSMsgType.BINARY
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         now = time.monotonic()
@@ -187,7 +206,7 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
         self._fragments = Allowance(FRAGMENTS_PER_SECOND, now)
         super().on_ws_connected(transport)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def queue_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         control = kind in _CONTROL
         if control or not frame.fin:
@@ -204,7 +223,7 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
         if kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind != WSMsgType.CLOSE:
-            super().on_ws_frame(transport, frame)
+            super().queue_frame(transport, frame)
         elif not frame.payload_size:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
@@ -212,7 +231,7 @@ class _Client(_Socket, ServerConnection):  # type: ignore[misc]
             transport.send_close(WSCloseCode.PROTOCOL_ERROR, b"invalid close code")
             transport.disconnect()
         else:
-            super().on_ws_frame(transport, frame)
+            super().queue_frame(transport, frame)
 
 
 def _is_close_code(code: int) -> bool:
@@ -221,7 +240,7 @@ def _is_close_code(code: int) -> bool:
 
 
 class _Upstream(_Socket, ClientConnection):  # type: ignore[misc]
-    direct_type = WSMsgType.TEXT
+    audio_type = WSMsgType.TEXT
 
 
 # picows has no other way to choose the class of its connections, or to see a request before it does.

@@ -129,9 +129,10 @@ class Session:
             return
         self.frames += 1
         audio = self.conversation.agent_audio(delta, self._now)
-        self._watch(event)
+        out = self._watch(event)
         if delta.pcm:
-            self._watcher.audio(response, item, _PIECE_MS if audio else 0)
+            forwarded = audio or any(isinstance(one, bytes) for one in out.to_client)
+            self._watcher.audio(response, item, _PIECE_MS if forwarded else 0)
 
     def _user_audio(self) -> None:
         self.frames += 1

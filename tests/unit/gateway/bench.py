@@ -92,7 +92,7 @@ class Bench:
     def audio(self, response_id: str, item_id: str, ms: float) -> Out:
         """So much audio goes to the client, at once."""
         delta = OutputAudioDelta(response_id, item_id, bytes(int(ms * 48)))
-        self.conversation.context.send_audio(self.conversation.agent_audio(delta, self.now))
+        self.conversation.context.send_audio(self.conversation.agent_audio(delta, self.now) or b"")
         return self._drain()
 
     # --- the translators

@@ -332,14 +332,13 @@ _DELTA = b'{"type":"response.output_audio.delta"'
 def read_audio_delta(frame: bytes) -> OutputAudioDelta | None:
     """The audio in a frame; None for any other frame, and for one that is written in another way than OpenAI's: read
     that one with `read_frame`."""
-    if not frame.startswith(_DELTA):
-        return None
     try:
         found = scan_delta(frame)
         if found is not None:
             response_id, item_id, delta = found
-            return OutputAudioDelta(response_id, item_id, pybase64.b64decode(delta, validate=True))
-        return _audio_delta(orjson.loads(frame))
+            # `OutputAudioDelta` itself would be a call in Python more.
+            return tuple.__new__(OutputAudioDelta, (response_id, item_id, pybase64.b64decode(delta, validate=True)))
+        return _audio_delta(orjson.loads(frame)) if frame.startswith(_DELTA) else None
     except (ValueError, UpstreamProtocolError):
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from gateway.continuity.recent_audio import RecentAudio
 
 #: At 8 bytes per millisecond.
@@ -25,6 +27,15 @@ def test_while_nobody_speaks_the_last_moments_are_kept() -> None:
     assert len(audio) == 1_500 * MS
     assert audio.take() == b"".join(piece(number) for number in range(25, 40))
     assert len(audio) == 0
+
+
+def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> None:
+    audio = recent()
+    audio.started(0)
+    for number in range(40_000):
+        audio.sent(bytes([number % 251]) * 2)
+    assert sum(map(sys.getsizeof, audio._pieces)) < 2 * 80_000
+    assert audio.take() == b"".join(bytes([number % 251]) * 2 for number in range(40_000))
 
 
 def test_speech_is_kept_from_its_beginning() -> None:

@@ -80,6 +80,9 @@ class DirectPeer(Peer):
     def post(self, message: bytes, *, text: bool) -> None:
         self.told.append(orjson.loads(message) if text else message)
 
+    def post_audio(self, message: bytes) -> None:
+        self.told.append(message)
+
     def brings(self, frame: bytes) -> None:
         if self.on_message is None or not self.on_message(frame):
             self.says.put_nowait(frame.decode())

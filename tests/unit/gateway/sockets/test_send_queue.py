@@ -91,6 +91,9 @@ class Direct:
     def blocked(self) -> bool:
         return len(self.posted) >= self._room
 
+    def post_audio(self, message: bytes) -> None:
+        raise AssertionError("what is queued is posted as text or binary")
+
     def post(self, message: bytes, *, text: bool) -> None:
         self.posted.append((message, text))
 
