@@ -134,8 +134,7 @@ class AgentAudio:
 
     def __init__(self) -> None:
         self._formats: DeclaredFormats | None = None
-        #: The reply that has begun last.
-        self.response_id: str | None = None
+        self._response_id: str | None = None
         self._form = OutputAudio()
         #: The header before the reply's first bytes.
         self._header = b""
@@ -151,14 +150,14 @@ class AgentAudio:
     def begin(self, response_id: str) -> None:
         """Start a reply; the rest of the previous one is discarded."""
         formats = self._formats.current if self._formats is not None else None
-        self.response_id, self._form = response_id, formats.output if formats is not None else OutputAudio()
+        self._response_id, self._form = response_id, formats.output if formats is not None else OutputAudio()
         self._header = wav_header(self._form) if self._form.container == "wav" else b""
         self._resampled = _resampled(self._form)
         self._reset()
 
     def feed(self, response_id: str, chunk: bytes) -> bytes:
         """Convert the next piece of a reply for the client. The result may be empty."""
-        if response_id != self.response_id:
+        if response_id != self._response_id:
             self.begin(response_id)
         if self._resampled:
             if self._resampler is None:
@@ -168,8 +167,8 @@ class AgentAudio:
 
     @property
     def straight(self) -> Convert | None:
-        """Does the same as `feed` with an even number of bytes of `response_id`, until another method is called; None
-        before the first piece of an item, and if half a sample is kept."""
+        """Does the same as `feed` with an even number of bytes of the reply that has begun last, until another method
+        is called; None before the first piece of an item, and if half a sample is kept."""
         if self._header or self._whole.incomplete:
             return None
         if not self._resampled:
@@ -178,7 +177,7 @@ class AgentAudio:
 
     def end_item(self, response_id: str) -> bytes:
         """The last samples of an item of this reply, whose audio is complete."""
-        if response_id != self.response_id or self._resampler is None:
+        if response_id != self._response_id or self._resampler is None:
             return b""
         tail = self._resampler.finish()
         self._reset()

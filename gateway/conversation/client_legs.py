@@ -77,7 +77,7 @@ class ClientLegs:
         assert self.sent is not None
         self.count += 1
         self._lifetime.parked, self.parked_since_ms, self._sent = False, None, None
-        self._lifetime.heard(now)
+        self._lifetime.heard_at = now
         self._context.downlink.playout.resume(now)
         self._client.returned()
         return self.sent.missed(received, unsent, self._is_open)

@@ -85,6 +85,7 @@ class Conversation:
         self._client_limits = ClientLimits(context, now)
         self._turns = UserTurns(context)
         self._client = ClientHandler(context, self._turns, self._observed)
+        self._user_audio = self._client.user_audio
         self._translators = CommandHandler(context, self._client, self._turns)
         self._failed_replies = FailedReplies(context, self._turns, self._client.asked_again)
         self._errors = ErrorHandler(context, self._client, self._turns)
@@ -93,9 +94,9 @@ class Conversation:
         self._upstream = UpstreamHandler(
             context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
-        #: Handles a piece of the agent's audio, given the time: returns the bytes to send to the client, which may be
-        #: empty, or None if they are among what `drain` returns.
-        self.agent_audio: Callable[[OutputAudioDelta, float], bytes | None] = self._upstream.audio
+        #: Handles a piece of the agent's audio: its response's id, its item's id, the bytes, and the time. Returns the
+        #: bytes to send to the client, which may be empty, or None if they are among what `drain` returns.
+        self.agent_audio: Callable[[str, str, bytes, float], bytes | None] = self._upstream.audio
         self._lifetime = Lifetime(
             now - age,
             silence=limits.silence if dialect.sends_keep_alive else limits.component_silence,
@@ -167,13 +168,13 @@ class Conversation:
     def held_bytes(self) -> int:
         """Bytes of open requests, of audio that is kept, and of the transcript."""
         context = self.context
-        return context.requests.bytes + self._client.user_audio.kept_bytes + context.transcript.held_bytes
+        return context.requests.bytes + self._user_audio.kept_bytes + context.transcript.held_bytes
 
     # --- inputs
 
     def client_text(self, frame: bytes, now: float) -> None:
         """Handle a text frame of the client, with any content."""
-        self._lifetime.heard(now)
+        self._lifetime.heard_at = now
         if self._client_limits.admit_text(len(frame), now):
             self._client.text(frame, now)
         self._changed(now)
@@ -194,9 +195,18 @@ class Conversation:
 
     def client_audio(self, chunk: bytes, now: float) -> bytes | None:
         """Handle a binary frame of the client, in its declared format. Returns the audio to send upstream now (it may
-        be empty), or None if there is something to `drain`: an error, or audio that is sent as an event."""
-        self._lifetime.heard(now)
-        audio = self._client.user_audio.feed(chunk, now)
+        be empty), or None if there is something to `drain`: an error, or audio that is sent as an event.
+
+        Runs for every frame."""
+        self._lifetime.heard_at = now
+        user = self._user_audio
+        straight = user.straight
+        if straight is not None and not len(chunk) % 2:
+            user.heard_at = now
+            sent = straight(chunk)
+            user.recent.sent(sent)
+            return sent
+        audio = user.feed(chunk, now)
         if audio is None:
             self._changed(now)
         return audio
@@ -210,7 +220,7 @@ class Conversation:
             self.counters.malformed_events += 1
             return
         if isinstance(event, OutputAudioDelta):
-            self.context.send_audio(self.agent_audio(event, now) or b"")
+            self.context.send_audio(self.agent_audio(*event, now) or b"")
         elif event is not None:
             if self._traces is not None:
                 self._traces.note(event)
@@ -381,8 +391,7 @@ class Conversation:
 
     def _changed(self, now: float) -> None:
         """Something else than audio has come: note what follows from it."""
-        self._client.user_audio.changed()
-        self._upstream.changed()
+        self._user_audio.straight = self._upstream.straight = None
         self._roll_over.settle(now)
         self._time.note_change(now)
         self._records.note_change()

@@ -22,22 +22,19 @@ class Due(Enum):
 
 
 class Lifetime:
-    """The limits of one session. Call `heard` for every frame of the client, and `due` at `deadline`."""
+    """The limits of one session. Set `heard_at` for every frame of the client, and call `due` at `deadline`."""
 
-    __slots__ = ("_heard_at", "_silence", "_steps", "parked")
+    __slots__ = ("_silence", "_steps", "heard_at", "parked")
 
     def __init__(self, now: float, *, silence: float, longest: float, notice: float) -> None:
         """All times in seconds, 0 for no limit. ``notice`` is the time between the announcement and the end."""
-        self._heard_at = now
+        #: When the client has sent a frame of any kind.
+        self.heard_at = now
         self._silence = silence or NEVER
         #: There is no client that could send anything.
         self.parked = False
         end = now + (longest or NEVER)
         self._steps = [(end, Due.OVER)] + ([(end - notice, Due.ENDS_SOON)] if 0 < notice < longest else [])
-
-    def heard(self, now: float) -> None:
-        """The client sent a frame of any kind."""
-        self._heard_at = now
 
     def due(self, now: float) -> Due | None:
         """What is due at ``now``. Each value is returned once, except `Due.SILENT`, which ends the session."""
@@ -51,4 +48,4 @@ class Lifetime:
 
     @property
     def _silent_at(self) -> float:
-        return NEVER if self.parked else self._heard_at + self._silence
+        return NEVER if self.parked else self.heard_at + self._silence

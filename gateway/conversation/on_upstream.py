@@ -28,7 +28,6 @@ from turngate.protocol.openai.server_events import (
     Item,
     ItemAdded,
     ItemDone,
-    OutputAudioDelta,
     OutputAudioDone,
     OutputItemAdded,
     OutputItemDone,
@@ -75,9 +74,9 @@ class UpstreamHandler:
         self._client = client
         self._translators = translators
         self._turns = turns
-        #: Converts the audio of this item that goes straight to the client; None if that is to be decided for the next
-        #: piece.
-        self._straight: Convert | None = None
+        #: Converts audio that goes straight to the client, until anything else than audio comes: then set it to None,
+        #: and it is decided anew. It is of this item, and of the response that holds the slot.
+        self.straight: Convert | None = None
         self._sounding = ""
         self._bytes_per_ms = 1
         #: Number of responses without an id.
@@ -85,31 +84,30 @@ class UpstreamHandler:
         #: Code and message of the last error before ``session.created``.
         self.refusal: tuple[str, str] | None = None
 
-    def audio(self, delta: OutputAudioDelta, now: float) -> bytes | None:
+    def audio(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes | None:
         """Handle a piece of the agent's audio. Returns the bytes for the client, which may be empty; None if they are
         among the effects, after a message. Runs for every piece."""
-        response_id, item_id, pcm = delta
-        context, straight = self._context, self._straight
-        context.turn.heard(response_id, now)
+        context, straight = self._context, self.straight
         if (
             straight is not None
             and item_id == self._sounding
-            and response_id == context.downlink.voice.response_id
+            and response_id == context.turn.response_id
             and len(pcm) <= _AUDIO_MAX_BYTES
             and not len(pcm) % 2
             and context.ending is None
         ):
+            context.turn.heard_at = now
             audio = straight(pcm)
             context.downlink.playout.forwarded(item_id, len(pcm) / self._bytes_per_ms, now)
             return audio
-        return self._audio(delta, now)
+        self.straight = None
+        return self._audio(response_id, item_id, pcm, now)
 
-    def _audio(self, delta: OutputAudioDelta, now: float) -> bytes | None:
+    def _audio(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes | None:
         """Handle a piece of which nothing is decided yet."""
-        self._straight = None
-        response_id, item_id, pcm = delta
         context = self._context
-        downlink = context.downlink
+        turn, downlink = context.turn, context.downlink
+        turn.heard(response_id, now)
         if not pcm or (before := downlink.audio(response_id, item_id, now)) is None or context.ending is not None:
             return b""
         context.tell(*before)
@@ -121,13 +119,10 @@ class UpstreamHandler:
             for frame in frames:
                 context.send_audio(frame)
             return None
-        self._straight, self._sounding = downlink.voice.straight, item_id
-        self._bytes_per_ms = downlink.voice.bytes_per_ms
+        if response_id == turn.response_id:
+            self.straight, self._sounding = downlink.voice.straight, item_id
+            self._bytes_per_ms = downlink.voice.bytes_per_ms
         return frames[0]
-
-    def changed(self) -> None:
-        """Anything else than audio has come: what becomes of the next piece is decided anew."""
-        self._straight = None
 
     def heard(self, data: dict[str, Any], now: float) -> None:
         """Note any event of the response that holds the slot, including types that are not used here: the response

@@ -61,15 +61,18 @@ class UserAudio:
         #: Set from the first audio in the formats in force on.
         self._converter: ClientAudio | None = None
         self._in_force: Formats | None = None
-        #: Converts audio that goes straight upstream; None if that is to be decided for the next piece.
-        self._straight: Convert | None = None
+        #: Converts audio that goes straight upstream, until anything else than audio comes: then set it to None, and
+        #: `feed` decides anew. See `Conversation.client_audio`.
+        self.straight: Convert | None = None
         #: Set while the upstream's turn detection is off.
         self._manual_turns: ManualTurns | None = None
         self._early = EarlyAudio(context.limits.early_audio)
-        self._recent = RecentAudio(context.limits.early_audio)
+        #: What the upstream has been sent, and has not committed.
+        self.recent = RecentAudio(context.limits.early_audio)
         self._withheld = False
         self._gap = context.limits.audio_gap
-        self._heard_at = 0.0
+        #: When audio has come.
+        self.heard_at = 0.0
         #: When silence was begun to be sent; None while it is not.
         self._silent_since: float | None = None
         #: The gateway has committed the turn that it sent silence for.
@@ -83,7 +86,7 @@ class UserAudio:
         self._formats.declare(seq, formats)
         if in_force is not None and speaks_differently(in_force.input, formats.input):
             # What was said so far is committed in the format in which it was said.
-            self.end_turn(self._heard_at)
+            self.end_turn(self.heard_at)
 
     def withdraw(self, seq: int) -> None:
         """The ``Settings`` with this ``seq`` was refused."""
@@ -99,7 +102,7 @@ class UserAudio:
     @property
     def kept_bytes(self) -> int:
         """Bytes of audio that is kept."""
-        return len(self._early) + len(self._recent)
+        return len(self._early) + len(self.recent)
 
     def keeps(self) -> InputAudio | None:
         """The format of the audio that waits for the first configuration; None if none waits."""
@@ -114,13 +117,8 @@ class UserAudio:
 
     def feed(self, chunk: bytes, now: float) -> bytes | None:
         """A binary frame of the client; returns what to send upstream now. None if there is something else to send:
-        an error, or audio that goes among the events. Runs for every frame."""
-        straight = self._straight
-        if straight is not None and not len(chunk) % 2:
-            self._heard_at = now
-            audio = straight(chunk)
-            self._recent.sent(audio)
-            return audio
+        an error, or audio that goes among the events."""
+        self.straight = None
         formats = self._formats.current
         if formats is None:
             if not self._refused:
@@ -130,7 +128,7 @@ class UserAudio:
         if formats is not self._in_force or self._converter is None:
             self._adopt(formats, now)
             self._converter = ClientAudio(formats.input)
-        self._heard_at = now
+        self.heard_at = now
         update = self._context.upstream_config.update
         if update is not None and self._formats.changes_upstream_input(update.configures):
             # The upstream reads this in the old format or in the new one: nobody knows until it has answered.
@@ -142,15 +140,11 @@ class UserAudio:
         if self._withheld or not self._context.live:
             return self._keep(audio)
         if self._manual_turns is None:
-            self._recent.sent(audio)
-            self._straight = self._converter.straight
+            self.recent.sent(audio)
+            self.straight = self._converter.straight
             return audio
         self._manual_turns.feed(audio, now)
         return None
-
-    def changed(self) -> None:
-        """Anything else than audio has come: where the next piece goes is decided anew."""
-        self._straight = None
 
     def withhold(self) -> None:
         """Keep the audio until `let_go`."""
@@ -186,7 +180,7 @@ class UserAudio:
 
     def _append(self, piece: bytes) -> None:
         """Send audio among the events."""
-        self._recent.sent(piece)
+        self.recent.sent(piece)
         self._context.send(partial(append_event, piece), "append")
 
     def _adopt(self, formats: Formats, now: float) -> None:
@@ -196,7 +190,7 @@ class UserAudio:
         changed = before is not None and before.input != formats.input
         if changed:
             self._converter = None
-        self._recent.use(upstream_bytes_per_ms(formats.input.encoding))
+        self.recent.use(upstream_bytes_per_ms(formats.input.encoding))
         manual = self._manual_turns is not None
         if context.configured and (formats.manual_commit is not manual or (manual and changed)):
             self.end_turn(now)
@@ -220,22 +214,22 @@ class UserAudio:
 
     def speech_started(self, start_ms: int | None, now: float) -> None:
         """The user speaks since this time of the connection's audio (None if unknown): from now on, audio must come."""
-        self._recent.started(start_ms)
+        self.recent.started(start_ms)
         self._context.timers.clear(Timer.RESUMED_SPEECH)
         self._silent_since, self._committed = None, False
         if self._manual_turns is None:
-            self._context.timers.set(Timer.AUDIO_GAP, max(self._heard_at + self._gap, now))
+            self._context.timers.set(Timer.AUDIO_GAP, max(self.heard_at + self._gap, now))
 
     def speech_stopped(self, end_ms: int | None) -> None:
         """The user stopped speaking at this time of the connection's audio; None if unknown."""
-        self._recent.stopped(end_ms)
+        self.recent.stopped(end_ms)
         self.speech_ended()
 
     def committed(self) -> bytes:
         """The user's turn was committed. Returns its audio."""
         self._context.timers.clear(Timer.RESUMED_SPEECH)
         self.speech_ended()
-        return self._recent.committed()
+        return self.recent.committed()
 
     def speech_ended(self) -> None:
         """The user's turn has ended, and silence is not needed any more."""
@@ -248,9 +242,9 @@ class UserAudio:
         if self._committed:
             self._turns.force_end(now)
             self.speech_ended()
-        elif self._heard_at + self._gap > now and (since is None or self._heard_at > since):
+        elif self.heard_at + self._gap > now and (since is None or self.heard_at > since):
             self._silent_since = None
-            timers.set(Timer.AUDIO_GAP, self._heard_at + self._gap)
+            timers.set(Timer.AUDIO_GAP, self.heard_at + self._gap)
         elif since is not None and now - since >= _SILENCE_LONGEST:
             self._committed = True
             self._turns.force_commit()
@@ -270,7 +264,7 @@ class UserAudio:
 
     def unsent(self) -> bytes:
         """The audio that the upstream has not committed, or not been sent. It is not kept any more."""
-        return self._recent.take() + self._early.take()
+        return self.recent.take() + self._early.take()
 
     def take_up(self, journaled: Mapping[str, Any], audio: bytes, now: float) -> None:
         """Go on for another gateway, with this audio, which the conversation does not have yet."""
@@ -280,7 +274,7 @@ class UserAudio:
         if formats is not None:
             self._adopt(formats, now)
         if self._context.configured and not self._withheld:
-            self._recent.sent(audio)
+            self.recent.sent(audio)
         else:
             self._early.keep(audio)
 
@@ -296,17 +290,17 @@ class UserAudio:
     def restored(self, now: float) -> None:
         """Another connection is where the conversation is: send the audio that the lost one had not committed, and what
         came since."""
-        if self._recent.dropped:
+        if self.recent.dropped:
             self._warn_of_dropped()
         speaking = self._context.turn.user_speaking
-        for piece in _pieces(self._recent.take()):
+        for piece in _pieces(self.recent.take()):
             self._append(piece)
         if speaking:
-            self._recent.started(0)
+            self.recent.started(0)
         if self._manual_turns is not None:
             self._manual_turns.resume(now)
         elif speaking:
-            self._heard_at = max(self._heard_at, now)
+            self.heard_at = max(self.heard_at, now)
             self._context.timers.set(Timer.RESUMED_SPEECH, now + self._context.limits.promise)
         self._handle_early(now)
         self._turns.restored()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
 
+from pybase64 import b64encode
+
 from gateway.allowance import Allowance
 from gateway.conversation.conversation import Conversation
 from gateway.sockets.interface import DirectSocket
-from turngate.protocol.openai.client_events import append_audio
+from turngate.protocol.openai.client_events import APPEND_BEGINS, APPEND_ENDS
 from turngate.protocol.openai.server_events import read_audio_delta
 
 #: What a client may send per second to pass directly, in bytes, of which every frame costs some; no conversation needs
@@ -91,7 +93,7 @@ class FastPath:
             self._fail(error)
             return True
         if audio:
-            upstream.post_audio(append_audio(audio))
+            upstream.post_audio(APPEND_BEGINS + b64encode(audio) + APPEND_ENDS)
         elif audio is None:
             self._hand_over()
         return True
@@ -104,8 +106,9 @@ class FastPath:
         delta = read_audio_delta(frame)
         if delta is None:
             return False
+        response_id, item_id, pcm = delta
         try:
-            audio = self._conversation.agent_audio(delta, self._clock())
+            audio = self._conversation.agent_audio(response_id, item_id, pcm, self._clock())
         except Exception as error:
             self._fail(error)
             return True

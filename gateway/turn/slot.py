@@ -71,18 +71,19 @@ class Turn:
     """
 
     __slots__ = (
+        "_began_at",
         "_cancel_id",
         "_configured",
         "_expired",
-        "_heard_at",
         "_nothing_runs",
         "_over",
         "_patience",
+        "_progress_before",
         "_timers",
         "cancel_next",
+        "heard_at",
         "item_stands",
         "pending_create",
-        "progress",
         "response_id",
         "response_own",
         "since",
@@ -108,10 +109,11 @@ class Turn:
         self.cancel_next = False
         #: The upstream's conversation has an item of the response that holds the slot.
         self.item_stands = False
-        #: Seconds in which the responses that held the slot showed events.
-        self.progress = 0.0
-        #: When the response that holds the slot showed its last event.
-        self._heard_at = now
+        #: When the response that holds the slot began, and when it showed its last event: set by `heard`, and for audio
+        #: by who knows that it is of this response.
+        self._began_at = self.heard_at = now
+        #: The progress of those before it.
+        self._progress_before = 0.0
         self._configured = False
         #: The ``event_id`` of our last ``response.cancel``.
         self._cancel_id: str | None = None
@@ -120,6 +122,11 @@ class Turn:
         self._over: deque[str] = deque(maxlen=_REMEMBERED_RESPONSES)
         #: Our creates that were given up without the upstream's answer, by ``event_id``.
         self._expired: Recent[str, PendingCreate] = Recent(_REMEMBERED_CREATES)
+
+    @property
+    def progress(self) -> float:
+        """Seconds in which the responses that held the slot showed events."""
+        return self._progress_before + self.heard_at - self._began_at
 
     @property
     def free_for_configuration(self) -> bool:
@@ -173,7 +180,8 @@ class Turn:
         if self.slot in (Slot.ACTIVE, Slot.CANCELLING):
             self.response_id = response_id
             self.response_own = create is not None
-            self._heard_at = now
+            self._progress_before = self.progress
+            self._began_at = self.heard_at = now
             self.item_stands = False
         return create
 
@@ -182,14 +190,13 @@ class Turn:
         self.item_stands |= response_id == self.response_id
 
     def heard(self, response_id: str, now: float) -> None:
-        """An event of this response arrived. Runs for every piece of audio."""
+        """An event of this response arrived."""
         if response_id == self.response_id:
-            self.progress += now - self._heard_at
-            self._heard_at = now
+            self.heard_at = now
 
     def silence_due(self, now: float) -> bool:
         """The timer of an `ACTIVE` slot is due. True if its response has shown no event for too long: cancel it."""
-        until = self._heard_at + self._patience.silence
+        until = self.heard_at + self._patience.silence
         if until <= now:
             return True
         self._timers.set(Timer.SLOT, until)

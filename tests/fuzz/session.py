@@ -128,7 +128,7 @@ class Session:
             self._upstream_frame(orjson.dumps(event))
             return
         self.frames += 1
-        audio = self.conversation.agent_audio(delta, self._now)
+        audio = self.conversation.agent_audio(*delta, self._now)
         out = self._watch(event)
         if delta.pcm:
             forwarded = audio or any(isinstance(one, bytes) for one in out.to_client)

@@ -45,7 +45,7 @@ def _silence_is_progress(patch: pytest.MonkeyPatch) -> None:
     def silence_due(self: Turn, now: float) -> bool:
         due = silence_due_of(self, now)
         if due:
-            self.progress += now - self._heard_at
+            self._progress_before += now - self.heard_at
         return due
 
     patch.setattr(Turn, "silence_due", silence_due)

@@ -23,7 +23,6 @@ from tests.simulation.plan import Plan
 from tests.tracer import RecordingTracer
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.messages import TurnCommand
-from turngate.protocol.openai.server_events import OutputAudioDelta
 
 #: Of the frames that go out, one in so many is held against the official SDKs.
 _JUDGE_EVERY = 5
@@ -155,8 +154,7 @@ class Session:
             return
         kind, now, conversation = event["type"], self._clock.now, self.conversation
         if kind == "response.output_audio.delta":
-            delta = OutputAudioDelta(event["response_id"], event["item_id"], bytes(len(event["delta"]) // 4 * 3))
-            conversation.agent_audio(delta, now)
+            conversation.agent_audio(event["response_id"], event["item_id"], bytes(len(event["delta"]) // 4 * 3), now)
         else:
             self.history.append(Entry(now, Where.GATEWAY_GOT, event))
             self.spoke &= kind != "input_audio_buffer.committed"

@@ -14,7 +14,6 @@ from gateway.conversation.traces import Tracing
 from gateway.dialect import COMPONENT, Dialect
 from tests.unit.schemas import accepted_by_clients, accepted_by_openai
 from turngate.protocol.messages import AddItems, Configuration, RefuseRequest, ResponseRequest, SendRelease, Slot
-from turngate.protocol.openai.server_events import OutputAudioDelta
 
 RACE = "conversation_already_has_active_response"
 SETTINGS: dict[str, Any] = {
@@ -91,8 +90,8 @@ class Bench:
 
     def audio(self, response_id: str, item_id: str, ms: float) -> Out:
         """So much audio goes to the client, at once."""
-        delta = OutputAudioDelta(response_id, item_id, bytes(int(ms * 48)))
-        self.conversation.context.send_audio(self.conversation.agent_audio(delta, self.now) or b"")
+        audio = self.conversation.agent_audio(response_id, item_id, bytes(int(ms * 48)), self.now)
+        self.conversation.context.send_audio(audio or b"")
         return self._drain()
 
     # --- the translators

@@ -60,9 +60,14 @@ def append_event(audio: bytes, event_id: str) -> dict[str, Any]:
     return {"type": "input_audio_buffer.append", "event_id": event_id, "audio": pybase64.b64encode_as_string(audio)}
 
 
+#: What is before and after the base64 in `append_audio`, for who cannot afford the call.
+APPEND_BEGINS = b'{"type":"input_audio_buffer.append","audio":"'
+APPEND_ENDS = b'"}'
+
+
 def append_audio(audio: bytes) -> bytes:
     """The JSON of an ``input_audio_buffer.append``, ready to send.
 
     ``audio`` is in the session's input format (default: 16-bit little-endian mono PCM at 24 kHz), at most 15 MiB.
     """
-    return b'{"type":"input_audio_buffer.append","audio":"' + pybase64.b64encode(audio) + b'"}'
+    return APPEND_BEGINS + pybase64.b64encode(audio) + APPEND_ENDS

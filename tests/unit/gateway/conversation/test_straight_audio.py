@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
 from tests.unit.gateway.bench import SETTINGS, Bench
-from turngate.protocol.openai.server_events import OutputAudioDelta
 
 LIMITS = Limits(slow_think=0, heartbeat=1_000)
 PIECE = b"\x01\x02" * 480
@@ -23,7 +22,7 @@ AT_16_KHZ = {
 
 
 def agent(bench: Bench, pcm: bytes = PIECE, response: str = "r1", item: str = "i1") -> bytes | None:
-    return bench.conversation.agent_audio(OutputAudioDelta(response, item, pcm), bench.now)
+    return bench.conversation.agent_audio(response, item, pcm, bench.now)
 
 
 def sounding() -> Bench:
@@ -80,8 +79,7 @@ class Beside:
 
     def do(self, step: Callable[[Bench], Any]) -> None:
         quick, slow = self.benches
-        slow.conversation._client.user_audio.changed()
-        slow.conversation._upstream.changed()
+        slow.conversation._user_audio.straight = slow.conversation._upstream.straight = None
         assert step(quick) == step(slow)
         assert self._seen(quick) == self._seen(slow)
 

@@ -15,7 +15,6 @@ from tests.tracer import RecordingTracer
 from tests.unit.gateway.bench import Bench, Out, committed, effective, failed
 from tests.unit.gateway.legs_bench import CLOSED
 from tests.unit.gateway.owner_bench import WAYS, Owner, Way
-from turngate.protocol.openai.server_events import OutputAudioDelta
 
 _CLIENT = f"00-{'a' * 32}-{'b' * 16}-01"
 _RELEASE = f"00-{'c' * 32}-{'d' * 16}-01"
@@ -388,7 +387,7 @@ def test_audio_does_not_reach_the_spans(monkeypatch: pytest.MonkeyPatch) -> None
     _passing_on(monkeypatch, "changed", reached)
     _passing_on(monkeypatch, "note", reached)
     for _ in range(3):
-        assert bench.conversation.agent_audio(OutputAudioDelta("resp_1", "item_1", bytes(960)), bench.now)
+        assert bench.conversation.agent_audio("resp_1", "item_1", bytes(960), bench.now)
         assert bench.conversation.client_audio(bytes(960), bench.now)
     assert reached == []
     bench.done("resp_1")
