@@ -35,6 +35,9 @@ class _Reader:
         #: When another gateway went on, until everything of that moment is read: the client is told then what it has
         #: missed.
         self._moved: float | None = None
+        #: When a connection was last lost, and the responses that were lost with it.
+        self._lost_at = -1.0
+        self._lost: list[Response] = []
         self._began: dict[str, int] = {}
         self._speaking = False
         self._idle: str | None = None
@@ -53,6 +56,10 @@ class _Reader:
                 self.facts.told.append((place, entry.what))
                 if id(entry.what) in self._replies:
                     self.facts.replies.add(place)
+                if entry.at == self._lost_at and entry.what.get("role") == "assistant":
+                    # What was heard of a reply that is lost a second time is told now: it had begun before.
+                    for response in self._lost:
+                        response.heard = True
             elif entry.where is Where.CLIENT_SENT:
                 self._said(place, entry)
             elif entry.where is Where.UPSTREAM_BEGAN:
@@ -60,6 +67,7 @@ class _Reader:
             elif entry.where is Where.UPSTREAM_LOST:
                 self.facts.losses.append(place)
                 self._leave(place)
+                self._lost_at = entry.at
                 self._speaking &= entry.what != AUDIO_GONE
             elif entry.where is Where.UPSTREAM_EXCHANGED:
                 self.facts.exchanges.append((place, entry.what))
@@ -99,6 +107,7 @@ class _Reader:
 
     def _leave(self, place: int) -> None:
         """What was under way on the connection does not come to its end."""
+        self._lost = []
         for response in self.facts.responses.values():
             if response.over is None and not response.lost:
                 response.lost = True
@@ -108,6 +117,7 @@ class _Reader:
                 )
                 response.heard |= response.cancelled and not response.gave_way
                 response.done = place if response.done is None else response.done
+                self._lost.append(response)
         for update in self.facts.updates.values():
             if update.confirmed is None:
                 update.effective, update.lost = None, True
