@@ -43,6 +43,8 @@ from turngate.tracing.spans import Tracer
 #: How many looks at a socket fit into the time after which it counts as stalled, and the most seconds between two.
 _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
+#: Sessions that are looked at before others are served: less than a millisecond.
+_LOOKS_AT_ONCE = 32
 #: The sessions that are handed over at a time are this part of all of them, at least.
 _HAND_OVERS = 100
 #: Close code of a client that is refused after the upgrade.
@@ -192,14 +194,17 @@ class GatewayServer:
                 session.command(command)
 
     async def watch(self) -> None:
-        """Cut peers that do not read, and measure what the sessions hold, until cancelled."""
+        """Cut peers that do not read, and measure what the sessions hold, until cancelled. Audio need not wait until
+        all sessions have been looked at."""
         pause = min(self._settings.client_stall_ms / 1000 / _STALL_LOOKS, _LONGEST_LOOK)
         while True:
             await asyncio.sleep(pause)
             held = 0
-            for session in self._sessions.values():
-                session.watch()
-                held += session.held_bytes
+            for looked, session in enumerate(list(self._sessions.values()), 1):
+                if self._sessions.get(session.name) is session:
+                    held += session.watch()
+                if looked % _LOOKS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
             self._admission.held_bytes = held
 
     async def _serve(self, client: Socket, path: str, name: str, address: str) -> None:

@@ -24,6 +24,9 @@ from turngate.protocol.messages import Slot
 #: The upstream neither ends a response nor answers the cancel of it.
 SICK = UpstreamProblem("upstream_stalled", "The upstream neither ended a response nor answered its cancellation.", 1011)
 
+#: The number of moments in the time between two heartbeats at which heartbeats are due.
+_HEARTBEAT_MOMENTS = 40
+
 
 class TimerHandler:
     """Call `due` for each timer that is due, and `note_change` after everything that happens."""
@@ -150,7 +153,10 @@ class TimerHandler:
         self._set_heartbeat(now)
 
     def _set_heartbeat(self, now: float) -> None:
-        self._context.timers.set(Timer.HEARTBEAT, now + self._context.limits.heartbeat)
+        # At a moment that is the same for many sessions: they go in one message, and cost less one after the other.
+        heartbeat = self._context.limits.heartbeat
+        moment = heartbeat / _HEARTBEAT_MOMENTS
+        self._context.timers.set(Timer.HEARTBEAT, (now + heartbeat) // moment * moment)
 
     def _requests_at(self) -> float:
         requests = self._context.requests

@@ -79,12 +79,6 @@ class Sending:
         legs = [] if self.parked else [self.client]
         return legs if self.upstream is None else [*legs, self.upstream]
 
-    @property
-    def held_bytes(self) -> int:
-        """Bytes that are received and not handled, or queued."""
-        queued = self.client.queue.bytes if self.parked else 0
-        return queued + sum(leg.socket.unread + leg.socket.unsent + leg.queue.bytes for leg in self.legs)
-
     def connect_directly(self) -> None:
         """Forward audio directly between the connections that there are."""
         client = self.client.direct if not self.parked else None
@@ -184,13 +178,18 @@ class Sending:
 
     # --- peers that do not read
 
-    def watch(self, stall: float, most_bytes: int) -> None:
-        """Abort the connection of a peer that has read nothing for ``stall`` seconds, or for which more is unsent."""
+    def watch(self, stall: float, most_bytes: int) -> int:
+        """Abort the connection of a peer that has read nothing for ``stall`` seconds, or for which more is unsent.
+        Returns the bytes that are received and not handled, or queued."""
+        held = self.client.queue.bytes if self.parked else 0
         for leg in self.legs:
+            unsent = leg.socket.unsent
+            held += unsent + leg.socket.unread + leg.queue.bytes
             if leg.queue.stalled(stall):
                 self.give_up(leg, Cut.STALLED)
-            elif leg.socket.unsent > most_bytes:
+            elif unsent > most_bytes:
                 self.give_up(leg, Cut.OVERFLOWED)
+        return held
 
     def give_up(self, leg: Leg, why: Cut) -> None:
         """Abort the connection of a peer that does not read."""

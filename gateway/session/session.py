@@ -147,20 +147,17 @@ class Session:
         else:
             self._sending.hand_over_and_wake()
 
-    def watch(self) -> None:
-        """Abort the connection of a peer that has read nothing for too long, or too little. Call it periodically."""
-        self._sending.watch(self._stall, self._queue_limits.bytes)
+    def watch(self) -> int:
+        """Abort the connection of a peer that has read nothing for too long, or too little. Call it periodically.
+        Returns the bytes that this session holds: received and not handled, requests, audio that waits, and what is
+        queued."""
+        return self._sending.watch(self._stall, self._queue_limits.bytes) + self.conversation.held_bytes
 
     @property
     def replying(self) -> bool:
         """Whether the agent is in the middle of a reply: generated, or played by the client."""
         context = self.conversation.context
         return context.replying or context.downlink.playout.ends_at(self._clock()) > self._clock()
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes that this session holds: received and not handled, requests, audio that waits, and what is queued."""
-        return self._sending.held_bytes + self.conversation.held_bytes
 
     def cut(self) -> None:
         """Abort both connections, without sending what is queued."""

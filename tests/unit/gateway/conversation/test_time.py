@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from gateway import metrics
-from gateway.conversation.conversation import Ending, UpstreamProblem
+from gateway.conversation.conversation import Conversation, Ending, UpstreamProblem
 from gateway.conversation.counters import Counters
 from gateway.conversation.limits import Limits
 from gateway.dialect import AGENT
@@ -166,6 +166,15 @@ def test_a_session_that_waits_for_its_upstream_wakes_at_its_deadlines_only() -> 
     assert woken == [15, 30, 45], "its heartbeats"
     bench.event("session.created", session={})
     assert bench.conversation.deadline() == 46, "and from now on the request is published again"
+
+
+def test_heartbeats_of_sessions_that_begin_at_about_the_same_time_are_due_together() -> None:
+    due = set()
+    for begins in (100.0, 100.05, 100.2):
+        conversation = Conversation("s", "gw", AGENT, Limits(heartbeat=10, silence=0), begins)
+        due.add(conversation.deadline())
+        assert begins + 9.7 < conversation.deadline() <= begins + 10
+    assert len(due) == 1
 
 
 def test_no_deadline_is_left_behind_once_it_was_handled() -> None:
