@@ -23,6 +23,8 @@ from turngate.protocol.openai.server_events import read_audio_delta
 #: more. What is beyond it is queued, and handled in turn with the frames of other sessions.
 _BYTES_PER_SECOND = 262_144
 _FRAME_COSTS = 256
+#: Seconds of that which may come at once: not so many small frames that the audio of others waits for long.
+_BURST_SECONDS = 0.25
 
 
 class FastPath:
@@ -56,7 +58,7 @@ class FastPath:
         Both return at once."""
         self._conversation = conversation
         self._clock = clock
-        self._share = Allowance(_BYTES_PER_SECOND, clock(), burst=1.0)
+        self._share = Allowance(_BYTES_PER_SECOND, clock(), burst=_BURST_SECONDS)
         #: Those that call the methods below.
         self._connected: Sequence[DirectSocket] = ()
         #: What is queued for the client.
