@@ -13,8 +13,10 @@ from collections import deque
 
 #: Milliseconds that are kept while nobody speaks: the longest prefix of a turn, and the time until it is announced.
 _BEFORE_MS = 1_500
-#: Number of pieces that are kept apart. An object for every few bytes would need many times their memory.
+#: Beyond this number, pieces are joined to such of so many bytes at least: an object for every few bytes would need
+#: many times their memory, and only whole pieces are dropped.
 _MOST_PIECES = 1_024
+_JOINED_BYTES = 16_384
 
 
 class RecentAudio:
@@ -56,7 +58,7 @@ class RecentAudio:
         if self._end - self._begin > self._keep:
             self._trim()
         if len(pieces) > _MOST_PIECES:
-            self._pieces = deque((b"".join(pieces),))
+            self._join()
 
     def started(self, start_ms: int | None) -> None:
         """The user began to speak at this time of the connection's audio; None if unknown."""
@@ -105,6 +107,18 @@ class RecentAudio:
         pieces, begin, last = self._pieces, self._begin, self._end - self._keep
         while pieces and begin + len(pieces[0]) <= last:
             begin += len(pieces.popleft())
-        self._begin = begin
-        if self._started is not None and begin > self._started:
-            self._dropped = True
+        if begin > self._begin:
+            self._begin = begin
+            self._dropped |= self._started is not None and begin > self._started
+
+    def _join(self) -> None:
+        joined: deque[bytes] = deque()
+        part, size = [], 0
+        for piece in self._pieces:
+            part.append(piece)
+            size += len(piece)
+            if size >= _JOINED_BYTES:
+                joined.append(b"".join(part))
+                part, size = [], 0
+        self._pieces = joined
+        joined.append(b"".join(part))

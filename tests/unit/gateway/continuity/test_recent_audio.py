@@ -38,6 +38,24 @@ def test_many_small_pieces_take_little_more_memory_than_their_bytes() -> None:
     assert audio.take() == b"".join(bytes([number % 251]) * 2 for number in range(40_000))
 
 
+def test_of_joined_pieces_little_more_is_kept_than_allowed() -> None:
+    audio = recent(limit=50_000)
+    audio.started(0)
+    for number in range(40_000):
+        audio.sent(bytes([number % 251]) * 2)
+        assert len(audio) <= 50_000 + 16_384 + 2
+    assert audio.dropped
+
+
+def test_speech_that_began_before_what_is_kept_was_not_dropped_for_want_of_room() -> None:
+    audio = recent()
+    for number in range(40):
+        audio.sent(piece(number))
+    audio.started(100)
+    audio.sent(piece(40))
+    assert not audio.dropped
+
+
 def test_speech_is_kept_from_its_beginning() -> None:
     audio = recent()
     for number in range(10):
