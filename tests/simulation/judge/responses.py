@@ -83,6 +83,10 @@ def check(facts: Facts, needs: list[Need], timeline: Timeline | None) -> Iterato
             asked_again.clear()
         if not response.lost or response.heard or _goes_on(facts, response):
             unanswered = [need for need in unanswered if not _before(need.item.added, response.began)]
+        if response.lost and response.heard and create is None:
+            # The upstream's own, of whose end nothing came, which the client was told: all that was committed before it
+            # was announced is over for the gateway, too.
+            unanswered = [need for need in unanswered if not _before(need.item.committed, response.announced or 0)]
         for need in [need for need in to_gateway if _surely_knows(facts, response, need.item)]:
             to_gateway.remove(need)
             # What a response failed to answer is asked for again.
