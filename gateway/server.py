@@ -43,7 +43,7 @@ from turngate.tracing.spans import Tracer
 #: How many looks at a socket fit into the time after which it counts as stalled, and the most seconds between two.
 _STALL_LOOKS = 8
 _LONGEST_LOOK = 1.0
-#: Sessions that are looked at before others are served: less than a millisecond.
+#: Sessions that are looked at before others are served: a third of a millisecond.
 _LOOKS_AT_ONCE = 32
 #: The sessions that are handed over at a time are this part of all of them, at least.
 _HAND_OVERS = 100

@@ -8,7 +8,7 @@ No I/O and no clock: ``now`` is in seconds, any monotonic origin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.continuity.journal import Changes
@@ -27,6 +27,7 @@ from gateway.conversation.on_error import ErrorHandler
 from gateway.conversation.on_time import TimerHandler
 from gateway.conversation.on_upstream import UpstreamHandler
 from gateway.conversation.roll_over import RollOver
+from gateway.conversation.straight_audio import StraightAudio
 from gateway.conversation.traces import Traces, Tracing
 from gateway.conversation.turn_records import TurnRecords
 from gateway.conversation.upstream_legs import UpstreamLegs
@@ -85,7 +86,6 @@ class Conversation:
         self._client_limits = ClientLimits(context, now)
         self._turns = UserTurns(context)
         self._client = ClientHandler(context, self._turns, self._observed)
-        self._user_audio = self._client.user_audio
         self._translators = CommandHandler(context, self._client, self._turns)
         self._failed_replies = FailedReplies(context, self._turns, self._client.asked_again)
         self._errors = ErrorHandler(context, self._client, self._turns)
@@ -94,15 +94,15 @@ class Conversation:
         self._upstream = UpstreamHandler(
             context, self._client, self._translators, self._turns, self._errors, self._failed_replies, self._legs
         )
-        #: Handles a piece of the agent's audio: its response's id, its item's id, the bytes, and the time. Returns the
-        #: bytes to send to the client, which may be empty, or None if they are among what `drain` returns.
-        self.agent_audio: Callable[[str, str, bytes, float], bytes | None] = self._upstream.audio
         self._lifetime = Lifetime(
             now - age,
             silence=limits.silence if dialect.sends_keep_alive else limits.component_silence,
             longest=limits.session,
             notice=limits.session_notice,
         )
+        self._audio = audio = StraightAudio(context, self._lifetime, self._client.user_audio, self._changed)
+        # Inputs like the methods below, without the call.
+        self.client_audio, self.agent_audio = audio.from_client, audio.from_upstream
         #: The client's connections.
         self.client_legs = ClientLegs(context, self._client, self._lifetime, unix_offset, resumable=resumable)
         began_at = now + unix_offset - age
@@ -168,7 +168,7 @@ class Conversation:
     def held_bytes(self) -> int:
         """Bytes of open requests, of audio that is kept, and of the transcript."""
         context = self.context
-        return context.requests.bytes + self._user_audio.kept_bytes + context.transcript.held_bytes
+        return context.requests.bytes + self._client.user_audio.kept_bytes + context.transcript.held_bytes
 
     # --- inputs
 
@@ -192,24 +192,6 @@ class Conversation:
             self.counters.malformed_events += 1
         else:
             self.upstream_event(data, now)
-
-    def client_audio(self, chunk: bytes, now: float) -> bytes | None:
-        """Handle a binary frame of the client, in its declared format. Returns the audio to send upstream now (it may
-        be empty), or None if there is something to `drain`: an error, or audio that is sent as an event.
-
-        Runs for every frame."""
-        self._lifetime.heard_at = now
-        user = self._user_audio
-        straight = user.straight
-        if straight is not None and not len(chunk) % 2:
-            user.heard_at = now
-            sent = straight(chunk)
-            user.recent.sent(sent)
-            return sent
-        audio = user.feed(chunk, now)
-        if audio is None:
-            self._changed(now)
-        return audio
 
     def upstream_event(self, data: dict[str, Any], now: float) -> None:
         """Handle an event of the upstream. A malformed or unknown one is counted and ignored."""
@@ -391,7 +373,7 @@ class Conversation:
 
     def _changed(self, now: float) -> None:
         """Something else than audio has come: note what follows from it."""
-        self._user_audio.straight = self._upstream.straight = None
+        self._audio.decide_anew()
         self._roll_over.settle(now)
         self._time.note_change(now)
         self._records.note_change()

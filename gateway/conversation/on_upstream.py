@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from gateway.audio.formats import Convert
 from gateway.conversation.barge_in import forget_undelivered, interrupt, send_cancel
 from gateway.conversation.context import Context
 from gateway.conversation.failed_replies import FailedReplies
@@ -46,9 +45,6 @@ from turngate.protocol.openai.server_events import (
 _INTERRUPTED = '{"error":"Cancelled: the user interrupted before there was a result."}'
 #: The output of a function call whose arguments were cut off.
 _CUT_OFF = '{"error":"The call was cut off before its arguments were complete; it was not made."}'
-#: Maximum audio of the upstream in one message to the client. The client's sample rate can double it, and many
-#: WebSocket libraries accept at most 1 MiB.
-_AUDIO_MAX_BYTES = 256 * 1024
 #: Prefix of the ids that responses without an id get here.
 _UNNAMED = "unnamed-"
 
@@ -74,55 +70,10 @@ class UpstreamHandler:
         self._client = client
         self._translators = translators
         self._turns = turns
-        #: Converts audio that goes straight to the client, until anything else than audio comes: then set it to None,
-        #: and it is decided anew. It is of this item, and of the response that holds the slot.
-        self.straight: Convert | None = None
-        self._sounding = ""
-        self._bytes_per_ms = 1
         #: Number of responses without an id.
         self._unnamed = 0
         #: Code and message of the last error before ``session.created``.
         self.refusal: tuple[str, str] | None = None
-
-    def audio(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes | None:
-        """Handle a piece of the agent's audio. Returns the bytes for the client, which may be empty; None if they are
-        among the effects, after a message. Runs for every piece."""
-        context, straight = self._context, self.straight
-        if (
-            straight is not None
-            and item_id == self._sounding
-            and response_id == context.turn.response_id
-            and len(pcm) <= _AUDIO_MAX_BYTES
-            and not len(pcm) % 2
-            and context.ending is None
-        ):
-            context.turn.heard_at = now
-            audio = straight(pcm)
-            context.downlink.playout.forwarded(item_id, len(pcm) / self._bytes_per_ms, now)
-            return audio
-        self.straight = None
-        return self._audio(response_id, item_id, pcm, now)
-
-    def _audio(self, response_id: str, item_id: str, pcm: bytes, now: float) -> bytes | None:
-        """Handle a piece of which nothing is decided yet."""
-        context = self._context
-        turn, downlink = context.turn, context.downlink
-        turn.heard(response_id, now)
-        if not pcm or (before := downlink.audio(response_id, item_id, now)) is None or context.ending is not None:
-            return b""
-        context.tell(*before)
-        frames = [
-            downlink.forward(response_id, item_id, pcm[start : start + _AUDIO_MAX_BYTES], now)
-            for start in range(0, len(pcm), _AUDIO_MAX_BYTES)
-        ]
-        if before or len(frames) > 1:
-            for frame in frames:
-                context.send_audio(frame)
-            return None
-        if response_id == turn.response_id:
-            self.straight, self._sounding = downlink.voice.straight, item_id
-            self._bytes_per_ms = downlink.voice.bytes_per_ms
-        return frames[0]
 
     def heard(self, data: dict[str, Any], now: float) -> None:
         """Note any event of the response that holds the slot, including types that are not used here: the response

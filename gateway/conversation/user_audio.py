@@ -62,7 +62,7 @@ class UserAudio:
         self._converter: ClientAudio | None = None
         self._in_force: Formats | None = None
         #: Converts audio that goes straight upstream, until anything else than audio comes: then set it to None, and
-        #: `feed` decides anew. See `Conversation.client_audio`.
+        #: `feed` decides anew. See `StraightAudio`.
         self.straight: Convert | None = None
         #: Set while the upstream's turn detection is off.
         self._manual_turns: ManualTurns | None = None

@@ -17,6 +17,8 @@ _UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 TEXT, BINARY, CONTINUATION, CLOSE = 1, 2, 0, 8
+#: What `echo_directly` says first, as a frame.
+_DIRECT = b"\x81\x06direct"
 
 
 def frame(opcode: int, data: bytes, *, fin: int = 1, reserved: int = 0) -> bytes:
@@ -26,13 +28,14 @@ def frame(opcode: int, data: bytes, *, fin: int = 1, reserved: int = 0) -> bytes
     return bytes([fin << 7 | reserved << 4 | opcode, 0x80 | len(data)]) + mask + masked
 
 
-async def exchange(port: int, sent: bytes, *, upgrade: bool = True) -> bytes:
-    """What the server answers until it closes the connection; without its answer to an ``upgrade``."""
+async def exchange(port: int, sent: bytes, *, upgrade: bool = True, after: bytes = b"") -> bytes:
+    """What the server answers until it closes the connection; without its answer to an ``upgrade``, and what is sent
+    ``after`` that, which is waited for."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(PATIENCE_SECONDS):
         if upgrade:
             writer.write(_UPGRADE)
-            await reader.readuntil(b"\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n" + after)
         writer.write(sent)
         answer = await reader.read(-1)
     writer.close()
@@ -40,9 +43,10 @@ async def exchange(port: int, sent: bytes, *, upgrade: bool = True) -> bytes:
 
 
 async def echo_directly(peer: Socket, path: str, name: str) -> None:
-    """As a session does: binary frames are handled in the receive callback."""
+    """As a session does: binary frames are handled in the receive callback, from when it says so."""
     if peer.direct is not None:
         peer.direct.on_message = lambda frame: True
+    await peer.send(b"direct", text=True)
     while True:
         await peer.recv()
 
@@ -52,6 +56,8 @@ async def echo_directly(peer: Socket, path: str, name: str) -> None:
     [
         [frame(TEXT, b"a", reserved=4)],
         [frame(TEXT, b"a", reserved=2)],
+        [frame(BINARY, b"a", reserved=4)],
+        [frame(BINARY, b"a", reserved=2)],
         [frame(BINARY, b"a", reserved=1)],
         [frame(TEXT, b"a", fin=0), frame(BINARY, b"b")],
         [frame(BINARY, b"a", fin=0), frame(BINARY, b"b")],
@@ -63,7 +69,7 @@ async def echo_directly(peer: Socket, path: str, name: str) -> None:
 )
 async def test_what_the_protocol_forbids_is_a_protocol_error(serving: Serving, frames: list[bytes]) -> None:
     async with serving(echo_directly) as port:
-        answer = await exchange(port, b"".join(frames))
+        answer = await exchange(port, b"".join(frames), after=_DIRECT)
         assert answer[0] == 0x88, "a close frame, and nothing before it"
         assert struct.unpack("!H", answer[2:4]) == (1002,)
 
@@ -71,7 +77,7 @@ async def test_what_the_protocol_forbids_is_a_protocol_error(serving: Serving, f
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4999])
 async def test_a_close_code_that_is_allowed_is_answered(serving: Serving, code: int) -> None:
     async with serving(echo_directly) as port:
-        answer = await exchange(port, frame(CLOSE, struct.pack("!H", code)))
+        answer = await exchange(port, frame(CLOSE, struct.pack("!H", code)), after=_DIRECT)
         assert struct.unpack("!H", answer[2:4]) == (code,)
 
 

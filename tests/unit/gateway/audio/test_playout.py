@@ -17,6 +17,23 @@ def test_a_reply_that_came_at_once_is_heard_in_real_time() -> None:
     assert playback.cut(7.5) == [], "the client threw it away"
 
 
+def test_what_comes_faster_than_it_is_played_waits_for_what_came_before() -> None:
+    playback = PlayoutClock()
+    for piece in range(10):
+        playback.forwarded("a", 100, now=piece * 0.05)
+    assert playback.ends_at(0.5) == pytest.approx(1.0)
+    playback.forwarded("b", 100, now=0.9)
+    assert playback.cut(1.05) == [Cut("a", 1000, 1000), Cut("b", 50, 100)]
+
+
+def test_an_item_that_goes_on_after_its_end_is_being_made_again() -> None:
+    playback = PlayoutClock()
+    playback.forwarded("a", 100, now=0.0)
+    playback.complete("a")
+    playback.forwarded("a", 100, now=0.05)
+    assert playback.cut(0.3) == [Cut("a", 200, 200)]
+
+
 def test_nothing_is_cut_from_a_reply_that_had_not_begun() -> None:
     assert PlayoutClock().cut(3.0) == []
 

@@ -15,10 +15,13 @@ from tests.unit.gateway.bench import SETTINGS, Bench
 
 LIMITS = Limits(slow_think=0, heartbeat=1_000)
 PIECE = b"\x01\x02" * 480
+#: Bytes that are all different for as long as can be, so that none is lost or added without a trace.
+PATTERN = bytes(range(251)) * 1_200
 AT_16_KHZ = {
     "input": {"encoding": "linear16", "sample_rate": 16_000},
     "output": {"encoding": "linear16", "sample_rate": 16_000},
 }
+AS_WAV = {**AT_16_KHZ, "output": {**AT_16_KHZ["output"], "container": "wav"}}
 
 
 def agent(bench: Bench, pcm: bytes = PIECE, response: str = "r1", item: str = "i1") -> bytes | None:
@@ -69,6 +72,24 @@ def test_half_a_sample_waits_for_its_other_half() -> None:
     assert bench.conversation.client_audio(bytes(640), 0.0)
 
 
+def test_the_silence_of_a_client_is_counted_from_its_last_frame() -> None:
+    bench = Bench(AGENT, LIMITS).configured()
+    for _ in range(3):
+        bench.now += 0.02
+        assert bench.conversation.client_audio(PIECE, bench.now)
+    bench.event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
+    assert bench.conversation.deadline() == bench.now + LIMITS.audio_gap
+
+
+def test_a_header_waits_for_the_first_sample() -> None:
+    bench = Bench(AGENT, LIMITS).configured(audio=AS_WAV)
+    bench.created("r1")
+    sent = [agent(bench, PIECE[:2]) for _ in range(40)]
+    assert sent[0] is None, "after AgentStartedSpeaking"
+    frames = [out for out in bench.conversation.drain().to_client if isinstance(out, bytes)]
+    assert b"".join(filter(None, [*frames, *sent])).startswith(b"RIFF")
+
+
 class Beside:
     """Two conversations, in one of which everything is decided anew for every piece."""
 
@@ -79,7 +100,7 @@ class Beside:
 
     def do(self, step: Callable[[Bench], Any]) -> None:
         quick, slow = self.benches
-        slow.conversation._user_audio.straight = slow.conversation._upstream.straight = None
+        slow.conversation._audio.decide_anew()
         assert step(quick) == step(slow)
         assert self._seen(quick) == self._seen(slow)
 
@@ -93,21 +114,27 @@ class Beside:
             round(playout.total_ms, 6),
             [bench.conversation.downlink.replies.has_delivered("r0", item) for item in ("i0", "i1")],
             turn.progress,
-            bench.conversation.client_audio(b"", bench.now),
             bench.conversation._client.user_audio.kept_bytes,
             bench.conversation.deadline(),
         )
 
 
 def _user(size: int) -> Callable[[Bench], Any]:
-    return lambda bench: bench.conversation.client_audio(
-        bytes(range(256)) * (size // 256) + bytes(size % 256), bench.now
-    )
+    def step(bench: Bench) -> bytes | None:
+        bench.now += 0.02
+        return bench.conversation.client_audio(PATTERN[:size], bench.now)
+
+    return step
 
 
 def _agent(given: tuple[int, int, int]) -> Callable[[Bench], Any]:
     response, item, size = given
-    return lambda bench: agent(bench, bytes(size), f"r{response}", f"i{item}")
+
+    def step(bench: Bench) -> bytes | None:
+        bench.now += 0.02
+        return agent(bench, PATTERN[:size], f"r{response}", f"i{item}")
+
+    return step
 
 
 def _event(kind: str, **fields: Any) -> Callable[[Bench], Any]:
@@ -131,7 +158,7 @@ SIZES = st.sampled_from([0, 1, 2, 639, 640, 960, 19_200, 300_000])
 
 @settings(deadline=None)
 @given(
-    st.sampled_from([SETTINGS["audio"], AT_16_KHZ, {"input": {"encoding": "mulaw", "sample_rate": 8_000}}]),
+    st.sampled_from([SETTINGS["audio"], AT_16_KHZ, AS_WAV, {"input": {"encoding": "mulaw", "sample_rate": 8_000}}]),
     st.lists(
         st.one_of(
             st.lists(SIZES.map(_user), min_size=3, max_size=6),

@@ -142,6 +142,15 @@ def test_half_a_sample_is_kept() -> None:
     assert len(line.upstream.posted) == 1
 
 
+def test_of_many_tiny_frames_so_many_pass_at_once_and_the_rest_waits_for_its_turn() -> None:
+    line = Line()
+    passed = [line.client.brings(b"\1\2") for _ in range(1_000)]
+    assert passed == sorted(passed, reverse=True)
+    assert 200 < passed.count(True) < 300
+    line.bench.now += 0.1
+    assert line.client.brings(FRAME)
+
+
 def test_a_defect_ends_the_session_and_does_not_reach_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     def defect(*_: object) -> None:
         raise ZeroDivisionError("a defect")

@@ -299,6 +299,9 @@ def test_a_response_is_silent_when_it_shows_no_event_for_too_long_and_what_it_sh
     assert not turn.silence_due(40)
     assert timers.deadline() == 65
     assert turn.silence_due(65)
+    turn.started("resp_2", None, 70)
+    turn.heard("resp_2", 80)
+    assert turn.progress == 35, "what one response has shown counts in the time of the next"
 
 
 def test_a_wish_to_cancel_ends_with_what_it_was_for() -> None:
